@@ -1,0 +1,77 @@
+"""Imports point down, siblings do not know each other, and one file owns the device."""
+
+import ast
+from pathlib import Path
+
+import pytest
+
+PACKAGE = Path(__file__).parents[2] / "traiNNer"
+LAYER = {
+    **dict.fromkeys(("registry", "batch", "errors", "utils"), 0),
+    **dict.fromkeys(("config", "archs", "losses", "metrics", "data", "optim"), 1),
+    "models": 2,
+    "engine": 3,
+    **dict.fromkeys(("automations", "report"), 4),
+    **dict.fromkeys(("build", "app"), 5),
+    **dict.fromkeys(("cli", "__main__", "__init__"), 6),
+}
+RUNTIME_ONLY = ("torch.distributed", "torch.compile", "channels_last", "autocast", ".cuda(")
+# The option keys carry these words; they name an option, not a device.
+OPTION_NAMES = {"use_channels_last", "torch.compile."}
+
+
+def files() -> list[Path]:
+    return sorted(PACKAGE.rglob("*.py"))
+
+
+def part(path: Path) -> str:
+    return path.relative_to(PACKAGE).parts[0].removesuffix(".py")
+
+
+def imports(tree: ast.AST) -> set[str]:
+    found = set()
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            found |= {node.module} | {f"{node.module}.{alias.name}" for alias in node.names}
+    return {name for name in found if name.startswith("traiNNer.")}
+
+
+@pytest.mark.parametrize("path", files(), ids=lambda p: p.relative_to(PACKAGE).as_posix())
+def test_imports_point_down(path):
+    here = part(path)
+    for name in imports(ast.parse(path.read_text())):
+        there = name.split(".")[1]
+        if there == here or there not in LAYER:
+            continue
+        assert LAYER[there] <= LAYER[here], f"{here} imports {there}, which lies above it"
+        sibling = LAYER[there] == LAYER[here] == 1
+        assert not sibling, f"{here} imports its sibling {there}"
+
+
+@pytest.mark.parametrize("path", files(), ids=lambda p: p.relative_to(PACKAGE).as_posix())
+def test_every_part_has_a_layer(path):
+    assert part(path) in LAYER
+
+
+def test_there_is_no_import_cycle():
+    graph: dict[str, set[str]] = {}
+    for path in files():
+        module = "traiNNer." + ".".join(path.relative_to(PACKAGE).with_suffix("").parts)
+        graph[module] = imports(ast.parse(path.read_text()))
+    graph = {module: {name for name in names if name in graph} for module, names in graph.items()}
+    while ready := [module for module, names in graph.items() if not names & graph.keys() - {module}]:
+        for module in ready:
+            del graph[module]
+    assert not graph, f"import cycle among {sorted(graph)}"
+
+
+@pytest.mark.parametrize("path", files(), ids=lambda p: p.relative_to(PACKAGE).as_posix())
+def test_only_the_runtime_names_devices_ranks_and_precision(path):
+    if path == PACKAGE / "engine/runtime.py":
+        return
+    text = path.read_text()
+    for name in OPTION_NAMES:
+        text = text.replace(name, "")
+    assert not [word for word in RUNTIME_ONLY if word in text]

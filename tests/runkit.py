@@ -1,0 +1,156 @@
+"""Real runs of train.py and test.py in processes of their own, started from a server that has imported torch once."""
+
+import json
+import multiprocessing
+import os
+import runpy
+import signal
+import sys
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import yaml
+
+REPOSITORY = Path(__file__).parents[1]
+_context = multiprocessing.get_context("forkserver")
+_context.set_forkserver_preload(["traiNNer.app"])
+
+
+@dataclass
+class Result:
+    """How a run ended: its exit code (negative: killed by that signal) and everything it printed."""
+
+    code: int | None
+    output: str
+
+
+def _child(script: str, arguments: list[str], folder: str, log: str, environment: dict[str, str]) -> None:
+    os.chdir(folder)
+    with Path(log).open("wb") as file:
+        os.dup2(file.fileno(), 1)
+        os.dup2(file.fileno(), 2)
+    sys.stdout = os.fdopen(1, "w", buffering=1, closefd=False)
+    sys.stderr = os.fdopen(2, "w", buffering=1, closefd=False)
+    os.environ.update(environment)
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    sys.argv = [script, *arguments]
+    runpy.run_path(str(REPOSITORY / script), run_name="__main__")
+
+
+class Run:
+    """One process that runs a script of the repository in a folder."""
+
+    def __init__(self, script: str, *arguments: str, folder: Path, **environment: str) -> None:
+        self.log = folder / f"output-{time.monotonic_ns()}.txt"
+        environment = {"XDG_CACHE_HOME": str(folder / "cache"), "TORCH_HOME": str(folder / "torch")} | environment
+        call = (script, [str(a) for a in arguments], str(folder), str(self.log), environment)
+        self.process = _context.Process(target=_child, args=call)
+        self.process.start()
+
+    @property
+    def pid(self) -> int:
+        assert self.process.pid is not None
+        return self.process.pid
+
+    def output(self) -> str:
+        return self.log.read_text(encoding="utf-8", errors="replace") if self.log.exists() else ""
+
+    def wait_for(self, text: str, timeout: float = 60) -> None:
+        limit = time.monotonic() + timeout
+        while text not in self.output():
+            assert self.process.is_alive(), f"ended before '{text}':\n{self.output()}"
+            assert time.monotonic() < limit, f"no '{text}' in:\n{self.output()}"
+            time.sleep(0.02)
+
+    def signal(self, number: int) -> None:
+        os.kill(self.pid, number)
+
+    def finish(self, timeout: float = 120) -> Result:
+        self.process.join(timeout)
+        if self.process.is_alive():
+            self.process.kill()
+            self.process.join()
+            raise AssertionError(f"still running after {timeout} s:\n{self.output()}")
+        return Result(self.process.exitcode, self.output())
+
+
+def run(script: str, *arguments: str, folder: Path, timeout: float = 120, **environment: str) -> Result:
+    """Run a script to its end."""
+    return Run(script, *arguments, folder=folder, **environment).finish(timeout)
+
+
+def write_pairs(root: Path, count: int, gt_size: tuple[int, int] = (40, 48), scale: int = 2, seed: int = 0) -> None:
+    """Write smooth random colour pictures `hr/*.png` and their small versions `lr/*.png`."""
+    import cv2
+
+    rng = np.random.default_rng(seed)
+    for name in ("hr", "lr"):
+        (root / name).mkdir(parents=True, exist_ok=True)
+    for index in range(count):
+        small = rng.integers(0, 256, (6, 6, 3), np.uint8)
+        gt = cv2.resize(small, gt_size[::-1], interpolation=cv2.INTER_CUBIC)
+        lq = cv2.resize(gt, (gt_size[1] // scale, gt_size[0] // scale), interpolation=cv2.INTER_AREA)
+        cv2.imwrite(str(root / "hr" / f"{index:03}.png"), gt)
+        cv2.imwrite(str(root / "lr" / f"{index:03}.png"), lq)
+
+
+def base_options() -> dict[str, Any]:
+    """Return a complete tiny training file as a tree: 12 iterations, validation every 4, checkpoints every 5."""
+    data = {"type": "PairedImageDataset", "num_worker_per_gpu": 0}
+    return {
+        "name": "run",
+        "scale": 2,
+        "num_gpu": 0,
+        "manual_seed": 7,
+        "datasets": {
+            "train": data
+            | {"dataroot_gt": "data/hr", "dataroot_lq": "data/lr", "lq_size": 12, "batch_size_per_gpu": 2},
+            "val": data | {"dataroot_gt": "val/hr", "dataroot_lq": "val/lr"},
+        },
+        "network_g": {"type": "paragonsr2_nano"},
+        "train": {
+            "total_iter": 12,
+            "optim_g": {"type": "AdamW", "lr": 1e-3},
+            "scheduler": {"type": "MultiStepLR", "milestones": [6], "gamma": 0.5},
+            "losses": [{"type": "L1Loss"}],
+        },
+        "val": {"val_freq": 4, "metrics": {"psnr": {}, "ssim": {}}},
+        "logger": {"print_freq": 3, "save_checkpoint_freq": 5, "use_tb_logger": False},
+    }
+
+
+def merged(tree: dict[str, Any], changes: dict[str, Any]) -> dict[str, Any]:
+    """Return a tree with changes merged in deeply; None removes a key."""
+    result = dict(tree)
+    for key, value in changes.items():
+        if value is None:
+            result.pop(key, None)
+        elif isinstance(value, dict) and isinstance(result.get(key), dict):
+            result[key] = merged(result[key], value)
+        else:
+            result[key] = value
+    return result
+
+
+def write_options(folder: Path, changes: dict[str, Any] | None = None, name: str = "options.yml") -> Path:
+    """Write the tiny training file with changes."""
+    path = folder / name
+    path.write_text(yaml.safe_dump(merged(base_options(), changes or {}), sort_keys=False), encoding="utf-8")
+    return path
+
+
+def workplace(folder: Path, images: int = 5) -> Path:
+    """Make a folder with training and validation pairs."""
+    write_pairs(folder / "data", images)
+    write_pairs(folder / "val", 2, seed=99)
+    return folder
+
+
+def record(folder: Path, name: str = "run") -> list[dict[str, Any]]:
+    """Return the run's metrics.jsonl without the keys that are a matter of speed."""
+    lines = (folder / "experiments" / name / "metrics.jsonl").read_text().splitlines()
+    timed = ("it_per_s", "data_wait")
+    return [{k: v for k, v in json.loads(line).items() if k not in timed} for line in lines]

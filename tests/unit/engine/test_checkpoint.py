@@ -1,0 +1,191 @@
+import json
+import random
+
+import pytest
+import torch
+
+from traiNNer.engine.checkpoint import CheckpointStore, DamagedCheckpoint
+from traiNNer.engine.run_folder import RunFolder
+from traiNNer.errors import CheckpointError
+
+
+@pytest.fixture
+def folder(tmp_path):
+    folder = RunFolder(
+        tmp_path,
+        tmp_path / "models",
+        tmp_path / "models",
+        tmp_path / "training_states",
+        tmp_path / "log",
+        tmp_path / "visualization",
+    )
+    folder.models.mkdir()
+    folder.training_states.mkdir()
+    return folder
+
+
+def weights(seed: int) -> dict[str, torch.Tensor]:
+    generator = torch.Generator().manual_seed(seed)
+    conv = torch.randn(4, 3, 3, 3, generator=generator).to(memory_format=torch.channels_last)
+    return {"conv.weight": conv, "flag": torch.tensor(True), "count": torch.tensor(seed)}
+
+
+def save(store: CheckpointStore, iteration: int) -> None:
+    state = {"iteration": iteration, "optimizer": {"step": torch.tensor(1.0)}, "list": [1, "a", None]}
+    store.save(iteration, {"net_g": weights(iteration), "net_g_ema": weights(iteration + 1)}, state, {"arch": "x"})
+
+
+@pytest.mark.parametrize("ending", ["safetensors", "pth"])
+def test_a_checkpoint_comes_back_bit_for_bit(folder, ending):
+    store = CheckpointStore(folder, ending)
+    save(store, 5)
+    restored = store.load(5)
+    assert restored.iteration == 5
+    assert restored.state["list"] == [1, "a", None]
+    for role, seed in (("net_g", 5), ("net_g_ema", 6)):
+        for name, tensor in weights(seed).items():
+            assert torch.equal(restored.weights[role][name], tensor)
+            assert restored.weights[role][name].dtype == tensor.dtype
+
+
+def test_the_newest_is_by_number_and_only_keep_last_states_stay(folder):
+    store = CheckpointStore(folder, keep_last=2)
+    for iteration in (900, 1000, 99, 2000):
+        save(store, iteration)
+    assert store.iterations() == [2000, 1000]
+    assert store.newest()[0].iteration == 2000
+    assert {path.stem for path in folder.training_states.glob("*.state")} == {"2000", "1000"}
+    assert (folder.models / "net_g_900.safetensors").exists()
+
+
+def damage_flip(path, rng):
+    data = bytearray(path.read_bytes())
+    data[rng.randrange(len(data))] ^= 1 << rng.randrange(8)
+    path.write_bytes(data)
+
+
+def damage_cut(path, rng):
+    path.write_bytes(path.read_bytes()[: rng.randrange(path.stat().st_size)])
+
+
+def damage_empty(path, rng):
+    path.write_bytes(b"")
+
+
+def damage_remove(path, rng):
+    path.unlink()
+
+
+def damage_pointer(path, rng):
+    path.write_text("version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 1\n")
+
+
+@pytest.mark.parametrize("damage", [damage_flip, damage_cut, damage_empty, damage_remove, damage_pointer])
+@pytest.mark.parametrize(
+    "name", ["models/net_g_20.safetensors", "models/net_g_ema_20.safetensors", "training_states/20.state"]
+)
+def test_every_damage_is_noticed_named_and_the_previous_state_is_used(folder, damage, name):
+    store = CheckpointStore(folder)
+    rng = random.Random(1)
+    for _ in range(10):
+        save(store, 10)
+        save(store, 20)
+        damage(folder.root / name, rng)
+        restored, warnings = store.newest()
+        assert restored.iteration == 10
+        assert len(warnings) == 1
+        assert "Checkpoint 20 is damaged" in warnings[0]
+        assert name.split("/")[1] in warnings[0]
+        assert "Using 10 instead; 10 iterations will be repeated." in warnings[0]
+        assert store.iterations() == [10]
+
+
+@pytest.mark.parametrize(
+    "text", ["", "{", "[]", "null", '{"iteration": 20, "files": {}}', '{"iteration": 20, "files": {"../x": {}}}']
+)
+def test_a_broken_record_does_not_count(folder, text):
+    store = CheckpointStore(folder)
+    save(store, 10)
+    save(store, 20)
+    (folder.training_states / "20.json").write_text(text)
+    assert store.newest()[0].iteration == 10
+
+
+def test_a_record_cannot_name_a_file_elsewhere(folder, tmp_path):
+    store = CheckpointStore(folder)
+    save(store, 10)
+    record = json.loads((folder.training_states / "10.json").read_text())
+    record["files"]["../../outside"] = {"size": 1, "sha256": "0"}
+    (folder.training_states / "10.json").write_text(json.dumps(record))
+    with pytest.raises(DamagedCheckpoint, match="not complete"):
+        store.load(10)
+
+
+def test_foreign_names_and_states_without_a_record_are_ignored(folder):
+    store = CheckpointStore(folder)
+    save(store, 10)
+    for name in ("100_bak.state", "100_bak.json", "200.state", "²³.json", "-5.json"):
+        (folder.training_states / name).write_text("x")
+    assert store.iterations() == [10]
+
+
+def test_nothing_usable_is_an_error_that_changes_nothing(folder):
+    store = CheckpointStore(folder)
+    save(store, 10)
+    (folder.training_states / "10.state").write_bytes(b"x")
+    before = sorted(path.name for path in folder.training_states.iterdir())
+    with pytest.raises(CheckpointError, match=r"No usable checkpoint in .*; checked 1. Nothing was changed."):
+        store.newest()
+    assert sorted(path.name for path in folder.training_states.iterdir()) == before
+
+
+@pytest.mark.parametrize("call", range(12))
+def test_a_failure_at_any_write_leaves_the_previous_checkpoint(folder, call, monkeypatch):
+    import os
+
+    store = CheckpointStore(folder)
+    save(store, 10)
+    calls = {"count": 0}
+    real = {name: getattr(os, name) for name in ("fsync", "replace")}
+
+    def failing(name):
+        def run(*args, **kwargs):
+            calls["count"] += 1
+            if calls["count"] > call:
+                raise OSError(28, "No space left on device")
+            return real[name](*args, **kwargs)
+
+        return run
+
+    for name in real:
+        monkeypatch.setattr(os, name, failing(name))
+    try:
+        save(store, 20)
+        failed = False
+    except OSError:
+        failed = True
+    for name, function in real.items():
+        monkeypatch.setattr(os, name, function)
+    expected = 10 if failed else 20
+    assert store.newest()[0].iteration == expected
+    assert not [p for p in folder.root.rglob("*") if ".tmp-" in p.name and not failed]
+    if call == 0:
+        assert failed
+
+
+def test_leftovers_of_a_killed_save_are_removed(folder):
+    store = CheckpointStore(folder)
+    (folder.models / ".net_g_5.safetensors.tmp-4711").write_bytes(b"half")
+    (folder.training_states / ".5.state.tmp-4711").write_bytes(b"half")
+    store.remove_leftovers()
+    assert not list(folder.models.iterdir())
+    assert not list(folder.training_states.iterdir())
+
+
+def test_states_of_an_abandoned_course_are_superseded(folder):
+    store = CheckpointStore(folder)
+    for iteration in (10, 20, 30):
+        save(store, iteration)
+    assert store.supersede_after(10) == [30, 20]
+    assert store.iterations() == [10]
+    assert (folder.training_states / "30.state.superseded").exists()

@@ -1,0 +1,35 @@
+import os
+import re
+import subprocess
+import sys
+
+import pytest
+
+from traiNNer.engine.run_folder import FolderLock
+from traiNNer.errors import FolderInUse
+
+HOLD = """
+import sys, time
+from pathlib import Path
+from traiNNer.engine.run_folder import FolderLock
+with FolderLock(Path(sys.argv[1])):
+    print("locked", flush=True)
+    time.sleep(60)
+"""
+
+
+def test_a_second_process_is_told_who_owns_the_folder_and_a_killed_owner_frees_it(tmp_path):
+    owner = subprocess.Popen([sys.executable, "-c", HOLD, str(tmp_path)], stdout=subprocess.PIPE, text=True)
+    try:
+        assert owner.stdout.readline() == "locked\n"
+        before = (tmp_path / ".lock").read_text()
+        with pytest.raises(
+            FolderInUse, match=rf"in use by process {owner.pid} on host \S+ since .*Choose another name"
+        ):
+            FolderLock(tmp_path).__enter__()
+        assert (tmp_path / ".lock").read_text() == before
+    finally:
+        owner.kill()
+        owner.communicate()
+    with FolderLock(tmp_path):
+        assert re.search(rf'"pid": {os.getpid()}', (tmp_path / ".lock").read_text())

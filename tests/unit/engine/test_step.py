@@ -1,0 +1,116 @@
+import math
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from traiNNer.batch import Batch
+from traiNNer.engine.runtime import Runtime
+from traiNNer.engine.step import Stepper
+from traiNNer.models.protocol import PhaseLoss
+from traiNNer.models.restoration import RestorationModel
+
+
+class Net(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.conv = nn.Conv2d(3, 12, 3, padding=1)
+        self.norm = nn.BatchNorm2d(12)
+
+    def forward(self, lq):
+        return nn.functional.pixel_shuffle(self.norm(self.conv(lq)), 2)
+
+
+def batch(size: int, seed: int = 0) -> Batch:
+    rng = np.random.default_rng(seed)
+    lq = torch.from_numpy(rng.integers(0, 256, (size, 8, 8, 3), np.uint8))
+    gt = torch.from_numpy(rng.integers(0, 256, (size, 16, 16, 3), np.uint8))
+    return Batch(lq, gt, tuple(f"{seed}/{i}" for i in range(size)))
+
+
+def make(poison: float | None = None, max_norm: float | None = None, norm: bool = True, fused: bool = True):
+    torch.manual_seed(0)
+    net = Net() if norm else nn.Sequential(nn.Conv2d(3, 12, 3, padding=1), nn.PixelShuffle(2))
+    optimizer = torch.optim.AdamW(net.parameters(), 1e-2, fused=fused)
+    runtime = Runtime(torch.device("cpu"), "test")
+    switch = {"on": False}
+
+    def losses(output, target):
+        terms = {"l1": (output - target).abs().mean()}
+        if switch["on"]:
+            terms["bad"] = output.mean() * poison
+        return terms
+
+    return net, Stepper(RestorationModel(runtime.upscaler(net), losses), net, optimizer, runtime, max_norm), switch
+
+
+def snapshot(net, stepper):
+    moments = [v.clone() for s in stepper.optimizer.state.values() for v in s.values()]
+    return [t.clone() for t in net.state_dict().values()] + moments
+
+
+@pytest.mark.parametrize("poison", [math.nan, math.inf, -math.inf])
+@pytest.mark.parametrize("device_decides", [False, True])
+def test_a_step_that_is_not_finite_changes_not_one_bit(poison, device_decides, monkeypatch):
+    monkeypatch.setattr(Runtime, "reads_are_free", property(lambda self: not device_decides))
+    net, stepper, switch = make(poison)
+    assert bool(stepper.step([batch(2)]).finite)
+    before = snapshot(net, stepper)
+    switch["on"] = True
+    report = stepper.step([batch(2, 1)])
+    assert not bool(report.finite)
+    after = snapshot(net, stepper)
+    assert len(before) == len(after)
+    assert all(torch.equal(a, b) for a, b in zip(before, after, strict=True))
+    switch["on"] = False
+    assert bool(stepper.step([batch(2, 2)]).finite)
+    assert not all(torch.equal(a, b) for a, b in zip(before, snapshot(net, stepper), strict=True))
+
+
+def test_a_device_decision_equals_the_hosts(monkeypatch):
+    results = []
+    for free in (True, False):
+        monkeypatch.setattr(Runtime, "reads_are_free", property(lambda self, free=free: free))
+        net, stepper, _ = make()
+        for seed in range(3):
+            stepper.step([batch(2, seed)])
+        results.append(snapshot(net, stepper))
+    assert all(torch.equal(a, b) for a, b in zip(*results, strict=True))
+
+
+def test_accumulated_micro_batches_equal_one_large_batch():
+    whole = batch(4)
+    parts = [Batch(whole.lq[i : i + 2], whole.gt[i : i + 2], whole.keys[i : i + 2]) for i in (0, 2)]
+    nets = []
+    for batches in ([whole], parts):
+        net, stepper, _ = make(norm=False)
+        reports = [stepper.step(batches) for _ in range(3)]
+        nets.append((net, reports[-1]))
+    for a, b in zip(nets[0][0].parameters(), nets[1][0].parameters(), strict=True):
+        torch.testing.assert_close(a, b, rtol=1e-5, atol=1e-6)
+    torch.testing.assert_close(nets[0][1].terms["l1"], nets[1][1].terms["l1"])
+    torch.testing.assert_close(nets[0][1].grad_norm, nets[1][1].grad_norm, rtol=1e-4, atol=1e-6)
+
+
+def test_clipping_limits_the_norm_that_reaches_the_optimiser():
+    net, stepper, _ = make(max_norm=1e-3)
+    report = stepper.step([batch(2)])
+    clipped = torch.linalg.vector_norm(torch.stack([p.grad.norm() for p in net.parameters()]))
+    assert report.grad_norm > 1e-2
+    assert clipped == pytest.approx(1e-3, rel=1e-3)
+
+
+def test_an_optimiser_without_a_device_decision_is_asked_on_the_host(monkeypatch):
+    monkeypatch.setattr(Runtime, "reads_are_free", property(lambda self: False))
+    net, stepper, switch = make(math.nan, fused=False)
+    stepper.step([batch(2)])
+    before = snapshot(net, stepper)
+    switch["on"] = True
+    stepper.step([batch(2, 1)])
+    assert all(torch.equal(a, b) for a, b in zip(before, snapshot(net, stepper), strict=True))
+
+
+def test_the_total_of_a_phase_is_the_sum_of_its_terms():
+    phase = PhaseLoss({"a": torch.tensor(1.5), "b": torch.tensor(2.0)})
+    assert phase.total() == 3.5

@@ -1,0 +1,151 @@
+import os
+import pickle
+import zipfile
+
+import pytest
+import torch
+from safetensors.torch import save_file
+from torch import nn
+
+from traiNNer.engine.weights import load_into, load_pretrained, read_weights, rebuild
+from traiNNer.errors import ConfigError
+from traiNNer.registry import ARCHS
+
+
+class Tiny(nn.Module):
+    def __init__(self, scale: int, channels: int = 4) -> None:
+        super().__init__()
+        self.body = nn.Conv2d(3, channels, 3, padding=1)
+        self.up = nn.Conv2d(channels, 3 * scale * scale, 3, padding=1)
+
+    def forward(self, lq):
+        return self.up(self.body(lq))
+
+
+@pytest.fixture(autouse=True)
+def tiny_arch():
+    if "tinyforweights" not in ARCHS:
+        ARCHS.register(Tiny, name="tinyforweights")
+
+
+def state(scale: int = 2, **options) -> dict[str, torch.Tensor]:
+    torch.manual_seed(1)
+    return Tiny(scale, **options).state_dict()
+
+
+@pytest.mark.parametrize("wrap", [None, "params", "params_ema", "state_dict", "model"])
+@pytest.mark.parametrize("prefix", ["", "module.", "_orig_mod.", "module._orig_mod."])
+def test_wrappers_and_prefixes_are_found_by_themselves(tmp_path, wrap, prefix):
+    tensors = {prefix + name: tensor for name, tensor in state().items()}
+    torch.save({wrap: tensors} if wrap else tensors, tmp_path / "w.pth")
+    assert set(read_weights(tmp_path / "w.pth").tensors) == set(state())
+
+
+def test_the_average_is_preferred_and_a_key_can_be_named(tmp_path):
+    torch.save({"params": state(), "params_ema": {k: v + 1 for k, v in state().items()}}, tmp_path / "w.pth")
+    assert torch.equal(read_weights(tmp_path / "w.pth").tensors["up.bias"], state()["up.bias"] + 1)
+    assert torch.equal(read_weights(tmp_path / "w.pth", "params").tensors["up.bias"], state()["up.bias"])
+    with pytest.raises(ConfigError, match=r"no entry 'net'.*it has: params, params_ema"):
+        read_weights(tmp_path / "w.pth", "net")
+
+
+def test_another_scale_loads_what_fits_and_says_so(tmp_path):
+    save_file(
+        state(4), tmp_path / "x4.safetensors", {"traiNNer": '{"arch": "tinyforweights", "scale": 4, "options": {}}'}
+    )
+    network = Tiny(2)
+    lines = load_pretrained(network, "tinyforweights", 2, read_weights(tmp_path / "x4.safetensors"), strict=False)
+    assert "trained at scale 4" in lines[0]
+    assert "loaded 2/4 tensors; new: up.weight, up.bias" in lines[1]
+    assert torch.equal(network.body.weight, state(4)["body.weight"])
+    with pytest.raises(ConfigError, match="does not fit tinyforweights completely"):
+        load_pretrained(Tiny(2), "tinyforweights", 2, read_weights(tmp_path / "x4.safetensors"), strict=True)
+
+
+def test_weights_of_another_arch_are_refused(tmp_path):
+    save_file({"other.weight": torch.ones(3)}, tmp_path / "o.safetensors", {"traiNNer": '{"arch": "span"}'})
+    with pytest.raises(ConfigError, match=r"does not fit tinyforweights: loaded 0/4.*It holds weights of span"):
+        load_pretrained(Tiny(2), "tinyforweights", 2, read_weights(tmp_path / "o.safetensors"), strict=False)
+
+
+def test_a_file_rebuilds_its_network(tmp_path):
+    about = '{"arch": "TinyForWeights", "scale": 3, "options": {"channels": 6}}'
+    save_file(state(3, channels=6), tmp_path / "w.safetensors", {"traiNNer": about})
+    network = rebuild(read_weights(tmp_path / "w.safetensors"))
+    assert network.body.out_channels == 6
+    assert not network.training
+    assert torch.equal(network.up.weight, state(3, channels=6)["up.weight"])
+
+
+def test_a_file_of_no_known_arch_says_so(tmp_path):
+    save_file({"what.weight": torch.ones(3)}, tmp_path / "w.safetensors")
+    with pytest.raises(ConfigError, match="no known arch recognises"):
+        rebuild(read_weights(tmp_path / "w.safetensors"))
+
+
+foreign_pickles = pytest.mark.filterwarnings("ignore:Detected pickle protocol")
+
+
+class Payload:
+    def __init__(self, command):
+        self.command = command
+
+    def __reduce__(self):
+        return os.system, (self.command,)
+
+
+@foreign_pickles
+@pytest.mark.parametrize("protocol", [2, 4])
+@pytest.mark.parametrize("legacy", [False, True])
+def test_code_in_a_weights_file_is_named_and_never_runs(tmp_path, protocol, legacy):
+    marker = tmp_path / "executed"
+    payload = {"params": Payload(f"touch {marker}"), "w": torch.ones(1)}
+    torch.save(payload, tmp_path / "w.pth", pickle_protocol=protocol, _use_new_zipfile_serialization=not legacy)
+    with pytest.raises(ConfigError, match=r"w.pth contains code \((posix|nt|os).system\), not only weights. Refused."):
+        read_weights(tmp_path / "w.pth")
+    assert not marker.exists()
+
+
+@foreign_pickles
+def test_plain_pickles_do_not_run_either(tmp_path):
+    marker = tmp_path / "executed"
+    (tmp_path / "w.pth").write_bytes(pickle.dumps(Payload(f"touch {marker}")))
+    with pytest.raises(ConfigError):
+        read_weights(tmp_path / "w.pth")
+    assert not marker.exists()
+
+
+def test_a_compressed_bomb_is_refused_unread(tmp_path):
+    torch.save({"params": {"w": torch.zeros(20_000_000)}}, tmp_path / "plain.pth")
+    with zipfile.ZipFile(tmp_path / "plain.pth") as source, zipfile.ZipFile(tmp_path / "bomb.pth", "w") as bomb:
+        for name in source.namelist():
+            bomb.writestr(name, source.read(name), zipfile.ZIP_DEFLATED)
+    with pytest.raises(ConfigError, match=r"would need 0.1 GB from a 0.1 MB file. Refused."):
+        read_weights(tmp_path / "bomb.pth")
+
+
+@pytest.mark.parametrize(
+    ("name", "data", "text"),
+    [
+        ("w.pth", b"", r"is empty \(0 bytes\)"),
+        ("w.safetensors", b"", r"is empty \(0 bytes\)"),
+        ("w.safetensors", b"\xff" * 64, "not a readable safetensors file"),
+        ("w.pth", b"<html>", "not a readable weights file"),
+        ("5.state", b"x", "is a training state, not a weights file. To go on from it use path.resume_state"),
+    ],
+)
+def test_files_that_are_no_weights_are_told_apart(tmp_path, name, data, text):
+    (tmp_path / name).write_bytes(data)
+    with pytest.raises(ConfigError, match=text):
+        read_weights(tmp_path / name)
+
+
+def test_a_state_under_another_name_is_recognised(tmp_path):
+    torch.save({"iteration": 5, "optimizer": {}}, tmp_path / "w.pth")
+    with pytest.raises(ConfigError, match="is a training state"):
+        read_weights(tmp_path / "w.pth")
+
+
+def test_the_report_counts_and_names():
+    report = load_into(Tiny(2), {"body.weight": torch.zeros(4, 3, 3, 3), "extra": torch.ones(1)})
+    assert str(report) == "loaded 1/4 tensors; new: body.bias, up.weight, up.bias; not used: extra"

@@ -1,0 +1,71 @@
+import math
+
+import pytest
+import torch
+
+from traiNNer.engine.step import StepReport
+from traiNNer.engine.window import NonfiniteWatch, Window
+from traiNNer.errors import TrainingDiverged
+
+
+def report(finite: bool = True, **terms: float) -> StepReport:
+    tensors = {name: torch.tensor(value) for name, value in terms.items()}
+    return StepReport(tensors, torch.tensor(2.0 if finite else math.nan), torch.tensor(finite))
+
+
+def test_means_over_the_window_and_a_total_of_several_terms():
+    window = Window()
+    window.add(report(l1=1.0, mse=0.5))
+    window.add(report(l1=3.0, mse=1.5))
+    assert window.read() == {"loss/l1": 2.0, "loss/mse": 1.0, "grad_norm": 2.0, "loss/total": 3.0}
+    assert window.read() == {}
+
+
+def test_a_skipped_step_counts_nothing():
+    window = Window()
+    window.add(report(l1=1.0))
+    window.add(report(finite=False, l1=math.inf))
+    assert window.read() == {"loss/l1": 1.0, "grad_norm": 2.0}
+    window.add(report(finite=False, l1=math.nan))
+    assert window.read() == {}
+
+
+def test_an_open_window_survives_a_resume():
+    straight, first, second = Window(), Window(), Window()
+    for value in (0.1, 0.2):
+        straight.add(report(l1=value))
+        first.add(report(l1=value))
+    second.load_state_dict(first.state_dict(), torch.device("cpu"))
+    for window in (straight, second):
+        window.add(report(l1=0.7))
+    assert straight.read() == second.read()
+
+
+def test_the_guilty_term_and_its_images_are_named():
+    watch = NonfiniteWatch(limit=10, look_every=1)
+    assert watch.add(1, report(l1=1.0), ("a",)) == []
+    (text,) = watch.add(812, report(finite=False, l1=1.0, percep=math.nan), ("dir/x", "y"))
+    assert text == "Iteration 812: loss is not finite (percep). Step skipped (1 of 10). Images: dir/x, y"
+    (text,) = watch.add(813, report(finite=False, l1=1.0), ("z",))
+    assert "gradient is not finite" in text
+    watch.add(814, report(l1=1.0), ("z",))
+    assert watch.streak == 0
+
+
+@pytest.mark.parametrize("look_every", [1, 3, 10])
+def test_too_many_in_a_row_end_the_run_however_seldom_it_looks(look_every):
+    watch = NonfiniteWatch(limit=3, look_every=look_every)
+    with pytest.raises(TrainingDiverged, match="3 updates in a row"):
+        for iteration in range(1, 21):
+            watch.add(iteration, report(finite=False, l1=math.nan), ("a",))
+    watch = NonfiniteWatch(limit=3, look_every=look_every)
+    for iteration in range(1, 21):
+        watch.add(iteration, report(finite=iteration % 3 == 0, l1=1.0), ("a",))
+
+
+def test_an_overflow_allowance_is_added_to_the_limit():
+    watch = NonfiniteWatch(limit=2, look_every=1, overflow_allowance=3)
+    for iteration in range(4):
+        watch.add(iteration, report(finite=False, l1=1.0), ("a",))
+    with pytest.raises(TrainingDiverged):
+        watch.add(5, report(finite=False, l1=1.0), ("a",))

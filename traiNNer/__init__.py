@@ -1,0 +1,51 @@
+"""traiNNer trains image upscalers from one option file.
+
+from traiNNer import build_network, load_network
+
+network = build_network("paragonsr2_nano", scale=2)
+network = load_network("experiments/2x_paragonsr2/models/net_g_best_psnr.safetensors")
+"""
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from torch import nn
+
+__all__ = ["build_network", "load_network"]
+
+
+def build_network(arch: str, scale: int, **options: Any) -> "nn.Module":
+    """Build a registered network by name, freshly initialised.
+
+    Args:
+        arch: name in any letter case, e.g. `paragonsr2_nano`.
+        scale: how many times larger the output is.
+        **options: the arch's own options.
+
+    Returns:
+        A module from B, 3, H, W float32 RGB in [0, 1] to B, 3, sH, sW, not clamped.
+
+    Raises:
+        KeyError: no such arch; the text names the nearest one.
+        pydantic.ValidationError: an option is unknown or has a wrong value.
+    """
+    import traiNNer.archs  # noqa: F401 - registers the archs
+    from traiNNer.registry import ARCHS
+
+    return ARCHS.build(arch, options, scale=scale, seed=0)
+
+
+def load_network(path: "str | Path") -> "nn.Module":
+    """Rebuild the network of a weights file, in evaluation mode on the CPU.
+
+    Arch and options come from the file's metadata, or from the tensors for published ParagonSR2 files.
+
+    Raises:
+        traiNNer.errors.ConfigError: the file is missing, damaged, contains code, or is of no known arch.
+    """
+    import traiNNer.archs  # noqa: F401 - registers the archs
+    from traiNNer.engine.weights import read_weights, rebuild
+
+    return rebuild(read_weights(path))

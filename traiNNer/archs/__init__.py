@@ -1,0 +1,5 @@
+"""Networks, one family per file."""
+
+from traiNNer.registry import import_components
+
+import_components(__name__, __path__)

@@ -1,0 +1,51 @@
+"""The two plain types that travel from a dataset to a training step."""
+
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+from torch import Tensor
+
+
+@dataclass(frozen=True)
+class Sample:
+    """One pair as a dataset makes it: H, W, 3 RGB arrays, uint8 or uint16, `gt` being `scale` times as large.
+
+    `key` names the image (its stem below the dataset root). `skipped` tells of damaged files that this sample stands
+    in for: texts such as `d/x.png (truncated PNG)`.
+    """
+
+    lq: np.ndarray
+    gt: np.ndarray | None
+    key: str
+    skipped: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Batch:
+    """A micro-batch: B, H, W, 3 uint8 or uint16 from the loader; B, 3, H, W float32 in [0, 1] after `Runtime.move`."""
+
+    lq: Tensor
+    gt: Tensor | None
+    keys: tuple[str, ...]
+    skipped: tuple[str, ...] = ()
+
+
+class ImageSet(Protocol):
+    """What every dataset offers: a length, samples as pure functions of (index, rng), and whole images."""
+
+    def __len__(self) -> int:
+        """Return the number of images."""
+        ...
+
+    def sample(self, index: int, rng: np.random.Generator) -> Sample:
+        """Return a random training crop of image `index`; all randomness comes from `rng`."""
+        ...
+
+    def whole(self, index: int) -> Sample:
+        """Return the whole image `index`, uncropped and unaugmented, for validation and test."""
+        ...
+
+    def fingerprint(self) -> dict[str, str | int]:
+        """Return what identifies the content (count, hash of names and sizes), for the training state."""
+        ...

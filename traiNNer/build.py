@@ -1,0 +1,166 @@
+"""Options to objects: each function builds one part of a run from its section of the option file."""
+
+from collections.abc import Callable
+from copy import deepcopy
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import nn
+
+import traiNNer.archs
+import traiNNer.data
+import traiNNer.losses
+import traiNNer.metrics
+import traiNNer.optim  # noqa: F401 - importing these packages registers their components
+from traiNNer.batch import ImageSet
+from traiNNer.config.options import CommonOptions, TrainOptions
+from traiNNer.data.demo import prepare_demo
+from traiNNer.engine.logbook import Logbook
+from traiNNer.engine.runtime import Runtime
+from traiNNer.engine.validation import Evaluation
+from traiNNer.errors import ConfigError
+from traiNNer.losses.weighted import WeightedLosses
+from traiNNer.optim.schedules import compose
+from traiNNer.registry import ARCHS, DATASETS, LOSSES, METRICS, SCHEDULES
+
+DEMO_ROOT = Path("datasets/demo")
+
+
+def prepare_demo_if_named(options: CommonOptions, book: Logbook) -> None:
+    """Make the demo set when the option file names its folders and they are missing; one line says so."""
+    roots = [root for choice in options.datasets.values() for root in _roots(choice.options)]
+    missing = [root for root in roots if DEMO_ROOT in Path(root).parents and not Path(root).exists()]
+    if missing:
+        book.info(f"{missing[0]} is missing: preparing the demo set…")
+        book.info(prepare_demo(DEMO_ROOT))
+
+
+def _roots(options: dict[str, Any]) -> list[str]:
+    given = [options.get("dataroot_gt"), options.get("dataroot_lq")]
+    return [root for value in given if value for root in ([value] if isinstance(value, str) else value)]
+
+
+def open_dataset(options: CommonOptions, key: str, book: Logbook) -> ImageSet:
+    """Build the dataset of section `datasets.<key>` and read its headers. Raises `DataError` with a table."""
+    choice = options.datasets[key]
+    dataset = DATASETS.build(choice.type, choice.options, scale=options.scale, seed=options.manual_seed)
+    purpose = "train" if key.startswith("train") else "val"
+    for notice in dataset.open(purpose, f"datasets.{key}"):
+        book.warn(notice)
+    batch = choice.batch_size_per_gpu * choice.accum_iter
+    if purpose == "train" and len(dataset) * choice.dataset_enlarge_ratio < batch:
+        book.warn(f"Only {len(dataset)} images for batch {batch}; images repeat within an epoch.")
+    return dataset
+
+
+def build_network(options: CommonOptions) -> nn.Module:
+    """Build the network on the CPU. Raises `ConfigError` when it cannot be built from its options."""
+    choice = options.network_g
+    try:
+        return ARCHS.build(choice.type, choice.options, scale=options.scale, seed=options.manual_seed)
+    except (ValueError, RuntimeError) as error:
+        raise ConfigError(f"network_g: {choice.type} cannot be built from these options ({error})") from None
+
+
+def check_shapes(network: nn.Module, options: CommonOptions) -> None:
+    """Send one synthetic batch through a copy of the network. Raises `ConfigError` when the output size is not scale x.
+
+    A copy in training mode: what a forward does to running statistics must not reach the run.
+    """
+    train = options.datasets.get("train")
+    size = (train.options.get("lq_size") if train else None) or 32
+    lq = torch.rand(2, 3, size, size, generator=torch.Generator().manual_seed(0))
+    try:
+        with torch.no_grad():
+            output = deepcopy(network).train()(lq)
+    except RuntimeError as error:
+        raise ConfigError(
+            f"network_g: {options.network_g.type} cannot process {size} x {size} crops ({error})"
+        ) from None
+    expected = (2, 3, size * options.scale, size * options.scale)
+    if tuple(output.shape) != expected:
+        made = output.shape[-1] / size
+        raise ConfigError(f"network_g: {options.network_g.type} makes {made:g}x images, `scale` says {options.scale}")
+
+
+def build_losses(options: TrainOptions) -> WeightedLosses:
+    """Build the weighted losses."""
+    items = []
+    for choice in options.train.losses:
+        loss = LOSSES.build(choice.type, choice.options, scale=options.scale, seed=options.manual_seed)
+        items.append((choice.type, loss, choice.loss_weight))
+    return WeightedLosses(items)
+
+
+def build_metrics(options: CommonOptions) -> dict[str, Any]:
+    """Build the metrics by name; none when they are switched off."""
+    if not options.val.metrics_enabled:
+        return {}
+    return {
+        name: METRICS.build(choice.type, choice.options, scale=options.scale, seed=options.manual_seed)
+        for name, choice in options.val.metrics.items()
+    }
+
+
+def directions(options: CommonOptions) -> dict[str, Any]:
+    """Return for each metric which direction is better: the file's word, else the metric's own."""
+    return {
+        name: options.val.metrics[name].better or metric.direction for name, metric in build_metrics(options).items()
+    }
+
+
+def build_evaluations(options: CommonOptions, sets: dict[str, ImageSet], runtime: Runtime) -> list[Evaluation]:
+    """Build one evaluation for each validation or test set, under the set's own name."""
+    metrics = build_metrics(options)
+    return [
+        Evaluation(
+            options.datasets[key].name or key,
+            dataset,
+            metrics,
+            options.scale,
+            runtime,
+            options.val.tile_size,
+            options.val.tile_overlap,
+        )
+        for key, dataset in sets.items()
+        if not key.startswith("train")
+    ]
+
+
+def build_learning_rate(options: TrainOptions) -> Callable[[int], float]:
+    """Return the factor on the learning rate as a function of the iteration (from 0): schedule x warm-up."""
+    choice = options.train.scheduler
+    schedule = None
+    if choice:
+        base = options.train.optim_g.options["lr"]
+        schedule = SCHEDULES.build(choice.type, choice.options, total_iter=options.train.total_iter, base_lr=base)
+    return compose(schedule, options.train.warmup_iter)
+
+
+def describe_network(options: CommonOptions) -> dict[str, Any]:
+    """Return what a weights file says of itself, enough to rebuild the network."""
+    return {"arch": options.network_g.type, "options": options.network_g.options, "scale": options.scale}
+
+
+def identity(options: TrainOptions) -> dict[str, Any]:
+    """Return what must be equal for a state to fit a run: flat key paths and values."""
+    network = {f"network_g.{key}": value for key, value in options.network_g.options.items()}
+    return network | {
+        "network_g.type": options.network_g.type,
+        "scale": options.scale,
+        "train.optim_g.type": options.train.optim_g.type,
+        "train.ema": options.train.ema_decay > 0,
+    }
+
+
+def stream_identity(options: TrainOptions, dataset: ImageSet) -> dict[str, Any]:
+    """Return what decides the stream of training samples; a change makes a resume inexact."""
+    choice = options.datasets["train"]
+    return {
+        "manual_seed": options.manual_seed,
+        "batch_size_per_gpu": choice.batch_size_per_gpu,
+        "accum_iter": choice.accum_iter,
+        "dataset_enlarge_ratio": choice.dataset_enlarge_ratio,
+        "files": dataset.fingerprint(),
+    }

@@ -1,0 +1,101 @@
+"""Rules between options: what each value alone cannot tell."""
+
+from collections.abc import Callable
+
+from traiNNer.config.facts import Facts
+from traiNNer.config.names import refusal
+from traiNNer.config.options import TrainOptions
+from traiNNer.config.tree import Node, nearest
+
+
+def check_rules(facts: Facts) -> None:
+    """Report every rule that a file breaks."""
+    training = issubclass(facts.model, TrainOptions)
+    _check_names(facts)
+    _check_scale(facts)
+    if training:
+        _check_train_sets(facts)
+        _check_crops(facts)
+    else:
+        _check_test(facts)
+
+
+def _check_names(facts: Facts) -> None:
+    """Everything that becomes a folder or file name."""
+    sets = facts.entries("datasets")
+    for node in [facts.root.at(("name",)), *(dataset.child("name") for dataset in sets.values())]:
+        if node is not None and isinstance(node.value, str) and (message := refusal(node.value)):
+            facts.report.at(node, message, show=False)
+    for key, node in {**sets, **facts.entries("val", "metrics")}.items():
+        if message := refusal(key):
+            facts.report.at(node, message, show=False)
+    shown: dict[str, Node] = {}
+    for key, node in sets.items():
+        title = node.child("name") or Node(key, node.line, node.key)
+        if isinstance(title.value, str) and shown.setdefault(title.value, title) is not title:
+            facts.report.at(title, f"is also the name of {shown[title.value].key}; every set needs its own")
+
+
+def _check_scale(facts: Facts) -> None:
+    arch, scale = facts.chosen.get(("network_g",)), facts.value(("scale",), int)
+    scales = arch.traits.get("scales") if arch is not None else None
+    if arch is not None and scales and scale is not None and scale not in scales:
+        known = ", ".join(str(value) for value in scales)
+        facts.problem(("scale",), f"{arch.name} is made for the scales {known}")
+
+
+def _check_train_sets(facts: Facts) -> None:
+    if facts.section("datasets") is None:
+        return
+    sets = facts.entries("datasets")
+    meant = _check_set_names(facts, lambda key: key == "train" or key.startswith("val"), ("train", "val"))
+    if "train" not in sets and "train" not in meant:
+        facts.problem(("datasets", "train"), "is missing: the images to train on")
+    has_val = any(key.startswith("val") for key in [*sets, *meant])
+    if not has_val and facts.on("val", "val_enabled"):
+        facts.problem(("datasets", "val"), "is missing: add it, or set val.val_enabled: false")
+
+
+def _check_test(facts: Facts) -> None:
+    if facts.section("datasets") is not None:
+        sets = facts.entries("datasets")
+        meant = _check_set_names(facts, lambda key: key.startswith(("test", "val")), ("test", "val"))
+        if not sets and not meant:
+            facts.problem(("datasets", "test"), "is missing: the images to test on")
+    if facts.root.at(("path", "pretrain_network_g")) is None:
+        mistyped = any(nearest(key, ("pretrain_network_g",)) for key in facts.entries("path"))
+        if not mistyped and "path" not in _nearly(facts):
+            facts.problem(("path", "pretrain_network_g"), "is missing: the weights to test")
+
+
+def _nearly(facts: Facts) -> set[str]:
+    """Return the top-level keys that unknown ones were probably meant to be."""
+    fields = facts.model.model_fields
+    return {near for key in facts.root.entries() if key not in fields and (near := nearest(key, fields))}
+
+
+def _check_set_names(facts: Facts, is_known: Callable[[str], bool], known: tuple[str, ...]) -> set[str]:
+    meant: set[str] = set()
+    for key, node in facts.entries("datasets").items():
+        if not is_known(key):
+            near = nearest(key, known)
+            meant |= {near} if near else set()
+            hint = f"; did you mean '{near}'?" if near else ""
+            reads = " and ".join(f"'{name}…'" if name != "train" else "'train'" for name in known)
+            facts.report.at(node, f"no such set{hint}   known: {reads}")
+    return meant
+
+
+def _check_crops(facts: Facts) -> None:
+    lq_path, gt_path = ("datasets", "train", "lq_size"), ("datasets", "train", "gt_size")
+    lq, gt, scale = facts.value(lq_path, int), facts.value(gt_path, int), facts.value(("scale",), int)
+    if lq is not None and gt is not None and scale is not None and gt != lq * scale:
+        lq_place, scale_place = facts.place(*lq_path), facts.place("scale")
+        made_of = f"lq_size {lq} ({lq_place}) x scale {scale} ({scale_place})"
+        facts.problem(gt_path, f"must be {lq * scale} = {made_of}")
+    arch = facts.chosen.get(("network_g",))
+    multiple = arch.traits.get("size_multiple", 1) if arch is not None else 1
+    if arch is not None and lq is not None and lq % multiple:
+        near = [size for size in (lq // multiple * multiple, -(-lq // multiple) * multiple) if size]
+        found = ", ".join(str(size) for size in near)
+        facts.problem(lq_path, f"{arch.name} needs a multiple of {multiple}; nearest: {found}")

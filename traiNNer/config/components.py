@@ -1,0 +1,163 @@
+"""From the written tree to the typed one: every `{type: name, …}` is checked against its component's own signature."""
+
+from typing import Any, TypeVar, cast
+
+from pydantic import ValidationError
+
+from traiNNer.config.choice import Choice
+from traiNNer.config.docstrings import option_docs
+from traiNNer.config.layout import Part, aliases, class_name, helpers, parts, sections, static_keys
+from traiNNer.config.options import TrainOptions
+from traiNNer.config.problems import Section, explain, unknown
+from traiNNer.config.tree import Node, Path, Report, nearest
+from traiNNer.registry import CONTEXT, Component, StrictOptions, UnknownComponent
+
+Options = TypeVar("Options", bound=StrictOptions)
+GIVEN = {
+    "scale": "is given by scale at the top level",
+    "seed": "is given by manual_seed",
+    "total_iter": "is given by train.total_iter",
+    "base_lr": "is given by train.optim_g.lr",
+}
+
+
+class Checker:
+    """Checks a tree of nodes against an options model and its registered components."""
+
+    def __init__(self, model: type[StrictOptions], report: Report) -> None:
+        self.model = model
+        self.report = report
+        self.chosen: dict[Path, Component] = {}
+
+    def check(self, root: Node, model: type[Options]) -> Options | None:
+        """Return the typed options, or None when a problem was reported."""
+        tree = self._section(root, model, ())
+        try:
+            options = model.parse(tree)
+        except ValidationError as error:
+            explain(error, root, lambda path: self._describe(_model_at(model, path), path), self.report)
+            return None
+        return cast(Options, options)
+
+    def _section(self, node: Node, model: type[StrictOptions], path: Path) -> Any:
+        if node.value is None:
+            node.value = {}  # a section whose lines are all commented out
+        if not isinstance(node.value, dict):
+            return node.plain()
+        if issubclass(model, Choice):
+            return self._choice(node, model, path)
+        nested = parts(model)
+        return {
+            key: self._part(child, nested[key], (*path, key)) if key in nested else child.plain()
+            for key, child in node.value.items()
+        }
+
+    def _part(self, node: Node, part: Part, path: Path) -> Any:
+        if node.value is None and part.optional:
+            return None
+        if part.form == "one":
+            return self._section(node, part.model, path)
+        if part.form == "map":
+            if node.value is None:
+                node.value = {}
+            if not isinstance(node.value, dict):
+                return node.plain()
+            return {key: self._section(child, part.model, (*path, key)) for key, child in node.value.items()}
+        if not isinstance(node.value, list):
+            return node.plain()
+        return [self._section(child, part.model, (*path, index)) for index, child in enumerate(node.value)]
+
+    def _choice(self, node: Node, model: type[Choice], path: Path) -> dict[str, Any]:
+        fixed = static_keys(model)
+        tree = {key: child.plain() for key, child in node.value.items() if key in fixed}
+        component = self._component(node, model)
+        if component is None:
+            # A placeholder: what is wrong is reported, and the rest of the file is still to be checked.
+            return tree | {"type": "?", "options": {}}
+        self.chosen[path] = component
+        own = {key: child.plain() for key, child in node.value.items() if key not in fixed}
+        return tree | {"type": component.name, "options": self._options(component, own, node, model, path)}
+
+    def _component(self, node: Node, model: type[Choice]) -> Component | None:
+        name = node.child("type")
+        if name is None:
+            for key in [key for key in node.value if key not in model.model_fields]:
+                if nearest(key, ("type",)):
+                    unknown(node.value[key], key, Section(static_keys(model)), self.report)
+                    return None
+            known = ", ".join(model.registry.names())
+            self.report.at(node, f"is missing: the {model.registry.kind}   known: {known}", below="type")
+            return None
+        if not isinstance(name.value, str):
+            self.report.at(name, f"must be the name of a registered {model.registry.kind}")
+            return None
+        try:
+            return model.registry[name.value]
+        except UnknownComponent as error:
+            self.report.at(name, str(error))
+            return None
+
+    def _options(
+        self, component: Component, own: dict[str, Any], node: Node, model: type[Choice], path: Path
+    ) -> dict[str, Any]:
+        try:
+            return component.options.parse(own).model_dump(mode="json")
+        except ValidationError as error:
+            explain(error, node, lambda below: Section(()) if below else self._describe(model, path), self.report)
+            return {}
+
+    def _describe(self, model: type[StrictOptions] | None, path: Path) -> Section:
+        if model is None:
+            return Section(())
+        about = {key: field.description for key, field in model.model_fields.items()}
+        known = (*static_keys(model), *aliases(model))
+        component = self.chosen.get(path)
+        if component is not None:
+            about |= option_docs(component)
+            known += tuple(component.options.model_fields)
+        return Section(known, about.get, lambda key: self._home(key, path))
+
+    def _home(self, key: str, path: Path) -> str | None:
+        """Tell where a key that is unknown here would belong."""
+        if path in self.chosen and key in CONTEXT:
+            return GIVEN[key]
+        here = _pattern(path)
+        places = {_pattern(at): list(component.options.model_fields) for at, component in self.chosen.items()}
+        homes = [at for at, section in sections(self.model) if key in static_keys(section) and key != "type"]
+        homes += [at for at, keys in places.items() if key in keys]
+        homes = [at for at in homes if at != here]
+        if homes:
+            return f"belongs to {_spoken(homes[0])}"
+        only_train = self.model is not TrainOptions and key in TrainOptions.model_fields
+        return "belongs to an option file of train.py" if only_train else None
+
+
+def _pattern(path: Path) -> str:
+    """Return the place of a section without the names and numbers of this file."""
+    text = ""
+    for position, part in enumerate(path):
+        named = position > 0 and path[position - 1] in ("datasets", "metrics", "own")
+        text += "[]" if isinstance(part, int) else ".<name>" if named else f".{part}"
+    return text.removeprefix(".")
+
+
+def _spoken(place: str) -> str:
+    if not place:
+        return "the top level"
+    last = place.rsplit(".", 1)[-1]
+    if last in helpers():
+        return class_name(last)
+    return place.replace("[]", "")
+
+
+def _model_at(model: type[StrictOptions], path: Path) -> type[StrictOptions] | None:
+    position = 0
+    while position < len(path):
+        part = parts(model).get(str(path[position]))
+        if part is None:
+            return None
+        position += 1 if part.form == "one" else 2
+        if position > len(path):
+            return None
+        model = part.model
+    return model

@@ -1,0 +1,138 @@
+"""The reference of every option, as Markdown, from the option tree and the registered components themselves."""
+
+import json
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+from traiNNer.config.docstrings import summary
+from traiNNer.config.layout import class_name, helpers, parts, sections
+from traiNNer.config.options import MetricChoice, TrainOptions
+from traiNNer.config.schema import component_schema
+from traiNNer.registry import (
+    ARCHS,
+    AUTOMATIONS,
+    DATASETS,
+    LOSSES,
+    METRICS,
+    OPTIMIZERS,
+    SCHEDULES,
+    Component,
+    StrictOptions,
+)
+
+BOUNDS = {"exclusiveMinimum": "> {}", "minimum": "≥ {}", "exclusiveMaximum": "< {}", "maximum": "≤ {}"}
+NAMES = {
+    "integer": "whole number",
+    "number": "number",
+    "boolean": "`true`/`false`",
+    "string": "text",
+    "null": "null",
+}
+HEADINGS = {
+    "Networks (`network_g`)": ARCHS,
+    "Datasets (`datasets.…`)": DATASETS,
+    "Losses (`train.losses`)": LOSSES,
+    "Optimisers (`train.optim_g`)": OPTIMIZERS,
+    "Schedules (`train.scheduler`)": SCHEDULES,
+    "Metrics (`val.metrics.…`)": METRICS,
+    "Automations (`train.training_automations`)": AUTOMATIONS,
+}
+INTRODUCTION = """# Every option
+
+Written by `trainner docs` from the code; do not edit. An option file is YAML; a component is `{type: name, …}` with its
+own options beside `type`, its name in any letter case. Numbers and booleans follow YAML 1.2: `1e-4` is a number, only
+`true` and `false` are booleans. `--set train.total_iter=200` overrides any key on the command line, and
+`--check` prints every value in force with the place it came from. test.py reads the same file without `train`,
+`logger` and `auto_resume`; its sets are named `test…` or `val…`, and it needs `path.pretrain_network_g`.
+"""
+
+
+def options_markdown() -> str:
+    """Return the whole reference: every section, then every component registered when it is called."""
+    return "\n".join([INTRODUCTION, *_section_pages(), *_component_pages()]).rstrip() + "\n"
+
+
+def words(schema: dict[str, Any]) -> str:
+    """Return what a value must be, from its JSON schema."""
+    if "anyOf" in schema:
+        return " or ".join(dict.fromkeys(words(branch) for branch in schema["anyOf"]))
+    if "enum" in schema:
+        return " or ".join(f"`{value}`" for value in schema["enum"])
+    if "const" in schema:
+        return f"`{schema['const']}`"
+    kind = schema.get("type")
+    if kind == "array":
+        return _list_words(schema)
+    if kind is None or kind == "object":
+        return "section" if kind or "$ref" in schema else "any value"
+    bounds = " and ".join(text.format(_number(schema[key])) for key, text in BOUNDS.items() if key in schema)
+    return f"{NAMES[kind]} {bounds}".strip()
+
+
+def _number(value: float) -> str:
+    return str(int(value)) if value == int(value) else f"{value:g}"
+
+
+def _list_words(schema: dict[str, Any]) -> str:
+    if "prefixItems" in schema:
+        return f"list of {', '.join(words(item) for item in schema['prefixItems'])}"
+    return f"list of: {words(schema.get('items', {}))}"
+
+
+def _section_pages() -> Iterator[str]:
+    for place, model in sections(TrainOptions):
+        title = f"`{_shown(place)}`" if place else "Top level"
+        yield f"## {title}\n\n{summary(model.__doc__)}\n"
+        yield _table(_static_rows(model))
+
+
+def _shown(place: str) -> str:
+    head, _, last = place.rpartition(".")
+    return f"{head}.{class_name(last)}" if last in helpers() else place
+
+
+def _static_rows(model: type[StrictOptions]) -> Iterable[tuple[str, ...]]:
+    schema = model.model_json_schema()
+    schema = schema["$defs"][model.__name__] if "properties" not in schema else schema
+    hidden = {"options", "own"}
+    nested = parts(model)
+    for name, about in schema.get("properties", {}).items():
+        if name not in hidden:
+            shown = class_name(name) if name in helpers() else name
+            form = nested[name].form if name in nested else None
+            kind = {"one": "section", "list": "list of sections", "map": "sections by name", None: words(about)}[form]
+            text = about.get("description") or (summary(nested[name].model.__doc__) if name in nested else "")
+            default = "the section's key" if (model, name) == (MetricChoice, "type") else _default(name, about, schema)
+            yield shown, kind, default, text
+
+
+def _default(name: str, about: dict[str, Any], schema: dict[str, Any]) -> str:
+    if name in schema.get("required", []):
+        return "required"
+    return f"`{json.dumps(about['default'], ensure_ascii=False)}`" if "default" in about else ""
+
+
+def _component_pages() -> Iterator[str]:
+    for heading, registry in HEADINGS.items():
+        if registry.names():
+            yield f"## {heading}\n"
+        for component in registry:
+            yield f"### `{component.name}`\n\n{summary(component.builder.__doc__)}\n"
+            yield _table(_component_rows(component))
+
+
+def _component_rows(component: Component) -> Iterable[tuple[str, ...]]:
+    schema = component_schema(component)
+    for name, about in schema.get("properties", {}).items():
+        yield name, words(about), _default(name, about, schema), about.get("description", "")
+
+
+def _table(rows: Iterable[tuple[str, ...]]) -> str:
+    lines = [f"| `{key}` | {' | '.join(_cell(text) for text in rest)} |" for key, *rest in rows]
+    if not lines:
+        return "No options.\n"
+    return "\n".join(["| key | value | default | what it does |", "|---|---|---|---|", *lines]) + "\n"
+
+
+def _cell(text: str) -> str:
+    return " ".join(text.split()).replace("|", "\\|")

@@ -1,0 +1,41 @@
+"""What a component's docstring says of it and of each option (Google style: a summary, then `Args:`)."""
+
+import inspect
+import re
+
+from traiNNer.registry import Component
+
+ENTRY = re.compile(r"(\w+)(?: \([^)]*\))?:\s*(.*)")
+
+
+def summary(doc: str | None) -> str:
+    """Return the first paragraph on one line."""
+    return " ".join(inspect.cleandoc(doc or "").split("\n\n", 1)[0].split())
+
+
+def argument_docs(doc: str | None) -> dict[str, str]:
+    """Return the descriptions of the `Args:` section by name; empty without one."""
+    lines = inspect.cleandoc(doc or "").splitlines()
+    if "Args:" not in lines:
+        return {}
+    found: dict[str, str] = {}
+    name = ""
+    for line in lines[lines.index("Args:") + 1 :]:
+        indent = len(line) - len(line.lstrip())
+        if line.strip() and indent == 0:
+            break
+        entry = ENTRY.match(line.strip()) if indent == 4 else None
+        if entry:
+            name = entry.group(1)
+            found[name] = entry.group(2)
+        elif name:
+            found[name] = f"{found[name]} {line.strip()}".strip()
+    return found
+
+
+def option_docs(component: Component) -> dict[str, str]:
+    """Return what each option of a component does, from its docstring or its own options model."""
+    fields = {name: field.description or "" for name, field in component.options.model_fields.items()}
+    doc = component.builder.__doc__ or component.options.__doc__
+    own = argument_docs(doc) | argument_docs(getattr(component.builder.__init__, "__doc__", None))
+    return {name: fields[name] or own.get(name, "") for name in fields}

@@ -1,0 +1,109 @@
+"""The options in force, in the form of a file: every value, and where it came from."""
+
+import json
+import re
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from traiNNer.config.choice import Choice
+from traiNNer.config.scalars import plain_scalar
+from traiNNer.config.tree import FILE, Node, key_of
+from traiNNer.registry import StrictOptions
+
+DEFAULT = "default"
+OTHERS_BOOLEAN = {"yes", "no", "on", "off", "y", "n"}
+PLAIN_TEXT = re.compile(r"[A-Za-z_./~][\w./~-]*( [\w./~-]+)*")
+
+
+def file_form(options: StrictOptions) -> dict[str, Any]:
+    """Return options as they would stand in a file: a component's options beside its `type`, plugin helpers by name."""
+    tree: dict[str, Any] = {}
+    for name in type(options).model_fields:
+        value = getattr(options, name)
+        if isinstance(options, Choice) and name == "options":
+            tree |= value
+        elif name == "own":
+            tree |= {key: _without_type(file_form(helper)) for key, helper in value.items()}
+        else:
+            tree[name] = _plain(value)
+    return tree
+
+
+def sources_of(tree: Any, root: Node) -> dict[str, str]:
+    """Return where each value came from by its key: `file line N`, `--set` or `default`."""
+    return {key_of(path): _source(root, path) for path in _leaves(tree, ())}
+
+
+def write(tree: Mapping[str, Any], sources: Mapping[str, str]) -> str:
+    """Return the tree as YAML with the source of every value as a comment; reading it gives the same options."""
+    return "\n".join(_section(tree, (), sources, 0)) + "\n"
+
+
+def _without_type(tree: dict[str, Any]) -> dict[str, Any]:
+    return {key: value for key, value in tree.items() if key != "type"}
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, StrictOptions):
+        return file_form(value)
+    if isinstance(value, dict):
+        return {key: _plain(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(item) for item in value]
+    return value
+
+
+def _is_leaf(value: Any) -> bool:
+    if isinstance(value, dict):
+        return not value
+    return not (isinstance(value, list) and any(isinstance(item, dict) for item in value))
+
+
+def _leaves(value: Any, path: tuple[str | int, ...]) -> Iterator[tuple[str | int, ...]]:
+    if _is_leaf(value):
+        yield path
+        return
+    items = value.items() if isinstance(value, dict) else enumerate(value)
+    for key, item in items:
+        yield from _leaves(item, (*path, key))
+
+
+def _source(root: Node, path: tuple[str | int, ...]) -> str:
+    node = root.at(path)
+    if node is None:
+        return DEFAULT
+    return f"{FILE} {node.place()}" if node.source == FILE else node.source
+
+
+def _section(tree: Mapping[str, Any], path: tuple[str | int, ...], sources: Mapping[str, str], depth: int) -> list[str]:
+    lines: list[str] = []
+    for key, value in tree.items():
+        here = (*path, key)
+        lines += _entry(f"{'  ' * depth}{_scalar(key)}:", value, here, sources, depth)
+    return lines
+
+
+def _entry(head: str, value: Any, path: tuple[str | int, ...], sources: Mapping[str, str], depth: int) -> list[str]:
+    if _is_leaf(value):
+        return [f"{head} {_flow(value)}  # {sources.get(key_of(path), DEFAULT)}"]
+    if isinstance(value, dict):
+        return [head, *_section(value, path, sources, depth + 1)]
+    lines = [head]
+    for index, item in enumerate(value):
+        first, *others = _section(item, (*path, index), sources, depth + 2)
+        lines += [f"{'  ' * (depth + 1)}- {first.lstrip()}", *others]
+    return lines
+
+
+def _flow(value: Any) -> str:
+    if isinstance(value, list):
+        return f"[{', '.join(_flow(item) for item in value)}]"
+    return "{}" if value == {} else _scalar(value)
+
+
+def _scalar(value: Any) -> str:
+    if isinstance(value, str) and PLAIN_TEXT.fullmatch(value) and value.lower() not in OTHERS_BOOLEAN:
+        return value if isinstance(plain_scalar(value), str) else json.dumps(value)
+    if isinstance(value, float):
+        return re.sub(r"^(-?[0-9]+)e", r"\1.0e", repr(value))  # the form that YAML 1.1 takes for a number too
+    return json.dumps(value, ensure_ascii=isinstance(value, str) and not value.isprintable())

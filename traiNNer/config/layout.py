@@ -1,0 +1,97 @@
+"""What the typed option tree looks like: which fields are sections, which keys exist where, under which spellings."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from inspect import isclass
+from types import NoneType, UnionType
+from typing import Any, Literal, Union, get_args, get_origin
+
+from pydantic import BaseModel
+
+from traiNNer.config.automation_options import AutomationOptions, HelperOptions
+from traiNNer.config.choice import Choice
+from traiNNer.config.options import TrainOptions, TrainSection
+from traiNNer.config.tree import Path
+from traiNNer.registry import StrictOptions, fold
+
+Form = Literal["one", "list", "map"]
+AUTOMATIONS_AT: Path = ("train", "training_automations")
+
+
+@dataclass(frozen=True)
+class Part:
+    """A field that holds sections of `model`: one, a list of them, or any number by name."""
+
+    model: type[StrictOptions]
+    form: Form
+    optional: bool = False
+
+
+def part_of(annotation: Any) -> Part | None:
+    """Return what sections a field of this type holds, or None for a plain value."""
+    if isclass(annotation) and issubclass(annotation, StrictOptions):
+        return Part(annotation, "one")
+    arguments = get_args(annotation)
+    origin = get_origin(annotation)
+    if origin in (Union, UnionType):
+        others = [argument for argument in arguments if argument is not NoneType]
+        inner = part_of(others[0]) if len(others) == 1 else None
+        return inner and Part(inner.model, inner.form, optional=len(others) < len(arguments))
+    inner = part_of(arguments[-1]) if origin is dict else part_of(arguments[0]) if origin is tuple else None
+    return inner and Part(inner.model, "map" if origin is dict else "list")
+
+
+def parts(model: type[BaseModel]) -> dict[str, Part]:
+    """Return the fields of a model that are sections."""
+    found = {name: part_of(field.annotation) for name, field in model.model_fields.items()}
+    return {name: part for name, part in found.items() if part is not None}
+
+
+def static_keys(model: type[BaseModel]) -> tuple[str, ...]:
+    """Return the keys of a section that do not come from a component."""
+    hidden = "options" if issubclass(model, Choice) else "own" if issubclass(model, AutomationOptions) else ""
+    return tuple(name for name in model.model_fields if name != hidden)
+
+
+def sections(model: type[StrictOptions], at: str = "") -> Iterator[tuple[str, type[StrictOptions]]]:
+    """Yield every section of the tree with its place: `train.losses[]`, `val.metrics.<name>`."""
+    yield at, model
+    for name, part in parts(model).items():
+        if name in static_keys(model):
+            tail = {"one": "", "list": "[]", "map": ".<name>"}[part.form]
+            yield from sections(part.model, f"{at}.{name}{tail}".removeprefix("."))
+
+
+def class_name(section: str) -> str:
+    """Return a helper's section name as its class is called: `IntelligentEarlyStopping`."""
+    return "".join(word.capitalize() for word in section.split("_"))
+
+
+def helpers() -> dict[str, type[HelperOptions]]:
+    """Return the built-in helpers by section name."""
+    found = {name: part.model for name, part in parts(AutomationOptions).items()}
+    return {name: model for name, model in found.items() if issubclass(model, HelperOptions)}
+
+
+def helper_named(key: str) -> str | None:
+    """Return the canonical section of a helper written as class name or snake_case, or None."""
+    return next((name for name in helpers() if fold(name) == fold(key)), None)
+
+
+def aliases(model: type[BaseModel]) -> tuple[str, ...]:
+    """Return keys that may stand in a section although their canonical place is another."""
+    if issubclass(model, TrainOptions):
+        return ("losses",)
+    return ("val",) if issubclass(model, TrainSection) else ()
+
+
+def canonical(path: Path, model: type[StrictOptions]) -> Path:
+    """Return the canonical place of a path in the community's spelling."""
+    if issubclass(model, TrainOptions):
+        if path[:1] == ("losses",):
+            path = ("train", *path)
+        if path[:2] == ("train", "val"):
+            path = path[1:]
+    if path[:2] == AUTOMATIONS_AT and len(path) > 2:
+        path = (*path[:2], helper_named(str(path[2])) or path[2], *path[3:])
+    return path

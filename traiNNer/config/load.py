@@ -1,0 +1,78 @@
+"""An option file, with overrides, to typed options: everything that is wrong is told at once."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any, Generic, TypeVar
+
+from traiNNer.config import compat
+from traiNNer.config.automation_checks import check_automations
+from traiNNer.config.checks import check_rules
+from traiNNer.config.components import Checker
+from traiNNer.config.effective import file_form, sources_of, write
+from traiNNer.config.facts import Facts
+from traiNNer.config.files import read_text
+from traiNNer.config.options import CommonOptions
+from traiNNer.config.overrides import apply_overrides
+from traiNNer.config.plugins import import_plugins
+from traiNNer.config.strict_yaml import load_yaml
+from traiNNer.config.tree import Node, Report
+from traiNNer.errors import ConfigError
+
+Options = TypeVar("Options", bound=CommonOptions)
+
+
+@dataclass(frozen=True)
+class Loaded(Generic[Options]):
+    """Checked options, what to tell the user about them, and the file's own text."""
+
+    options: Options
+    warnings: tuple[str, ...]
+    text: str
+    root: Node
+
+    @cached_property
+    def tree(self) -> dict[str, Any]:
+        """Every effective value in the form of a file."""
+        return file_form(self.options)
+
+    @cached_property
+    def sources(self) -> dict[str, str]:
+        """Where each value came from, by key: `file line N`, `--set` or `default`."""
+        return sources_of(self.tree, self.root)
+
+    def effective(self) -> str:
+        """Return every value in force as YAML, each with a comment saying where it came from."""
+        return write(self.tree, self.sources)
+
+
+def load_options(path: Path, model: type[Options], overrides: Sequence[str] = ()) -> Loaded[Options]:
+    """Read, complete and check an option file.
+
+    Components must have been registered before (plugins named in the file are imported here). `overrides` are
+    `key=value` texts, as after `--set`. Raises `ConfigError` with every problem found.
+    """
+    text = read_text(path)
+    root = load_yaml(text, str(path)).root
+    if not isinstance(root.value, dict):
+        found = "is empty" if root.value is None else "holds no keys and values"
+        raise ConfigError(f"{path} {found}: an option file has lines such as `name: my_run`.")
+    report = Report()
+    compat.move_sections(root, model, report)
+    apply_overrides(root, tuple(overrides), model, report)
+    import_plugins(root, path.parent, report)
+    compat.adapt(root, report)
+    options = _check(root, model, report)
+    if options is None or report.problems:
+        raise ConfigError(str(path), report.sorted())
+    return Loaded(options, tuple(report.warnings), text, root)
+
+
+def _check(root: Node, model: type[Options], report: Report) -> Options | None:
+    checker = Checker(model, report)
+    options = checker.check(root, model)
+    facts = Facts(root, model, checker.chosen, report)
+    check_rules(facts)
+    check_automations(facts)
+    return options

@@ -1,0 +1,208 @@
+"""The option tree: every key of an option file, its type, its default, and what it does.
+
+The text below a field is its documentation: editors, `docs/options.md` and error messages show it. A `Choice` is a
+component by name; the keys that are not listed here come from that component's own signature.
+"""
+
+from typing import Annotated, ClassVar, Literal
+
+from pydantic import Field
+
+from traiNNer.config.automation_options import AutomationOptions, LossSchedulingOptions
+from traiNNer.config.choice import Choice
+from traiNNer.registry import ARCHS, DATASETS, LOSSES, METRICS, OPTIMIZERS, SCHEDULES, StrictOptions
+
+PositiveInt = Annotated[int, Field(gt=0)]
+NonNegativeInt = Annotated[int, Field(ge=0)]
+Texts = str | tuple[str, ...]
+
+
+class ArchChoice(Choice):
+    """A network. It gets the top-level `scale` by itself; repeating it here is allowed when it is the same."""
+
+    registry = ARCHS
+
+
+class OptimizerChoice(Choice):
+    """An optimiser of `torch.optim`, with its own arguments (`lr`, `weight_decay`, `betas`, …)."""
+
+    registry = OPTIMIZERS
+
+
+class ScheduleChoice(Choice):
+    """A learning-rate schedule, a function of the iteration only."""
+
+    registry = SCHEDULES
+
+
+class LossChoice(Choice):
+    """A loss, with its own options."""
+
+    registry = LOSSES
+
+    loss_weight: float = 1.0
+    """Factor of this loss in the sum; applied once."""
+
+
+class MetricChoice(Choice):
+    """A metric computed at every validation. `type` may be left out: the key is the name then."""
+
+    registry = METRICS
+
+    better: Literal["higher", "lower"] | None = None
+    """Which direction is better; by default the metric's own."""
+
+
+class DatasetChoice(Choice):
+    """A dataset and how it is read. `batch_size_per_gpu`, crop sizes and such have no effect in a validation set."""
+
+    registry = DATASETS
+
+    name: str | None = None
+    """Name shown in the log and used for folders; by default the key of the section."""
+    batch_size_per_gpu: PositiveInt = 8
+    """Images per micro-batch and device."""
+    accum_iter: PositiveInt = 1
+    """Micro-batches added up to one optimiser step (one iteration)."""
+    num_worker_per_gpu: NonNegativeInt = 2
+    """Processes that read images. 0 reads in the main process; the samples are the same for any number."""
+    pin_memory: bool = True
+    """Page-locked batches for faster copies; only matters on CUDA."""
+    dataset_enlarge_ratio: PositiveInt = 1
+    """How many times the set is counted per epoch; each copy gets its own random crops."""
+
+
+class TrainSection(StrictOptions):
+    """How the network is trained."""
+
+    total_iter: PositiveInt = 100_000
+    """Iterations (optimiser steps) until the run is finished."""
+    warmup_iter: NonNegativeInt = 0
+    """Iterations over which the learning rate rises linearly from zero."""
+    optim_g: OptimizerChoice
+    """The optimiser of the network."""
+    scheduler: ScheduleChoice | None = None
+    """The learning-rate schedule; constant when left out."""
+    losses: tuple[LossChoice, ...]
+    """The losses, added up by `loss_weight`. May stand at the top level of the file instead."""
+    ema_decay: Annotated[float, Field(ge=0, lt=1)] = 0.999
+    """Decay of the running average of the weights, which validation, test and export use; 0 switches it off."""
+    grad_clip: bool = False
+    """Limit the global norm of the gradient to `grad_clip_max_norm`."""
+    grad_clip_max_norm: Annotated[float, Field(gt=0)] = 1.0
+    """Largest gradient norm when `grad_clip` is on."""
+    max_nonfinite: PositiveInt = 10
+    """Updates in a row that may be skipped for a NaN or infinite loss before the run stops with exit code 5."""
+    training_automations: AutomationOptions | None = None
+    """The helpers; checked now, without effect until they are part of this version."""
+    dynamic_loss_scheduling: LossSchedulingOptions | None = None
+    """Balancing of loss weights; checked now, without effect until it is part of this version."""
+
+
+class ValSection(StrictOptions):
+    """How the network is validated, or tested by test.py."""
+
+    val_enabled: bool = True
+    """Validate during training."""
+    val_freq: PositiveInt = 1000
+    """Iterations between validations; the last iteration is always validated."""
+    save_img: bool = False
+    """Write every output image."""
+    metrics_enabled: bool = True
+    """Compute the metrics (they need ground truth)."""
+    metrics: dict[str, MetricChoice] = Field(default_factory=dict)
+    """The metrics by name, e.g. `psnr: {crop_border: 2}`."""
+    tile_size: NonNegativeInt = 0
+    """Side of the tiles, in LQ pixels, that a large image is processed in; 0 takes images whole."""
+    tile_overlap: NonNegativeInt = 32
+    """Context read around each tile, in LQ pixels; exact when it covers the receptive field."""
+
+
+class LoggerSection(StrictOptions):
+    """What is written down, and how often."""
+
+    print_freq: PositiveInt = 100
+    """Iterations between log lines (iterations 1, 2, 5 and 10 are always shown)."""
+    save_checkpoint_freq: PositiveInt = 5000
+    """Iterations between checkpoints; the last iteration is always saved."""
+    save_checkpoint_format: Literal["safetensors", "pth"] = "safetensors"
+    """File format of the weights."""
+    keep_last: PositiveInt = 3
+    """Training states kept; older ones are deleted, weights are not."""
+    use_tb_logger: bool = True
+    """Write TensorBoard curves and comparison strips."""
+
+
+class PathSection(StrictOptions):
+    """Where files are. Relative paths are taken from the folder the command runs in."""
+
+    experiments_root: str = "experiments"
+    """Folder that holds one folder per run."""
+    models: str | None = None
+    """Folder of the weights; default `<experiments_root>/<name>/models`."""
+    resume_models: str | None = None
+    """Folder from which the weights of a resumed run are read; default `models`."""
+    training_states: str | None = None
+    """Folder of the training states; default `<experiments_root>/<name>/training_states`."""
+    log: str | None = None
+    """Folder of the text logs; default `<experiments_root>/<name>/log`."""
+    visualization: str | None = None
+    """Folder of validation images; default `<experiments_root>/<name>/visualization`."""
+    pretrain_network_g: str | None = None
+    """Weights to start from (train.py) or to test (test.py)."""
+    strict_load_g: bool = False
+    """Stop when a tensor of `pretrain_network_g` is missing, unknown, or of another shape."""
+    param_key_g: str | None = None
+    """Name of the entry that holds the weights in a .pth file; by default found by itself."""
+    resume_state: str | None = None
+    """Training state (`…/training_states/5000.state`) to go on from."""
+
+
+class CommonOptions(StrictOptions):
+    """Keys that a training file and a test file share."""
+
+    name: str
+    """Name of the run and of its folder: letters, digits, space, `.`, `_`, `-`."""
+    scale: Annotated[int, Field(ge=1, le=16)]
+    """How many times larger the output is than the input."""
+    num_gpu: Annotated[int, Field(ge=0)] | Literal["auto"] = "auto"
+    """Devices: `auto` takes what exists, 0 the CPU."""
+    manual_seed: Annotated[int, Field(ge=0, lt=2**32)] = 0
+    """Seed of the weights, the sample order and every crop."""
+    deterministic: bool = False
+    """Ask the device for repeatable results (the CPU always gives them); slower on CUDA."""
+    use_amp: bool = False
+    """Run the network in half precision: bf16 with `amp_bf16`, else fp16 (CUDA and MPS only)."""
+    amp_bf16: bool = False
+    """Use bf16 instead of fp16 for `use_amp`."""
+    use_channels_last: bool = True
+    """Memory format that is faster for convolutions, on the CPU too."""
+    fast_matmul: bool = False
+    """Allow TF32 on CUDA: faster, slightly less exact."""
+    use_compile: bool = False
+    """Compile the network: slow first iterations, faster later ones."""
+    dist: bool = False
+    """Train with several processes started by torchrun."""
+    plugins: tuple[str, ...] = ()
+    """Python files, relative to this option file, that register own components. They are run: trust them first."""
+    network_g: ArchChoice
+    """The network."""
+    datasets: dict[str, DatasetChoice]
+    """`train`, any number of `val…` (train.py) or `test…` (test.py)."""
+    val: ValSection = Field(default_factory=ValSection)
+    path: PathSection = Field(default_factory=PathSection)
+
+
+class TrainOptions(CommonOptions):
+    """An option file for train.py."""
+
+    train: TrainSection
+    logger: LoggerSection = Field(default_factory=LoggerSection)
+    auto_resume: bool = False
+    """Go on from the newest complete state when the run exists."""
+
+
+class TestOptions(CommonOptions):
+    """An option file for test.py."""
+
+    __test__: ClassVar[bool] = False  # not a test case, whatever pytest thinks of the name

@@ -1,0 +1,128 @@
+"""An option file as values that remember where they were written, and the report of what is wrong with them."""
+
+import difflib
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from typing import Any
+
+from traiNNer.errors import Problem
+
+Path = tuple[str | int, ...]
+FILE, COMMAND_LINE = "file", "--set"
+
+
+def key_of(path: Path) -> str:
+    """Return a path as a person writes it: `train.losses[1].type`."""
+    text = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in path)
+    return text.removeprefix(".")
+
+
+def nearest(word: str, known: Iterable[str], cutoff: float | None = None) -> str | None:
+    """Return the known name that `word` was probably meant to be, in any letter case."""
+    folded = {name.lower(): name for name in known}
+    least = cutoff or (0.6 if len(word) > 3 else 0.5)
+    close = difflib.get_close_matches(word.lower(), list(folded), n=1, cutoff=least)
+    return folded[close[0]] if close else None
+
+
+def did_you_mean(word: str, known: Iterable[str]) -> str:
+    """Return `; did you mean 'x'?`, or nothing."""
+    found = nearest(word, known)
+    return f"; did you mean '{found}'?" if found else ""
+
+
+@dataclass
+class Node:
+    """A value of the file: a scalar, a list of nodes, or a dictionary of nodes by key.
+
+    `key` is the path as the user wrote it, which stays when a section is moved to its canonical place.
+    """
+
+    value: Any
+    line: int | None = None
+    key: str = ""
+    source: str = FILE
+
+    def plain(self) -> Any:
+        """Return the value without any memory of where it stood."""
+        if isinstance(self.value, dict):
+            return {key: child.plain() for key, child in self.value.items()}
+        if isinstance(self.value, list):
+            return [child.plain() for child in self.value]
+        return self.value
+
+    def child(self, part: str | int) -> "Node | None":
+        """Return one entry of a section or list, or None."""
+        if isinstance(self.value, dict):
+            return self.value.get(part)
+        if isinstance(self.value, list) and isinstance(part, int) and part < len(self.value):
+            return self.value[part]
+        return None
+
+    def at(self, path: Path) -> "Node | None":
+        """Return the node at a path below this one, or None."""
+        node: Node | None = self
+        for part in path:
+            node = node.child(part) if node is not None else None
+        return node
+
+    def deepest(self, path: Path) -> "Node":
+        """Return the last node that exists on the way to `path`."""
+        node = self
+        for part in path:
+            following = node.child(part)
+            if following is None:
+                return node
+            node = following
+        return node
+
+    def entries(self) -> dict[str, "Node"]:
+        """Return the keys of a section; empty when this is none."""
+        return self.value if isinstance(self.value, dict) else {}
+
+    def renamed(self, key: str) -> "Node":
+        """Return a deep copy whose keys say that it stands at `key`."""
+        if isinstance(self.value, dict):
+            value: Any = {name: child.renamed(f"{key}.{name}" if key else name) for name, child in self.value.items()}
+        elif isinstance(self.value, list):
+            value = [child.renamed(f"{key}[{index}]") for index, child in enumerate(self.value)]
+        else:
+            value = self.value
+        return Node(value, self.line, key, self.source)
+
+    def place(self) -> str:
+        """Return where it was written: `line 12` or `--set`."""
+        return f"line {self.line}" if self.source == FILE and self.line is not None else self.source
+
+
+@dataclass
+class Report:
+    """Everything found on the way: problems that refuse the file, warnings that do not."""
+
+    problems: list[Problem] = field(default_factory=list)
+    warnings: list[str] = field(default_factory=list)
+    bad: set[str] = field(default_factory=set)
+    """Keys, as written, that a problem was reported for: no second problem is built on them."""
+
+    def at(self, node: Node, message: str, *, below: str = "", show: bool = True) -> None:
+        """Report `message` for a node, or for the missing key `below` it."""
+        key = f"{node.key}.{below}".removeprefix(".") if below else node.key
+        if key not in self.bad:
+            self.bad.add(key)
+            origin = f"{COMMAND_LINE} " if node.source == COMMAND_LINE else ""
+            value = shown(node) if show and not below else None
+            self.problems.append(Problem(origin + key, message, node.line, value))
+
+    def sorted(self) -> list[Problem]:
+        """Return the problems in the order of the file; those of the command line last."""
+        return sorted(self.problems, key=lambda problem: (problem.line is None, problem.line or 0))
+
+
+def shown(node: Node) -> str | None:
+    """Return a scalar, or a list of scalars, as a short text for a message; None for a section."""
+    value = node.plain()
+    if isinstance(value, dict) or (isinstance(value, list) and any(isinstance(item, dict | list) for item in value)):
+        return None
+    text = "null" if value is None else str(value).lower() if isinstance(value, bool) else str(value)
+    text = " ".join(text.split())
+    return text if len(text) <= 40 else f"{text[:37]}..."

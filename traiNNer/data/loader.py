@@ -1,0 +1,189 @@
+"""From a dataset to the micro-batches of every iteration: the same stream for any number of reading processes."""
+
+import os
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import cv2
+import numpy as np
+import torch
+from torch.utils.data import DataLoader, Dataset
+
+from traiNNer.batch import Batch, ImageSet, Sample
+from traiNNer.data.order import at, sample_rng
+from traiNNer.errors import DataError, RunError
+
+DAMAGED_ALLOWED = 0.01
+Draw = tuple[int, int]
+
+
+class _Samples(Dataset):
+    """The dataset as the torch loader sees it: (epoch, index) -> sample. A problem travels as a value, not as a
+    traceback wrapped in text.
+    """
+
+    def __init__(self, dataset: ImageSet, seed: int) -> None:
+        self.dataset = dataset
+        self.seed = seed
+
+    def __getitem__(self, draw: Draw) -> Sample | RunError:
+        epoch, index = draw
+        try:
+            return self.dataset.sample(index % len(self.dataset), sample_rng(self.seed, epoch, index))
+        except RunError as error:
+            return error
+        except OSError as error:
+            return DataError(f"image {index % len(self.dataset)} cannot be read: {error}")
+
+
+class _Schedule:
+    """The draws of every micro-batch from an iteration on: a pure function of its parameters."""
+
+    def __init__(self, loader: "TrainLoader") -> None:
+        self.loader = loader
+
+    def __len__(self) -> int:
+        return (self.loader.total_iter - self.loader.start_iteration) * self.loader.accum_iter
+
+    def __iter__(self) -> Iterator[list[Draw]]:
+        loader = self.loader
+        for iteration in range(loader.start_iteration, loader.total_iter):
+            for micro_batch in range(loader.accum_iter):
+                first = ((iteration * loader.accum_iter + micro_batch) * loader.world + loader.rank) * loader.batch_size
+                yield [at(loader.seed, loader.length, first + place) for place in range(loader.batch_size)]
+
+
+class TrainLoader:
+    """Iterates over the training: one tuple of `accum_iter` micro-batches per iteration, B, H, W, 3 integers."""
+
+    def __init__(
+        self,
+        dataset: ImageSet,
+        *,
+        seed: int,
+        batch_size: int,
+        total_iter: int,
+        accum_iter: int = 1,
+        workers: int = 0,
+        pin_memory: bool = False,
+        enlarge_ratio: int = 1,
+        start_iteration: int = 0,
+        rank: int = 0,
+        world: int = 1,
+        timeout_s: float = 120,
+    ) -> None:
+        self.seed = seed
+        self.batch_size = batch_size
+        self.accum_iter = accum_iter
+        self.start_iteration = start_iteration
+        self.total_iter = total_iter
+        self.rank = rank
+        self.world = world
+        self.length = len(dataset) * enlarge_ratio
+        self.timeout_s = timeout_s
+        # A generator of its own: the loader must not draw from the one that the network may use.
+        generator = torch.Generator().manual_seed(seed)
+        options: dict[str, Any] = {}
+        if workers:
+            options = {"timeout": timeout_s, "worker_init_fn": _start_worker, "prefetch_factor": 4}
+        share = getattr(dataset, "share_cache", None)
+        if share:
+            share(workers)
+        self._loader = DataLoader(
+            _Samples(dataset, seed),
+            batch_sampler=_Schedule(self),  # pyright: ignore[reportArgumentType]
+            num_workers=workers,
+            collate_fn=collate,
+            pin_memory=pin_memory,
+            generator=generator,
+            **options,
+        )
+        self._iterator: Any = None
+
+    def __iter__(self) -> Iterator[tuple[Batch, ...]]:
+        """Yield the micro-batches of one iteration after the other.
+
+        Raises:
+            DataError: a reading process died or hangs, or an image set cannot be read.
+        """
+        self._iterator = iter(self._loader)
+        for _ in range(self.start_iteration, self.total_iter):
+            yield tuple(self._next() for _ in range(self.accum_iter))
+
+    def _next(self) -> Batch:
+        try:
+            batch = next(self._iterator)
+        except RuntimeError as error:
+            raise _explained(error, self.timeout_s) from None
+        if isinstance(batch, RunError):
+            raise batch
+        return batch
+
+    def close(self) -> None:
+        """End the reading processes."""
+        shutdown = getattr(self._iterator, "_shutdown_workers", None)
+        if shutdown:
+            shutdown()
+        self._iterator = None
+
+
+def _explained(error: RuntimeError, timeout_s: float) -> DataError | RuntimeError:
+    text = str(error)
+    if "exited unexpectedly" in text or "is killed by signal" in text:
+        return DataError(
+            "Data worker died (killed, maybe out of RAM). Lower num_worker_per_gpu, cache_mb or batch_size_per_gpu."
+        )
+    if "timed out" in text:
+        return DataError(f"No data for {timeout_s:g} s: a reading process hangs. Is the disk or network share slow?")
+    return error
+
+
+def _start_worker(_: int) -> None:
+    """Leave the terminal's process group: a Ctrl+C is for the main process, which ends the workers itself."""
+    if hasattr(os, "setsid"):
+        os.setsid()
+    cv2.setNumThreads(1)
+    torch.set_num_threads(1)
+
+
+def collate(samples: Sequence[Sample | RunError]) -> Batch | RunError:
+    """Stack samples to a micro-batch. Where 8 and 16 bit meet, the 8-bit ones are widened exactly (x 257)."""
+    good = []
+    for sample in samples:
+        if not isinstance(sample, Sample):
+            return sample
+        good.append(sample)
+    return Batch(
+        lq=_stack([sample.lq for sample in good]),
+        gt=_stack([sample.gt for sample in good if sample.gt is not None]),
+        keys=tuple(sample.key for sample in good),
+        skipped=tuple(text for sample in good for text in sample.skipped),
+    )
+
+
+def _stack(images: Sequence[np.ndarray]) -> torch.Tensor:
+    if any(image.dtype == np.uint16 for image in images):
+        images = [image if image.dtype == np.uint16 else image.astype(np.uint16) * 257 for image in images]
+    return torch.from_numpy(np.stack(images))
+
+
+class DamageCounter:
+    """Counts the damaged images that were replaced; too many end the run."""
+
+    def __init__(self, dataset: ImageSet) -> None:
+        self.total = len(dataset)
+        self.strict = bool(getattr(dataset, "strict", False))
+        self.seen: dict[str, None] = {}
+
+    def count(self, batches: Sequence[Batch]) -> list[str]:
+        """Return a warning for every damaged image seen for the first time.
+
+        Raises:
+            DataError: more than 1 % of the set is damaged, or one image in a `strict` set.
+        """
+        new = [text for batch in batches for text in batch.skipped if text not in self.seen]
+        self.seen.update(dict.fromkeys(new))
+        if self.seen and (self.strict or len(self.seen) > DAMAGED_ALLOWED * self.total):
+            names = "; ".join(list(self.seen)[:10])
+            raise DataError(f"{len(self.seen)} of {self.total} images are damaged: {names}. Mend or remove them.")
+        return [f"Skipping damaged image {text}" for text in new]

@@ -1,0 +1,26 @@
+"""The order of the samples and the randomness of each: pure functions of (seed, epoch, index)."""
+
+from functools import lru_cache
+
+import numpy as np
+
+
+@lru_cache(maxsize=4)
+def permutation(seed: int, epoch: int, length: int) -> np.ndarray:
+    """Return the order of `length` samples in one epoch."""
+    return _generator(seed, epoch, 0).permutation(length)
+
+
+def at(seed: int, length: int, position: int) -> tuple[int, int]:
+    """Return (epoch, index) of the sample at a position of the endless stream."""
+    epoch, place = divmod(position, length)
+    return epoch, int(permutation(seed, epoch, length)[place])
+
+
+def sample_rng(seed: int, epoch: int, index: int) -> np.random.Generator:
+    """Return the generator of one sample's crop and turn, whoever draws it and whenever."""
+    return _generator(seed, epoch, index + 1)
+
+
+def _generator(seed: int, epoch: int, stream: int) -> np.random.Generator:
+    return np.random.Generator(np.random.Philox(np.random.SeedSequence([seed, epoch, stream])))

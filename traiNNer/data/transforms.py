@@ -1,0 +1,33 @@
+"""Random crops, mirrorings and turns of a pair; every draw comes from the generator that is handed in."""
+
+import numpy as np
+
+
+def random_crop(
+    lq: np.ndarray, gt: np.ndarray, size: int, scale: int, rng: np.random.Generator
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return the same random square of both images: `size` LQ pixels, `size * scale` GT pixels wide (views)."""
+    top = int(rng.integers(0, lq.shape[0] - size + 1))
+    left = int(rng.integers(0, lq.shape[1] - size + 1))
+    small = lq[top : top + size, left : left + size]
+    large = gt[top * scale : (top + size) * scale, left * scale : (left + size) * scale]
+    return small, large
+
+
+def random_turn(
+    lq: np.ndarray, gt: np.ndarray, use_hflip: bool, use_rot: bool, rng: np.random.Generator
+) -> tuple[np.ndarray, np.ndarray]:
+    """Mirror and turn both images alike: all eight positions of a square are equally likely with both switched on."""
+    # Drawn in any case, so that switching one off does not change the draws of the other.
+    mirrored, upside_down, turned = (bool(bit) for bit in rng.integers(0, 2, 3))
+
+    def apply(image: np.ndarray) -> np.ndarray:
+        if use_hflip and mirrored:
+            image = image[:, ::-1]
+        if use_rot and upside_down:
+            image = image[::-1]
+        if use_rot and turned:
+            image = image.transpose(1, 0, 2)
+        return np.ascontiguousarray(image)
+
+    return apply(lq), apply(gt)

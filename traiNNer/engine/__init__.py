@@ -1,0 +1,1 @@
+"""Runs a model: devices, steps, validation, checkpoints, the log."""

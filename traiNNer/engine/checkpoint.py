@@ -1,0 +1,191 @@
+"""Checkpoints that are whole or do not exist: weights, then the state, then a record of their hashes.
+
+A checkpoint is the record `training_states/<iteration>.json` plus the files it names. Everything is written aside,
+synced and renamed, the record last; so a crash, a kill or a full disk leaves the previous checkpoint untouched.
+"""
+
+import hashlib
+import io
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors.torch import load as load_safetensors
+from safetensors.torch import save as save_safetensors
+from torch import Tensor
+
+from traiNNer.engine.run_folder import RunFolder
+from traiNNer.errors import CheckpointError
+from traiNNer.utils.files import write_bytes_atomic
+
+Weights = Mapping[str, Tensor]
+
+
+class DamagedCheckpoint(Exception):
+    """One checkpoint cannot be used; the text names the file and what is wrong with it."""
+
+
+@dataclass(frozen=True)
+class Restored:
+    """A verified checkpoint: weights by role (`net_g`, `net_g_ema`) and everything else that a resume needs."""
+
+    iteration: int
+    weights: dict[str, dict[str, Tensor]]
+    state: dict[str, Any]
+
+
+class CheckpointStore:
+    """Saves, verifies, restores and retires the checkpoints of one run."""
+
+    def __init__(self, folder: RunFolder, weight_format: str = "safetensors", keep_last: int = 3) -> None:
+        self.folder = folder
+        self.weight_format = weight_format
+        self.keep_last = keep_last
+
+    def save(
+        self, iteration: int, weights: Mapping[str, Weights], state: dict[str, Any], about: dict[str, Any]
+    ) -> None:
+        """Write one checkpoint and retire old states. Raises `OSError` when it could not be written completely."""
+        files: dict[str, bytes] = {}
+        for role, tensors in weights.items():
+            files[f"{role}_{iteration}.{self.weight_format}"] = self.encode(role, tensors, about)
+        buffer = io.BytesIO()
+        torch.save(state, buffer)
+        record: dict[str, Any] = {"iteration": iteration, "files": {}}
+        for name, data in files.items():
+            write_bytes_atomic(self.folder.models / name, data)
+            record["files"][name] = _identity(data)
+        write_bytes_atomic(self._state(iteration), buffer.getvalue())
+        record["files"][f"{iteration}.state"] = _identity(buffer.getvalue())
+        write_bytes_atomic(self._record(iteration), json.dumps(record, indent=1).encode())
+        self._retire()
+
+    def save_best(self, name: str, role: str, weights: Weights, about: dict[str, Any]) -> None:
+        """Write the weights with the best score so far as `models/<name>`. Raises `OSError`."""
+        write_bytes_atomic(self.folder.models / f"{name}.{self.weight_format}", self.encode(role, weights, about))
+
+    def encode(self, role: str, weights: Weights, about: dict[str, Any]) -> bytes:
+        """Return the bytes of a weights file; `about` (arch, options, scale, …) travels in its metadata."""
+        plain = {name: tensor.detach().cpu().contiguous() for name, tensor in weights.items()}
+        about = about | {"role": role}
+        if self.weight_format == "safetensors":
+            return save_safetensors(plain, {"format": "pt", "traiNNer": json.dumps(about)})
+        buffer = io.BytesIO()
+        key = "params_ema" if role.endswith("_ema") else "params"
+        torch.save({key: plain, "traiNNer": json.dumps(about)}, buffer)
+        return buffer.getvalue()
+
+    def iterations(self) -> list[int]:
+        """Return the iterations of the committed checkpoints, newest first (by number, never by date)."""
+        names = [path.stem for path in self.folder.training_states.glob("*.json")]
+        return sorted((int(name) for name in names if name.isascii() and name.isdigit()), reverse=True)
+
+    def load(self, iteration: int) -> Restored:
+        """Read and verify one checkpoint. Raises `DamagedCheckpoint` naming the file."""
+        record = self._read_record(iteration)
+        files = {name: self._verified(name, identity) for name, identity in record["files"].items()}
+        state = torch.load(io.BytesIO(files.pop(f"{iteration}.state")), map_location="cpu", weights_only=True)
+        weights = {}
+        for name, data in files.items():
+            role = name.rsplit(f"_{iteration}.", 1)[0]
+            weights[role] = _decode(name, data)
+        return Restored(iteration, weights, state)
+
+    def newest(self) -> tuple[Restored, list[str]]:
+        """Return the newest complete checkpoint and a warning for each damaged one that was passed over.
+
+        Damaged states are kept beside the good ones as `.damaged`.
+
+        Raises:
+            CheckpointError: there is none that can be used.
+        """
+        found = self.iterations()
+        damages: list[tuple[int, str]] = []
+        for iteration in found:
+            try:
+                restored = self.load(iteration)
+            except DamagedCheckpoint as damage:
+                damages.append((iteration, str(damage)))
+                continue
+            for damaged, _ in damages:
+                self._rename(damaged, ".damaged")
+            return restored, [
+                f"Checkpoint {damaged:,} is damaged ({what}). Using {iteration:,} instead; "
+                f"{damaged - iteration:,} iterations will be repeated."
+                for damaged, what in damages
+            ]
+        reasons = "".join(f"\n  {iteration}: {what}" for iteration, what in damages)
+        raise CheckpointError(
+            f"No usable checkpoint in {self.folder.training_states}; checked {len(found)}. "
+            f"Nothing was changed.{reasons}"
+        )
+
+    def supersede_after(self, iteration: int) -> list[int]:
+        """Rename the states after `iteration`, from which a run goes on: they belong to a course that was given up."""
+        later = [found for found in self.iterations() if found > iteration]
+        for found in later:
+            self._rename(found, ".superseded")
+        return later
+
+    def remove_leftovers(self) -> None:
+        """Delete the temporary files of a process that was killed while saving."""
+        for place in (self.folder.models, self.folder.training_states):
+            for leftover in place.glob(".*.tmp-*"):
+                leftover.unlink(missing_ok=True)
+
+    def _state(self, iteration: int) -> Path:
+        return self.folder.training_states / f"{iteration}.state"
+
+    def _record(self, iteration: int) -> Path:
+        return self.folder.training_states / f"{iteration}.json"
+
+    def _read_record(self, iteration: int) -> dict[str, Any]:
+        path = self._record(iteration)
+        try:
+            record = json.loads(path.read_text(encoding="utf-8"))
+            files = record["files"]
+            complete = record["iteration"] == iteration and f"{iteration}.state" in files
+            named_well = all(Path(name).name == name and {"size", "sha256"} <= set(files[name]) for name in files)
+        except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+            raise DamagedCheckpoint(f"{path}: unreadable record ({type(error).__name__})") from None
+        if not (complete and named_well):
+            raise DamagedCheckpoint(f"{path}: record is not complete")
+        return record
+
+    def _verified(self, name: str, identity: Mapping[str, Any]) -> bytes:
+        is_state = name.endswith(".state")
+        path = (self.folder.training_states if is_state else self.folder.resume_models) / name
+        try:
+            data = path.read_bytes()
+        except OSError as error:
+            raise DamagedCheckpoint(f"{path}: {(error.strerror or 'unreadable').lower()}") from None
+        if len(data) != identity["size"]:
+            raise DamagedCheckpoint(f"{path}: {len(data):,} bytes instead of {identity['size']:,}")
+        if hashlib.sha256(data).hexdigest() != identity["sha256"]:
+            raise DamagedCheckpoint(f"{path}: checksum differs")
+        return data
+
+    def _rename(self, iteration: int, ending: str) -> None:
+        for path in (self._record(iteration), self._state(iteration)):
+            if path.exists():
+                path.replace(path.with_name(path.name + ending))
+
+    def _retire(self) -> None:
+        """Delete the oldest states beyond `keep_last`, record first: a state without a record does not count."""
+        for iteration in self.iterations()[self.keep_last :]:
+            self._record(iteration).unlink(missing_ok=True)
+            self._state(iteration).unlink(missing_ok=True)
+
+
+def _identity(data: bytes) -> dict[str, int | str]:
+    return {"size": len(data), "sha256": hashlib.sha256(data).hexdigest()}
+
+
+def _decode(name: str, data: bytes) -> dict[str, Tensor]:
+    if name.endswith(".safetensors"):
+        return load_safetensors(data)
+    loaded = torch.load(io.BytesIO(data), map_location="cpu", weights_only=True)
+    return loaded.get("params_ema") or loaded["params"]

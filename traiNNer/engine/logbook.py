@@ -1,0 +1,160 @@
+"""What a run says: the screen, the text log, `metrics.jsonl` (the record) and TensorBoard.
+
+A failure to write any of these is told once and never ends a run.
+"""
+
+import json
+import math
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import IO, Any
+
+import numpy as np
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn
+
+from traiNNer.engine.run_folder import RunFolder, cause
+from traiNNer.utils.files import write_bytes_atomic
+
+
+class Logbook:
+    """Talks to the person and keeps the record. A rank other than 0 stays silent (`folder` None, `quiet`)."""
+
+    def __init__(self, quiet: bool = False) -> None:
+        self.console = Console(highlight=False, markup=False, soft_wrap=True, quiet=quiet)
+        self._log: IO[str] | None = None
+        self._metrics: IO[str] | None = None
+        self._tensorboard: Any = None
+        self._progress: Progress | None = None
+        self._early: list[str] = []
+        self._last = 0
+
+    def open(self, folder: RunFolder, use_tensorboard: bool, start: int) -> None:
+        """Start writing files. The record after iteration `start`, where a resumed run goes on, is dropped."""
+        folder.log.mkdir(parents=True, exist_ok=True)
+        self._log = (folder.log / f"train_{time.strftime('%Y%m%d_%H%M%S')}.log").open("a", encoding="utf-8")
+        for line in self._early:
+            self._write_log(line)
+        keep_until(folder.metrics, start)
+        self._metrics = folder.metrics.open("a", encoding="utf-8")
+        if use_tensorboard:
+            self._open_tensorboard(folder.tensorboard, start)
+
+    def info(self, text: str) -> None:
+        """Say a line."""
+        self.console.print(text)
+        self._write_log(text)
+
+    def warn(self, text: str) -> None:
+        """Say a line that the person should act on or know."""
+        self.console.print(f"Warning: {text}", style="yellow")
+        self._write_log(f"Warning: {text}")
+
+    def event(self, kind: str, iteration: int, values: Mapping[str, Any]) -> None:
+        """Write one line of the record; numbers go to TensorBoard under the same keys, unless they are text."""
+        self._last = iteration
+        finite = {
+            name: None if isinstance(value, float) and not math.isfinite(value) else value
+            for name, value in values.items()
+        }
+        self._write(self._metrics, json.dumps({"event": kind, "iter": iteration, **finite}, ensure_ascii=False))
+        for name, value in finite.items():
+            if isinstance(value, (int, float)):
+                self._to_tensorboard("add_scalar", name, value, iteration)
+
+    def image(self, name: str, image: np.ndarray, iteration: int) -> None:
+        """Show an H, W, 3 uint8 image in TensorBoard."""
+        self._to_tensorboard("add_image", name, image, iteration, dataformats="HWC")
+
+    def start_progress(self, total: int, done: int) -> None:
+        """Show a progress bar when the output is a terminal."""
+        if not self.console.is_terminal or self.console.quiet:
+            return
+        columns = (
+            TextColumn("{task.completed:,}/{task.total:,}"),
+            BarColumn(bar_width=None),
+            TaskProgressColumn(),
+            TextColumn("{task.description}"),
+        )
+        self._progress = Progress(*columns, console=self.console, transient=True, refresh_per_second=4)
+        self._progress.add_task("", total=total, completed=done)
+        self._progress.start()
+
+    def advance(self, iteration: int, text: str | None = None) -> None:
+        """Move the progress bar; `text` is what stands behind it."""
+        if self._progress:
+            task = self._progress.task_ids[0]
+            self._progress.update(task, completed=iteration, **({} if text is None else {"description": text}))
+
+    def stop_progress(self) -> None:
+        """Take the progress bar away."""
+        if self._progress:
+            self._progress.stop()
+            self._progress = None
+
+    def finish(self, reason: str, code: int) -> None:
+        """Say why the run ended: the last line of the screen, the log and the record."""
+        self.stop_progress()
+        self.console.print(reason, style=None if code == 0 else "bold red")
+        self._write_log(reason)
+        self.event("run_finished", self._last, {"reason": reason, "exit_code": code})
+
+    def close(self) -> None:
+        """Close every file."""
+        self.stop_progress()
+        if self._tensorboard:
+            self._tensorboard.close()
+        for file in (self._log, self._metrics):
+            if file:
+                file.close()
+        self._log = self._metrics = self._tensorboard = None
+
+    def _open_tensorboard(self, place: Path, start: int) -> None:
+        from torch.utils.tensorboard import SummaryWriter
+
+        try:
+            self._tensorboard = SummaryWriter(str(place), purge_step=start + 1 if start else None)
+        except OSError as error:
+            self.warn(f"TensorBoard is off: {cause(error)}. Training continues.")
+
+    def _to_tensorboard(self, method: str, *args: Any, **options: Any) -> None:
+        if not self._tensorboard:
+            return
+        try:
+            getattr(self._tensorboard, method)(*args, **options)
+        except OSError as error:
+            self._tensorboard = None
+            self.warn(f"TensorBoard is off: {cause(error)}. Training continues.")
+
+    def _write_log(self, text: str) -> None:
+        line = f"{time.strftime('%Y-%m-%d %H:%M:%S')} {text}"
+        if self._log is None:
+            self._early.append(text)
+        else:
+            self._write(self._log, line)
+
+    def _write(self, file: IO[str] | None, line: str) -> None:
+        if file is None:
+            return
+        try:
+            file.write(line + "\n")
+            file.flush()
+        except OSError as error:
+            self.console.print(f"Warning: could not write {file.name} ({cause(error)}). Training continues.")
+
+
+def keep_until(path: Path, iteration: int) -> None:
+    """Drop from a record every line after `iteration`, and a last line that was cut off by a kill."""
+    if not path.exists():
+        return
+    kept = []
+    for line in path.read_text(encoding="utf-8", errors="replace").splitlines():
+        try:
+            entry = json.loads(line)
+        except ValueError:
+            continue
+        ended = entry.get("event") == "run_finished"
+        if entry.get("iter", 0) <= iteration and not (ended and entry["iter"] == iteration):
+            kept.append(line)
+    write_bytes_atomic(path, "".join(line + "\n" for line in kept).encode())

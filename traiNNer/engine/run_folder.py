@@ -1,0 +1,136 @@
+"""Where a run's files are, and the lock that keeps a second run out."""
+
+import json
+import os
+import socket
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO
+
+from traiNNer.config.options import CommonOptions
+from traiNNer.errors import CannotWrite, FolderInUse
+
+
+@dataclass(frozen=True)
+class RunFolder:
+    """The folders of one run; explicit `path.*` options win over the defaults below `root`."""
+
+    root: Path
+    models: Path
+    resume_models: Path
+    training_states: Path
+    log: Path
+    visualization: Path
+
+    @property
+    def metrics(self) -> Path:
+        """The record of the run: one JSON object a line."""
+        return self.root / "metrics.jsonl"
+
+    @property
+    def tensorboard(self) -> Path:
+        """TensorBoard's event files."""
+        return self.root / "tb_logger"
+
+
+def run_folder(options: CommonOptions) -> RunFolder:
+    """Return the folders of the run `options.name`."""
+    path = options.path
+    root = Path(path.experiments_root).expanduser() / options.name
+
+    def folder(given: str | None, default: str) -> Path:
+        return Path(given).expanduser() if given else root / default
+
+    models = folder(path.models, "models")
+    return RunFolder(
+        root=root,
+        models=models,
+        resume_models=Path(path.resume_models).expanduser() if path.resume_models else models,
+        training_states=folder(path.training_states, "training_states"),
+        log=folder(path.log, "log"),
+        visualization=folder(path.visualization, "visualization"),
+    )
+
+
+def create(folder: RunFolder) -> None:
+    """Make the folders and prove that they can be written.
+
+    Raises:
+        CannotWrite: naming the folder, the cause and the user.
+    """
+    for place in (folder.root, folder.models, folder.training_states, folder.log):
+        try:
+            place.mkdir(parents=True, exist_ok=True)
+            probe = place / f".write-test-{os.getpid()}"
+            probe.touch()
+            probe.unlink()
+        except OSError as error:
+            raise CannotWrite(f"Cannot write to {place} ({cause(error)}, user {_user()}).") from None
+
+
+def cause(error: OSError) -> str:
+    """Return the system's words for an error, in lower case."""
+    return (error.strerror or str(error)).lower()
+
+
+def _user() -> str:
+    try:
+        import getpass
+
+        return getpass.getuser()
+    except (OSError, KeyError, ImportError):
+        return str(os.getuid()) if hasattr(os, "getuid") else "unknown"
+
+
+class FolderLock:
+    """Holds `<root>/.lock` for the life of the process; the system frees it however the process ends."""
+
+    def __init__(self, root: Path) -> None:
+        self._path = root / ".lock"
+        self._file: IO[str] | None = None
+
+    def __enter__(self) -> "FolderLock":
+        """Take the lock. Raises `FolderInUse` naming the owner, `CannotWrite` when the file cannot be made."""
+        try:
+            self._file = self._path.open("a+", encoding="utf-8")
+        except OSError as error:
+            raise CannotWrite(f"Cannot write to {self._path.parent} ({cause(error)}, user {_user()}).") from None
+        try:
+            _lock(self._file)
+        except OSError:
+            self._file.seek(0)
+            owner = _owner(self._file.read())
+            self._file.close()
+            raise FolderInUse(f"{self._path.parent} is in use by {owner}. Choose another name or stop it.") from None
+        self._file.seek(0)
+        self._file.truncate()
+        started = time.strftime("%Y-%m-%d %H:%M")
+        json.dump({"pid": os.getpid(), "host": socket.gethostname(), "since": started}, self._file)
+        self._file.flush()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Give the lock back."""
+        if self._file:
+            self._file.close()
+
+
+def _owner(text: str) -> str:
+    try:
+        owner = json.loads(text)
+        return f"process {owner['pid']} on host {owner['host']} since {owner['since']}"
+    except (ValueError, KeyError, TypeError):
+        return "another process"
+
+
+def _lock(file: IO[str]) -> None:
+    if os.name == "nt":
+        import msvcrt
+
+        file.seek(0)
+        msvcrt.locking(file.fileno(), msvcrt.LK_NBLCK, 1)  # pyright: ignore[reportAttributeAccessIssue]
+    else:
+        import fcntl
+
+        fcntl.lockf(file, fcntl.LOCK_EX | fcntl.LOCK_NB)

@@ -1,0 +1,270 @@
+"""Where and how tensors are computed. The only file that names devices, ranks, precision and memory formats."""
+
+import os
+import random
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+import numpy as np
+import torch
+import torch.distributed as dist
+from torch import Tensor, nn
+from torch.optim import Optimizer
+
+from traiNNer.batch import Batch
+from traiNNer.config.options import CommonOptions
+from traiNNer.errors import ConfigError
+from traiNNer.models.protocol import Upscaler
+
+
+class Runtime:
+    """Device, precision, memory format and ranks of a run; `about` says in one line which and why."""
+
+    def __init__(
+        self,
+        device: torch.device,
+        about: str,
+        half: torch.dtype | None = None,
+        memory_format: torch.memory_format = torch.contiguous_format,
+        use_compile: bool = False,
+        deterministic: bool = False,
+    ) -> None:
+        self.device = device
+        self.about = about
+        self.half = half
+        self.memory_format = memory_format
+        self.use_compile = use_compile
+        self.deterministic = deterministic
+        self.rank = dist.get_rank() if dist.is_initialized() else 0
+        self.world = dist.get_world_size() if dist.is_initialized() else 1
+        # fp16 has a narrow range, so its gradients are scaled; bf16 has float32's range and needs no scaler.
+        self.scaler = torch.amp.GradScaler(device.type) if half is torch.float16 else None
+
+    @property
+    def is_main(self) -> bool:
+        """Whether this process writes files and talks to the person."""
+        return self.rank == 0
+
+    @property
+    def reads_are_free(self) -> bool:
+        """Whether looking at a tensor's value costs no device synchronisation."""
+        return self.device.type == "cpu"
+
+    # Networks and batches
+
+    def place(self, network: nn.Module) -> nn.Module:
+        """Move a network to the device and memory format, in place; every rank starts from rank 0's values."""
+        network.to(self.device, memory_format=self.memory_format)
+        if self.world > 1:
+            for tensor in network.state_dict().values():
+                dist.broadcast(tensor, 0)
+        return network
+
+    def upscaler(self, network: nn.Module) -> Upscaler:
+        """Return the network as a function in the run's precision: float32 in, float32 out, autocast only inside."""
+        run: Any = torch.compile(network) if self.use_compile else network
+        if self.half is None:
+            return run
+
+        def in_half_precision(lq: Tensor) -> Tensor:
+            with torch.autocast(self.device.type, self.half):
+                output = run(lq)
+            return output.float()
+
+        return in_half_precision
+
+    def move(self, batch: Batch) -> Batch:
+        """Bring a batch of 8 or 16 bit images to the device as float32 in [0, 1]; the conversion happens there."""
+        gt = None if batch.gt is None else self.to_float(batch.gt)
+        return Batch(self.to_float(batch.lq), gt, batch.keys, batch.skipped)
+
+    def to_float(self, images: Tensor) -> Tensor:
+        """Turn B, H, W, 3 integer images into B, 3, H, W float32 in [0, 1] on the device, in the memory format."""
+        peak = 255.0 if images.dtype is torch.uint8 else 65535.0
+        planes = images.to(self.device, non_blocking=True).permute(0, 3, 1, 2)
+        return planes.to(torch.float32).div_(peak).contiguous(memory_format=self.memory_format)
+
+    # Gradients and updates
+
+    def backward(self, loss: Tensor) -> None:
+        """Add the gradient of one micro-batch's loss."""
+        (self.scaler.scale(loss) if self.scaler else loss).backward()
+
+    def finish_gradients(self, optimizer: Optimizer, gradients: Sequence[Tensor]) -> None:
+        """Average the gradients over the ranks and undo the fp16 scaling; now they may be clipped."""
+        if self.world > 1 and gradients:
+            flat = torch.cat([gradient.flatten() for gradient in gradients])
+            dist.all_reduce(flat)
+            flat.div_(self.world)
+            parts = flat.split([gradient.numel() for gradient in gradients])
+            for gradient, part in zip(gradients, parts, strict=True):
+                gradient.copy_(part.view_as(gradient))
+        if self.scaler:
+            self.scaler.unscale_(optimizer)
+
+    def agree(self, flag: Tensor) -> Tensor:
+        """Return a boolean scalar that is true only if it is true on every rank."""
+        if self.world == 1:
+            return flag
+        number = flag.to(torch.int32)
+        dist.all_reduce(number, dist.ReduceOp.MIN)
+        return number.bool()
+
+    def update(self, optimizer: Optimizer, finite: Tensor) -> None:
+        """Let the optimiser step unless `finite` is false; where reading it costs a wait, the device decides."""
+        if self.scaler:
+            self.scaler.step(optimizer)
+            self.scaler.update()
+        elif self.reads_are_free or not optimizer.defaults.get("fused"):
+            if bool(finite):
+                optimizer.step()
+        else:
+            # Fused optimisers look at `found_inf` on the device; it is how torch's own scaler skips an update.
+            optimizer.grad_scale = None  # pyright: ignore[reportAttributeAccessIssue]
+            optimizer.found_inf = (~finite).float()  # pyright: ignore[reportAttributeAccessIssue]
+            optimizer.step()
+
+    # Ranks
+
+    def from_main(self, value: Any) -> Any:
+        """Return rank 0's value on every rank."""
+        if self.world == 1:
+            return value
+        box = [value]
+        dist.broadcast_object_list(box, 0)
+        return box[0]
+
+    def gather(self, value: Any) -> list[Any]:
+        """Return every rank's value, in rank order."""
+        if self.world == 1:
+            return [value]
+        values: list[Any] = [None] * self.world
+        dist.all_gather_object(values, value)
+        return values
+
+    def any_rank(self, number: int) -> int:
+        """Return the largest of the ranks' numbers: how a signal on one rank reaches all."""
+        if self.world == 1:
+            return number
+        box = torch.tensor(number)
+        dist.all_reduce(box.to(self.device) if self.device.type == "cuda" else box, dist.ReduceOp.MAX)
+        return int(box)
+
+    def close(self) -> None:
+        """Leave the process group."""
+        if dist.is_initialized():
+            dist.destroy_process_group()
+
+    # Randomness and environment
+
+    def rng_state(self) -> dict[str, Any]:
+        """Return the state of every global random generator as plain lists and tensors."""
+        algorithm, keys, *rest = np.random.get_state()
+        state = {
+            "torch": torch.get_rng_state(),
+            "numpy": [algorithm, keys.tolist(), *rest],
+            "python": list(random.getstate()[1]),
+        }
+        if self.device.type == "cuda":
+            state["cuda"] = torch.cuda.get_rng_state(self.device)
+        return state
+
+    def set_rng_state(self, state: dict[str, Any]) -> None:
+        """Restore what `rng_state` returned."""
+        torch.set_rng_state(state["torch"])
+        algorithm, keys, *rest = state["numpy"]
+        np.random.set_state((algorithm, np.array(keys, dtype=np.uint32), *rest))
+        random.setstate((3, tuple(state["python"]), None))
+        if "cuda" in state and self.device.type == "cuda":
+            torch.cuda.set_rng_state(state["cuda"], self.device)
+
+    @contextmanager
+    def undisturbed(self) -> Iterator[None]:
+        """Run a block without gradients whose random draws leave no trace."""
+        state = self.rng_state()
+        try:
+            with torch.inference_mode():
+                yield
+        finally:
+            self.set_rng_state(state)
+
+    def environment(self) -> dict[str, str | int]:
+        """Return what must be equal for two runs to give the same bits."""
+        device = torch.cuda.get_device_name(self.device) if self.device.type == "cuda" else self.device.type
+        return {"torch": torch.__version__, "device": device, "threads": torch.get_num_threads(), "ranks": self.world}
+
+
+def start_runtime(options: CommonOptions) -> tuple[Runtime, list[str]]:
+    """Choose the device, set the global switches and seeds, join the ranks. Returns the runtime and warnings.
+
+    Raises:
+        ConfigError: `num_gpu` or `dist` ask for what this machine or start does not offer.
+    """
+    warnings: list[str] = []
+    if options.dist:
+        _join_ranks(options)
+    device, about = _choose_device(options)
+    half = _choose_precision(options, device, warnings)
+    _set_switches(options, device)
+    runtime = Runtime(
+        device,
+        about,
+        half=half,
+        memory_format=torch.channels_last if options.use_channels_last else torch.contiguous_format,
+        use_compile=options.use_compile,
+        deterministic=options.deterministic,
+    )
+    # The ranks start from equal weights (rank 0's) but draw different numbers afterwards.
+    torch.manual_seed(options.manual_seed + runtime.rank)
+    np.random.seed((options.manual_seed + runtime.rank) % 2**32)
+    random.seed(options.manual_seed + runtime.rank)
+    return runtime, warnings
+
+
+def _join_ranks(options: CommonOptions) -> None:
+    if "RANK" not in os.environ:
+        raise ConfigError(
+            "dist: true needs processes started by torchrun, e.g. "
+            "`torchrun --nproc_per_node 2 train.py -opt …`; for one process set dist: false"
+        )
+    wants_gpu = options.num_gpu != 0 and torch.cuda.is_available()
+    dist.init_process_group("nccl" if wants_gpu else "gloo")
+
+
+def _choose_device(options: CommonOptions) -> tuple[torch.device, str]:
+    if isinstance(options.num_gpu, int) and options.num_gpu > 1 and not options.dist:
+        raise ConfigError(
+            f"num_gpu: {options.num_gpu} needs dist: true and one process per device: "
+            f"`torchrun --nproc_per_node {options.num_gpu} train.py -opt …`"
+        )
+    if options.num_gpu == 0:
+        return torch.device("cpu"), f"Device: CPU, {torch.get_num_threads()} threads (num_gpu is 0)"
+    if torch.cuda.is_available():
+        index = int(os.environ.get("LOCAL_RANK", "0"))
+        torch.cuda.set_device(index)
+        return torch.device("cuda", index), f"Device: {torch.cuda.get_device_name(index)} (CUDA is available)"
+    if torch.backends.mps.is_available():
+        return torch.device("mps"), "Device: Apple GPU (MPS is available, CUDA is not)"
+    return torch.device("cpu"), f"Device: CPU, {torch.get_num_threads()} threads (no CUDA or MPS device found)"
+
+
+def _choose_precision(options: CommonOptions, device: torch.device, warnings: list[str]) -> torch.dtype | None:
+    if not options.use_amp:
+        return None
+    if options.amp_bf16:
+        return torch.bfloat16
+    if device.type == "cpu":
+        warnings.append("use_amp with fp16 is not available on the CPU: training in float32 (amp_bf16: true works)")
+        return None
+    return torch.float16
+
+
+def _set_switches(options: CommonOptions, device: torch.device) -> None:
+    torch.set_float32_matmul_precision("high" if options.fast_matmul else "highest")
+    if device.type == "cuda":
+        torch.backends.cudnn.allow_tf32 = options.fast_matmul
+        torch.backends.cudnn.benchmark = not options.deterministic
+    if options.deterministic:
+        os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
+        torch.use_deterministic_algorithms(True)

@@ -1,0 +1,203 @@
+"""Weights from files: read safely, unwrap, match by name and shape, and say what fitted."""
+
+import io
+import json
+import re
+import zipfile
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from pickle import UnpicklingError
+from typing import Any
+
+import torch
+from safetensors import SafetensorError, safe_open
+from torch import Tensor, nn
+
+from traiNNer.errors import ConfigError
+from traiNNer.registry import ARCHS, UnknownComponent
+
+WRAPPERS = ("params_ema", "params", "state_dict", "model_state_dict", "model", "net")
+PREFIXES = ("module.", "_orig_mod.")
+MAX_UNPACKED_RATIO = 20
+
+
+@dataclass(frozen=True)
+class WeightsFile:
+    """Tensors of a file, and what the file says of itself (`arch`, `options`, `scale`, …; empty for foreign files)."""
+
+    path: Path
+    tensors: dict[str, Tensor]
+    about: dict[str, Any]
+
+
+@dataclass(frozen=True)
+class LoadReport:
+    """How many tensors were loaded, which of the network stayed new, and which of the file found no place."""
+
+    loaded: int
+    total: int
+    new: tuple[str, ...]
+    unused: tuple[str, ...]
+
+    def __str__(self) -> str:
+        text = f"loaded {self.loaded}/{self.total} tensors"
+        if self.new:
+            text += f"; new: {_some(self.new)}"
+        if self.unused:
+            text += f"; not used: {_some(self.unused)}"
+        return text
+
+
+def _some(names: tuple[str, ...], limit: int = 6) -> str:
+    return ", ".join(names[:limit]) + (f" and {len(names) - limit} more" if len(names) > limit else "")
+
+
+def read_weights(path: str | Path, key: str | None = None) -> WeightsFile:
+    """Read a `.safetensors` or `.pth` file without running anything in it; wrappers and prefixes are stripped.
+
+    Args:
+        path: the file.
+        key: entry of a `.pth` file that holds the tensors; found by itself when None.
+
+    Raises:
+        ConfigError: missing, empty, damaged, not weights, or containing code; the text names the file and the cure.
+    """
+    path = Path(path).expanduser()
+    if not path.is_file():
+        raise ConfigError(f"{path}: no such weights file")
+    if path.stat().st_size == 0:
+        raise ConfigError(f"{path} is empty (0 bytes): not a weights file")
+    if path.suffix == ".state":
+        raise ConfigError(f"{path} is a training state, not a weights file. To go on from it use path.resume_state.")
+    tensors, about = _read_safetensors(path) if path.suffix == ".safetensors" else _read_pth(path, key)
+    if not tensors:
+        raise ConfigError(f"{path} holds no tensors")
+    return WeightsFile(path, {_strip(name): tensor for name, tensor in tensors.items()}, about)
+
+
+def _strip(name: str) -> str:
+    while any(name.startswith(prefix) for prefix in PREFIXES):
+        name = name.split(".", 1)[1]
+    return name
+
+
+def _read_safetensors(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
+    try:
+        with safe_open(path, "pt") as file:
+            about = json.loads((file.metadata() or {}).get("traiNNer", "{}"))
+            return {name: file.get_tensor(name) for name in file.keys()}, about  # noqa: SIM118 - not a mapping
+    except (SafetensorError, ValueError, OSError) as error:
+        raise ConfigError(f"{path} is not a readable safetensors file ({error})") from None
+
+
+def _read_pth(path: Path, key: str | None) -> tuple[dict[str, Tensor], dict[str, Any]]:
+    _refuse_bombs(path)
+    try:
+        loaded = torch.load(io.BytesIO(path.read_bytes()), map_location="cpu", weights_only=True)
+    except UnpicklingError as error:
+        code = re.search(r"GLOBAL (\S+)", str(error))
+        if code:
+            raise ConfigError(f"{path} contains code ({code[1]}), not only weights. Refused.") from None
+        raise ConfigError(f"{path} is not a readable weights file (damaged, or not written by torch)") from None
+    except (RuntimeError, EOFError, ValueError, KeyError) as error:
+        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+        raise ConfigError(f"{path} is not a readable weights file ({reason})") from None
+    return _unwrap(path, loaded, key)
+
+
+def _unwrap(path: Path, loaded: Any, key: str | None) -> tuple[dict[str, Tensor], dict[str, Any]]:
+    if not isinstance(loaded, Mapping):
+        raise ConfigError(f"{path} holds a {type(loaded).__name__}, not named tensors")
+    if "iteration" in loaded and "optimizer" in loaded:
+        raise ConfigError(f"{path} is a training state, not a weights file. To go on from it use path.resume_state.")
+    about = loaded.get("traiNNer")
+    if key is not None and key not in loaded:
+        raise ConfigError(f"{path} has no entry '{key}' (path.param_key_g); it has: {_some(tuple(map(str, loaded)))}")
+    chosen = key or next((name for name in WRAPPERS if isinstance(loaded.get(name), Mapping)), None)
+    tensors = loaded[chosen] if chosen else loaded
+    if not isinstance(tensors, Mapping) or not any(isinstance(value, Tensor) for value in tensors.values()):
+        raise ConfigError(f"{path} holds no named tensors; its entries: {_some(tuple(map(str, loaded)))}")
+    plain = {str(name): value for name, value in tensors.items() if isinstance(value, Tensor)}
+    return plain, json.loads(about) if isinstance(about, str) else {}
+
+
+def _refuse_bombs(path: Path) -> None:
+    """Refuse a .pth file, which is a zip, compressed more than torch ever does (it does not compress at all)."""
+    if not zipfile.is_zipfile(path):
+        return
+    with zipfile.ZipFile(path) as archive:
+        unpacked = sum(entry.file_size for entry in archive.infolist())
+    packed = path.stat().st_size
+    if unpacked > MAX_UNPACKED_RATIO * packed:
+        raise ConfigError(f"{path} would need {unpacked / 1e9:.1f} GB from a {packed / 1e6:.1f} MB file. Refused.")
+
+
+def load_into(network: nn.Module, tensors: Mapping[str, Tensor]) -> LoadReport:
+    """Copy every tensor that fits by name and shape into the network, in place; the rest stays as it is."""
+    own = network.state_dict()
+    fitting = {name: tensor for name, tensor in tensors.items() if name in own and own[name].shape == tensor.shape}
+    network.load_state_dict(fitting, strict=False)
+    new = tuple(name for name in own if name not in fitting)
+    unused = tuple(name for name in tensors if name not in fitting)
+    return LoadReport(len(fitting), len(own), new, unused)
+
+
+def adapted(arch: str, tensors: dict[str, Tensor]) -> tuple[dict[str, Tensor], list[str]]:
+    """Rename the tensors of an earlier published generation of an arch, where the arch declares how; with notes."""
+    adapt = ARCHS[arch].traits.get("adapt_state")
+    return adapt(tensors) if adapt else (tensors, [])
+
+
+def load_pretrained(network: nn.Module, arch: str, scale: int, file: WeightsFile, strict: bool) -> list[str]:
+    """Load a weights file into a network that is to be trained on or tested. Returns lines for the log.
+
+    Raises:
+        ConfigError: fewer than half of the network's tensors fit, or `strict` and not all of them do.
+    """
+    tensors, notes = adapted(arch, file.tensors)
+    report = load_into(network, tensors)
+    theirs = file.about.get("arch")
+    origin = f" It holds weights of {theirs}." if theirs and theirs != arch else ""
+    if report.loaded * 2 < report.total:
+        raise ConfigError(
+            f"{file.path} does not fit {arch}: {report}.{origin} Check network_g.type and its options, or the file."
+        )
+    if strict and (report.new or report.unused):
+        raise ConfigError(f"{file.path} does not fit {arch} completely: {report}.{origin}")
+    if file.about.get("scale", scale) != scale:
+        notes.append(f"{file.path} was trained at scale {file.about['scale']}, this run is at scale {scale}")
+    return [*notes, f"{file.path}: {report}"]
+
+
+def rebuild(file: WeightsFile) -> nn.Module:
+    """Build the network that a weights file belongs to, from its metadata or from its tensors, and load it.
+
+    Returns:
+        The network in evaluation mode.
+
+    Raises:
+        ConfigError: the file does not say what it is and no registered arch recognises its tensors.
+    """
+    if "arch" in file.about:
+        try:
+            component = ARCHS[file.about["arch"]]
+        except UnknownComponent as error:
+            raise ConfigError(f"{file.path} holds weights of '{file.about['arch']}': {error}") from None
+        network = component.build(file.about["options"], scale=file.about["scale"], seed=0)
+        load_pretrained(network, component.name, file.about["scale"], file, strict=True)
+        return network.eval()
+    for component in ARCHS:
+        infer = component.traits.get("infer_options")
+        found = infer(file.tensors) if infer else None
+        if found:
+            return _rebuild_inferred(file, dict(found))
+    raise ConfigError(f"{file.path} does not say which arch it holds, and no known arch recognises its tensors")
+
+
+def _rebuild_inferred(file: WeightsFile, found: dict[str, Any]) -> nn.Module:
+    arch, scale = found.pop("type"), found.pop("scale", None)
+    scale = file.about.get("scale", scale)
+    network = ARCHS.build(arch, found, scale=scale or 2, seed=0)
+    load_pretrained(network, ARCHS[arch].name, scale or 2, file, strict=True)
+    return network.eval()

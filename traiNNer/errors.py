@@ -1,0 +1,97 @@
+"""What can go wrong in a run, told to the person, with the exit code that goes with it.
+
+Every error of this file is shown as its message alone; anything else that ends a run is our bug and shows
+its traceback.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+
+class RunError(Exception):
+    """A problem the user can act on; the message says what, where, and what to do."""
+
+    exit_code = 1
+
+
+@dataclass(frozen=True)
+class Problem:
+    """One thing wrong with an option file: where it stands, what was found, what to write instead."""
+
+    key: str
+    message: str
+    line: int | None = None
+    value: str | None = None
+
+    def place(self) -> tuple[str, str]:
+        """Return the two left columns of the report: the line and `key = value`."""
+        line = f"line {self.line}" if self.line is not None else ""
+        return line, self.key if self.value is None else f"{self.key} = {self.value}"
+
+
+class ConfigError(RunError):
+    """The options cannot be used. Carries every problem found, not only the first."""
+
+    exit_code = 2
+
+    def __init__(self, source: str, problems: Sequence[Problem] = ()) -> None:
+        self.source = source
+        self.problems = tuple(problems)
+        super().__init__(self._report())
+
+    def _report(self) -> str:
+        if not self.problems:
+            return self.source
+        count = len(self.problems)
+        places = [problem.place() for problem in self.problems]
+        width_line = max(len(line) for line, _ in places)
+        width_key = min(60, max(len(key) for _, key in places))
+        rows = [
+            f"  {line:<{width_line}}  {key:<{width_key}}  {problem.message}".rstrip()
+            for (line, key), problem in zip(places, self.problems, strict=True)
+        ]
+        return "\n".join([f"{self.source}: {count} problem{'s' if count > 1 else ''}", *rows])
+
+
+class DataError(RunError):
+    """A dataset cannot be used; the message names the set and the files."""
+
+    exit_code = 3
+
+
+class CheckpointError(RunError):
+    """A run cannot be resumed from what is on disk; the message names the file and the key."""
+
+    exit_code = 4
+
+
+class TrainingDiverged(RunError):
+    """Losses or gradients stayed non-finite; the message names the term, the iteration and the last good state."""
+
+    exit_code = 5
+
+
+class FolderInUse(RunError):
+    """Another process owns the run folder."""
+
+    exit_code = 6
+
+
+class CannotWrite(RunError):
+    """The run folder cannot be written."""
+
+    exit_code = 7
+
+
+class OutOfMemory(RunError):
+    """The device cannot hold one step; the message proposes a smaller batch."""
+
+    exit_code = 8
+
+
+class Interrupted(RunError):
+    """A signal asked the run to stop; everything was saved first. The exit code is 128 + the signal's number."""
+
+    def __init__(self, message: str, signal_number: int) -> None:
+        super().__init__(message)
+        self.exit_code = 128 + signal_number

@@ -1,0 +1,5 @@
+"""Losses, one idea per file."""
+
+from traiNNer.registry import import_components
+
+import_components(__name__, __path__)

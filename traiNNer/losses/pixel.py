@@ -1,0 +1,56 @@
+"""Losses that compare pixel by pixel."""
+
+from typing import Annotated
+
+import torch.nn.functional as F
+from pydantic import Field
+from torch import Tensor, nn
+
+from traiNNer.registry import LOSSES
+
+
+@LOSSES.register()
+class L1Loss(nn.Module):
+    """Mean absolute difference."""
+
+    def __init__(self) -> None:
+        super().__init__()
+
+    def forward(self, output: Tensor, target: Tensor) -> Tensor:
+        """Return the loss, a float32 scalar, of two B, 3, H, W images in [0, 1]."""
+        return F.l1_loss(output.float(), target.float())
+
+
+@LOSSES.register()
+class MSELoss(nn.Module):
+    """Mean squared difference; what PSNR measures."""
+
+    def __init__(self) -> None:
+        super().__init__()
+
+    def forward(self, output: Tensor, target: Tensor) -> Tensor:
+        """Return the loss, a float32 scalar, of two B, 3, H, W images in [0, 1]."""
+        return F.mse_loss(output.float(), target.float())
+
+
+@LOSSES.register()
+class CharbonnierLoss(nn.Module):
+    """L1 with a round bottom: the mean of sqrt(d² + eps²) - eps, which is zero for equal images.
+
+    Charbonnier et al., "Two deterministic half-quadratic regularization algorithms for computed imaging", ICIP 1994;
+    the default `eps` is that of Lai et al., "Fast and Accurate Image Super-Resolution with Deep Laplacian Pyramid
+    Networks", 2018. Code that writes sqrt(d² + eps) means by its `eps` the square of this one.
+
+    Args:
+        eps: Difference, in grey levels of [0, 1], below which the loss turns from absolute to quadratic.
+    """
+
+    def __init__(self, eps: Annotated[float, Field(ge=1e-12)] = 1e-3) -> None:
+        super().__init__()
+        self.eps = eps
+
+    def forward(self, output: Tensor, target: Tensor) -> Tensor:
+        """Return the loss, a float32 scalar, of two B, 3, H, W images in [0, 1]."""
+        squared = (output.float() - target.float()).square()
+        # The same value as in the docstring, without the cancellation that small differences would suffer there.
+        return (squared / ((squared + self.eps**2).sqrt() + self.eps)).mean()

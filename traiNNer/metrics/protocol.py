@@ -1,0 +1,46 @@
+"""The contract of a metric, and what metrics do with their images first."""
+
+from typing import Literal, Protocol
+
+import numpy as np
+
+from traiNNer.utils.color import rgb_to_y
+
+Direction = Literal["higher", "lower"]
+
+
+class Metric(Protocol):
+    """A score of one image. The framework averages scores over a set."""
+
+    direction: Direction
+    """Which scores are better."""
+    needs_target: bool
+    """Whether the score is a comparison with the ground truth."""
+
+    def __call__(self, output: np.ndarray, target: np.ndarray | None) -> float:
+        """Score one H, W, 3 RGB uint8 image."""
+        ...
+
+
+def comparable(
+    output: np.ndarray, target: np.ndarray | None, border: int, to_luma: bool = False
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return both images without `border` pixels on each side, as they are or as their H, W float64 luma.
+
+    Raises:
+        ValueError: there is no target, the sizes differ, or nothing is left inside the border.
+    """
+    if target is None:
+        raise ValueError("this metric compares with a ground truth, and there is none")
+    if output.shape != target.shape:
+        raise ValueError(f"the output is {size(output)} but the ground truth is {size(target)}")
+    if min(output.shape[:2]) <= 2 * border:
+        raise ValueError(f"an image of {size(output)} has nothing left inside crop_border {border}")
+    inside = (slice(border, output.shape[0] - border), slice(border, output.shape[1] - border))
+    first, second = output[inside], target[inside]
+    return (rgb_to_y(first), rgb_to_y(second)) if to_luma else (first, second)
+
+
+def size(image: np.ndarray) -> str:
+    """Return `width x height` of an image."""
+    return f"{image.shape[1]}x{image.shape[0]}"

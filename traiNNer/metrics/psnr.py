@@ -1,0 +1,42 @@
+"""Peak signal-to-noise ratio."""
+
+import math
+from typing import Annotated
+
+import cv2
+import numpy as np
+from pydantic import Field
+
+from traiNNer.metrics.protocol import Direction, comparable
+from traiNNer.registry import METRICS
+
+PEAK = 255.0
+
+
+@METRICS.register(name="psnr")
+class PSNR:
+    """Peak signal-to-noise ratio in dB, of one image, in float64; infinite for equal images.
+
+    Args:
+        crop_border: Pixels left out on each side; by default the scale, as in published tables.
+        test_y_channel: Compare the luma (BT.601, studio range, not rounded), as published tables do, instead of RGB.
+    """
+
+    direction: Direction = "higher"
+    needs_target = True
+
+    def __init__(
+        self, scale: int, crop_border: Annotated[int, Field(ge=0)] | None = None, test_y_channel: bool = True
+    ) -> None:
+        self.crop_border = scale if crop_border is None else crop_border
+        self.test_y_channel = test_y_channel
+
+    def __call__(self, output: np.ndarray, target: np.ndarray | None) -> float:
+        """Return the score of H, W, 3 RGB uint8 images. Raises `ValueError` for images that cannot be compared."""
+        error = mean_squared_error(*comparable(output, target, self.crop_border, self.test_y_channel))
+        return 10 * math.log10(PEAK**2 / error) if error else math.inf
+
+
+def mean_squared_error(first: np.ndarray, second: np.ndarray) -> float:
+    """Return the mean squared difference of two arrays of one shape: exact for uint8, float64 otherwise."""
+    return cv2.norm(first, second, cv2.NORM_L2SQR) / first.size

@@ -1,0 +1,22 @@
+"""The plain case: one network, its output compared with the ground truth."""
+
+from collections.abc import Callable, Iterator
+
+from torch import Tensor
+
+from traiNNer.batch import Batch
+from traiNNer.models.protocol import PhaseLoss, Upscaler
+
+
+class RestorationModel:
+    """One generator and its weighted losses."""
+
+    def __init__(self, generator: Upscaler, losses: Callable[[Tensor, Tensor], dict[str, Tensor]]) -> None:
+        self.generator = generator
+        self.losses = losses
+
+    def phases(self, batch: Batch) -> Iterator[PhaseLoss]:
+        """Yield the one phase: every loss between output and ground truth."""
+        assert batch.gt is not None
+        output = self.generator(batch.lq)
+        yield PhaseLoss(self.losses(output, batch.gt))

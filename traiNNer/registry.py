@@ -1,0 +1,155 @@
+"""Names to builders. A component's typed signature is its option schema: nothing else can be written in a file for it.
+
+    from traiNNer.registry import LOSSES
+
+    @LOSSES.register()
+    class HuberLoss(nn.Module):
+        def __init__(self, delta: float = 0.1) -> None: ...
+        def forward(self, output: Tensor, target: Tensor) -> Tensor: ...
+
+Names are compared without case and underscores, so `HuberLoss`, `huberloss` and `huber_loss` are one. The framework
+fills in the parameters of `CONTEXT` for a builder that asks for them; they are never options.
+"""
+
+import difflib
+import json
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from importlib import import_module
+from inspect import Parameter, isclass, signature
+from pkgutil import iter_modules
+from typing import Any, get_type_hints
+
+from pydantic import BaseModel, ConfigDict, create_model
+
+CONTEXT = ("scale", "seed", "total_iter", "base_lr")
+
+
+class StrictOptions(BaseModel):
+    """Base of every options model: no unknown key, no silent conversion, no change after loading."""
+
+    model_config = ConfigDict(strict=True, frozen=True, extra="forbid", use_attribute_docstrings=True)
+
+    @classmethod
+    def parse(cls, tree: Mapping[str, Any]) -> "StrictOptions":
+        """Validate a plain tree as read from YAML. Raises `pydantic.ValidationError` with every problem."""
+        # Strict JSON mode takes a list for a tuple and a text for a path, which strict Python mode refuses.
+        return cls.model_validate_json(json.dumps(tree))
+
+
+def options_model(builder: Callable[..., Any]) -> type[StrictOptions]:
+    """Derive the strict schema of a builder. Raises `TypeError` for a parameter that is not named and typed."""
+    target = builder.__init__ if isclass(builder) else builder
+    hints = get_type_hints(target, include_extras=True)
+    fields: dict[str, Any] = {}
+    for parameter in signature(builder).parameters.values():
+        variadic = parameter.kind in (Parameter.VAR_POSITIONAL, Parameter.VAR_KEYWORD)
+        if variadic or parameter.name not in hints:
+            raise TypeError(f"{builder.__qualname__}: parameter '{parameter}' must be named and typed")
+        if parameter.name not in CONTEXT:
+            default = ... if parameter.default is Parameter.empty else parameter.default
+            fields[parameter.name] = (hints[parameter.name], default)
+    return create_model(builder.__name__, __base__=StrictOptions, __doc__=builder.__doc__, **fields)
+
+
+@dataclass(frozen=True)
+class Component:
+    """A registered builder with its schema, the context it asks for, and its declared capabilities (`traits`)."""
+
+    name: str
+    builder: Callable[..., Any]
+    options: type[StrictOptions]
+    context: tuple[str, ...]
+    traits: Mapping[str, Any] = field(default_factory=dict)
+
+    def build(self, options: Mapping[str, Any] | StrictOptions, **context: Any) -> Any:
+        """Build from options, raw (validated here) or already validated, plus the context values it asks for."""
+        checked = options if isinstance(options, StrictOptions) else self.options.parse(options)
+        values = {name: getattr(checked, name) for name in type(checked).model_fields}
+        return self.builder(**values, **{name: context[name] for name in self.context})
+
+
+class UnknownComponent(KeyError):
+    """A name that nothing is registered under; `nearest` and `known` help the message."""
+
+    def __init__(self, kind: str, name: str, known: tuple[str, ...]) -> None:
+        self.kind, self.name, self.known = kind, name, known
+        close = difflib.get_close_matches(name.lower(), [k.lower() for k in known], n=1, cutoff=0.5)
+        self.nearest = next((k for k in known if close and k.lower() == close[0]), None)
+        super().__init__(name)
+
+    def __str__(self) -> str:
+        hint = f"; did you mean '{self.nearest}'?" if self.nearest else ""
+        return f"no such {self.kind}{hint}   known: {', '.join(self.known) or 'none'}"
+
+
+def fold(name: str) -> str:
+    """Return the form in which names are compared: lower case, no underscores."""
+    return name.lower().replace("_", "")
+
+
+class Registry:
+    """One kind of component, by name."""
+
+    def __init__(self, kind: str) -> None:
+        self.kind = kind
+        self._components: dict[str, Component] = {}
+
+    def register(
+        self,
+        builder: Callable[..., Any] | None = None,
+        *,
+        name: str | None = None,
+        options: type[StrictOptions] | None = None,
+        **traits: Any,
+    ) -> Any:
+        """Register a class or factory, as `@X.register`, `@X.register()` or a call.
+
+        `name` defaults to the builder's own in lower case; `options` replaces the schema derived from the signature.
+        Raises `TypeError` for an untyped or variadic signature and `ValueError` for a name that is taken.
+        """
+        if builder is None:
+            return lambda target: self.register(target, name=name, options=options, **traits)
+        title = name or builder.__name__.lower()
+        if fold(title) in self._components:
+            raise ValueError(f"{self.kind} '{title}' is registered twice")
+        schema = options or options_model(builder)
+        asked = signature(builder).parameters
+        context = tuple(key for key in CONTEXT if key in asked) if options is None else ()
+        self._components[fold(title)] = Component(title, builder, schema, context, traits)
+        return builder
+
+    def names(self) -> tuple[str, ...]:
+        """Return every registered name, sorted."""
+        return tuple(sorted(component.name for component in self._components.values()))
+
+    def __contains__(self, name: str) -> bool:
+        return fold(name) in self._components
+
+    def __iter__(self) -> Iterator[Component]:
+        return iter(sorted(self._components.values(), key=lambda component: component.name))
+
+    def __getitem__(self, name: str) -> Component:
+        try:
+            return self._components[fold(name)]
+        except KeyError:
+            raise UnknownComponent(self.kind, name, self.names()) from None
+
+    def build(self, name: str, options: Mapping[str, Any] | StrictOptions | None = None, **context: Any) -> Any:
+        """Build the component `name`. Raises `UnknownComponent` or `pydantic.ValidationError`."""
+        return self[name].build({} if options is None else options, **context)
+
+
+def import_components(package: str, path: list[str]) -> None:
+    """Import every module of a component package, so that adding a file there is the whole registration."""
+    for module in iter_modules(path):
+        import_module(f"{package}.{module.name}")
+
+
+ARCHS = Registry("arch")
+LOSSES = Registry("loss")
+METRICS = Registry("metric")
+DATASETS = Registry("dataset")
+OPTIMIZERS = Registry("optimizer")
+SCHEDULES = Registry("scheduler")
+AUTOMATIONS = Registry("automation")

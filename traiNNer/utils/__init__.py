@@ -1,0 +1,1 @@
+"""Pure functions without a home of their own."""

@@ -1,0 +1,106 @@
+"""Large images in parts: each part is computed with context around it, and neighbours are blended."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from itertools import pairwise, product
+
+import torch
+from torch import Tensor
+
+BLEND = 8
+GRID = 8
+
+
+@dataclass(frozen=True)
+class Span:
+    """One tile along one axis, in LQ pixels: it reads [start, stop) and is used, faded in and out, in [low, high).
+
+    `fade_in` and `fade_out` are the lengths of the blends with its neighbours; 0 at the border of the image.
+    """
+
+    start: int
+    stop: int
+    low: int
+    high: int
+    fade_in: int
+    fade_out: int
+
+    def weights(self, scale: int) -> Tensor:
+        """Return the weight of every output pixel of [low, high); those of all tiles add up to exactly one."""
+        weights = torch.ones((self.high - self.low) * scale)
+        rising, falling = _ramp(self.fade_in * scale), 1 - _ramp(self.fade_out * scale)
+        weights[: len(rising)] = rising
+        weights[len(weights) - len(falling) :] = falling
+        return weights
+
+
+def _ramp(length: int) -> Tensor:
+    return (torch.arange(length, dtype=torch.float32) + 0.5) / max(1, length)
+
+
+def spans(size: int, tile_size: int, overlap: int) -> list[Span]:
+    """Divide `size` pixels into the fewest equal tiles of at most about `tile_size`, each with its context.
+
+    Every reading starts at a multiple of `GRID`, so that networks that work on blocks or windows of pixels see the same
+    blocks as in the whole image.
+    """
+    count = -(-size // tile_size)
+    inner = {round(size * k / count / GRID) * GRID for k in range(1, count)}
+    borders = [0, *sorted(border for border in inner if 0 < border < size), size]
+    half = min(BLEND, *(b - a for a, b in pairwise(borders))) // 2
+    margin = -(-(overlap + half) // GRID) * GRID
+    result = []
+    for a, b in pairwise(borders):
+        before, after = (half if a else 0), (half if b < size else 0)
+        start, stop = max(0, a - margin), min(size, b + margin)
+        result.append(Span(start, stop, a - before, b + after, 2 * before, 2 * after))
+    return result
+
+
+def run_tiled(fn: Callable[[Tensor], Tensor], lq: Tensor, scale: int, tile_size: int, overlap: int) -> Tensor:
+    """Return `fn(lq)` computed in tiles: B, C, H, W to B, C', scale*H, scale*W.
+
+    Equal to the whole up to rounding when `overlap` covers the receptive field's radius. With less, neighbouring tiles
+    differ near their common border and are blended linearly over a few pixels; pixels at the image's own border come
+    from one tile alone. A tile reads at most about tile_size + 2 * (overlap + 16) pixels a side.
+
+    Args:
+        fn: Upscales B, C, h, w by `scale`, for any h and w.
+        lq: The images.
+        scale: Upscaling factor of `fn`.
+        tile_size: Side of a tile without its context, in LQ pixels; at least 1.
+        overlap: Context read on each side of a tile, in LQ pixels.
+
+    Raises:
+        ValueError: `fn` returned another size, or `tile_size` or `overlap` is out of range.
+    """
+    if tile_size < 1 or overlap < 0:
+        raise ValueError(f"tile_size must be at least 1 and overlap at least 0, not {tile_size} and {overlap}")
+    height, width = lq.shape[-2:]
+    rows, columns = spans(height, tile_size, overlap), spans(width, tile_size, overlap)
+    if len(rows) == len(columns) == 1:
+        return fn(lq)
+    canvas = lq.new_zeros(())
+    for row, column in product(rows, columns):
+        output = _run_one(fn, lq, scale, row, column)
+        if canvas.ndim == 0:
+            canvas = output.new_zeros(*output.shape[:2], height * scale, width * scale)
+        top, left = row.low * scale, column.low * scale
+        canvas[..., top : top + output.shape[-2], left : left + output.shape[-1]] += output
+    return canvas
+
+
+def _run_one(fn: Callable[[Tensor], Tensor], lq: Tensor, scale: int, row: Span, column: Span) -> Tensor:
+    """Return the weighted output of one tile in its [low, high) of both axes."""
+    part = lq[..., row.start : row.stop, column.start : column.stop]
+    output = fn(part)
+    expected = (part.shape[-2] * scale, part.shape[-1] * scale)
+    if tuple(output.shape[-2:]) != expected:
+        raise ValueError(f"a tile of {tuple(part.shape[-2:])} gave {tuple(output.shape[-2:])} instead of {expected}")
+    used = output[
+        ...,
+        (row.low - row.start) * scale : (row.high - row.start) * scale,
+        (column.low - column.start) * scale : (column.high - column.start) * scale,
+    ]
+    weights = row.weights(scale)[:, None] * column.weights(scale)
+    return used * weights.to(used)
