@@ -13,7 +13,7 @@ fills in the parameters of `CONTEXT` for a builder that asks for them; they are 
 
 import difflib
 import json
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from importlib import import_module
 from inspect import Parameter, isclass, signature
@@ -37,8 +37,15 @@ class StrictOptions(BaseModel):
         return cls.model_validate_json(json.dumps(tree))
 
 
+class _ComponentOptions(StrictOptions):
+    # Reading attribute docstrings means searching for source text; derived fields have none, so it is only slow.
+    model_config = ConfigDict(use_attribute_docstrings=False)
+
+
 def options_model(builder: Callable[..., Any]) -> type[StrictOptions]:
     """Derive the strict schema of a builder. Raises `TypeError` for a parameter that is not named and typed."""
+    if isclass(builder) and not any("__init__" in vars(base) for base in own_bases(builder)):
+        return create_model(builder.__name__, __base__=_ComponentOptions, __doc__=builder.__doc__)
     target = builder.__init__ if isclass(builder) else builder
     hints = get_type_hints(target, include_extras=True)
     fields: dict[str, Any] = {}
@@ -49,7 +56,12 @@ def options_model(builder: Callable[..., Any]) -> type[StrictOptions]:
         if parameter.name not in CONTEXT:
             default = ... if parameter.default is Parameter.empty else parameter.default
             fields[parameter.name] = (hints[parameter.name], default)
-    return create_model(builder.__name__, __base__=StrictOptions, __doc__=builder.__doc__, **fields)
+    return create_model(builder.__name__, __base__=_ComponentOptions, __doc__=builder.__doc__, **fields)
+
+
+def own_bases(builder: type) -> list[type]:
+    """Return the class and its bases up to torch's: what its author wrote. `nn.Module.__init__` is no schema."""
+    return [base for base in builder.__mro__ if base is not object and not base.__module__.startswith("torch.")]
 
 
 @dataclass(frozen=True)
@@ -115,7 +127,7 @@ class Registry:
             raise ValueError(f"{self.kind} '{title}' is registered twice")
         schema = options or options_model(builder)
         asked = signature(builder).parameters
-        context = tuple(key for key in CONTEXT if key in asked) if options is None else ()
+        context = tuple(key for key in CONTEXT if key in asked and key not in schema.model_fields)
         self._components[fold(title)] = Component(title, builder, schema, context, traits)
         return builder
 
@@ -140,7 +152,7 @@ class Registry:
         return self[name].build({} if options is None else options, **context)
 
 
-def import_components(package: str, path: list[str]) -> None:
+def import_components(package: str, path: Iterable[str]) -> None:
     """Import every module of a component package, so that adding a file there is the whole registration."""
     for module in iter_modules(path):
         import_module(f"{package}.{module.name}")

@@ -51,6 +51,8 @@ def _check_stopping(facts: Facts) -> None:
     if facts.value(("val", "val_enabled"), bool) is False:
         facts.problem((*AT, STOPPING, "enabled"), "needs validation: val.val_enabled is false")
         return
+    if facts.is_mistyped("val") or any(key.startswith(("val.", "train.val.")) for key in facts.report.bad):
+        return  # what validation computes is not known yet
     monitored = facts.value((*AT, STOPPING, "monitor_metric"), str)
     known = _monitorable(facts)
     if monitored is not None and monitored not in known:

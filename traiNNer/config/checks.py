@@ -64,14 +64,8 @@ def _check_test(facts: Facts) -> None:
             facts.problem(("datasets", "test"), "is missing: the images to test on")
     if facts.root.at(("path", "pretrain_network_g")) is None:
         mistyped = any(nearest(key, ("pretrain_network_g",)) for key in facts.entries("path"))
-        if not mistyped and "path" not in _nearly(facts):
+        if not mistyped and not facts.is_mistyped("path"):
             facts.problem(("path", "pretrain_network_g"), "is missing: the weights to test")
-
-
-def _nearly(facts: Facts) -> set[str]:
-    """Return the top-level keys that unknown ones were probably meant to be."""
-    fields = facts.model.model_fields
-    return {near for key in facts.root.entries() if key not in fields and (near := nearest(key, fields))}
 
 
 def _check_set_names(facts: Facts, is_known: Callable[[str], bool], known: tuple[str, ...]) -> set[str]:
@@ -95,6 +89,8 @@ def _check_crops(facts: Facts) -> None:
         facts.problem(gt_path, f"must be {lq * scale} = {made_of}")
     arch = facts.chosen.get(("network_g",))
     multiple = arch.traits.get("size_multiple", 1) if arch is not None else 1
+    if lq is None and gt is not None and scale is not None and gt % scale:
+        facts.problem(gt_path, f"must be a multiple of scale {scale} ({facts.place('scale')})")
     if arch is not None and lq is not None and lq % multiple:
         near = [size for size in (lq // multiple * multiple, -(-lq // multiple) * multiple) if size]
         found = ", ".join(str(size) for size in near)

@@ -7,17 +7,17 @@ from pydantic import ValidationError
 from traiNNer.config.choice import Choice
 from traiNNer.config.docstrings import option_docs
 from traiNNer.config.layout import Part, aliases, class_name, helpers, parts, sections, static_keys
-from traiNNer.config.options import TrainOptions
+from traiNNer.config.options import ArchChoice, TrainOptions
 from traiNNer.config.problems import Section, explain, unknown
 from traiNNer.config.tree import Node, Path, Report, nearest
 from traiNNer.registry import CONTEXT, Component, StrictOptions, UnknownComponent
 
 Options = TypeVar("Options", bound=StrictOptions)
 GIVEN = {
-    "scale": "is given by scale at the top level",
-    "seed": "is given by manual_seed",
-    "total_iter": "is given by train.total_iter",
-    "base_lr": "is given by train.optim_g.lr",
+    "scale": "it is given by scale at the top level",
+    "seed": "it is given by manual_seed",
+    "total_iter": "it is given by train.total_iter",
+    "base_lr": "it is given by train.optim_g.lr",
 }
 
 
@@ -28,10 +28,12 @@ class Checker:
         self.model = model
         self.report = report
         self.chosen: dict[Path, Component] = {}
+        self._failed: list[tuple[ValidationError, Node, type[Choice], Path]] = []
 
     def check(self, root: Node, model: type[Options]) -> Options | None:
         """Return the typed options, or None when a problem was reported."""
         tree = self._section(root, model, ())
+        self._explain_failed()
         try:
             options = model.parse(tree)
         except ValidationError as error:
@@ -103,8 +105,14 @@ class Checker:
         try:
             return component.options.parse(own).model_dump(mode="json")
         except ValidationError as error:
-            explain(error, node, lambda below: Section(()) if below else self._describe(model, path), self.report)
+            self._failed.append((error, node, model, path))
             return {}
+
+    def _explain_failed(self) -> None:
+        """Report what components refused: at the end, when it is known which keys the others would take."""
+        for error, node, model, path in self._failed:
+            section = self._describe(model, path)
+            explain(error, node, lambda below, known=section: Section(()) if below else known, self.report)
 
     def _describe(self, model: type[StrictOptions] | None, path: Path) -> Section:
         if model is None:
@@ -115,6 +123,8 @@ class Checker:
         if component is not None:
             about |= option_docs(component)
             known += tuple(component.options.model_fields)
+        if model is ArchChoice:
+            known += ("scale",)  # may be repeated; compat takes it out
         return Section(known, about.get, lambda key: self._home(key, path))
 
     def _home(self, key: str, path: Path) -> str | None:

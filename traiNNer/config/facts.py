@@ -6,7 +6,7 @@ from typing import Any, TypeVar
 from pydantic_core import PydanticUndefined
 
 from traiNNer.config.layout import parts
-from traiNNer.config.tree import Node, Path, Report, key_of
+from traiNNer.config.tree import Node, Path, Report, key_of, nearest
 from traiNNer.registry import Component, StrictOptions
 
 Kind = TypeVar("Kind", int, float, str, bool)
@@ -57,6 +57,11 @@ class Facts:
         while (following := above.child(rest[0])) is not None:
             above, rest = following, rest[1:]
         self.report.at(node, message, below=key_of(rest))
+
+    def is_mistyped(self, key: str) -> bool:
+        """Tell whether an unknown top-level key was probably meant to be `key`."""
+        fields = self.model.model_fields
+        return any(other not in fields and nearest(other, fields) == key for other in self.root.entries())
 
     def place(self, *path: str) -> str:
         """Return where a value comes from: `line 12`, `--set` or `default`."""

@@ -8,6 +8,8 @@ from typing import Any
 from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
+from traiNNer.config.layout import canonical
+from traiNNer.config.options import TrainOptions
 from traiNNer.config.tree import Node, Path, Report, did_you_mean, key_of, nearest
 
 MUST = {
@@ -70,7 +72,7 @@ def explain(error: ValidationError, node: Node, section_at: Callable[[Path], Sec
     for path in [path for path, group in findings.items() if group[0].kind == "extra_forbidden"]:
         del findings[path]
         name = unknown(node.deepest(path), str(path[-1]), section_at(path[:-1]), report)
-        meant |= {(*path[:-1], name)} if name else set()
+        meant |= {canonical((*path[:-1], name), TrainOptions)} if name else set()
     for path, group in findings.items():
         if group[0].kind != "missing":
             found = node.deepest(path)
@@ -96,10 +98,14 @@ def sentence(group: Iterable[Finding], node: Node) -> str:
     own = [str(f.context["error"]) for f in group if f.kind in ("value_error", "assertion_error") and f.context]
     if own:
         return "; ".join(own)
-    wanted = [MUST[finding.kind].format(**finding.context) for finding in group if finding.kind in MUST]
+    wanted = [MUST[finding.kind].format(**_readable(finding.context)) for finding in group if finding.kind in MUST]
     if not wanted:
         return "is not a value that fits here"
     return f"must be {' or '.join(dict.fromkeys(wanted))}{_instead(group, node.value)}"
+
+
+def _readable(context: dict[str, Any]) -> dict[str, Any]:
+    return {key: f"{value:g}" if isinstance(value, float) else value for key, value in context.items()}
 
 
 def _instead(group: list[Finding], value: Any) -> str:
@@ -119,7 +125,7 @@ def _instead_of_text(kinds: set[str], value: str) -> str:
         return f" (write {'true' if value.lower() in ('yes', 'on') else 'false'})"
     number = value.replace("_", "")
     if kinds & {"int_type", "float_type"} and re.fullmatch(r"[-+]?[0-9]+(\.[0-9]+)?([eE][-+]?[0-9]+)?", number):
-        return f" (write {number}, without quotes or underscores)"
+        return f" (write {number})"
     return ""
 
 

@@ -58,6 +58,7 @@ class _Open:
     anchor: str | None
     key: str | None = None
     key_line: int = 0
+    is_merge: bool = False
     merged: list[Node] = field(default_factory=list)
 
 
@@ -187,6 +188,7 @@ class _Builder:
             self._complain(line, f'a key must be text: write "{key[:40]}" in quotes.')
         before = level.part.node.value.get(key)
         level.key, level.key_line = key, line
+        level.is_merge = key == MERGE and event.implicit[0]  # in quotes it is a key like any other
         if before is not None:
             self._complain(line, f"written twice (lines {before.line} and {line}); keep one.")
         self._anchor(event.anchor, _Part(Node(key, line)))
@@ -220,7 +222,7 @@ class _Builder:
             level.part.node.value.append(part.node)
             return
         assert level.key is not None
-        if level.key == MERGE:
+        if level.is_merge:
             self._merge(level, part.node)
         else:
             level.part.node.value[level.key] = Node(part.node.value, level.key_line)

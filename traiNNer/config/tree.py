@@ -111,7 +111,8 @@ class Report:
             self.bad.add(key)
             origin = f"{COMMAND_LINE} " if node.source == COMMAND_LINE else ""
             value = shown(node) if show and not below else None
-            self.problems.append(Problem(origin + key, message, node.line, value))
+            line = node.line if node.key else None  # what the whole file lacks has no line
+            self.problems.append(Problem(origin + key, message, line, value))
 
     def sorted(self) -> list[Problem]:
         """Return the problems in the order of the file; those of the command line last."""

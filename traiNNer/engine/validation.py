@@ -10,6 +10,7 @@ from torch import Tensor
 
 from traiNNer.batch import ImageSet, Sample
 from traiNNer.engine.runtime import Runtime
+from traiNNer.errors import DataError
 from traiNNer.metrics.protocol import Metric
 from traiNNer.models.protocol import Upscaler
 from traiNNer.utils.images import write_image
@@ -96,16 +97,22 @@ class Evaluation:
         first = len(scores.strips) < STRIP_COUNT
         for name, metric in self.metrics.items():
             if target is not None or not metric.needs_target:
-                values[name] = metric(output, target)
+                values[name] = self._measure(name, sample.key, output, target)
         if target is not None and (first or sample.key not in self._bicubic):
             bicubic = to_eight_bits(imresize(sample.lq, size=target.shape[:2]))
             if sample.key not in self._bicubic:
                 self._bicubic[sample.key] = {
-                    f"{name}_bicubic": metric(bicubic, target) for name, metric in self.metrics.items()
+                    f"{name}_bicubic": self._measure(name, sample.key, bicubic, target) for name in self.metrics
                 }
             if first:
                 scores.strips[sample.key] = strip(to_eight_bits(sample.lq), bicubic, output, target)
         scores.images[sample.key] = values | self._bicubic.get(sample.key, {})
+
+    def _measure(self, name: str, key: str, output: np.ndarray, target: np.ndarray | None) -> float:
+        try:
+            return self.metrics[name](output, target)
+        except ValueError as error:
+            raise DataError(f"{self.name}: {name} cannot be computed for {key}: {error}") from None
 
 
 def to_image(output: Tensor) -> np.ndarray:

@@ -2,7 +2,7 @@
 
 import io
 import json
-import re
+import pickletools
 import zipfile
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -95,15 +95,36 @@ def _read_pth(path: Path, key: str | None) -> tuple[dict[str, Tensor], dict[str,
     _refuse_bombs(path)
     try:
         loaded = torch.load(io.BytesIO(path.read_bytes()), map_location="cpu", weights_only=True)
-    except UnpicklingError as error:
-        code = re.search(r"GLOBAL (\S+)", str(error))
+    except UnpicklingError:
+        code = _foreign_code(path)
         if code:
-            raise ConfigError(f"{path} contains code ({code[1]}), not only weights. Refused.") from None
+            raise ConfigError(f"{path} contains code ({code}), not only weights. Refused.") from None
         raise ConfigError(f"{path} is not a readable weights file (damaged, or not written by torch)") from None
     except (RuntimeError, EOFError, ValueError, KeyError) as error:
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise ConfigError(f"{path} is not a readable weights file ({reason})") from None
     return _unwrap(path, loaded, key)
+
+
+def _foreign_code(path: Path) -> str | None:
+    """Return the first function or class named in a pickle that weights do not need; nothing is run to find it."""
+    data = path.read_bytes()
+    if zipfile.is_zipfile(path):
+        with zipfile.ZipFile(path) as archive:
+            data = b"".join(archive.read(name) for name in archive.namelist() if name.endswith(".pkl"))
+    stream, texts = io.BytesIO(data), [""]
+    try:
+        while stream.tell() < len(data):  # torch's old format is several pickles one after the other
+            for opcode, argument, _ in pickletools.genops(stream):
+                if opcode.name in ("GLOBAL", "STACK_GLOBAL"):
+                    module, name = str(argument).split(" ", 1) if opcode.name == "GLOBAL" else texts[-2:]
+                    if module.split(".")[0] not in ("torch", "collections"):
+                        return f"{module}.{name}"
+                elif isinstance(argument, str):
+                    texts.append(argument)
+    except ValueError:
+        return None
+    return None
 
 
 def _unwrap(path: Path, loaded: Any, key: str | None) -> tuple[dict[str, Tensor], dict[str, Any]]:

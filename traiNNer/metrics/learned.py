@@ -56,9 +56,7 @@ class LPIPS:
         """
         first, second = comparable(output, target, self.crop_border)
         if min(first.shape[:2]) < SMALLEST_SIDE:
-            raise ValueError(
-                f"LPIPS needs {SMALLEST_SIDE}x{SMALLEST_SIDE} pixels inside crop_border, not {size(first)}"
-            )
+            raise ValueError(f"LPIPS needs a side of {SMALLEST_SIDE} pixels inside crop_border, not {size(first)}")
         with torch.inference_mode():
             return float(self._network(_to_tensor(first), _to_tensor(second)))
 

@@ -14,7 +14,7 @@ from inspect import Parameter, isclass, signature
 from typing import Annotated, Any, Union, get_args, get_origin, get_type_hints
 
 import torch
-from pydantic import Field, create_model, model_validator
+from pydantic import ConfigDict, Field, create_model, model_validator
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
@@ -54,6 +54,13 @@ MEANINGS = {
 }
 
 OptimizerFactory = Callable[[Iterable[nn.Parameter]], Optimizer]
+
+
+class TorchOptions(StrictOptions):
+    """Base of the options read from torch's signatures."""
+
+    # There is no source text to look for docstrings in, and looking takes a third of a second.
+    model_config = ConfigDict(use_attribute_docstrings=False)
 
 
 def build_optimizer(
@@ -126,9 +133,7 @@ def _schema(optimizer: type[Optimizer]) -> type[StrictOptions]:
     texts = [f"    {name}: {MEANINGS.get(name, 'See the documentation of torch.')}" for name in fields]
     summary = "\n".join([f"`torch.optim.{optimizer.__name__}`, with its arguments.", "", "Args:", *texts])
     validators: Any = {"try_out": model_validator(mode="after")(try_out)}
-    return create_model(
-        optimizer.__name__, __base__=StrictOptions, __doc__=summary, __validators__=validators, **fields
-    )
+    return create_model(optimizer.__name__, __base__=TorchOptions, __doc__=summary, __validators__=validators, **fields)
 
 
 def _without_tensors(annotation: Any) -> Any:
@@ -144,7 +149,7 @@ def _refusal(name: str, reason: str) -> type[StrictOptions]:
         raise ValueError(f"{name} {reason}")
 
     validators: Any = {"refuse": model_validator(mode="before")(refuse)}
-    return create_model(name, __base__=StrictOptions, __doc__=f"Not available: it {reason}.", __validators__=validators)
+    return create_model(name, __base__=TorchOptions, __doc__=f"Not available: it {reason}.", __validators__=validators)
 
 
 def _register(optimizer: type[Optimizer]) -> None:

@@ -50,7 +50,7 @@ class ConstantLR:
     """
 
     factor: Fraction = 1 / 3
-    total_iters: Annotated[int, Field(ge=0)] = 5
+    total_iters: PositiveInt = 5
 
     def __call__(self, iteration: int) -> float:
         """Return the factor at an iteration."""

@@ -2,6 +2,8 @@
 
 import pickle
 import socket
+import struct
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from http.client import HTTPException
@@ -14,6 +16,11 @@ from torch import Tensor
 from traiNNer.errors import ConfigError
 
 CONNECT_TIMEOUT_S = 10.0
+# A file that is damaged or of another kind fails inside the unpickler in any of these ways.
+UNREADABLE = (
+    OSError, EOFError, RuntimeError, ValueError, TypeError, LookupError, AttributeError,
+    pickle.UnpicklingError, struct.error,
+)  # fmt: skip
 
 
 def cached_weights(url: str, needed_by: str) -> Path:
@@ -60,7 +67,7 @@ def read_weights(path: Path, needed_by: str) -> dict[str, Tensor]:
         raise ConfigError(f"{needed_by}: there is no weights file {path}; check the option `weights: path`")
     try:
         state = _read(path)
-    except (OSError, EOFError, RuntimeError, ValueError, pickle.UnpicklingError) as error:
+    except UNREADABLE as error:
         reason = (str(error).splitlines() or [type(error).__name__])[0]
         raise ConfigError(
             f"{needed_by}: {path} cannot be read as weights ({reason}). "
@@ -73,7 +80,9 @@ def read_weights(path: Path, needed_by: str) -> dict[str, Tensor]:
 
 def _read(path: Path) -> object:
     if path.suffix != ".safetensors":
-        return torch.load(path, map_location="cpu", weights_only=True)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # guesses about the pickle format; what counts is what comes out
+            return torch.load(path, map_location="cpu", weights_only=True)
     from safetensors import SafetensorError
     from safetensors.torch import load_file
 

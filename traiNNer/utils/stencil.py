@@ -4,12 +4,16 @@ Every function computes what its docstring says for any memory layout; only the 
 rounding. "Channels innermost" means that the channels of one pixel lie next to each other in memory.
 """
 
+from collections.abc import Callable
 from typing import Any
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 from torch.autograd.function import once_differentiable
+
+# A last-level cache of 16 to 32 MB holds a few maps of this size: input, output and gradients of one layer.
+PORTION_BYTES = 4 * 2**20
 
 
 def has_channels_innermost(x: Tensor) -> bool:
@@ -107,36 +111,28 @@ def filter_shared(x: Tensor, kernels: Tensor, bias: Tensor | None = None) -> Ten
 
 
 def enlarge_rows(x: Tensor, kernels: Tensor, scale: int) -> Tensor:
-    """Repeat each row `scale` times, then filter along the columns' direction with `kernels` (C, 1, k, 1)."""
+    """Repeat each row `scale` times, then filter along the columns with `kernels` (C, 1, k, 1), zero-padded."""
     return filter_shared(_repeat(x, scale, 1), kernels)
 
 
 def enlarge_columns(x: Tensor, kernels: Tensor, scale: int) -> Tensor:
-    """Repeat each column `scale` times, then filter along the rows' direction with `kernels` (C, 1, 1, k), zero-padded.
-
-    Returns B, C, H, scale*W. Neighbours are repetitions, so each of the `scale` phases of the result is a shorter filter
-    of the small image; with channels innermost the phases' channels are the enlarged pixels, in place.
-    """
-    if __import__("os").environ.get("NOPH") or x.device.type != "cpu" or scale == 1 or not has_channels_innermost(x):
-        return filter_shared(_repeat(x, 1, scale), kernels)
-    batch, channels, height, width = x.shape
-    phases = filter_shared(torch.cat([x] * scale, dim=1), phase_kernels(kernels, scale))
-    pixels = phases.permute(0, 2, 3, 1).reshape(batch, height, width * scale, channels)
-    return pixels.permute(0, 3, 1, 2)
-
-
-def phase_kernels(kernels: Tensor, scale: int) -> Tensor:
-    """Return, phase after phase, the filters (scale*C, 1, 1, n) of the small image that equal `kernels` (C, 1, 1, k)."""
-    radius = kernels.shape[-1] // 2
-    reach = -(-radius // scale)
-    phases = kernels.new_zeros(scale, *kernels.shape[:-1], 2 * reach + 1)
-    for phase in range(scale):
-        for tap in range(kernels.shape[-1]):
-            phases[phase, ..., (phase + tap - radius) // scale + reach] += kernels[..., tap]
-    return phases.flatten(0, 1)
+    """Repeat each column `scale` times, then filter along the rows with `kernels` (C, 1, 1, k), zero-padded."""
+    return filter_shared(_repeat(x, 1, scale), kernels)
 
 
 def _repeat(x: Tensor, rows: int, columns: int) -> Tensor:
     if rows == columns == 1:
         return x
     return F.interpolate(x, size=(x.shape[2] * rows, x.shape[3] * columns), mode="nearest")
+
+
+def in_portions(function: Callable[[Tensor], Tensor], x: Tensor, bytes_per_sample: int) -> Tensor:
+    """Return `function(x)` for a function that treats the samples of a batch (B, ...) independently.
+
+    On the CPU it is called with as many samples at a time as keep one of its feature maps in the processor's cache and
+    in memory that the allocator hands out again; `bytes_per_sample` is the size of that map for one sample.
+    """
+    portion = max(1, PORTION_BYTES // bytes_per_sample)
+    if x.device.type != "cpu" or portion >= x.shape[0]:
+        return function(x)
+    return torch.cat([function(part) for part in x.split(portion)])

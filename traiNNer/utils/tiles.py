@@ -9,6 +9,7 @@ from torch import Tensor
 
 BLEND = 8
 GRID = 8
+LEAST_CONTEXT = 16
 
 
 @dataclass(frozen=True)
@@ -48,7 +49,8 @@ def spans(size: int, tile_size: int, overlap: int) -> list[Span]:
     inner = {round(size * k / count / GRID) * GRID for k in range(1, count)}
     borders = [0, *sorted(border for border in inner if 0 < border < size), size]
     half = min(BLEND, *(b - a for a, b in pairwise(borders))) // 2
-    margin = -(-(overlap + half) // GRID) * GRID
+    # Zero padding darkens the outer pixels of a tile; without some context even blending would show a dark line.
+    margin = -(-max(overlap + half, LEAST_CONTEXT) // GRID) * GRID
     result = []
     for a, b in pairwise(borders):
         before, after = (half if a else 0), (half if b < size else 0)
@@ -62,7 +64,7 @@ def run_tiled(fn: Callable[[Tensor], Tensor], lq: Tensor, scale: int, tile_size:
 
     Equal to the whole up to rounding when `overlap` covers the receptive field's radius. With less, neighbouring tiles
     differ near their common border and are blended linearly over a few pixels; pixels at the image's own border come
-    from one tile alone. A tile reads at most about tile_size + 2 * (overlap + 16) pixels a side.
+    from one tile alone. A tile reads at least 16 pixels around it, at most about tile_size + 2 * (overlap + 16) in all.
 
     Args:
         fn: Upscales B, C, h, w by `scale`, for any h and w.

@@ -1,0 +1,80 @@
+import math
+
+import numpy as np
+import pytest
+import torch
+
+import traiNNer.metrics
+from traiNNer.registry import METRICS
+
+NAMES = METRICS.names()
+SCALE = 2
+
+
+@pytest.fixture(scope="module", params=NAMES)
+def metric(request, tmp_path_factory):
+    if request.param != "lpips":
+        return METRICS.build(request.param, scale=SCALE)
+    from torchvision.models import alexnet
+
+    with torch.device("meta"):
+        shapes = {name: value.shape for name, value in alexnet().features.state_dict().items()}
+    generator = torch.Generator().manual_seed(0)
+    state = {f"features.{name}": torch.randn(shape, generator=generator) * 0.05 for name, shape in shapes.items()}
+    path = tmp_path_factory.mktemp("metrics") / "alexnet.pth"
+    torch.save(state, path)
+    return METRICS.build("lpips", {"weights": str(path)}, scale=SCALE)
+
+
+def photo():
+    y, x = np.mgrid[0:60, 0:70]
+    return np.stack([3 * x, 4 * y, (x * y) // 17], axis=2).clip(0, 255).astype(np.uint8)
+
+
+def disturbed(strength):
+    noise = np.random.default_rng(0).normal(0, strength, photo().shape)
+    return np.clip(photo() + noise, 0, 255).round().astype(np.uint8)
+
+
+def test_all_are_here():
+    assert {"psnr", "ssim", "lpips"} <= set(NAMES)
+    assert traiNNer.metrics
+
+
+def test_direction_agrees_with_the_scores(metric):
+    scores = [metric(disturbed(strength), photo()) for strength in (0, 2, 8, 30)]
+    assert all(isinstance(score, float) for score in scores)
+    assert all(math.isfinite(score) for score in scores[1:])
+    assert scores == sorted(scores, reverse=metric.direction == "higher")
+    assert len(set(scores)) == 4
+
+
+def test_images_are_left_as_they_were(metric):
+    output, target = disturbed(5), photo()
+    assert metric(output, target) == metric(output, target)
+    assert np.array_equal(output, disturbed(5))
+    assert np.array_equal(target, photo())
+
+
+def test_border_does_not_count(metric):
+    output = disturbed(5)
+    spoilt = output.copy()
+    spoilt[:SCALE] = spoilt[-SCALE:] = 0
+    spoilt[:, :SCALE] = spoilt[:, -SCALE:] = 0
+    assert metric(spoilt, photo()) == metric(output, photo())
+    spoilt[SCALE, SCALE] = 255 - spoilt[SCALE, SCALE]
+    assert metric(spoilt, photo()) != metric(output, photo())
+
+
+def test_needs_target_is_true_to_its_word(metric):
+    if metric.needs_target:
+        with pytest.raises(ValueError, match="ground truth"):
+            metric(photo(), None)
+    else:
+        assert isinstance(metric(photo(), None), float)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_direction_is_no_option_of_the_metric(name):
+    assert "better" not in METRICS[name].options.model_fields
+    assert "scale" not in METRICS[name].options.model_fields

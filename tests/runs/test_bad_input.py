@@ -1,0 +1,313 @@
+"""Whatever is wrong is told in the person's words, with the right exit code, and never with a traceback."""
+
+import re
+import shutil
+
+import numpy as np
+import pytest
+import torch
+from runkit import record, run, workplace, write_options, write_pairs
+from safetensors.torch import save_file
+
+
+@pytest.fixture
+def place(tmp_path):
+    return workplace(tmp_path)
+
+
+def refused(folder, code, *texts, script="train.py", arguments=(), options="options.yml"):
+    result = run(script, "-opt", options, *arguments, folder=folder)
+    assert result.code == code, result.output
+    assert "Traceback" not in result.output
+    for text in texts:
+        assert re.search(text, result.output), f"no '{text}' in:\n{result.output}"
+    return result.output
+
+
+def test_every_problem_of_an_option_file_is_told_at_once(place):
+    changes = {
+        "train": {"ema_deca": 0.9, "losses": [{"type": "charbonier"}], "optim_g": {"lr": "high"}},
+        "val": {"val_freq": "often"},
+    }
+    write_options(place, changes)
+    output = refused(
+        place,
+        2,
+        r"options.yml: 4 problems",
+        r"line \d+ +train.ema_deca = 0.9 +unknown option; did you mean 'ema_decay'\?",
+        r"line \d+ +train.losses\[0\].type = charbonier +no such loss; did you mean 'charbonnierloss'\?",
+        r"line \d+ +train.optim_g.lr = high +must be a number",
+        r"line \d+ +val.val_freq = often +must be a whole number",
+    )
+    assert not (place / "experiments").exists(), output
+
+
+@pytest.mark.parametrize("name", ["../../x", "a/b", "/tmp/x", "..", "a\\b"])
+def test_a_name_cannot_leave_the_experiments_folder(place, name):
+    write_options(place, {"name": name})
+    refused(place, 2, "is not allowed. Use letters, digits, space")
+    assert not (place / "experiments").exists()
+
+
+@pytest.mark.parametrize("folder", ["missing", "data/missing/deeper"])
+def test_a_missing_folder_names_the_nearest_existing_one(place, folder):
+    write_options(place, {"datasets": {"train": {"dataroot_gt": folder}}})
+    refused(place, 3, re.escape(folder), "nearest|exists")
+
+
+def test_an_empty_folder(place):
+    for name in ("hr", "lr"):
+        (place / "empty" / name).mkdir(parents=True)
+    write_options(place, {"datasets": {"val": {"dataroot_gt": "empty/hr", "dataroot_lq": "empty/lr"}}})
+    refused(place, 3, r"datasets\.val has no images in .*empty")
+
+
+def test_missing_partners_are_counted_and_named(place):
+    (place / "data/lr/001.png").unlink()
+    (place / "data/hr/003.png").unlink()
+    write_options(place)
+    refused(place, 3, r"datasets\.train", "001", "003")
+    assert not (place / "experiments").exists()
+
+
+@pytest.mark.parametrize("kind", ["cut", "text", "zero"])
+def test_one_corrupt_image_among_good_ones_is_named(place, kind):
+    path = place / "data/hr/002.png"
+    data = path.read_bytes()
+    path.write_bytes({"cut": data[: len(data) // 2], "text": b"<html>not found</html>", "zero": b""}[kind])
+    write_options(place)
+    refused(place, 3, r"datasets\.train", r"002\.png")
+
+
+def test_an_image_that_only_fails_when_decoded_is_replaced_and_named_then_ends_the_run(place):
+    path = place / "data/hr/002.png"
+    data = bytearray(path.read_bytes())
+    middle = data.index(b"IDAT") + 20
+    data[middle : middle + 40] = bytes(40)
+    path.write_bytes(bytes(data))
+    write_options(place)
+    refused(place, 3, r"002\.png", r"damaged")
+
+
+def test_pairs_of_equal_size_at_scale_two(place):
+    shutil.rmtree(place / "data/lr")
+    shutil.copytree(place / "data/hr", place / "data/lr")
+    write_options(place)
+    refused(place, 3, r"5 pairs do not fit scale 2", r"40|48", "scale")
+
+
+def test_an_image_smaller_than_the_crop(place):
+    write_options(place, {"datasets": {"train": {"lq_size": 64}}})
+    refused(place, 3, r"datasets\.train", "small", "64")
+
+
+def test_scale_three_with_an_odd_size(place):
+    write_pairs(place / "odd", 2, gt_size=(40, 50), scale=2)
+    changes = {"scale": 3, "datasets": {"train": {"dataroot_gt": "odd/hr", "dataroot_lq": "odd/lr"}}}
+    write_options(place, changes)
+    refused(place, 3, r"do not fit scale 3", r"50x40")
+
+
+@pytest.mark.parametrize(
+    ("write", "text"),
+    [
+        (lambda path: path.write_bytes(b""), r"w\.safetensors is empty \(0 bytes\)"),
+        (lambda path: save_file({"conv.weight": torch.ones(3)}, path), r"does not fit paragonsr2_nano: loaded 0/"),
+    ],
+    ids=["empty", "another arch"],
+)
+def test_weights_that_cannot_be_used(place, write, text):
+    write(place / "w.safetensors")
+    write_options(place, {"path": {"pretrain_network_g": "w.safetensors"}})
+    refused(place, 2, text)
+
+
+def test_a_folder_that_cannot_be_written(place):
+    (place / "experiments").write_text("a file where the folder should be")
+    write_options(place)
+    refused(place, 7, r"Cannot write to experiments/run")
+
+
+FULL_DISK = """
+import errno, os
+from pathlib import Path
+
+real = os.fsync
+
+def full(handle):
+    if {condition}:
+        raise OSError(errno.ENOSPC, "No space left on device")
+    real(handle)
+
+os.fsync = full
+"""
+
+
+def test_a_disk_that_stays_full_ends_the_run_after_three_failures_and_keeps_the_last_good_state(place):
+    condition = "Path('experiments/run/training_states/2.json').exists()"
+    (place / "full.py").write_text(FULL_DISK.format(condition=condition))
+    write_options(place, {"plugins": ["full.py"], "logger": {"save_checkpoint_freq": 2}, "val": {"val_freq": 100}})
+    output = refused(
+        place,
+        7,
+        r"Could not save iteration 4: no space left on device.*Training continues; last good checkpoint: 2",
+        r"Could not save iteration 6: no space left on device.*Training continues; last good checkpoint: 2",
+        r"Could not save iteration 8: no space left on device.*Stopped at 8/12; last good checkpoint: 2",
+    )
+    assert "finished" not in output
+    states = place / "experiments/run/training_states"
+    assert {path.name for path in states.iterdir()} == {"2.json", "2.state"}
+    (place / "full.py").write_text("")
+    again = run("train.py", "-opt", "options.yml", "--auto_resume", folder=place)
+    assert again.code == 0, again.output
+    assert "Resuming run at iteration 2 (exact)." in again.output
+
+
+def test_a_disk_that_is_full_once_costs_one_checkpoint(place):
+    condition = "Path('experiments/run/training_states/2.json').exists() and not Path('seen').exists() and Path('seen').touch() is None"
+    (place / "full.py").write_text(FULL_DISK.format(condition=condition))
+    write_options(place, {"plugins": ["full.py"], "logger": {"save_checkpoint_freq": 2}, "val": {"val_freq": 100}})
+    result = run("train.py", "-opt", "options.yml", folder=place)
+    assert result.code == 0, result.output
+    assert result.output.count("Could not save") == 1
+    assert result.output.rstrip().endswith("finished: 12/12")
+
+
+POISON = '''
+from torch import Tensor, nn
+
+from traiNNer.registry import LOSSES
+
+
+@LOSSES.register()
+class PoisonLoss(nn.Module):
+    """Not a number for some micro-batches.
+
+    Args:
+        first: from which micro-batch on.
+        last: up to which.
+    """
+
+    def __init__(self, first: int, last: int) -> None:
+        super().__init__()
+        self.first, self.last, self.count = first, last, 0
+
+    def forward(self, output: Tensor, target: Tensor) -> Tensor:
+        self.count += 1
+        bad = self.first <= self.count <= self.last
+        return (output - target).abs().mean() * (float("nan") if bad else 0.0)
+'''
+
+
+def poisoned(place, first, last, limit=3):
+    (place / "poison.py").write_text(POISON)
+    poison = {"type": "PoisonLoss", "first": first, "last": last}
+    changes = {"train": {"losses": [{"type": "L1Loss"}, poison], "max_nonfinite": limit}}
+    write_options(place, changes | {"plugins": ["poison.py"]})
+
+
+def test_a_loss_that_stays_not_finite_ends_the_run_and_names_term_images_and_last_state(place):
+    poisoned(place, 7, 100)
+    output = refused(
+        place,
+        5,
+        r"Iteration 7: loss is not finite \(poisonloss\)\. Step skipped \(1 of 3\)\. Images: 00\d, 00\d",
+        r"3 updates in a row were skipped",
+        r"stopped: not finite at 9/12; learning rate .*last good checkpoint: 5",
+    )
+    assert output.count("Step skipped") == 3
+    assert record(place)[-1]["exit_code"] == 5
+
+
+def test_a_few_skipped_steps_do_not_end_the_run(place):
+    poisoned(place, 7, 8)
+    result = run("train.py", "-opt", "options.yml", folder=place)
+    assert result.code == 0, result.output
+    assert result.output.count("Step skipped") == 2
+    assert result.output.rstrip().endswith("finished: 12/12")
+
+
+def test_a_killed_worker_ends_the_run_soon_with_a_cause(place):
+    text = "\n".join(
+        [
+            "import os, signal",
+            "from traiNNer.data import paired_images",
+            "real = paired_images.PairedImageDataset.sample",
+            "main = os.getpid()",
+            "def sample(self, index, rng):",
+            "    if os.getpid() != main and index == 3:",
+            "        os.kill(os.getpid(), signal.SIGKILL)",
+            "    return real(self, index, rng)",
+            "paired_images.PairedImageDataset.sample = sample",
+        ]
+    )
+    (place / "kill.py").write_text(text)
+    write_options(place, {"plugins": ["kill.py"], "datasets": {"train": {"num_worker_per_gpu": 2}}})
+    refused(place, 3, "Data worker died")
+
+
+def test_our_own_bug_shows_its_traceback_and_exits_1(place):
+    (place / "bug.py").write_text(
+        "from traiNNer.engine import step\n"
+        "def broken(self, batches):\n    raise ZeroDivisionError('planted')\n"
+        "step.Stepper.step = broken\n"
+    )
+    write_options(place, {"plugins": ["bug.py"]})
+    result = run("train.py", "-opt", "options.yml", folder=place)
+    assert result.code == 1
+    assert "ZeroDivisionError: planted" in result.output
+
+
+def test_a_perceptual_loss_without_its_weights_offline_names_the_file_and_the_option(place):
+    write_options(place, {"train": {"losses": [{"type": "L1Loss"}, {"type": "PerceptualLoss"}]}})
+    (place / "offline.py").write_text(
+        "import urllib.request\n"
+        "def closed(*a, **k):\n    raise urllib.error.URLError('offline')\n"
+        "urllib.request.urlopen = closed\n"
+    )
+    write_options(
+        place, {"train": {"losses": [{"type": "L1Loss"}, {"type": "PerceptualLoss"}]}, "plugins": ["offline.py"]}
+    )
+    refused(place, 2, r"vgg19-dcbb9e9d\.pth", "weights")
+
+
+def test_check_validates_everything_prints_the_options_and_writes_nothing(place):
+    write_options(place)
+    result = run("train.py", "-opt", "options.yml", "--check", "--set", "train.total_iter=77", folder=place)
+    assert result.code == 0, result.output
+    assert re.search(r"total_iter: 77 +# --set", result.output)
+    assert re.search(r"ema_decay: 0.999 +# default", result.output)
+    assert not (place / "experiments").exists()
+
+
+def test_a_wrong_scale_of_the_network_is_found_before_training(place):
+    (place / "wrong.py").write_text(
+        "from torch import nn, Tensor\n"
+        "from traiNNer.registry import ARCHS\n"
+        "@ARCHS.register()\n"
+        "class Wrong(nn.Module):\n"
+        "    def __init__(self) -> None:\n        super().__init__()\n        self.c = nn.Conv2d(3, 3, 1)\n"
+        "    def forward(self, lq: Tensor) -> Tensor:\n        return self.c(lq)\n"
+    )
+    write_options(place, {"plugins": ["wrong.py"], "network_g": {"type": "Wrong"}})
+    refused(place, 2, "wrong makes 1x images, `scale` says 2")
+
+
+def test_an_option_file_that_is_not_there(place):
+    write_options(place)
+    refused(place, 2, r"option\.yml", r"options\.yml", options="option.yml")
+
+
+def test_images_of_16_bits_grey_and_alpha_train(place):
+    import cv2
+
+    rng = np.random.default_rng(0)
+    shutil.rmtree(place / "data")
+    for name, side in (("hr", 48), ("lr", 24)):
+        (place / "data" / name).mkdir(parents=True)
+        cv2.imwrite(str(place / "data" / name / "deep.png"), rng.integers(0, 65536, (side, side, 3), np.uint16))
+        cv2.imwrite(str(place / "data" / name / "grey.png"), rng.integers(0, 256, (side, side), np.uint8))
+        cv2.imwrite(str(place / "data" / name / "alpha é 猫.png"), rng.integers(0, 256, (side, side, 4), np.uint8))
+    write_options(place)
+    result = run("train.py", "-opt", "options.yml", folder=place)
+    assert result.code == 0, result.output

@@ -1,0 +1,235 @@
+"""A run that is stopped, killed or damaged goes on as if nothing had happened: the same bits."""
+
+import shutil
+import signal
+
+import pytest
+import torch
+from runkit import record, run, workplace, write_options
+from safetensors.torch import load_file
+
+KILLER = '''
+"""A loss of zero that ends the process at the n-th micro-batch."""
+
+import os
+
+from torch import Tensor, nn
+
+from traiNNer.registry import LOSSES
+
+
+@LOSSES.register()
+class KillerLoss(nn.Module):
+    """Sends a signal to its own process.
+
+    Args:
+        at: micro-batch of this process at which to do it; 0 never.
+        number: the signal.
+    """
+
+    def __init__(self, at: int = 0, number: int = 9) -> None:
+        super().__init__()
+        self.at, self.number, self.count = at, number, 0
+
+    def forward(self, output: Tensor, target: Tensor) -> Tensor:
+        self.count += 1
+        if self.count == self.at:
+            os.kill(os.getpid(), self.number)
+        return (output - target).abs().mean() * 0
+'''
+
+TOTAL = 12
+
+
+def prepare(folder, **data):
+    workplace(folder)
+    (folder / "killer.py").write_text(KILLER)
+    changes = {
+        "plugins": ["killer.py"],
+        "datasets": {"train": data},
+        "train": {"losses": [{"type": "L1Loss"}, {"type": "KillerLoss"}]},
+    }
+    write_options(folder, changes)
+    return folder
+
+
+def final_state(folder, iteration=TOTAL):
+    root = folder / "experiments" / "run"
+    state = torch.load(root / "training_states" / f"{iteration}.state", weights_only=True)
+    files = {
+        name: load_file(root / "models" / name)
+        for name in (
+            f"net_g_{iteration}.safetensors",
+            f"net_g_ema_{iteration}.safetensors",
+            "net_g_best_psnr.safetensors",
+            "net_g_best_ssim.safetensors",
+        )
+    }
+    return state, files
+
+
+def flatten(value, path=""):
+    if isinstance(value, dict):
+        for key in sorted(value, key=str):
+            yield from flatten(value[key], f"{path}.{key}")
+    elif isinstance(value, (list, tuple)):
+        for index, item in enumerate(value):
+            yield from flatten(item, f"{path}[{index}]")
+    else:
+        yield path, value
+
+
+def assert_same_bits(one, other):
+    left, right = dict(flatten(one)), dict(flatten(other))
+    assert left.keys() == right.keys()
+    for path, value in left.items():
+        same = torch.equal(value, right[path]) if isinstance(value, torch.Tensor) else value == right[path]
+        assert same, f"{path} differs"
+
+
+def trained(entries):
+    """Return the entries of training and validation; starts and ends differ by nature."""
+    return [entry for entry in entries if entry["event"] in ("train", "validation")]
+
+
+@pytest.fixture(scope="module", params=[1, 2], ids=["plain", "accumulated"])
+def straight(request, tmp_path_factory):
+    folder = prepare(tmp_path_factory.mktemp("straight"), accum_iter=request.param)
+    result = run("train.py", "-opt", "options.yml", folder=folder)
+    assert result.code == 0, result.output
+    assert result.output.rstrip().endswith("finished: 12/12")
+    return request.param, folder
+
+
+@pytest.mark.parametrize(("after", "workers"), [(1, 0), (4, 1), (5, 0), (6, 2), (8, 0), (11, 1)])
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM])
+def test_stopped_and_resumed_gives_the_same_bits_as_never_stopped(straight, tmp_path, after, workers, number):
+    accum, reference = straight
+    if accum == 2 and (number == signal.SIGKILL) == (after % 2 == 0):
+        pytest.skip("half of the points are enough with accumulation")
+    folder = prepare(tmp_path, accum_iter=accum, num_worker_per_gpu=workers)
+    stop = ("--set", f"train.losses[1].at={after * accum}", "--set", f"train.losses[1].number={int(number)}")
+    first = run("train.py", "-opt", "options.yml", *stop, folder=folder)
+    if number == signal.SIGTERM:
+        assert first.code == 143, first.output
+        assert f"saved {after}. Resume with the same command and --auto_resume." in first.output
+    else:
+        assert first.code == -signal.SIGKILL
+    second = run("train.py", "-opt", "options.yml", "--auto_resume", folder=folder)
+    assert second.code == 0, second.output
+    if number == signal.SIGTERM or after > 5:
+        expected = after if number == signal.SIGTERM else 5 * ((after - 1) // 5)
+        assert f"Resuming run at iteration {expected} (exact)." in second.output
+    assert_same_bits(final_state(folder), final_state(reference))
+    assert trained(record(folder)) == trained(record(reference))
+    assert not [path for path in (folder / "experiments").rglob("*") if ".tmp-" in path.name]
+
+
+def test_an_existing_run_is_never_mixed_silently(straight, tmp_path):
+    _, reference = straight
+    folder = tmp_path / "copy"
+    shutil.copytree(reference, folder)
+    before = {path: path.stat().st_mtime_ns for path in (folder / "experiments").rglob("*") if path.name != ".lock"}
+    result = run("train.py", "-opt", "options.yml", folder=folder)
+    assert result.code == 2
+    assert "exists (last saved iteration: 12). Add --auto_resume to go on, --overwrite to start anew" in result.output
+    assert before.keys() == {p for p in (folder / "experiments").rglob("*") if p.name != ".lock"}
+    assert all(path.stat().st_mtime_ns == time for path, time in before.items() if path.is_file())
+
+    finished = run("train.py", "-opt", "options.yml", "--auto_resume", folder=folder)
+    assert finished.code == 0
+    assert "finished: 12/12 (nothing left to do" in finished.output
+
+    anew = run("train.py", "-opt", "options.yml", "--overwrite", folder=folder)
+    assert anew.code == 0, anew.output
+    assert "the old run is kept as" in anew.output
+    assert len(list((folder / "experiments").glob("run_replaced_*"))) == 1
+    assert_same_bits(final_state(folder), final_state(reference))
+
+
+def test_a_named_state_goes_on_from_there_and_gives_up_the_later_ones(straight, tmp_path):
+    _, reference = straight
+    folder = tmp_path / "copy"
+    shutil.copytree(reference, folder)
+    state = "experiments/run/training_states/5.state"
+    result = run("train.py", "-opt", "options.yml", "--set", f"path.resume_state={state}", folder=folder)
+    assert result.code == 0, result.output
+    assert "Resuming run at iteration 5 (exact)." in result.output
+    assert_same_bits(final_state(folder), final_state(reference))
+    assert trained(record(folder)) == trained(record(reference))
+
+
+def test_a_damaged_state_is_named_and_the_previous_one_is_used(straight, tmp_path):
+    _, reference = straight
+    folder = tmp_path / "copy"
+    shutil.copytree(reference, folder)
+    path = folder / "experiments/run/training_states/12.state"
+    data = bytearray(path.read_bytes())
+    data[len(data) // 2] ^= 1
+    path.write_bytes(data)
+    result = run("train.py", "-opt", "options.yml", "--auto_resume", folder=folder)
+    assert result.code == 0, result.output
+    assert "Checkpoint 12 is damaged" in result.output
+    assert "12.state: checksum differs). Using 10 instead; 2 iterations will be repeated." in result.output
+    assert_same_bits(final_state(folder), final_state(reference))
+
+
+@pytest.mark.parametrize(
+    ("argument", "code", "text"),
+    [
+        ("path.resume_state=experiments/run/models/net_g_12.safetensors", 2, "use path.pretrain_network_g"),
+        ("path.pretrain_network_g=experiments/run/training_states/12.state", 2, "use path.resume_state"),
+        ("path.resume_state=experiments/run/training_states/7.state", 4, "Complete states in .*: 12.state, 10.state"),
+    ],
+)
+def test_files_given_in_the_wrong_place_are_answered_with_what_they_are(straight, argument, code, text):
+    _, folder = straight
+    name = ["--set", "name=other"] if "pretrain" in argument else []
+    result = run("train.py", "-opt", "options.yml", "--set", argument, *name, folder=folder)
+    assert result.code == code, result.output
+    import re
+
+    assert re.search(text, result.output)
+
+
+@pytest.mark.parametrize(
+    ("argument", "text"),
+    [
+        ("network_g.upsampler_alpha=0.3", "network_g.upsampler_alpha is 0.3 in the options, 0.5 in the checkpoint"),
+        ("network_g.type=paragonsr2_xs", "network_g.type is paragonsr2_xs in the options, paragonsr2_nano in the"),
+        ("train.optim_g.type=Adam", "train.optim_g.type is adam in the options, adamw in the checkpoint"),
+        ("train.ema_decay=0", "train.ema is False in the options, True in the checkpoint"),
+    ],
+)
+def test_a_change_that_cannot_be_resumed_is_refused_before_any_step(straight, argument, text):
+    _, folder = straight
+    result = run("train.py", "-opt", "options.yml", "--auto_resume", "--set", argument, folder=folder)
+    assert result.code == 4, result.output
+    assert "Cannot resume: " in result.output
+    assert text in result.output
+
+
+def test_changes_that_make_a_resume_inexact_are_told(straight, tmp_path):
+    _, reference = straight
+    folder = tmp_path / "copy"
+    shutil.copytree(reference, folder)
+    (folder / "data/hr/000.png").unlink()
+    (folder / "data/lr/000.png").unlink()
+    arguments = ("--auto_resume", "--set", "train.total_iter=14", "--set", "datasets.train.batch_size_per_gpu=3")
+    result = run("train.py", "-opt", "options.yml", *arguments, folder=folder)
+    assert result.code == 0, result.output
+    assert "Exact resume is off: batch_size_per_gpu was 2, is 3 changed." in result.output
+    assert "Dataset changed since the checkpoint: 5 -> 4 images. Continuing at iteration 12." in result.output
+    assert result.output.rstrip().endswith("finished: 14/14")
+
+
+def test_validation_logging_and_saving_do_not_change_a_bit(straight, tmp_path):
+    accum, reference = straight
+    folder = prepare(tmp_path, accum_iter=accum)
+    quiet = ["val.val_enabled=false", "logger.print_freq=100", "logger.save_checkpoint_freq=100"]
+    arguments = [part for change in quiet for part in ("--set", change)]
+    result = run("train.py", "-opt", "options.yml", *arguments, folder=folder)
+    assert result.code == 0, result.output
+    for name in ("net_g_12.safetensors", "net_g_ema_12.safetensors"):
+        models = "experiments/run/models"
+        assert_same_bits(load_file(folder / models / name), load_file(reference / models / name))

@@ -1,0 +1,74 @@
+"""Stop signals, killed owners and second runs."""
+
+import os
+import signal
+import time
+
+import pytest
+from runkit import Run, record, run, workplace, write_options
+
+LONG = {"train": {"total_iter": 100_000}, "val": {"val_freq": 50}, "logger": {"save_checkpoint_freq": 50}}
+
+
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+@pytest.mark.parametrize("workers", [0, 2])
+def test_a_signal_finishes_the_iteration_saves_and_exits(tmp_path, number, code, workers):
+    workplace(tmp_path)
+    write_options(tmp_path, LONG | {"datasets": {"train": {"num_worker_per_gpu": workers}}})
+    training = Run("train.py", "-opt", "options.yml", folder=tmp_path)
+    training.wait_for("iter 10/")
+    training.signal(number)
+    result = training.finish(30)
+    assert result.code == code, result.output
+    last = result.output.rstrip().splitlines()[-1]
+    assert last.startswith(f"stopped: signal {int(number)} at ")
+    saved = int(last.split("saved ")[1].split(".")[0].replace(",", ""))
+    assert (tmp_path / f"experiments/run/training_states/{saved}.state").exists()
+    entry = record(tmp_path)[-1]
+    assert entry["event"] == "run_finished"
+    assert entry["iter"] <= saved
+    assert entry["exit_code"] == code
+
+
+def test_a_second_signal_exits_at_once_without_saving(tmp_path):
+    workplace(tmp_path)
+    slow = "\n".join(
+        [
+            "import time",
+            "from traiNNer.engine import trainer",
+            "real = trainer.Trainer._save",
+            "def slow(self):",
+            "    print('saving', flush=True)",
+            "    time.sleep(60)",
+            "    real(self)",
+            "trainer.Trainer._save = slow",
+        ]
+    )
+    (tmp_path / "slow.py").write_text(slow)
+    write_options(tmp_path, LONG | {"plugins": ["slow.py"], "logger": {"save_checkpoint_freq": 10**6}})
+    training = Run("train.py", "-opt", "options.yml", folder=tmp_path)
+    training.wait_for("iter 2/")
+    training.signal(signal.SIGINT)
+    training.wait_for("saving")
+    started = time.monotonic()
+    training.signal(signal.SIGINT)
+    result = training.finish(20)
+    assert result.code == 130
+    assert time.monotonic() - started < 10
+    assert not list((tmp_path / "experiments/run/training_states").iterdir())
+
+
+def test_a_second_run_in_the_same_folder_is_turned_away(tmp_path):
+    workplace(tmp_path)
+    write_options(tmp_path, LONG | {"datasets": {"train": {"num_worker_per_gpu": 1}}})
+    first = Run("train.py", "-opt", "options.yml", folder=tmp_path)
+    first.wait_for("iter 5/")
+    second = run("train.py", "-opt", "options.yml", "--auto_resume", folder=tmp_path)
+    assert second.code == 6, second.output
+    assert f"is in use by process {first.pid} on host" in second.output
+    os.kill(first.pid, signal.SIGKILL)
+    first.finish()
+    third = Run("train.py", "-opt", "options.yml", "--overwrite", folder=tmp_path)
+    third.wait_for("iter 1/")
+    third.signal(signal.SIGTERM)
+    assert third.finish().code == 143

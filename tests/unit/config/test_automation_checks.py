@@ -1,0 +1,110 @@
+import pytest
+
+AT = "train.training_automations"
+STOP, BATCH = "IntelligentEarlyStopping", "DynamicBatchSizeOptimizer"
+
+
+@pytest.fixture
+def with_helpers(base):
+    def build(*lines, enabled=True, before=""):
+        section = f"  training_automations:\n    enabled: {str(enabled).lower()}\n"
+        section += "".join(f"    {line}\n" for line in lines)
+        return base.replace("  total_iter: 100\n", f"  total_iter: 100\n{before}{section}", 1)
+
+    return build
+
+
+RULES = {
+    "batch bounds": (
+        f"{BATCH}: {{min_batch_size: 9, max_batch_size: 8}}",
+        (f"{AT}.{BATCH}.max_batch_size", "must be at least min_batch_size, which is 9"),
+    ),
+    "batch minimum above the default maximum": (
+        f"{BATCH}: {{min_batch_size: 33}}",
+        (f"{AT}.{BATCH}.min_batch_size", "must be at most max_batch_size, which is 32"),
+    ),
+    "clipping bounds": (
+        "AdaptiveGradientClipping: {min_threshold: 2, max_threshold: 1.5}",
+        (f"{AT}.AdaptiveGradientClipping.max_threshold", "must be at least min_threshold, which is 2"),
+    ),
+    "hard stop before the soft one": (
+        f"{STOP}: {{patience: 2000, max_no_improvement: 1999}}",
+        (f"{AT}.{STOP}.max_no_improvement", "must be at least patience, which is 2000"),
+    ),
+    "nothing to watch": (
+        "intelligent_learning_rate_scheduler: {monitor_loss: false, monitor_validation: false}",
+        (
+            f"{AT}.intelligent_learning_rate_scheduler.monitor_validation",
+            "monitor_loss is off too; one of them must be on",
+        ),
+    ),
+    "factor out of range": (
+        "IntelligentLearningRateScheduler: {min_lr_factor: 1.5}",
+        (f"{AT}.IntelligentLearningRateScheduler.min_lr_factor", "must be at most 1"),
+    ),
+}
+
+
+@pytest.mark.parametrize("enabled", [True, False])
+@pytest.mark.parametrize(("line", "problem"), RULES.values(), ids=RULES)
+def test_rules_hold_whether_or_not_helpers_are_on(problems, with_helpers, line, problem, enabled):
+    assert problems(with_helpers(line, enabled=enabled)) == [(19, *problem)]
+
+
+@pytest.mark.parametrize("metric", ["val/psnr", "val/ssim", "set5/psnr", "val_b/ssim", "val/lpips", "train/psnr"])
+def test_early_stopping_needs_a_metric_that_is_computed(load, problems, with_helpers, metric):
+    text = with_helpers(f"{STOP}: {{monitor_metric: {metric}}}").replace("    psnr: {}", "    psnr: {}\n    ssim: {}")
+    more = "    name: set5\n  val_b: {type: PairedImageDataset, dataroot_lq: x}\n"
+    text = text.replace("    dataroot_lq: val/lr\n", f"    dataroot_lq: val/lr\n{more}")
+    if metric in ("val/lpips", "train/psnr"):
+        ((line, key, message),) = problems(text)
+        assert (line, key) == (21, f"{AT}.{STOP}.monitor_metric")
+        assert message.startswith(f"validation does not compute {metric}")
+        known = "val/psnr, val/ssim, set5/psnr, set5/ssim, val_b/psnr, val_b/ssim"
+        assert message.endswith(f"   known: {known}")
+    else:
+        assert load(text).options.train.training_automations.intelligent_early_stopping.monitor_metric == metric
+
+
+def test_early_stopping_needs_validation(load, problems, with_helpers):
+    text = with_helpers(f"{STOP}: {{patience: 5}}").replace("  val_freq", "  val_enabled: false\n  val_freq")
+    assert problems(text) == [(19, f"{AT}.{STOP}.enabled", "needs validation: val.val_enabled is false")]
+    assert load(text.replace("enabled: true\n    Intel", "enabled: false\n    Intel")).warnings == ()
+    assert load(text.replace("{patience", "{enabled: false, patience")).options
+    no_metrics = with_helpers(f"{STOP}: {{}}").replace("  val_freq", "  metrics_enabled: false\n  val_freq")
+    ((_, _, message),) = problems(no_metrics)
+    assert message.endswith("known: none (add val.metrics, with val.metrics_enabled on)")
+
+
+NOTE = "train.training_automations is checked, but the helpers are not part of this version: no effect"
+
+
+def test_one_warning_that_helpers_are_not_part_of_this_version(load, with_helpers, base):
+    assert load(with_helpers(f"{STOP}: {{}}")).warnings == (NOTE,)
+    assert load(with_helpers(f"{STOP}: {{}}", enabled=False)).warnings == ()
+    assert load(base).warnings == ()
+
+
+@pytest.mark.parametrize(("size", "warned"), [(8, False), (4, False), (3, True), (9, True)])
+def test_a_batch_outside_the_bounds_warns(load, with_helpers, size, warned):
+    text = with_helpers(f"{BATCH}: {{min_batch_size: 4, max_batch_size: 8}}")
+    found = load(text, f"datasets.train.batch_size_per_gpu={size}").warnings[1:]
+    words = f"datasets.train.batch_size_per_gpu = {size} is outside DynamicBatchSizeOptimizer's 4 to 8: clamped"
+    assert found == ((words,) if warned else ())
+
+
+@pytest.mark.parametrize("clip", [True, False])
+def test_clipping_that_is_off_warns(load, with_helpers, clip):
+    text = with_helpers("AdaptiveGradientClipping: {}", before=f"  grad_clip: {str(clip).lower()}\n")
+    words = "train.grad_clip is false: AdaptiveGradientClipping can only observe, never clip"
+    assert load(text).warnings[1:] == (() if clip else (words,))
+
+
+@pytest.mark.parametrize(("t_max", "warned"), [(100, False), (99, True)])
+def test_a_fallback_schedule_of_another_length_warns(load, with_helpers, t_max, warned):
+    text = with_helpers(f"IntelligentLearningRateScheduler: {{fallback: {{scheduler_params: {{T_max: {t_max}}}}}}}")
+    at = f"{AT}.IntelligentLearningRateScheduler.fallback.scheduler_params.T_max"
+    words = f"{at} = 99 is not train.total_iter; 100 is used"
+    assert load(text).warnings[1:] == ((words,) if warned else ())
+    scheduled = load(text, "train.scheduler={type: MultiStepLR, milestones: [5]}")
+    assert scheduled.warnings == (NOTE,)

@@ -1,0 +1,94 @@
+import pytest
+
+from traiNNer.config.options import TestOptions
+
+NOT_A_NAME = "is not allowed. Use letters, digits, space, . _ - (1-100 characters), no path."
+RULES = {
+    "crop and scale": (
+        ("lq_size: 48", "lq_size: 48\n    gt_size: 90"),
+        (9, "datasets.train.gt_size", "must be 96 = lq_size 48 (line 8) x scale 2 (line 2)"),
+    ),
+    "gt_size alone": (
+        ("lq_size: 48", "gt_size: 97"),
+        (8, "datasets.train.gt_size", "must be a multiple of scale 2 (line 2)"),
+    ),
+    "size multiple": (
+        ("lq_size: 48", "lq_size: 50"),
+        (8, "datasets.train.lq_size", "tinynet needs a multiple of 8; nearest: 48, 56"),
+    ),
+    "small size": (
+        ("lq_size: 48", "lq_size: 3"),
+        (8, "datasets.train.lq_size", "tinynet needs a multiple of 8; nearest: 8"),
+    ),
+    "scale of the arch": (("scale: 2", "scale: 3"), (2, "scale", "tinynet is made for the scales 2, 4")),
+    "name": (
+        ("name: run", 'name: "../../x"'),
+        (1, "name", '"../../x" is not allowed. Use letters, digits, space, . _ - (1-100 characters), no path.'),
+    ),
+    "name of a set": (
+        ("lq_size: 48", "lq_size: 48\n    name: a/b"),
+        (9, "datasets.train.name", f'"a/b" {NOT_A_NAME}'),
+    ),
+    "key of a set": (
+        ("  val:\n    type", "  val/../x:\n    type"),
+        (9, "datasets.val/../x", f'"val/../x" {NOT_A_NAME}'),
+    ),
+    "key of a metric": (
+        ("psnr: {}", "a/b: {type: psnr}"),
+        (25, "val.metrics.a/b", f'"a/b" {NOT_A_NAME}'),
+    ),
+    "two sets of one name": (
+        ("    dataroot_lq: val/lr\n", "    dataroot_lq: val/lr\n    name: train\n"),
+        (13, "datasets.val.name", "is also the name of datasets.train; every set needs its own"),
+    ),
+    "strange set": (
+        ("  val:\n    type", "  test:\n    type"),
+        (9, "datasets.test", "no such set   known: 'train' and 'val…'"),
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("change", "problem"), RULES.values(), ids=RULES)
+def test_rules_between_options(problems, base, change, problem):
+    assert change[0] in base
+    assert problem in problems(base.replace(*change, 1))
+
+
+def test_what_fits_is_accepted(load, base):
+    text = base.replace("lq_size: 48", "lq_size: 48\n    gt_size: 96\n    name: Train set")
+    assert load(text.replace("  val:\n    type", "  val_2:\n    type")).options.datasets["val_2"]
+    assert load(base.replace("lq_size: 48", "gt_size: 96")).options.datasets["train"].options["gt_size"] == 96
+
+
+def test_a_wrong_value_is_not_built_upon(problems, base):
+    text = base.replace("scale: 2", "scale: 0").replace("lq_size: 48", "lq_size: -5\n    gt_size: 90")
+    assert [key for _, key, _ in problems(text)] == ["scale", "datasets.train.lq_size"]
+
+
+def without_val(base):
+    return base[: base.index("  val:\n    type")] + base[base.index("network_g") :]
+
+
+def test_validation_needs_a_set(load, problems, base):
+    text = without_val(base)
+    assert problems(text) == [(3, "datasets.val", "is missing: add it, or set val.val_enabled: false")]
+    assert load(text.replace("  val_freq", "  val_enabled: false\n  val_freq")).options.val.val_enabled is False
+    assert load(text, "val.val_enabled=false").options.val.val_enabled is False
+
+
+def test_training_needs_a_set(problems, base):
+    text = base[: base.index("  train:\n    type")] + base[base.index("  val:\n    type") :]
+    assert problems(text) == [(3, "datasets.train", "is missing: the images to train on")]
+    assert problems(base.replace("  train:\n    type", "  tran:\n    type")) == [
+        (4, "datasets.tran", "no such set; did you mean 'train'?   known: 'train' and 'val…'")
+    ]
+
+
+def test_sets_of_a_test_file(load, problems, base):
+    text = base[: base.index("train:\n  total")] + "path: {pretrain_network_g: w.pth}\n"
+    assert problems(text, model=TestOptions) == [(4, "datasets.train", "no such set   known: 'test…' and 'val…'")]
+    text = text.replace("  train:\n", "  test_1:\n")
+    assert set(load(text, model=TestOptions).options.datasets) == {"test_1", "val"}
+    assert problems(text.replace("pretrain_network_g", "pretrain_network"), model=TestOptions) == [
+        (15, "path.pretrain_network", "unknown option; did you mean 'pretrain_network_g'?")
+    ]

@@ -1,0 +1,162 @@
+import textwrap
+from pathlib import Path
+from typing import Annotated
+
+import pytest
+from pydantic import Field
+
+from traiNNer.registry import AUTOMATIONS
+
+
+def helpers(base, text):
+    """Return the base file with helpers under train.training_automations (line 17 and on)."""
+    section = textwrap.indent(f"training_automations:\n{textwrap.indent(textwrap.dedent(text), '  ')}", "  ")
+    return base.replace("  total_iter: 100\n", f"  total_iter: 100\n{section}", 1)
+
+
+def test_losses_at_the_top_level(load, base):
+    losses = base[base.index("  losses:") : base.index("val:\n  val_freq")]
+    text = base.replace(losses, "") + textwrap.dedent(losses)
+    assert load(text).options == load(base).options
+    assert load(text).sources["train.losses[0].type"] == "file line 23"
+
+
+def test_losses_in_both_places(problems, base):
+    assert problems(f"{base}losses: [{{type: L1Loss}}]\n") == [
+        (26, "losses", "also written as train.losses (line 18); keep one")
+    ]
+
+
+def test_val_inside_train(load, problems, base):
+    val = base[base.index("val:\n  val_freq") :]
+    moved = base.replace(val, textwrap.indent(val, "  "))
+    assert load(moved).options == load(base).options
+    assert problems(f"{moved}val: {{val_freq: 5}}\n") == [(22, "train.val", "also written as val (line 26); keep one")]
+    ((line, key, message),) = problems(moved.replace("val_freq", "val_frq"))
+    assert (line, key, message) == (23, "train.val.val_frq", "unknown option; did you mean 'val_freq'?")
+
+
+def test_a_repeated_scale(load, problems, base):
+    assert load(base.replace("type: TinyNet", "type: TinyNet\n  scale: 2")).options == load(base).options
+    assert problems(base.replace("type: TinyNet", "type: TinyNet\n  scale: 4")) == [
+        (15, "network_g.scale", "differs from scale = 2 (line 2); state it once, at the top level")
+    ]
+
+
+def test_crops_in_validation_have_no_effect_and_give_one_warning(load, base):
+    keys = ("lq_size", "gt_size", "batch_size_per_gpu", "use_hflip", "use_rot", "accum_iter", "dataset_enlarge_ratio")
+    extra = "".join(f"    {key}: 3\n" for key in keys)
+    second = "  val_b:\n    type: PairedImageDataset\n    dataroot_lq: x\n    lq_size: 9\n"
+    loaded = load(base.replace("    dataroot_lq: val/lr\n", f"    dataroot_lq: val/lr\n{extra}{second}"))
+    assert len(loaded.warnings) == 1
+    assert all(key in loaded.warnings[0] for key in keys)
+    assert loaded.options.datasets["val"] == load(base).options.datasets["val"]
+    assert loaded.options.datasets["val_b"].options["lq_size"] is None
+
+
+@pytest.mark.parametrize(
+    "metric",
+    [
+        "psnr: {}",
+        "psnr: {type: calculate_psnr}",
+        "calculate_psnr:",
+        "any: {type: PSNR}",
+        "p: {type: Calculate_PSNR}",
+    ],
+)
+def test_metrics_with_and_without_type(load, base, metric):
+    metrics = load(base.replace("psnr: {}", metric)).options.val.metrics
+    assert [choice.type for choice in metrics.values()] == ["psnr"]
+
+
+@pytest.mark.parametrize("spelling", ["TinyNet", "tinynet", "TINYNET", "tiny_net"])
+def test_type_names_in_any_letter_case(load, base, spelling):
+    assert load(base.replace("TinyNet", spelling)).options.network_g.type == "tinynet"
+
+
+def test_home_folders(load, base):
+    text = base.replace("data/hr", "~/hr").replace("val/hr", "[~/a, b~/c]") + "path: {pretrain_network_g: ~/w.pth}\n"
+    text = text.replace("type: L1Loss", "{type: PerceptualLoss, weights: ~/vgg.pth}").replace(
+        "name: run", 'name: "run"'
+    )
+    options = load(text).options
+    home = str(Path.home())
+    assert options.datasets["train"].options["dataroot_gt"] == str(Path(home, "hr"))
+    assert options.datasets["val"].options["dataroot_gt"] == [str(Path(home, "a")), "b~/c"]
+    assert options.path.pretrain_network_g == str(Path(home, "w.pth"))
+    assert options.train.losses[0].options["weights"] == str(Path(home, "vgg.pth"))
+
+
+@pytest.mark.parametrize("name", ["IntelligentEarlyStopping", "intelligent_early_stopping", "intelligentearlystopping"])
+def test_helper_sections_in_both_spellings(load, base, name):
+    options = load(helpers(base, f"{name}: {{patience: 5}}\n")).options
+    assert options.train.training_automations.intelligent_early_stopping.patience == 5
+
+
+def test_a_helper_in_both_spellings_at_once(problems, base):
+    text = helpers(base, "IntelligentEarlyStopping: {}\nintelligent_early_stopping: {}\n")
+    ((line, _, message),) = problems(text)
+    assert line == 19
+    assert message == "also written as train.training_automations.IntelligentEarlyStopping (line 18); keep one"
+
+
+UNKNOWN = {
+    "IntelligentEarlyStoping": "unknown option; did you mean 'IntelligentEarlyStopping'?",
+    "intelligent_early_stoping": "unknown option; did you mean 'intelligent_early_stopping'?",
+    "DynamicBatchAndPatchSizeOptimizer": (
+        "is not part of traiNNer; use DynamicBatchSizeOptimizer (the crop size stays)"
+    ),
+    "own": "unknown option",
+    "enabeld": "unknown option; did you mean 'enabled'?",
+}
+
+
+@pytest.mark.parametrize(("name", "message"), UNKNOWN.items())
+def test_unknown_helpers(problems, base, name, message):
+    assert problems(helpers(base, f"{name}: {{}}\n")) == [(18, f"train.training_automations.{name}", message)]
+
+
+def test_unknown_keys_of_helpers(problems, base):
+    text = helpers(base, "IntelligentEarlyStopping:\n  patince: 3\n  min_lr: 1\n  patience: no\n")
+    at = "train.training_automations.IntelligentEarlyStopping"
+    assert problems(text) == [
+        (19, f"{at}.patince", "unknown option; did you mean 'patience'?"),
+        (20, f"{at}.min_lr", "unknown option"),
+        (21, f"{at}.patience", "must be a whole number"),
+    ]
+
+
+class MyHelper:
+    """Does as it likes."""
+
+    def __init__(self, strength: Annotated[float, Field(gt=0)] = 0.5): ...
+
+
+def test_helpers_of_plugins_are_checked_against_their_signature(load, problems, base):
+    AUTOMATIONS.register(MyHelper)
+    loaded = load(helpers(base, "MyHelper: {enabled: false, strength: 2}\n"))
+    own = loaded.options.train.training_automations.own["myhelper"]
+    assert (own.enabled, own.options) == (False, {"strength": 2.0})
+    assert load(loaded.effective()).options == loaded.options
+    assert problems(helpers(base, "my_helper:\n  strength: 0\n  strenth: 1\n")) == [
+        (19, "train.training_automations.my_helper.strength", "must be greater than 0"),
+        (20, "train.training_automations.my_helper.strenth", "unknown option; did you mean 'strength'?"),
+    ]
+    ((_, _, message),) = problems(helpers(base, "MyHelpr: {}\n"))
+    assert message == "unknown option; did you mean 'myhelper'?"
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "train: 3\nval: 4\nnetwork_g: x\ndatasets: [1]\n",
+        "train: {val: 3, losses: 4, training_automations: [x]}\n",
+        "losses: 3\ntrain: []\n",
+        "val: {metrics: [psnr]}\nlosses: [3]\n",
+        "datasets: {train: 1, val: ~}\npath: x\n",
+        "train: {training_automations: {IntelligentEarlyStopping: 3, x: 4}}\nplugins: 3\n",
+        "plugins: [3]\nval: {metrics: {a: 3}}\n",
+    ],
+)
+def test_wrong_shapes_are_reported_not_raised(problems, text):
+    assert problems(text)

@@ -1,0 +1,75 @@
+import sys
+
+import pytest
+
+from traiNNer.config import plugins
+from traiNNer.registry import LOSSES
+
+PLUGIN = """\
+from traiNNer.registry import LOSSES
+
+@LOSSES.register()
+class HuberLoss:
+    def __init__(self, delta: float = 0.1) -> None: ...
+"""
+
+
+@pytest.fixture(autouse=True)
+def fresh_process(monkeypatch):
+    monkeypatch.setattr(plugins, "_imported", {})
+    monkeypatch.setattr(sys, "path", [*sys.path])
+    before = set(sys.modules)
+    yield
+    for name in set(sys.modules) - before:
+        del sys.modules[name]
+
+
+def with_plugins(base, *files):
+    return base.replace("type: L1Loss", "{type: HuberLoss, delta: 0.5}") + f"plugins: [{', '.join(files)}]\n"
+
+
+def test_a_plugin_registers_beside_the_option_file(load, base, tmp_path):
+    (tmp_path / "own").mkdir()
+    (tmp_path / "own" / "my_plugin_of_test.py").write_text(PLUGIN)
+    text = with_plugins(base, "own/my_plugin_of_test.py")
+    assert load(text).options.train.losses[0].options == {"delta": 0.5}
+    assert load(text).options.train.losses[0].type == "huberloss", "a second load must not import it again"
+    import my_plugin_of_test
+
+    assert my_plugin_of_test.HuberLoss is LOSSES["huberloss"].builder, "worker processes must find it by name"
+
+
+def test_a_name_that_is_taken_does_not_replace_a_module(load, base, tmp_path):
+    (tmp_path / "json.py").write_text(PLUGIN)
+    load(with_plugins(base, "json.py"))
+    import json
+
+    assert json.loads("1") == 1
+
+
+def test_its_own_options_are_checked(problems, base, tmp_path):
+    (tmp_path / "p.py").write_text(PLUGIN)
+    found = problems(with_plugins(base, "p.py").replace("delta: 0.5", "detla: 0.5"))
+    assert found == [(19, "train.losses[0].detla", "unknown option; did you mean 'delta'?")]
+
+
+BROKEN = {
+    "raises": ("import os\n\nraise KeyError('x')\n", "cannot be imported: p.py line 3: KeyError: 'x'"),
+    "syntax": ("x = 1\ndef f(:\n", "cannot be imported: p.py line 2: SyntaxError: invalid syntax"),
+    "import": ("import no_such_thing\n", "p.py line 1: ModuleNotFoundError: No module named 'no_such_thing'"),
+    "untyped": (PLUGIN.replace(": float", ""), "p.py line 3: TypeError: HuberLoss: parameter 'delta=0.1' must be"),
+}
+
+
+@pytest.mark.parametrize(("text", "words"), BROKEN.values(), ids=BROKEN)
+def test_a_broken_plugin_is_named_with_its_line(problems, base, tmp_path, text, words):
+    (tmp_path / "p.py").write_text(text)
+    found = {key: message for _, key, message in problems(with_plugins(base, "p.py"))}
+    assert words in found["plugins[0]"]
+    assert "no such loss" in found["train.losses[0].type"]
+
+
+def test_a_missing_plugin_names_what_is_near(problems, base, tmp_path):
+    (tmp_path / "my_losses.py").write_text(PLUGIN)
+    found = {key: message for _, key, message in problems(with_plugins(base, "my_loses.py"))}
+    assert found["plugins[0]"] == (f"{tmp_path / 'my_loses.py'} does not exist; nearest: {tmp_path / 'my_losses.py'}")

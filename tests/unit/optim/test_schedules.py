@@ -1,0 +1,118 @@
+import math
+import warnings
+
+import pytest
+import torch
+from torch.optim import SGD, lr_scheduler
+
+from traiNNer.optim.schedules import compose, warmup
+from traiNNer.registry import SCHEDULES
+
+BASE = 3e-3
+TOTAL = 300
+
+CASES = [
+    ("MultiStepLR", {"milestones": [100, 40, 250], "gamma": 0.5}),
+    ("MultiStepLR", {"milestones": [50, 50, 299]}),
+    ("ConstantLR", {}),
+    ("ConstantLR", {"factor": 0.2, "total_iters": 77}),
+    ("LinearLR", {}),
+    ("LinearLR", {"start_factor": 1.0, "end_factor": 0.01, "total_iters": 250}),
+    ("CosineAnnealingLR", {"T_max": 300, "eta_min": 1e-5}),
+    ("CosineAnnealingWarmRestarts", {"T_0": 37, "eta_min": 1e-6}),
+    ("CosineAnnealingWarmRestarts", {"T_0": 20, "T_mult": 2, "eta_min": 1e-4}),
+    ("CosineAnnealingWarmRestarts", {"T_0": 1, "T_mult": 3}),
+    ("OneCycleLR", {"max_lr": 3e-2, "total_steps": 300}),
+    ("OneCycleLR", {"max_lr": 1e-3, "total_steps": 301, "pct_start": 0.13, "anneal_strategy": "linear"}),
+    (
+        "OneCycleLR",
+        {"max_lr": 1e-3, "total_steps": 300, "three_phase": True, "div_factor": 3.0, "final_div_factor": 7.0},
+    ),
+    ("OneCycleLR", {"max_lr": 1e-3, "total_steps": 300, "pct_start": 0.0}),
+]
+
+
+def torch_rates(name, options, count):
+    optimizer = SGD([torch.nn.Parameter(torch.zeros(1))], lr=BASE, momentum=0.9)
+    scheduler = getattr(lr_scheduler, name)(optimizer, **options)
+    rates = []
+    for _ in range(count):
+        rates.append(optimizer.param_groups[0]["lr"])
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # the order of step() calls
+            scheduler.step()
+    return rates
+
+
+def build(name, options):
+    return SCHEDULES.build(name, options, total_iter=TOTAL, base_lr=BASE)
+
+
+@pytest.mark.parametrize(("name", "options"), CASES)
+def test_agrees_with_torch(name, options):
+    schedule = build(name, options)
+    rates = [BASE * schedule(iteration) for iteration in range(TOTAL)]
+    # torch multiplies its way along, so its own rounding grows; an absolute term covers rates that reach zero.
+    assert rates == pytest.approx(torch_rates(name, options, TOTAL), rel=1e-12, abs=1e-18)
+
+
+@pytest.mark.parametrize(("name", "options"), CASES)
+def test_is_a_function_of_the_iteration_alone(name, options):
+    schedule = build(name, options)
+    forward = [schedule(iteration) for iteration in range(0, TOTAL, 7)]
+    assert [schedule(iteration) for iteration in reversed(range(0, TOTAL, 7))] == forward[::-1]
+
+
+def test_cosine_stays_at_its_end():
+    schedule = build("CosineAnnealingLR", {"T_max": 100, "eta_min": 3e-5})
+    assert schedule(99) > schedule(100)
+    assert schedule(100) == pytest.approx(0.01, rel=1e-12)
+    assert schedule(150) == schedule(299) == schedule(100)
+
+
+def test_one_cycle_stays_at_its_end():
+    schedule = build("OneCycleLR", {"total_steps": 100})
+    assert schedule(500) == schedule(100) == pytest.approx(1 / 25 / 1e4, rel=1e-12)
+
+
+def test_lengths_and_rates_default_to_the_run():
+    cosine = build("CosineAnnealingLR", {})
+    assert [cosine(0), cosine(TOTAL // 2), cosine(TOTAL)] == pytest.approx([1, 0.5, 0], abs=1e-15)
+    cycle = build("OneCycleLR", {})
+    assert max(cycle(iteration) for iteration in range(TOTAL)) == pytest.approx(1, abs=1e-3)
+    assert cycle(TOTAL - 1) == pytest.approx(1 / 25 / 1e4, rel=1e-12)
+
+
+@pytest.mark.parametrize("steps", [1, 2, 3, 5])
+def test_one_cycle_of_a_few_steps(steps):
+    cycle = build("OneCycleLR", {"total_steps": steps, "three_phase": True})
+    assert all(math.isfinite(cycle(iteration)) and 0 < cycle(iteration) <= 1 for iteration in range(8))
+
+
+def test_warmup_is_linear_and_ends_at_one():
+    assert [warmup(iteration, 4) for iteration in range(6)] == [0.25, 0.5, 0.75, 1.0, 1.0, 1.0]
+    assert warmup(0, 0) == 1.0
+
+
+def test_warmup_multiplies_the_schedule():
+    schedule = build("MultiStepLR", {"milestones": [2], "gamma": 0.5})
+    assert [compose(schedule, 4)(iteration) for iteration in range(5)] == [0.25, 0.5, 0.375, 0.5, 0.5]
+    assert [compose(None, 2)(iteration) for iteration in range(3)] == [0.5, 1.0, 1.0]
+
+
+@pytest.mark.parametrize(
+    ("name", "options"),
+    [
+        ("MultiStepLR", {}),
+        ("MultiStepLR", {"milestones": []}),
+        ("MultiStepLR", {"milestones": [1.5]}),
+        ("CosineAnnealingLR", {"t_max": 10}),
+        ("CosineAnnealingLR", {"T_max": 0}),
+        ("CosineAnnealingLR", {"base_lr": 1.0}),
+        ("OneCycleLR", {"anneal_strategy": "cosine"}),
+        ("ConstantLR", {"factor": 2.0}),
+    ],
+)
+def test_wrong_options_are_refused(name, options):
+    with pytest.raises(ValueError, match="validation error"):
+        SCHEDULES[name].options.parse(options)
