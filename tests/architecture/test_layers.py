@@ -17,7 +17,7 @@ LAYER = {
 }
 RUNTIME_ONLY = ("torch.distributed", "torch.compile", "channels_last", "autocast", ".cuda(")
 # The option keys carry these words; they name an option, not a device.
-OPTION_NAMES = {"use_channels_last", "torch.compile."}
+OPTION_NAMES = {"use_channels_last"}
 
 
 def files() -> list[Path]:

@@ -129,13 +129,13 @@ def test_a_folder_that_cannot_be_written(place):
 
 
 FULL_DISK = """
-import errno, os
+import errno, os, stat
 from pathlib import Path
 
 real = os.fsync
 
 def full(handle):
-    if {condition}:
+    if stat.S_ISREG(os.fstat(handle).st_mode) and {condition}:
         raise OSError(errno.ENOSPC, "No space left on device")
     real(handle)
 
@@ -164,7 +164,8 @@ def test_a_disk_that_stays_full_ends_the_run_after_three_failures_and_keeps_the_
 
 
 def test_a_disk_that_is_full_once_costs_one_checkpoint(place):
-    condition = "Path('experiments/run/training_states/2.json').exists() and not Path('seen').exists() and Path('seen').touch() is None"
+    first = "Path('experiments/run/training_states/2.json').exists() and not Path('seen').exists()"
+    condition = f"{first} and Path('seen').touch() is None"
     (place / "full.py").write_text(FULL_DISK.format(condition=condition))
     write_options(place, {"plugins": ["full.py"], "logger": {"save_checkpoint_freq": 2}, "val": {"val_freq": 100}})
     result = run("train.py", "-opt", "options.yml", folder=place)

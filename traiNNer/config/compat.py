@@ -6,6 +6,7 @@ Sections move before `--set` is applied, so that both spellings of a place can b
 from collections.abc import Callable
 from pathlib import Path as FilePath
 
+from traiNNer.config.automation_options import AutomationOptions
 from traiNNer.config.layout import AUTOMATIONS_AT, class_name, helper_named, helpers, static_keys
 from traiNNer.config.options import TrainOptions
 from traiNNer.config.tree import Node, Report, did_you_mean
@@ -165,8 +166,6 @@ def _sort_helper_keys(root: Node, report: Report) -> None:
 
 def static_keys_of_helpers() -> tuple[str, ...]:
     """Return the keys of the helpers' section itself: its switches, not the helpers."""
-    from traiNNer.config.automation_options import AutomationOptions
-
     return tuple(key for key in static_keys(AutomationOptions) if key not in helpers())
 
 

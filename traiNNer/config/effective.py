@@ -56,7 +56,7 @@ def _plain(value: Any) -> Any:
 def _is_leaf(value: Any) -> bool:
     if isinstance(value, dict):
         return not value
-    return not (isinstance(value, list) and any(isinstance(item, dict) for item in value))
+    return not (isinstance(value, list) and value and all(isinstance(item, dict) and item for item in value))
 
 
 def _leaves(value: Any, path: tuple[str | int, ...]) -> Iterator[tuple[str | int, ...]]:
@@ -98,7 +98,9 @@ def _entry(head: str, value: Any, path: tuple[str | int, ...], sources: Mapping[
 def _flow(value: Any) -> str:
     if isinstance(value, list):
         return f"[{', '.join(_flow(item) for item in value)}]"
-    return "{}" if value == {} else _scalar(value)
+    if isinstance(value, dict):
+        return f"{{{', '.join(f'{_scalar(key)}: {_flow(item)}' for key, item in value.items())}}}"
+    return _scalar(value)
 
 
 def _scalar(value: Any) -> str:

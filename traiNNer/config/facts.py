@@ -83,5 +83,5 @@ class Facts:
 
 def _default_of(model: type[StrictOptions], name: str) -> Any:
     field = model.model_fields.get(name)
-    default = field.get_default(call_default_factory=True, validated_data={}) if field is not None else None
+    default = field.get_default(call_default_factory=True) if field is not None else None
     return None if default is PydanticUndefined else default

@@ -101,9 +101,17 @@ def _allow_empty_metrics(section: Schema) -> None:
 
 
 def _draft_07(schema: Any) -> Any:
-    """Return the schema in the draft that editors read: a fixed list is `items`, not `prefixItems`."""
+    """Return the schema in the draft that editors read, the same for every version of pydantic.
+
+    A fixed list is `items`, not `prefixItems`, and a reference that says more than itself stands in `allOf`.
+    """
     if isinstance(schema, list):
         return [_draft_07(item) for item in schema]
     if not isinstance(schema, dict):
         return schema
-    return {("items" if key == "prefixItems" else key): _draft_07(value) for key, value in schema.items()}
+    schema = {("items" if key == "prefixItems" else key): _draft_07(value) for key, value in schema.items()}
+    if isinstance(schema.get("$ref"), str) and len(schema) > 1:
+        schema["allOf"] = [{"$ref": schema.pop("$ref")}]
+    if "const" in schema and isinstance(schema.get("enum"), list):
+        del schema["enum"]
+    return schema

@@ -1,6 +1,7 @@
 """From a dataset to the micro-batches of every iteration: the same stream for any number of reading processes."""
 
 import os
+import sys
 from collections.abc import Iterator, Sequence
 from typing import Any
 
@@ -86,6 +87,8 @@ class TrainLoader:
         options: dict[str, Any] = {}
         if workers:
             options = {"timeout": timeout_s, "worker_init_fn": _start_worker, "prefetch_factor": 4}
+            # A forked worker starts in milliseconds and knows the plugins; other systems cannot fork safely.
+            options["multiprocessing_context"] = "fork" if sys.platform == "linux" else None
         share = getattr(dataset, "share_cache", None)
         if share:
             share(workers)

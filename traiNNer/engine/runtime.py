@@ -93,15 +93,31 @@ class Runtime:
 
     def finish_gradients(self, optimizer: Optimizer, gradients: Sequence[Tensor]) -> None:
         """Average the gradients over the ranks and undo the fp16 scaling; now they may be clipped."""
-        if self.world > 1 and gradients:
-            flat = torch.cat([gradient.flatten() for gradient in gradients])
-            dist.all_reduce(flat)
-            flat.div_(self.world)
-            parts = flat.split([gradient.numel() for gradient in gradients])
-            for gradient, part in zip(gradients, parts, strict=True):
-                gradient.copy_(part.view_as(gradient))
+        self._average(gradients)
         if self.scaler:
             self.scaler.unscale_(optimizer)
+
+    def share_statistics(self, buffers: Sequence[Tensor], before: Sequence[Tensor]) -> None:
+        """Let every rank's running statistics move by the mean of the ranks' moves, as one large batch would.
+
+        Differences are averaged, not values: what did not move stays exactly as it is.
+        """
+        if self.world == 1:
+            return
+        pairs = [(b, old) for b, old in zip(buffers, before, strict=True) if b.is_floating_point()]
+        moves = [buffer - old for buffer, old in pairs]
+        self._average(moves)
+        for (buffer, old), move in zip(pairs, moves, strict=True):
+            buffer.copy_(old + move)
+
+    def _average(self, tensors: Sequence[Tensor]) -> None:
+        if self.world == 1 or not tensors:
+            return
+        flat = torch.cat([tensor.flatten() for tensor in tensors])
+        dist.all_reduce(flat)
+        flat.div_(self.world)
+        for tensor, part in zip(tensors, flat.split([tensor.numel() for tensor in tensors]), strict=True):
+            tensor.copy_(part.view_as(tensor))
 
     def agree(self, flag: Tensor) -> Tensor:
         """Return a boolean scalar that is true only if it is true on every rank."""
@@ -192,7 +208,12 @@ class Runtime:
     def environment(self) -> dict[str, str | int]:
         """Return what must be equal for two runs to give the same bits."""
         device = torch.cuda.get_device_name(self.device) if self.device.type == "cuda" else self.device.type
-        return {"torch": torch.__version__, "device": device, "threads": torch.get_num_threads(), "ranks": self.world}
+        return {
+            "torch": str(torch.__version__),
+            "device": device,
+            "threads": torch.get_num_threads(),
+            "ranks": self.world,
+        }
 
 
 def start_runtime(options: CommonOptions) -> tuple[Runtime, list[str]]:

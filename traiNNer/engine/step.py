@@ -57,6 +57,7 @@ class Stepper:
         if self.max_norm is not None:
             clip_grads_with_norm_(self._parameters, self.max_norm, norm)
         self.runtime.update(self.optimizer, finite)
+        self.runtime.share_statistics(self._buffers, buffers)
         self._restore_unless(finite, buffers)
         return StepReport(terms, norm, finite)
 

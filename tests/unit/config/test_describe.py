@@ -1,7 +1,7 @@
 from traiNNer import registry
 from traiNNer.config.describe import options_markdown, words
 from traiNNer.config.docstrings import argument_docs, option_docs, summary
-from traiNNer.config.layout import sections, static_keys
+from traiNNer.config.layout import parts, sections, static_keys
 from traiNNer.config.options import TrainOptions
 
 
@@ -42,6 +42,16 @@ def test_every_option_has_a_row_and_a_description():
     assert "### `tinynet`\n\nA network that is particular about sizes.\n" in page
     assert "| `dim` | whole number > 0 | `8` | Channels of every layer. |" in page
     assert "| `milestones` | list of: whole number | required |" in page
+
+
+def test_no_field_of_the_tree_lacks_its_text():
+    bare = [
+        f"{place}.{key}"
+        for place, model in sections(TrainOptions)
+        for key in static_keys(model)
+        if not model.model_fields[key].description and key not in parts(model)
+    ]
+    assert bare == []
 
 
 def test_words_of_types():

@@ -13,7 +13,7 @@ GUIDE = Path(__file__).parents[2] / "data" / "guide.yml"
 TYPES = {"object": dict, "array": list, "string": str, "boolean": bool, "null": type(None)}
 KNOWN = {
     "$schema", "$defs", "$ref", "title", "description", "default", "type", "properties", "required", "enum", "const",
-    "additionalProperties", "anyOf", "items", "minItems", "maxItems", "pattern", "minimum", "maximum",
+    "additionalProperties", "anyOf", "allOf", "items", "minItems", "maxItems", "pattern", "minimum", "maximum",
     "exclusiveMinimum", "exclusiveMaximum",
 }  # fmt: skip
 
@@ -37,6 +37,7 @@ def accepts(schema, value, root):
         "enum": lambda allowed: value in allowed,
         "const": lambda allowed: value == allowed,
         "anyOf": lambda branches: any(accepts(branch, value, root) for branch in branches),
+        "allOf": lambda branches: all(accepts(branch, value, root) for branch in branches),
         "pattern": lambda pattern: not isinstance(value, str) or re.search(pattern, value) is not None,
         "minimum": lambda bound: not is_type(value, "number") or value >= bound,
         "maximum": lambda bound: not is_type(value, "number") or value <= bound,

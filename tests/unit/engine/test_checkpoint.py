@@ -189,3 +189,26 @@ def test_states_of_an_abandoned_course_are_superseded(folder):
     assert store.supersede_after(10) == [30, 20]
     assert store.iterations() == [10]
     assert (folder.training_states / "30.state.superseded").exists()
+
+
+def test_code_in_a_state_is_refused_even_when_its_record_fits(folder, tmp_path):
+    import hashlib
+    import os
+
+    class Payload:
+        def __reduce__(self):
+            return os.system, (f"touch {tmp_path / 'executed'}",)
+
+    store = CheckpointStore(folder)
+    save(store, 10)
+    save(store, 20)
+    path = folder.training_states / "20.state"
+    torch.save({"iteration": 20, "optimizer": Payload()}, path)
+    record = json.loads((folder.training_states / "20.json").read_text())
+    data = path.read_bytes()
+    record["files"]["20.state"] = {"size": len(data), "sha256": hashlib.sha256(data).hexdigest()}
+    (folder.training_states / "20.json").write_text(json.dumps(record))
+    restored, warnings = store.newest()
+    assert restored.iteration == 10
+    assert "20.state: holds something other than tensors and plain values. Refused" in warnings[0]
+    assert not (tmp_path / "executed").exists()

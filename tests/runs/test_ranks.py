@@ -1,0 +1,55 @@
+"""Two processes that share a batch train the same network as one process with the whole batch."""
+
+import socket
+
+import pytest
+import torch
+from runkit import Run, run, workplace, write_options
+from safetensors.torch import load_file
+
+
+def free_port() -> int:
+    with socket.socket() as server:
+        server.bind(("127.0.0.1", 0))
+        return server.getsockname()[1]
+
+
+def ranks(folder, *arguments):
+    common = {"WORLD_SIZE": "2", "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(free_port())}
+    return [
+        Run("train.py", "-opt", "options.yml", *arguments, folder=folder, RANK=str(r), LOCAL_RANK=str(r), **common)
+        for r in range(2)
+    ]
+
+
+def weights(folder):
+    return load_file(folder / "experiments/run/models/net_g_ema_6.safetensors")
+
+
+@pytest.fixture(scope="module")
+def alone(tmp_path_factory):
+    folder = workplace(tmp_path_factory.mktemp("alone"))
+    changes = {"train": {"total_iter": 6}, "datasets": {"train": {"batch_size_per_gpu": 4}}}
+    write_options(folder, changes)
+    result = run("train.py", "-opt", "options.yml", folder=folder)
+    assert result.code == 0, result.output
+    return weights(folder)
+
+
+def test_two_ranks_equal_one_and_resume(alone, tmp_path):
+    folder = workplace(tmp_path)
+    changes = {"train": {"total_iter": 6}, "datasets": {"train": {"batch_size_per_gpu": 2}}, "dist": True}
+    write_options(folder, changes)
+    for process in ranks(folder):
+        result = process.finish(90)
+        assert result.code == 0, result.output
+    two = weights(folder)
+    assert two.keys() == alone.keys()
+    for name, tensor in alone.items():
+        torch.testing.assert_close(two[name], tensor, rtol=1e-4, atol=1e-5, msg=name)
+    (folder / "experiments/run/training_states/6.json").unlink()
+    results = [process.finish(90) for process in ranks(folder, "--auto_resume")]
+    assert [result.code for result in results] == [0, 0], results[0].output
+    assert "Resuming run at iteration 5 (exact)." in results[0].output
+    assert all(torch.equal(weights(folder)[name], tensor) for name, tensor in two.items())
+    assert results[1].output.strip() == ""

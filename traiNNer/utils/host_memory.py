@@ -1,0 +1,22 @@
+"""How the C library hands out memory for CPU tensors."""
+
+import ctypes
+
+# From glibc's malloc.h.
+_TRIM_THRESHOLD, _TOP_PAD, _MMAP_MAX = -1, -2, -4
+
+
+def keep_freed_memory() -> bool:
+    """Let the process keep the memory it frees, for its next allocations. Returns whether the C library could be told.
+
+    By default glibc gives each large block back to the kernel and gets it zeroed, page by page, in the next step of
+    training, whose tensors have the same sizes again: about a quarter of a CPU step. Call once, at start; the process
+    holds on to its peak. Other C libraries are left alone.
+    """
+    try:
+        mallopt = ctypes.CDLL(None).mallopt
+    except (AttributeError, OSError, TypeError):
+        return False
+    # In this order: 2 GiB of free memory may stay, growth comes in steps of 64 MiB, no block is mapped by itself.
+    settings = ((_TRIM_THRESHOLD, 2**31 - 1), (_TOP_PAD, 64 * 2**20), (_MMAP_MAX, 0))
+    return all([mallopt(parameter, value) == 1 for parameter, value in settings])
