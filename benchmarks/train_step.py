@@ -2,11 +2,12 @@
 
     OMP_NUM_THREADS=2 python benchmarks/train_step.py [--quick]
 
-Batch 8, LQ 64x64, 2x, float32, L1 loss, AdamW, weight average, CPU. Both sides start from the same weights, see the same
-batches and run in processes of their own (the memory allocator's state belongs to a process), a few steps at a time in
-turn, so that whatever else the machine does falls on both. Ours has what train.py uses: runtime, channels innermost,
-fused AdamW, `WeightAverage`. The reference scales layers by permute and copies, convolves with B*hidden groups, averages
-parameter by parameter and is contiguous.
+Batch 8, LQ 64x64, 2x, float32, L1 loss, AdamW, weight average, CPU. Both sides start from the same weights, see the
+same batches and run in processes of their own (the memory allocator's state belongs to a process), a few steps at a
+time in turn, so that whatever else the machine does falls on both. Ours has what train.py uses: runtime, channels
+innermost, fused AdamW, `WeightAverage`. The reference scales layers by permute and copies, convolves with B*hidden
+groups, averages parameter by parameter, is contiguous, and has the allocator as it comes; `--same-allocator` gives it
+our setting, which shows what the setting alone contributes.
 """
 
 import argparse
@@ -16,6 +17,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from itertools import pairwise
 from pathlib import Path
 
 import torch
@@ -29,7 +31,9 @@ from traiNNer.engine.runtime import Runtime
 from traiNNer.engine.weight_average import WeightAverage, decay_at
 from traiNNer.utils.host_memory import keep_freed_memory
 
-BATCH, SIDE, SCALE, DECAY, RATE = 8, 64, 2, 0.999, 1e-3
+BATCH, SIDE, SCALE, DECAY = 8, 64, 2, 0.999
+# At 1e-3 this start is chaotic after 45 steps: 1e-7 on one weight of the same network then moves the loss by 1e-2.
+RATE = 2e-4
 PARTS = ("data", "forward", "backward", "update")
 TARGET = 2.5
 
@@ -42,6 +46,7 @@ class PlainTransformer(nn.Module):
         self.layer = layer
 
     def forward(self, x: Tensor) -> Tensor:
+        """Return the branch alone."""
         layer = self.layer
         x = layer.project_in(x)
         batch, channels, height, width = x.shape
@@ -70,6 +75,7 @@ class PlainNano(nn.Module):
         self.network = network
 
     def forward(self, x: Tensor) -> Tensor:
+        """Map B, 3, H, W to B, 3, 2H, 2W."""
         n = self.network
         f = n.conv_in(x)
         g = f
@@ -99,7 +105,8 @@ def batches() -> Iterator[tuple[Tensor, Tensor]]:
         yield tuple((t * 255).round().byte().permute(0, 2, 3, 1).contiguous() for t in (lq, gt))
 
 
-Side = tuple[Callable[[Tensor], Tensor], nn.Module, torch.optim.Optimizer, Callable[[Tensor], Tensor], Callable[[int], None]]
+Function = Callable[[Tensor], Tensor]
+Side = tuple[Function, nn.Module, torch.optim.Optimizer, Function, Callable[[int], None]]
 
 
 def our_side() -> Side:
@@ -133,9 +140,11 @@ def plain_side() -> Side:
     return PlainNano(network), network, optimizer, to_float, update
 
 
-def serve(side: str) -> None:
+def serve(side: str, same_allocator: bool) -> None:
     """Run as many steps as each line of stdin says; answer with a line of losses and seconds per part."""
     torch.manual_seed(0)
+    if same_allocator:
+        keep_freed_memory()
     upscale, network, optimizer, to_float, average = {"ours": our_side, "plain": plain_side}[side]()
     network.train()
     stream, iteration = batches(), 0
@@ -155,12 +164,12 @@ def serve(side: str) -> None:
             optimizer.step()
             average(iteration)
             marks.append(time.perf_counter())
-            rows.append([loss.item(), *(b - a for a, b in zip(marks, marks[1:], strict=False))])
+            rows.append([loss.item(), *(b - a for a, b in pairwise(marks))])
         print(json.dumps(rows), flush=True)
 
 
-def start(side: str) -> subprocess.Popen[str]:
-    command = [sys.executable, __file__, "--serve", side]
+def start(side: str, same_allocator: bool) -> subprocess.Popen[str]:
+    command = [sys.executable, __file__, "--serve", side, *(["--same-allocator"] if same_allocator else [])]
     return subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
 
 
@@ -172,9 +181,9 @@ def ask(process: subprocess.Popen[str], steps: int) -> list[list[float]]:
     return json.loads(process.stdout.readline())
 
 
-def measure(rounds: int, steps: int) -> dict[str, list[list[list[float]]]]:
+def measure(rounds: int, steps: int, same_allocator: bool) -> dict[str, list[list[list[float]]]]:
     """Return, for each side, the rows of every round; the first round warms up."""
-    sides = {name: start(name) for name in ("plain", "ours")}
+    sides = {name: start(name, same_allocator) for name in ("plain", "ours")}
     rows: dict[str, list[list[list[float]]]] = {name: [] for name in sides}
     for _ in range(rounds + 1):
         for name, process in sides.items():
@@ -185,7 +194,9 @@ def measure(rounds: int, steps: int) -> dict[str, list[list[list[float]]]]:
 
 
 def report(rows: dict[str, list[list[list[float]]]]) -> None:
-    totals = {name: [statistics.median(sum(row[1:]) for row in part) for part in rounds] for name, rounds in rows.items()}
+    totals = {
+        name: [statistics.median(sum(row[1:]) for row in part) for part in rounds] for name, rounds in rows.items()
+    }
     print(f"{'':12}{'it/s':>8}{'ms':>9}" + "".join(f"{part:>10}" for part in PARTS))
     for name, rounds in rows.items():
         timed = [row for part in rounds[1:] for row in part]
@@ -204,13 +215,15 @@ def report(rows: dict[str, list[list[list[float]]]]) -> None:
 def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n", 1)[0])
     parser.add_argument("--quick", action="store_true", help="a few rounds only")
+    parser.add_argument("--same-allocator", action="store_true", help="tune the memory allocator for both sides")
     parser.add_argument("--serve", choices=("ours", "plain"), help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.serve:
-        serve(options.serve)
+        serve(options.serve, options.same_allocator)
         return
     print(f"torch {torch.__version__}, {torch.get_num_threads()} threads; milliseconds are medians")
-    report(measure(rounds=3, steps=4) if options.quick else measure(rounds=12, steps=5))
+    rounds, steps = (3, 4) if options.quick else (12, 5)
+    report(measure(rounds, steps, options.same_allocator))
 
 
 if __name__ == "__main__":

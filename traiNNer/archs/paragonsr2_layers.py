@@ -46,7 +46,7 @@ class InceptionContext(nn.Module):
         return torch.cat([kept, self.dwconv_hw(square), self.dwconv_w(row), self.dwconv_h(column)], dim=1)
 
     def added_to(self, x: Tensor, scale: LayerScale) -> Tensor:
-        """Return `x + scale(self(x))` with scale and sum inside the filters: one pass over the pixels instead of three."""
+        """Return `x + scale(self(x))` with scale and sum inside the filters: one pass over the pixels, not three."""
         kernels, biases = self.folded(scale)
         parts = x.split([kernel.shape[0] for kernel in kernels], dim=1)
         triples = zip(parts, kernels, biases, strict=True)

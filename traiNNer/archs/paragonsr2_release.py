@@ -1,4 +1,4 @@
-"""The inference-only form of ParagonSR2: plain convolutions and one pixel shuffle, everything else folded into weights."""
+"""The inference-only form of ParagonSR2: convolutions and a pixel shuffle, all else folded into weights."""
 
 import copy
 
@@ -87,10 +87,10 @@ class ReleasedUpsampler(nn.Module):
 
 
 def phase_kernels(kernels: Tensor, scale: int) -> Tensor:
-    """Return the filters (C*scale*scale, 1, n, n) of the small image that give, before a pixel shuffle, what `kernels`
-    (C, 1, k, k) give on the image enlarged by repetition.
+    """Return filters (C*scale*scale, 1, n, n) of the small image equal to `kernels` (C, 1, k, k) of the enlarged one.
 
-    Zero padding agrees too: a repeated pixel lies outside the enlarged image exactly where its original lies outside.
+    Enlarged means each pixel repeated `scale` times both ways; a pixel shuffle puts the phases into place. Zero padding
+    agrees too: a repeated pixel lies outside the enlarged image exactly where its original lies outside.
     """
     radius = kernels.shape[-1] // 2
     reach = -(-radius // scale)

@@ -16,6 +16,7 @@ PHRASES = {
     "expected ':'": "a key without ': ' behind it.",
     "cannot start any token": "a character that cannot start a value: put the text in quotes.",
     "undefined tag handle": "tags are not allowed.",
+    "maximum nesting depth": "is nested deeper than 32 levels.",  # the parser's own limit, in newer versions
 }
 OPENED_BEFORE = ("unexpected end of stream", "unexpected document")
 

@@ -4,7 +4,7 @@ import shutil
 import tempfile
 from pathlib import Path
 
-from traiNNer.errors import DataError
+from traiNNer.errors import CannotWrite, DataError
 from traiNNer.utils.images import read_image, write_image
 from traiNNer.utils.resize import imresize
 
@@ -17,27 +17,37 @@ MULTIPLE = 12  # sides that every scale up to 4 divides
 def prepare_demo(root: Path) -> str:
     """Write `root/{train,val}/{hr,lr}`: photos, and the same at half the size by antialiased bicubic.
 
-    Written aside and renamed, so that a kill leaves nothing half-made. Returns one line for the log.
+    Each of the four folders is written aside and renamed, so that a kill leaves no half-made one; one that exists is
+    left as it is. Returns one line for the log.
 
     Raises:
         DataError: the installed scikit-image has no photos.
+        CannotWrite: the folder cannot be written.
     """
     import skimage
 
     photos = Path(skimage.__file__).parent / "data"
-    root.parent.mkdir(parents=True, exist_ok=True)
-    aside = Path(tempfile.mkdtemp(prefix=f".{root.name}-", dir=root.parent))
+    aside = None
     try:
+        root.mkdir(parents=True, exist_ok=True)
+        aside = Path(tempfile.mkdtemp(prefix=".making-", dir=root))
         for part, names in (("train", TRAIN), ("val", VAL)):
             for name in names:
                 _write_pair(photos / name, aside / part)
-        if root.exists():
-            shutil.rmtree(root)
-        aside.chmod(0o755)
-        aside.rename(root)
+            _move_missing(aside / part, root / part)
+    except OSError as error:
+        raise CannotWrite(f"Cannot write the demo set to {root} ({error.strerror}).") from None
     finally:
-        shutil.rmtree(aside, ignore_errors=True)
+        if aside:
+            shutil.rmtree(aside, ignore_errors=True)
     return f"Demo set: {len(TRAIN)} photos to train on and {len(VAL)} to validate with, in {root}"
+
+
+def _move_missing(made: Path, part: Path) -> None:
+    part.mkdir(exist_ok=True)
+    for folder in made.iterdir():
+        if not (part / folder.name).exists():
+            folder.rename(part / folder.name)
 
 
 def _write_pair(photo: Path, folder: Path) -> None:

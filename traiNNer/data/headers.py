@@ -6,12 +6,16 @@ import json
 import os
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import astuple
+from itertools import chain
 from pathlib import Path
 
 from traiNNer.utils.files import write_bytes_atomic
 from traiNNer.utils.images import Header, ImageError, read_header
 
 THREADS = 8
+CHUNK = 64
+VERSION = 1  # raise it when a header means something else than before
 
 
 def read_headers(paths: Sequence[Path], max_megapixels: float) -> dict[Path, Header | ImageError]:
@@ -22,14 +26,14 @@ def read_headers(paths: Sequence[Path], max_megapixels: float) -> dict[Path, Hea
     known = _load(store)
     stamps = {path: _stamp(path, max_megapixels) for path in paths}
     fresh = [path for path in paths if known.get(str(path), [None])[0] != stamps[path]]
+    chunks = [fresh[start : start + CHUNK] for start in range(0, len(fresh), CHUNK)]
     with ThreadPoolExecutor(THREADS) as pool:
-        read = dict(zip(fresh, pool.map(lambda path: _read(path, max_megapixels), fresh), strict=True))
+        results = pool.map(lambda chunk: [_read(path, max_megapixels) for path in chunk], chunks)
+        read = dict(zip(fresh, chain.from_iterable(results), strict=True))
     headers = {path: read[path] if path in read else Header(*known[str(path)][1]) for path in paths}
-    if fresh:
+    if fresh and store:
         good = {
-            str(path): [stamps[path], [header.width, header.height, header.channels, header.bits]]
-            for path, header in headers.items()
-            if isinstance(header, Header)
+            str(path): [stamps[path], astuple(header)] for path, header in headers.items() if isinstance(header, Header)
         }
         with contextlib.suppress(OSError):
             write_bytes_atomic(store, json.dumps(good).encode())
@@ -48,18 +52,29 @@ def _stamp(path: Path, max_megapixels: float) -> str:
         status = path.stat()
     except OSError:
         return "gone"
-    return f"{status.st_mtime_ns}/{status.st_size}/{max_megapixels:g}"
+    return f"{VERSION}/{status.st_mtime_ns}/{status.st_size}/{max_megapixels:g}"
 
 
-def _cache_file(paths: Sequence[Path]) -> Path:
-    base = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
-    folder = os.path.commonpath([path.absolute().parent for path in paths])
-    return base / "trainner" / "headers" / f"{hashlib.sha256(folder.encode()).hexdigest()[:16]}.json"
-
-
-def _load(store: Path) -> dict[str, list]:
+def _cache_file(paths: Sequence[Path]) -> Path | None:
+    """Return one file for each group of folders, so that two sets under one roof do not overwrite each other's."""
     try:
-        known = json.loads(store.read_text(encoding="utf-8"))
-        return {key: value for key, value in known.items() if len(value) == 2 and len(value[1]) == 4}
-    except (OSError, ValueError, TypeError, AttributeError):
+        base = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
+    except RuntimeError:  # a user without a home, as containers have them
+        return None
+    folders = "\n".join(sorted({str(folder.absolute()) for folder in {path.parent for path in paths}}))
+    return base / "trainner" / "headers" / f"{hashlib.sha256(os.fsencode(folders)).hexdigest()[:16]}.json"
+
+
+def _load(store: Path | None) -> dict[str, list]:
+    try:
+        known = json.loads(store.read_text(encoding="utf-8")) if store else {}
+        return {key: value for key, value in known.items() if _is_entry(value)}
+    except (OSError, ValueError, AttributeError):
         return {}
+
+
+def _is_entry(value: object) -> bool:
+    match value:
+        case [str(), [int(), int(), int(), int(), bool()]]:
+            return True
+    return False

@@ -2,39 +2,61 @@
 
 import os
 import sys
+import time
+import warnings
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-import cv2
 import numpy as np
 import torch
-from torch.utils.data import DataLoader, Dataset
+from torch.utils.data import DataLoader, Dataset, get_worker_info
 
 from traiNNer.batch import Batch, ImageSet, Sample
 from traiNNer.data.order import at, sample_rng
 from traiNNer.errors import DataError, RunError
 
 DAMAGED_ALLOWED = 0.01
+IDLE = -1
+LOOK_EVERY_S = 2.0
 Draw = tuple[int, int]
 
 
 class _Samples(Dataset):
-    """The dataset as the torch loader sees it: (epoch, index) -> sample. A problem travels as a value, not as a
-    traceback wrapped in text.
+    """The dataset as the torch loader sees it: (epoch, index) -> sample.
+
+    A problem travels as a value, not as a traceback wrapped in text. Each worker notes in shared memory what it reads,
+    so that a hang can be explained.
     """
 
-    def __init__(self, dataset: ImageSet, seed: int) -> None:
+    def __init__(self, dataset: ImageSet, seed: int, workers: int) -> None:
         self.dataset = dataset
         self.seed = seed
+        self.reading = torch.full((workers,), IDLE, dtype=torch.int64).share_memory_()
 
     def __getitem__(self, draw: Draw) -> Sample | RunError:
         epoch, index = draw
+        place = index % len(self.dataset)
+        worker = get_worker_info()
+        if worker:
+            self.reading[worker.id] = place
         try:
-            return self.dataset.sample(index % len(self.dataset), sample_rng(self.seed, epoch, index))
+            return self.dataset.sample(place, sample_rng(self.seed, epoch, index))
         except RunError as error:
             return error
         except OSError as error:
-            return DataError(f"image {index % len(self.dataset)} cannot be read: {error}")
+            return DataError(f"{self._describe(place)} cannot be read: {error}")
+        finally:
+            if worker:
+                self.reading[worker.id] = IDLE
+
+    def busy(self) -> str:
+        """Return what the workers are reading: `worker 1 reading d/x.png`."""
+        places = enumerate(self.reading.tolist())
+        return ", ".join(f"worker {worker} reading {self._describe(place)}" for worker, place in places if place >= 0)
+
+    def _describe(self, place: int) -> str:
+        describe = getattr(self.dataset, "describe", "image {}".format)
+        return describe(place)
 
 
 class _Schedule:
@@ -86,14 +108,16 @@ class TrainLoader:
         generator = torch.Generator().manual_seed(seed)
         options: dict[str, Any] = {}
         if workers:
-            options = {"timeout": timeout_s, "worker_init_fn": _start_worker, "prefetch_factor": 4}
+            # torch looks whether its workers live when this time is over, so it is short; `_next` waits on.
+            options = {"timeout": min(LOOK_EVERY_S, timeout_s), "worker_init_fn": _start_worker, "prefetch_factor": 4}
             # A forked worker starts in milliseconds and knows the plugins; other systems cannot fork safely.
             options["multiprocessing_context"] = "fork" if sys.platform == "linux" else None
         share = getattr(dataset, "share_cache", None)
         if share:
             share(workers)
+        self._samples = _Samples(dataset, seed, workers)
         self._loader = DataLoader(
-            _Samples(dataset, seed),
+            self._samples,
             batch_sampler=_Schedule(self),  # pyright: ignore[reportArgumentType]
             num_workers=workers,
             collate_fn=collate,
@@ -109,18 +133,40 @@ class TrainLoader:
         Raises:
             DataError: a reading process died or hangs, or an image set cannot be read.
         """
-        self._iterator = iter(self._loader)
+        self.close()
+        with warnings.catch_warnings():
+            # Python 3.12 warns of every fork beside threads; a worker uses nothing that such a thread may hold.
+            warnings.filterwarnings("ignore", ".*multi-threaded.*fork", DeprecationWarning)
+            self._iterator = iter(self._loader)
         for _ in range(self.start_iteration, self.total_iter):
             yield tuple(self._next() for _ in range(self.accum_iter))
 
     def _next(self) -> Batch:
-        try:
-            batch = next(self._iterator)
-        except RuntimeError as error:
-            raise _explained(error, self.timeout_s) from None
-        if isinstance(batch, RunError):
-            raise batch
-        return batch
+        started = time.monotonic()
+        while True:
+            try:
+                batch = next(self._iterator)
+            except RuntimeError as error:
+                if "timed out" in str(error) and time.monotonic() - started < self.timeout_s:
+                    continue
+                raise self._explained(error) from None
+            if isinstance(batch, RunError):
+                raise batch
+            return batch
+
+    def _explained(self, error: RuntimeError) -> DataError | RuntimeError:
+        text = str(error)
+        if "exited unexpectedly" in text or "is killed by signal" in text:
+            return DataError(
+                "Data worker died (killed, maybe out of RAM). Lower num_worker_per_gpu, cache_mb or batch_size_per_gpu."
+            )
+        if "timed out" in text:
+            busy = self._samples.busy() or "all readers idle"
+            # A hung reader would not hear the polite request of `close`, which then waits for each in turn.
+            for worker in getattr(self._iterator, "_workers", ()):
+                worker.terminate()
+            return DataError(f"No data for {self.timeout_s:g} s ({busy}). Is the disk or network share slow?")
+        return error
 
     def close(self) -> None:
         """End the reading processes."""
@@ -130,23 +176,10 @@ class TrainLoader:
         self._iterator = None
 
 
-def _explained(error: RuntimeError, timeout_s: float) -> DataError | RuntimeError:
-    text = str(error)
-    if "exited unexpectedly" in text or "is killed by signal" in text:
-        return DataError(
-            "Data worker died (killed, maybe out of RAM). Lower num_worker_per_gpu, cache_mb or batch_size_per_gpu."
-        )
-    if "timed out" in text:
-        return DataError(f"No data for {timeout_s:g} s: a reading process hangs. Is the disk or network share slow?")
-    return error
-
-
 def _start_worker(_: int) -> None:
     """Leave the terminal's process group: a Ctrl+C is for the main process, which ends the workers itself."""
     if hasattr(os, "setsid"):
         os.setsid()
-    cv2.setNumThreads(1)
-    torch.set_num_threads(1)
 
 
 def collate(samples: Sequence[Sample | RunError]) -> Batch | RunError:
@@ -184,8 +217,8 @@ class DamageCounter:
         Raises:
             DataError: more than 1 % of the set is damaged, or one image in a `strict` set.
         """
-        new = [text for batch in batches for text in batch.skipped if text not in self.seen]
-        self.seen.update(dict.fromkeys(new))
+        new = dict.fromkeys(text for batch in batches for text in batch.skipped if text not in self.seen)
+        self.seen.update(new)
         if self.seen and (self.strict or len(self.seen) > DAMAGED_ALLOWED * self.total):
             names = "; ".join(list(self.seen)[:10])
             raise DataError(f"{len(self.seen)} of {self.total} images are damaged: {names}. Mend or remove them.")

@@ -16,6 +16,8 @@ from traiNNer.errors import DataError
 from traiNNer.registry import DATASETS
 from traiNNer.utils.images import Header, ImageError, read_image
 
+MOST_IN_A_ROW = 100  # so many damaged ones together mean a lost disk: trying on would only look like a hang
+
 
 @DATASETS.register()
 class PairedImageDataset:
@@ -28,7 +30,7 @@ class PairedImageDataset:
         lq_size: side of the random training crops in LQ pixels; derived from `gt_size` when left out.
         gt_size: the same in GT pixels: `lq_size * scale`.
         use_hflip: mirror at random.
-        use_rot: turn by 90 degrees at random.
+        use_rot: turn by 0, 90, 180 or 270 degrees at random.
         cache_mb: memory for decoded images, in MB, shared out among the reading processes.
         max_pixels: images of more megapixels are refused unread.
         strict: stop at the first damaged image instead of replacing it.
@@ -90,11 +92,11 @@ class PairedImageDataset:
         """Return a random crop of pair `index`, mirrored and turned. A damaged pair is replaced by the next good one.
 
         Raises:
-            DataError: no pair can be read.
+            DataError: this pair and the next hundred cannot be read.
         """
         assert self.lq_size is not None
         skipped: list[str] = []
-        for offset in range(len(self)):
+        for offset in range(min(len(self), MOST_IN_A_ROW)):
             pair = self._pairs[(index + offset) % len(self)]
             try:
                 lq, gt = self._read(pair)
@@ -105,7 +107,7 @@ class PairedImageDataset:
             lq, gt = random_crop(lq, gt, self.lq_size, self.scale, rng)
             lq, gt = random_turn(lq, gt, self.use_hflip, self.use_rot, rng)
             return Sample(lq, gt, pair.key, tuple(skipped))
-        raise DataError(f"{self.name}: no image can be read; first: {skipped[0]}")
+        raise DataError(f"{self.name}: {len(skipped)} images in a row cannot be read; first: {skipped[0]}")
 
     def whole(self, index: int) -> Sample:
         """Return the whole pair `index`, the ground truth cropped to LQ x scale. Raises `DataError` if damaged."""
@@ -122,7 +124,19 @@ class PairedImageDataset:
         return self._image(pair.lq), None if pair.gt is None else self._image(pair.gt)
 
     def _image(self, path: Path) -> np.ndarray:
-        return self._cache.get(str(path), lambda: read_image(path, self.max_megapixels))
+        return self._cache.get(str(path), lambda: self._decode(path))
+
+    def _decode(self, path: Path) -> np.ndarray:
+        image = read_image(path, self.max_megapixels)
+        height, width = image.shape[:2]
+        header = self._headers[path]
+        if (width, height) != (header.width, header.height):
+            raise ImageError(path, f"changed since the start: {header.width}x{header.height} -> {width}x{height}")
+        return image
+
+    def describe(self, index: int) -> str:
+        """Return the file that `sample(index, …)` reads first, for messages."""
+        return str(self._pairs[index].lq)
 
     def fingerprint(self) -> dict[str, str | int]:
         """Return the count of pairs and a hash of their names and sizes."""

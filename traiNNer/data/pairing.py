@@ -1,15 +1,19 @@
 """Which LQ file belongs to which GT file: by the path below its root, without the ending and a common suffix."""
 
+import os
 import re
+import unicodedata
 from collections import Counter
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from traiNNer.utils.files import natural_key
 from traiNNer.utils.images import SUFFIXES
 
-# What people append to the small image: 0001x2, 0001_x2, 0001-lr, 0001_LRBI …
-SUFFIX = re.compile(r"^[ _.-]?(?:x\d+|lr|lq|hr|gt|bicubic|[a-z]{1,8}x\d+|lr[a-z]{1,8})$", re.IGNORECASE)
+# What people append to a name: 0001x2, 0001_x2, 0001x4d, 0001-lr, 0001_LRBI, img_001_SRF_2_HR …
+SUFFIX = re.compile(r"^[ _.-]?(?:x\d+[a-z]?|lr|lq|hr|gt|bicubic|[a-z]{1,8}x\d+|lr[a-z]{1,8})$", re.IGNORECASE)
+SAMPLED = 200
 
 
 @dataclass(frozen=True)
@@ -32,21 +36,44 @@ class Pairing:
 
 
 def list_images(root: Path) -> dict[str, Path]:
-    """Return every image file below a folder by its relative stem, in natural order.
+    """Return every image file below a folder by its relative stem, in natural order; hidden ones are left out.
 
-    Two files that differ only in the ending keep it in their key, so that none is lost.
+    Links to folders are followed. Two files that differ only in the ending keep it in their key, so that none is lost.
+
+    Raises:
+        OSError: a folder below cannot be read.
     """
-    files = [path for path in root.rglob("*") if path.suffix.lower() in SUFFIXES and not path.name.startswith(".")]
-    files.sort(key=lambda path: natural_key(path.relative_to(root).as_posix()))
-    stems = Counter(_stem(path, root) for path in files)
-    return {
-        _stem(path, root) if stems[_stem(path, root)] == 1 else path.relative_to(root).as_posix(): path
-        for path in files
-    }
+    files = {path.relative_to(root).as_posix(): path for path in _walk(root)}
+    # The name itself decides between names that are equal naturally, never the order on the disk.
+    names = sorted(files, key=lambda name: (natural_key(name), name))
+    stems = Counter(_stem(name) for name in names)
+    unique = {name: stems[_stem(name)] == 1 and _stem(name) not in files for name in names}
+    return {_stem(name) if unique[name] else name: files[name] for name in names}
 
 
-def _stem(path: Path, root: Path) -> str:
-    return path.relative_to(root).with_suffix("").as_posix()
+def _walk(root: Path) -> Iterator[Path]:
+    seen = set()
+    for folder, folders, names in os.walk(root, onerror=_fail, followlinks=True):
+        status = Path(folder).stat()
+        if (status.st_dev, status.st_ino) in seen:  # a link back to a folder above
+            folders.clear()
+            continue
+        seen.add((status.st_dev, status.st_ino))
+        # A folder named like an image is listed too: the scan names it, where silence would hide what is inside.
+        candidates = [*names, *folders]
+        folders[:] = sorted(name for name in folders if not name.startswith("."))
+        for name in candidates:
+            if name.lower().endswith(SUFFIXES) and not name.startswith("."):
+                yield Path(folder) / name
+
+
+def _fail(error: OSError) -> None:
+    raise error
+
+
+def _stem(name: str) -> str:
+    # macOS writes é as e and an accent, others as one character; to a person they are one name.
+    return unicodedata.normalize("NFC", name[: name.rindex(".")])
 
 
 def pair_folders(gt_root: Path | None, lq_root: Path) -> Pairing:
@@ -81,22 +108,35 @@ def _by_base(files: dict[str, Path], suffix: str) -> tuple[dict[str, Path], list
 
 def infer_suffixes(gt: list[str], lq: list[str]) -> tuple[str, str]:
     """Return the suffixes of the GT and LQ keys under which most of them pair; both empty when equal names do best."""
-    best, most = ("", ""), len(set(gt) & set(lq))
-    for longer, shorter, order in ((lq, gt, 1), (gt, lq, -1)):
-        for suffix in _candidates(longer, shorter):
-            matched = len({key.removesuffix(suffix) for key in longer if key.endswith(suffix)} & set(shorter))
-            if matched > most:
-                best, most = (("", suffix) if order == 1 else (suffix, "")), matched
-    return best
+    sides = set(gt), set(lq)
+    if sides[0] == sides[1]:
+        return "", ""
+
+    def matched(suffixes: tuple[str, str]) -> int:
+        bases = [
+            {key.removesuffix(suffix) for key in keys if key.endswith(suffix)}
+            for keys, suffix in zip(sides, suffixes, strict=True)
+        ]
+        return len(bases[0] & bases[1])
+
+    plain = ("", "")
+    # Among equals the longest: `_LR` and `_HR` rather than `LR` and `HR`, which would leave a `_` in the key.
+    best = max([plain, *_candidates(gt, lq)], key=lambda suffixes: (matched(suffixes), len("".join(suffixes))))
+    return best if matched(best) > matched(plain) else plain
 
 
-def _candidates(longer: list[str], shorter: list[str]) -> list[str]:
-    """Return the endings by which the first few names differ from names of the other side."""
-    others = set(shorter)
-    found: Counter[str] = Counter()
-    for key in longer[:200]:
-        name = key.rsplit("/", 1)[-1]
-        for length in range(1, min(len(name), 14)):
-            if key[:-length] in others and SUFFIX.match(key[-length:]):
-                found[key[-length:]] += 1
-    return [suffix for suffix, _ in found.most_common(5)]
+def _candidates(gt: list[str], lq: list[str]) -> list[tuple[str, str]]:
+    """Return the pairs of suffixes under which the first few LQ names have a partner, the most frequent first."""
+    known = set(gt)
+    endings = {"", *(ending for key in gt[:SAMPLED] for ending in _endings(key))}
+    found: Counter[tuple[str, str]] = Counter()
+    for key in lq[:SAMPLED]:
+        for ending in ("", *_endings(key)):
+            base = key.removesuffix(ending)
+            found.update((other, ending) for other in endings if base + other in known)
+    return sorted(found, key=lambda suffixes: (found[suffixes], len("".join(suffixes))), reverse=True)[:5]
+
+
+def _endings(key: str) -> list[str]:
+    name = key.rsplit("/", 1)[-1]
+    return [name[-length:] for length in range(1, min(len(name), 14)) if SUFFIX.match(name[-length:])]

@@ -8,10 +8,11 @@ from pathlib import Path
 from traiNNer.data.headers import read_headers
 from traiNNer.data.pairing import Pair, Pairing, pair_folders
 from traiNNer.errors import DataError
-from traiNNer.utils.files import nearest_existing
-from traiNNer.utils.images import Header, ImageError
+from traiNNer.utils.files import is_folder, natural_key, nearest_existing
+from traiNNer.utils.images import SUFFIXES, Header, ImageError
 
 NAMES_SHOWN = 5
+FOLDERS_SHOWN = 8
 
 
 @dataclass
@@ -66,26 +67,41 @@ def scan_set(
         gt_root = gt_roots[place] if gt_roots else None
         for root in filter(None, (gt_root, lq_root)):
             _require_folder(name, root)
-        pairings.append((pair_folders(gt_root, lq_root), gt_root or lq_root))
+        pairings.append(_pair(name, gt_root, lq_root))
     several = len(pairings) > 1
-    for place, (pairing, root) in enumerate(pairings):
+    for place, pairing in enumerate(pairings):
         _note_missing(scan, pairing)
         prefix = f"{place}/" if several else ""
         scan.pairs += [Pair(prefix + pair.key, pair.lq, pair.gt) for pair in pairing.pairs]
-        if not (pairing.pairs or pairing.without_gt or pairing.without_lq):
-            raise DataError(f"{name} has no images in {root}.")
     _check_headers(scan, scale, crop, max_megapixels)
     return scan
 
 
+def _pair(name: str, gt_root: Path | None, lq_root: Path) -> Pairing:
+    try:
+        pairing = pair_folders(gt_root, lq_root)
+    except OSError as error:
+        raise DataError(f"{name}: cannot read the folder {error.filename} ({error.strerror}).") from None
+    if not pairing.pairs:
+        for root, others in ((gt_root, pairing.without_lq), (lq_root, pairing.without_gt)):
+            if root and not others:
+                raise DataError(f"{name} has no images in {root}. Allowed: {', '.join(SUFFIXES)}.")
+    return pairing
+
+
 def _require_folder(name: str, root: Path) -> None:
-    if not root.is_dir():
-        near = nearest_existing(root)
-        inside = sorted(path.name for path in near.iterdir() if path.is_dir())[:8]
-        raise DataError(
-            f"{name}: no such folder {root}. The nearest that exists is {near.absolute()}"
-            + (f", with the folders {', '.join(inside)}." if inside else ", which has no folders in it.")
-        )
+    if is_folder(root):
+        return
+    near = nearest_existing(root)
+    try:
+        inside = sorted((path.name for path in near.iterdir() if is_folder(path)), key=natural_key)
+    except OSError:
+        inside = []
+    shown = ", ".join(inside[:FOLDERS_SHOWN]) + (", …" if len(inside) > FOLDERS_SHOWN else "")
+    raise DataError(
+        f"{name}: no such folder {root}. The nearest that exists is {near.absolute()}"
+        + (f", with the folders {shown}." if inside else ", which has no folders in it.")
+    )
 
 
 def _note_missing(scan: Scan, pairing: Pairing) -> None:
@@ -111,7 +127,7 @@ def _check_headers(scan: Scan, scale: int, crop: int | None, max_megapixels: flo
 
 
 def _check_sizes(scan: Scan, pairs: Sequence[Pair], scale: int, crop: int | None) -> None:
-    ratios: Counter[int] = Counter()
+    ratios: Counter[float] = Counter()
     excess = 0
     wrong = []
     for pair in pairs:
@@ -124,17 +140,26 @@ def _check_sizes(scan: Scan, pairs: Sequence[Pair], scale: int, crop: int | None
         over = (gt.width - lq.width * scale, gt.height - lq.height * scale)
         if min(over) < 0 or max(over) >= scale:
             wrong.append(f"{pair.gt} {gt.width}x{gt.height} vs {pair.lq} {lq.width}x{lq.height}")
-            ratios[round(gt.width / lq.width)] += 1
+            ratios[gt.width / lq.width] += 1
         elif max(over):
             excess += 1
     if wrong:
-        likely, count = ratios.most_common(1)[0]
-        hint = f" ({count} of them look like {likely}x: is `scale` right?)" if likely != scale else ""
-        scan.problems[f"pairs do not fit scale {scale}{hint}"] = wrong
+        scan.problems[f"pairs do not fit scale {scale}{_ratio_hint(ratios, scale)}"] = wrong
     if excess:
         scan.notices.append(
             f"{scan.name}: {excess} GT images are up to {scale - 1} px larger than LQ x {scale}; cropped"
         )
+
+
+def _ratio_hint(ratios: Counter[float], scale: int) -> str:
+    swapped = sum(count for ratio, count in ratios.items() if ratio < 1)
+    if 2 * swapped > ratios.total():
+        return f" (in {swapped} of them LQ is the larger one: are dataroot_lq and dataroot_gt swapped?)"
+    rounded: Counter[int] = Counter()
+    for ratio, count in ratios.items():
+        rounded[max(1, round(ratio))] += count
+    likely, count = rounded.most_common(1)[0]
+    return "" if likely == scale else f" ({count} of them look like {likely}x: is `scale` right?)"
 
 
 def _notice_types(scan: Scan, pairs: Sequence[Pair]) -> None:
@@ -142,6 +167,9 @@ def _notice_types(scan: Scan, pairs: Sequence[Pair]) -> None:
     alpha = sum(header.has_alpha for header in headers)
     grey = sum(header.is_grey for header in headers)
     deep = sum(header.bits > 8 for header in headers)
+    animated = sum(header.is_animated for header in headers)
+    if animated:
+        scan.notices.append(f"{scan.name}: {animated} files hold several images; only the first of each is used")
     if alpha:
         scan.notices.append(f"{scan.name}: {alpha} images have transparency, which is dropped")
     if grey:

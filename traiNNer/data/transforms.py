@@ -19,15 +19,13 @@ def random_turn(
 ) -> tuple[np.ndarray, np.ndarray]:
     """Mirror and turn both images alike: all eight positions of a square are equally likely with both switched on."""
     # Drawn in any case, so that switching one off does not change the draws of the other.
-    mirrored, upside_down, turned = (bool(bit) for bit in rng.integers(0, 2, 3))
+    mirrored, quarters = bool(rng.integers(0, 2)), int(rng.integers(0, 4))
 
     def apply(image: np.ndarray) -> np.ndarray:
         if use_hflip and mirrored:
             image = image[:, ::-1]
-        if use_rot and upside_down:
-            image = image[::-1]
-        if use_rot and turned:
-            image = image.transpose(1, 0, 2)
+        if use_rot:
+            image = np.rot90(image, quarters)
         return np.ascontiguousarray(image)
 
     return apply(lq), apply(gt)

@@ -16,7 +16,7 @@ def write_bytes_atomic(path: Path, data: bytes) -> None:
         OSError: nothing was changed; no temporary file stays behind.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    aside = path.with_name(f".{path.name}.tmp-{os.getpid()}")
+    aside = path.with_name(f".{_short(path.name)}.tmp-{os.getpid()}")
     try:
         with aside.open("wb") as file:
             file.write(data)
@@ -30,16 +30,21 @@ def write_bytes_atomic(path: Path, data: bytes) -> None:
     _sync_folder(path.parent)
 
 
+def _short(name: str) -> str:
+    # File systems allow 255 bytes; a long name must not fail only because of what is added to it for a moment.
+    return name if len(os.fsencode(name)) <= 200 else hashlib.sha256(os.fsencode(name)).hexdigest()[:32]
+
+
 def _sync_folder(folder: Path) -> None:
     if os.name == "nt":  # a folder cannot be opened there
         return
-    handle = os.open(folder, os.O_RDONLY)
-    try:
-        # The new name is in force by now; some network file systems cannot sync a folder, and that is no failure.
-        with contextlib.suppress(OSError):
+    # The new name is in force by now; some network file systems cannot sync a folder, and that is no failure.
+    with contextlib.suppress(OSError):
+        handle = os.open(folder, os.O_RDONLY)
+        try:
             os.fsync(handle)
-    finally:
-        os.close(handle)
+        finally:
+            os.close(handle)
 
 
 def sha256_of(path: Path) -> str:
@@ -51,9 +56,17 @@ def sha256_of(path: Path) -> str:
 def nearest_existing(path: Path) -> Path:
     """Return the deepest folder on the way to `path` that exists."""
     for folder in (path, *path.absolute().parents):
-        if folder.is_dir():
+        if is_folder(folder):
             return folder
     return Path(path.absolute().anchor)
+
+
+def is_folder(path: Path) -> bool:
+    """Return whether this is a folder that may be looked at."""
+    try:
+        return path.is_dir()
+    except OSError:  # before Python 3.14 a folder above that may not be entered raises
+        return False
 
 
 def natural_key(name: str) -> list[int | str]:

@@ -19,4 +19,4 @@ def keep_freed_memory() -> bool:
         return False
     # In this order: 2 GiB of free memory may stay, growth comes in steps of 64 MiB, no block is mapped by itself.
     settings = ((_TRIM_THRESHOLD, 2**31 - 1), (_TOP_PAD, 64 * 2**20), (_MMAP_MAX, 0))
-    return all([mallopt(parameter, value) == 1 for parameter, value in settings])
+    return min(mallopt(parameter, value) for parameter, value in settings) == 1

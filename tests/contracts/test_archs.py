@@ -1,0 +1,102 @@
+"""What every registered arch promises, whatever it computes."""
+
+import pytest
+import torch
+import torch.nn.functional as F
+from torch import nn
+
+import traiNNer.archs  # noqa: F401
+from traiNNer.registry import ARCHS, Component
+
+LARGE = 5_000_000
+DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
+
+
+def count(component: Component) -> int:
+    with torch.device("meta"):
+        network = component.build({}, scale=component.traits["scales"][0])
+    return sum(parameter.numel() for parameter in network.parameters())
+
+
+EVERY = list(ARCHS)
+SMALL = [component for component in EVERY if count(component) < LARGE]
+pytestmark = pytest.mark.filterwarnings("ignore:.*nothing was tracked")
+
+
+def by_name(components: list[Component]) -> pytest.MarkDecorator:
+    return pytest.mark.parametrize("component", components, ids=lambda component: component.name)
+
+
+def build(component: Component, scale: int | None = None) -> nn.Module:
+    torch.manual_seed(0)
+    scales = component.traits["scales"]
+    return component.build({}, scale=scale or (2 if 2 in scales else scales[0]))
+
+
+def images(component: Component, batch: int = 2) -> torch.Tensor:
+    multiple = component.traits["size_multiple"]
+    return torch.rand(batch, 3, 2 * multiple + 6 // multiple * multiple, 12 // multiple * multiple or multiple)
+
+
+@by_name(EVERY)
+def test_defaults_build_and_declare_what_they_can(component):
+    assert count(component) > 0
+    assert set(component.traits["precisions"]) <= set(DTYPES)
+    assert set(component.traits["layouts"]) <= {"nchw", "nhwc"}
+    assert "scale" in component.context
+
+
+@by_name(SMALL)
+def test_output_is_scale_times_as_large(component):
+    x = images(component, 1)
+    for scale in component.traits["scales"]:
+        with torch.no_grad():
+            output = build(component, scale).eval()(x)
+        assert output.shape == (1, 3, scale * x.shape[2], scale * x.shape[3])
+
+
+@by_name(SMALL)
+def test_declared_precisions_run(component):
+    x = images(component)
+    reference = build(component).eval()(x)
+    for name in component.traits["precisions"]:
+        with torch.no_grad():
+            output = build(component).eval().to(DTYPES[name])(x.to(DTYPES[name]))
+        assert output.dtype == DTYPES[name]
+        torch.testing.assert_close(output.float(), reference, rtol=0, atol=0.05)
+
+
+@by_name([component for component in SMALL if "nhwc" in component.traits["layouts"]])
+def test_both_layouts_give_one_result(component):
+    x, network = images(component), build(component)
+    output = network(x)
+    gradients = torch.autograd.grad(output.square().sum(), [p for p in network.parameters() if p.requires_grad])
+    other = build(component).to(memory_format=torch.channels_last)
+    again = other(x.contiguous(memory_format=torch.channels_last))
+    torch.testing.assert_close(again, output, rtol=0, atol=1e-4)
+    same = torch.autograd.grad(again.square().sum(), [p for p in other.parameters() if p.requires_grad])
+    largest = max(gradient.abs().max() for gradient in gradients)
+    for ours, theirs in zip(same, gradients, strict=True):
+        torch.testing.assert_close(ours / largest, theirs / largest, rtol=0, atol=1e-4)
+
+
+@by_name(SMALL)
+def test_state_round_trip_keeps_the_function(component):
+    x, network = images(component), build(component)
+    network(x)
+    other = build(component)
+    for parameter in other.parameters():
+        nn.init.zeros_(parameter)
+    other.load_state_dict(network.state_dict())
+    torch.testing.assert_close(other.eval()(x), network.eval()(x), rtol=0, atol=0)
+
+
+@by_name(SMALL)
+def test_a_step_down_the_gradient_lowers_the_loss(component):
+    x, network = images(component), build(component)
+    target = torch.rand_like(network(x).detach())
+    optimizer = torch.optim.SGD([p for p in network.parameters() if p.requires_grad], 1e-3)
+    before = F.mse_loss(network(x), target)
+    before.backward()
+    optimizer.step()
+    assert F.mse_loss(network(x), target) < before.detach() - 1e-6

@@ -1,0 +1,95 @@
+"""Image files written byte by byte for tests: independent of the library that the code under test decodes with."""
+
+import struct
+import zlib
+from pathlib import Path
+
+import numpy as np
+
+PNG_COLOURS = {1: 0, 2: 4, 3: 2, 4: 6}
+
+
+def numbers(*shape: int, bits: int = 8, seed: int = 0) -> np.ndarray:
+    """Return a random integer image."""
+    kind = np.uint16 if bits == 16 else np.uint8
+    return np.random.default_rng(seed).integers(0, 2**bits, shape, dtype=kind)
+
+
+def png_chunk(name: bytes, data: bytes) -> bytes:
+    return struct.pack(">I", len(data)) + name + data + struct.pack(">I", zlib.crc32(name + data))
+
+
+def png_bytes(image: np.ndarray, before: bytes = b"") -> bytes:
+    """Return a PNG of an H, W, C image with 1 to 4 channels, 8 or 16 bits."""
+    height, width, channels = image.shape
+    rows = image.astype(f">u{image.itemsize}").reshape(height, -1)
+    data = b"".join(b"\0" + row.tobytes() for row in rows)
+    return png_raw(width, height, 8 * image.itemsize, PNG_COLOURS[channels], data, before)
+
+
+def png_raw(width: int, height: int, bits: int, colour: int, data: bytes | None, before: bytes = b"") -> bytes:
+    header = png_chunk(b"IHDR", struct.pack(">IIBBBBB", width, height, bits, colour, 0, 0, 0))
+    content = b"" if data is None else png_chunk(b"IDAT", zlib.compress(data))
+    return b"\x89PNG\r\n\x1a\n" + header + before + content + png_chunk(b"IEND", b"")
+
+
+def tiff_bytes(
+    image: np.ndarray,
+    order: str = "<",
+    orientation: int = 1,
+    extra: int | None = None,
+    photometric: int | None = None,
+    sample_format: int = 1,
+    palette: np.ndarray | None = None,
+) -> bytes:
+    """Return an uncompressed TIFF of one strip."""
+    height, width, channels = image.shape
+    data = image.astype(image.dtype.newbyteorder(order)).tobytes()
+    if photometric is None:
+        photometric = 2 if channels >= 3 else 1
+    tags: dict[int, tuple[str, tuple[int, ...]]] = {
+        256: ("I", (width,)),
+        257: ("I", (height,)),
+        258: ("H", (8 * image.itemsize,) * channels),
+        259: ("H", (1,)),
+        262: ("H", (photometric,)),
+        273: ("I", (8,)),
+        274: ("H", (orientation,)),
+        277: ("H", (channels,)),
+        278: ("I", (height,)),
+        279: ("I", (len(data),)),
+        339: ("H", (sample_format,) * channels),
+    }
+    if extra is not None:
+        tags[338] = ("H", (extra,))
+    if palette is not None:
+        tags[320] = ("H", tuple(int(value) for value in palette.T.ravel()))
+    data += b"\0" * (len(data) % 2)
+    first = 8 + len(data)
+    outside = first + 2 + 12 * len(tags) + 4
+    entries, more = b"", b""
+    for tag, (form, values) in sorted(tags.items()):
+        packed = struct.pack(f"{order}{len(values)}{form}", *values)
+        entries += struct.pack(f"{order}HHI", tag, 3 if form == "H" else 4, len(values))
+        if len(packed) <= 4:
+            entries += packed.ljust(4, b"\0")
+        else:
+            entries += struct.pack(f"{order}I", outside + len(more))
+            more += packed
+    mark = b"II*\0" if order == "<" else b"MM\0*"
+    head = mark + struct.pack(f"{order}I", first) + data
+    return head + struct.pack(f"{order}H", len(tags)) + entries + b"\0\0\0\0" + more
+
+
+def write_png(path: Path, image: np.ndarray) -> Path:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(png_bytes(image))
+    return path
+
+
+def write_pairs(root: Path, count: int, size: tuple[int, int] = (12, 14), scale: int = 2, bits: int = 8) -> None:
+    """Write root/hr and root/lr with `count` unrelated random pairs; `size` is that of LQ."""
+    for number in range(count):
+        name = f"{number:03}.png"
+        write_png(root / "lr" / name, numbers(*size, 3, seed=number, bits=bits))
+        write_png(root / "hr" / name, numbers(*(side * scale for side in size), 3, seed=1000 + number, bits=bits))

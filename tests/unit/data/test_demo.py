@@ -1,0 +1,100 @@
+import errno
+from pathlib import Path
+
+import numpy as np
+import pytest
+import skimage
+
+from traiNNer.data import demo
+from traiNNer.data.demo import TRAIN, VAL, prepare_demo
+from traiNNer.data.scan import scan_set
+from traiNNer.errors import CannotWrite, DataError
+from traiNNer.utils.images import read_image
+from traiNNer.utils.resize import imresize
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory):
+    root = tmp_path_factory.mktemp("work") / "datasets/demo"
+    return root, prepare_demo(root)
+
+
+def content(root: Path) -> dict[str, bytes]:
+    return {path.relative_to(root).as_posix(): path.read_bytes() for path in root.rglob("*") if path.is_file()}
+
+
+def test_it_says_in_one_line_what_it_made(made):
+    root, text = made
+    assert text == f"Demo set: {len(TRAIN)} photos to train on and 2 to validate with, in {root}"
+    assert len(content(root)) == 2 * (len(TRAIN) + len(VAL))
+    assert sorted(path.name for path in root.iterdir()) == ["train", "val"]
+
+
+@pytest.mark.parametrize("part", ["train", "val"])
+def test_the_pairs_pass_the_scan_and_are_our_bicubic(made, part):
+    root, _ = made
+    found = scan_set(f"datasets.{part}", [root / part / "hr"], [root / part / "lr"], 2, 64, 200)
+    found.raise_if_broken()
+    assert found.notices == []
+    for pair in found.pairs:
+        assert pair.gt
+        header = found.headers[pair.gt]
+        assert 0.1e6 < header.width * header.height < 1e6
+        assert header.width % 12 == header.height % 12 == 0
+    pair = found.pairs[-1]
+    np.testing.assert_array_equal(read_image(pair.lq), imresize(read_image(pair.gt), 0.5))
+
+
+def test_no_photo_is_in_both_parts(made):
+    assert not set(TRAIN) & set(VAL)
+
+
+def test_what_exists_is_kept_and_only_what_is_missing_is_made(made, tmp_path, monkeypatch):
+    monkeypatch.setattr(demo, "TRAIN", TRAIN[1:2])
+    monkeypatch.setattr(demo, "VAL", VAL[1:])
+    root = tmp_path / "demo"
+    own = root / "train/hr/my photo.png"
+    own.parent.mkdir(parents=True)
+    own.write_bytes(b"precious")
+    (root / "mine").mkdir()
+    prepare_demo(root)
+    assert own.read_bytes() == b"precious"
+    assert sorted(path.name for path in own.parent.iterdir()) == ["my photo.png"]
+    assert sorted(p.relative_to(root).as_posix() for p in root.glob("*/*")) == [
+        "train/hr",
+        "train/lr",
+        "val/hr",
+        "val/lr",
+    ]
+    before = content(root)
+    prepare_demo(root)
+    assert content(root) == before
+    assert sorted(path.name for path in root.iterdir()) == ["mine", "train", "val"]
+
+
+def test_a_failure_leaves_no_half_made_folder(tmp_path, monkeypatch):
+    calls = []
+    real = demo.write_image
+
+    def failing(path, image):
+        calls.append(path)
+        if len(calls) == 4:
+            raise OSError(errno.ENOSPC, "No space left on device")
+        real(path, image)
+
+    monkeypatch.setattr(demo, "write_image", failing)
+    with pytest.raises(CannotWrite, match=r"Cannot write the demo set to .*demo \(No space left on device\)"):
+        prepare_demo(tmp_path / "demo")
+    assert list((tmp_path / "demo").rglob("*")) == []
+
+
+def test_a_place_that_cannot_be_written(tmp_path):
+    (tmp_path / "file").write_text("")
+    with pytest.raises(CannotWrite, match="Not a directory"):
+        prepare_demo(tmp_path / "file/demo")
+
+
+def test_missing_photos_are_told(tmp_path, monkeypatch):
+    monkeypatch.setattr(skimage, "__file__", str(tmp_path / "skimage/__init__.py"))
+    with pytest.raises(DataError, match=r"coffee\.png is missing: reinstall scikit-image"):
+        prepare_demo(tmp_path / "demo")

@@ -1,0 +1,335 @@
+import errno
+import gc
+import os
+import signal
+import time
+from dataclasses import dataclass, field
+
+import cv2
+import numpy as np
+import pytest
+import torch
+from imagekit import write_pairs
+
+from traiNNer.batch import Batch, Sample
+from traiNNer.data.loader import DamageCounter, TrainLoader, collate
+from traiNNer.data.paired_images import PairedImageDataset
+from traiNNer.errors import DataError
+
+pytestmark = pytest.mark.filterwarnings("ignore:This DataLoader will create")
+needs_sessions = pytest.mark.skipif(not hasattr(os, "setsid"), reason="no sessions on this system")
+
+
+@dataclass
+class FakeSet:
+    """Samples that tell their index and their draw; it misbehaves at chosen indices."""
+
+    length: int = 10
+    faults: dict = field(default_factory=dict)
+    deep: frozenset = frozenset()
+    strict: bool = False
+
+    def __len__(self):
+        return self.length
+
+    def sample(self, index, rng):
+        if index in self.faults:
+            self.faults[index]()
+        kind = np.uint16 if index in self.deep else np.uint8
+        lq = np.full((2, 2, 3), index, kind)
+        lq[0, 0] = rng.integers(0, 256, 3)
+        return Sample(lq, lq.repeat(2, 0).repeat(2, 1), f"key{index}")
+
+    def whole(self, index):
+        raise NotImplementedError
+
+    def fingerprint(self):
+        return {}
+
+
+def run(dataset, **options):
+    """Return what a whole loader yields, as comparable values."""
+    loader = TrainLoader(dataset, **{"seed": 3, "batch_size": 2, "total_iter": 9, "timeout_s": 30} | options)
+    try:
+        return [
+            [(batch.lq.tolist(), batch.gt.tolist(), batch.keys, batch.skipped, batch.lq.dtype) for batch in step]
+            for step in loader
+        ]
+    finally:
+        loader.close()
+
+
+@pytest.mark.parametrize("accum_iter", [1, 3])
+@pytest.mark.parametrize("workers", [1, 2])
+def test_the_stream_is_the_same_for_any_number_of_workers(accum_iter, workers):
+    dataset = FakeSet(deep=frozenset({4, 5}))
+    expected = run(dataset, accum_iter=accum_iter)
+    assert [len(step) for step in expected] == [accum_iter] * 9
+    assert run(dataset, accum_iter=accum_iter, workers=workers) == expected
+
+
+def test_real_images_are_the_same_for_any_number_of_workers(tmp_path):
+    write_pairs(tmp_path, 5, size=(20, 24))
+    dataset = PairedImageDataset(2, str(tmp_path / "lr"), str(tmp_path / "hr"), lq_size=8)
+    dataset.open("train", "t")
+    streams = [run(dataset, workers=workers, enlarge_ratio=3) for workers in (0, 1, 2)]
+    assert streams[0] == streams[1] == streams[2]
+    dataset._cache_bytes = 0
+    assert run(dataset, workers=0, enlarge_ratio=3) == streams[0]
+
+
+@pytest.mark.parametrize("workers", [0, 2])
+@pytest.mark.parametrize("accum_iter", [1, 2])
+@pytest.mark.parametrize("start", [1, 4, 5, 8])
+def test_it_goes_on_from_any_iteration(workers, accum_iter, start):
+    whole = run(FakeSet(), accum_iter=accum_iter)
+    assert run(FakeSet(), accum_iter=accum_iter, workers=workers, start_iteration=start) == whole[start:]
+
+
+def test_nothing_is_left_at_the_end():
+    assert run(FakeSet(), start_iteration=9) == []
+
+
+def test_two_ranks_interleave_to_what_one_sees():
+    one = run(FakeSet(), batch_size=4, accum_iter=2)
+    ranks = [run(FakeSet(), batch_size=2, accum_iter=2, rank=rank, world=2) for rank in (0, 1)]
+    for step, first, second in zip(one, *ranks, strict=True):
+        for whole, left, right in zip(step, first, second, strict=True):
+            assert whole[0] == left[0] + right[0]
+            assert whole[2] == left[2] + right[2]
+
+
+def test_accumulation_is_a_larger_batch():
+    large = run(FakeSet(), batch_size=6)
+    parts = run(FakeSet(), batch_size=2, accum_iter=3)
+    assert [[key for batch in step for key in batch[2]] for step in parts] == [list(step[0][2]) for step in large]
+
+
+def test_every_image_comes_once_per_epoch_and_differs_between_epochs():
+    steps = run(FakeSet(), batch_size=5, total_iter=8)
+    keys = [key for step in steps for batch in step for key in batch[2]]
+    for epoch in range(4):
+        assert sorted(keys[epoch * 10 : epoch * 10 + 10]) == sorted(f"key{n}" for n in range(10))
+    images = [str(image) for step in steps for batch in step for image in batch[0]]
+    assert len(set(images)) == 40
+
+
+def test_an_enlarged_set_comes_several_times_with_other_draws():
+    steps = run(FakeSet(), batch_size=6, total_iter=5, enlarge_ratio=3)
+    keys = [key for step in steps for batch in step for key in batch[2]]
+    assert sorted(keys) == sorted([f"key{n}" for n in range(10)] * 3)
+    assert len({str(image) for step in steps for batch in step for image in batch[0]}) == 30
+
+
+def test_a_set_smaller_than_the_batch_repeats():
+    steps = run(FakeSet(1), batch_size=3, total_iter=2)
+    assert [batch[2] for step in steps for batch in step] == [("key0",) * 3] * 2
+
+
+def test_seeds_differ():
+    assert run(FakeSet(), seed=1) != run(FakeSet(), seed=2)
+
+
+@pytest.mark.parametrize("workers", [0, 2])
+def test_global_randomness_is_neither_read_nor_moved(workers):
+    expected = run(FakeSet(), workers=workers)
+    torch.manual_seed(99)
+    np.random.seed(99)  # noqa: NPY002
+    before = torch.get_rng_state().tolist(), np.random.get_state()[1].tolist()  # noqa: NPY002
+    assert run(FakeSet(), workers=workers) == expected
+    assert (torch.get_rng_state().tolist(), np.random.get_state()[1].tolist()) == before  # noqa: NPY002
+
+
+@pytest.mark.parametrize("workers", [0, 2])
+def test_eight_and_sixteen_bits_meet_exactly(workers):
+    (step,) = run(FakeSet(4, deep=frozenset({2})), batch_size=4, total_iter=1, workers=workers)
+    ((lq, _, keys, _, kind),) = step
+    assert kind is torch.uint16
+    for image, key in zip(lq, keys, strict=True):
+        index = int(key.removeprefix("key"))
+        assert image[1][1] == [index * (1 if index == 2 else 257)] * 3
+
+
+def test_widening_is_exact_for_every_value_and_leaves_plain_batches_alone():
+    every = np.arange(256, dtype=np.uint8).reshape(16, 16, 1).repeat(3, 2)
+    deep = np.arange(768, dtype=np.uint16).reshape(16, 16, 3) * 85
+    mixed = collate([Sample(every, every, "a"), Sample(deep, deep, "b", ("x",))])
+    assert isinstance(mixed, Batch)
+    assert mixed.gt is not None
+    np.testing.assert_array_equal(mixed.lq[0].numpy() / 65535, every / 255)
+    np.testing.assert_array_equal(mixed.gt[1].numpy(), deep)
+    assert (mixed.keys, mixed.skipped) == (("a", "b"), ("x",))
+    plain = collate([Sample(every, deep, "a")])
+    assert isinstance(plain, Batch)
+    assert plain.gt is not None
+    assert (plain.lq.dtype, plain.gt.dtype) == (torch.uint8, torch.uint16)
+
+
+def fail(error):
+    def failing():
+        raise error
+
+    return failing
+
+
+def ends(dataset, within_s, **options):
+    """Return the message with which the loader ends, and how long it took, workers included."""
+    loader = TrainLoader(dataset, **{"seed": 3, "batch_size": 2, "total_iter": 50, "timeout_s": 30} | options)
+    start = time.monotonic()
+    try:
+        with pytest.raises(DataError) as caught:
+            for _ in loader:
+                pass
+    finally:
+        workers = list(getattr(loader._iterator, "_workers", []))
+        loader.close()
+    assert time.monotonic() - start < within_s
+    assert not any(worker.is_alive() for worker in workers)
+    return str(caught.value)
+
+
+@pytest.mark.parametrize("workers", [0, 2])
+def test_a_data_error_ends_the_run_with_its_own_words(workers):
+    text = ends(FakeSet(faults={5: fail(DataError("set x: no image can be read"))}), 5, workers=workers)
+    assert text == "set x: no image can be read"
+
+
+@pytest.mark.parametrize("workers", [0, 2])
+def test_a_read_error_becomes_a_data_error(tmp_path, workers):
+    error = OSError(errno.EIO, "Input/output error", "d/x.png")
+    text = ends(FakeSet(faults={5: fail(error)}), 5, workers=workers)
+    assert text == "image 5 cannot be read: [Errno 5] Input/output error: 'd/x.png'"
+
+
+@pytest.mark.parametrize("workers", [0, 2])
+def test_a_bug_stays_a_bug(workers):
+    with pytest.raises(ZeroDivisionError, match="planted"):
+        run(FakeSet(faults={5: fail(ZeroDivisionError("planted"))}), workers=workers)
+    with pytest.raises(RuntimeError, match="planted"):
+        run(FakeSet(faults={5: fail(RuntimeError("planted"))}), workers=workers)
+
+
+@pytest.mark.parametrize("name", ["SIGKILL", "SIGSEGV"])
+def test_a_killed_worker_ends_the_run_soon(name):
+    number = getattr(signal, name)
+    text = ends(FakeSet(faults={5: lambda: os.kill(os.getpid(), number)}), 10, workers=2)
+    assert text.startswith("Data worker died (killed, maybe out of RAM). Lower num_worker_per_gpu")
+
+
+def test_a_worker_that_leaves_ends_the_run_soon():
+    assert ends(FakeSet(faults={5: lambda: os._exit(0)}), 10, workers=2).startswith("Data worker died")
+
+
+def test_a_hanging_read_ends_the_run_and_is_named(tmp_path):
+    write_pairs(tmp_path, 4)
+    dataset = PairedImageDataset(2, str(tmp_path / "lr"), str(tmp_path / "hr"), lq_size=8)
+    dataset.open("train", "t")
+    (tmp_path / "lr/002.png").unlink()
+    os.mkfifo(tmp_path / "lr/002.png")  # opening it waits for a writer that never comes
+    text = ends(dataset, 6, workers=2, timeout_s=2)
+    assert text.startswith("No data for 2 s (worker ")
+    assert f"reading {tmp_path}/lr/002.png" in text
+    assert text.endswith("Is the disk or network share slow?")
+
+
+def test_several_hanging_workers_are_ended_together():
+    faults = dict.fromkeys(range(10), lambda: time.sleep(999))
+    text = ends(FakeSet(faults=faults), 6, workers=3, timeout_s=2)
+    assert all(f"worker {number} reading image" in text for number in range(3))
+
+
+def test_image_work_before_the_fork_does_not_hang_the_workers():
+    # The pool of threads that OpenCV may have made in the main process is dead, but not gone, in a forked one.
+    def convert():
+        cv2.cvtColor(np.zeros((2000, 2000, 3), np.uint8), cv2.COLOR_BGR2HSV)
+
+    before = cv2.getNumThreads()
+    cv2.setNumThreads(4)
+    convert()
+    try:
+        assert len(run(FakeSet(faults=dict.fromkeys(range(10), convert)), workers=2, timeout_s=5)) == 9
+    finally:
+        cv2.setNumThreads(before)
+
+
+@needs_sessions
+def test_workers_live_in_sessions_of_their_own_and_end_with_close():
+    loader = TrainLoader(FakeSet(), seed=0, batch_size=1, total_iter=100, workers=2, timeout_s=30)
+    next(iter(loader))
+    processes = list(loader._iterator._workers)
+    assert len(processes) == 2
+    deadline = time.monotonic() + 5
+    while time.monotonic() < deadline and any(os.getsid(p.pid) == os.getsid(0) for p in processes):
+        time.sleep(0.01)
+    assert {os.getsid(p.pid) for p in processes} == {p.pid for p in processes}
+    start = time.monotonic()
+    loader.close()
+    assert time.monotonic() - start < 3
+    assert not any(process.is_alive() for process in processes)
+    loader.close()
+
+
+def test_starting_again_ends_the_first_workers():
+    loader = TrainLoader(FakeSet(), seed=0, batch_size=1, total_iter=20, workers=1, timeout_s=30)
+    first = next(iter(loader))[0].keys
+    (worker,) = loader._iterator._workers
+    assert next(iter(loader))[0].keys == first
+    assert not worker.is_alive()
+    loader.close()
+
+
+def test_close_without_a_start_and_without_workers():
+    loader = TrainLoader(FakeSet(), seed=0, batch_size=1, total_iter=2)
+    loader.close()
+    assert len(list(loader)) == 2
+    loader.close()
+    gc.collect()
+
+
+def test_the_cache_is_shared_out_among_the_workers():
+    class Sharing(FakeSet):
+        def share_cache(self, processes):
+            self.processes = processes
+
+    dataset = Sharing()
+    TrainLoader(dataset, seed=0, batch_size=1, total_iter=1, workers=3)
+    assert dataset.processes == 3
+
+
+def batch(*skipped):
+    return Batch(torch.zeros(1), None, ("k",), skipped)
+
+
+def test_damage_is_told_once():
+    counter = DamageCounter(FakeSet(1000))
+    assert counter.count([batch(), batch("a.png (truncated PNG)")]) == ["Skipping damaged image a.png (truncated PNG)"]
+    assert counter.count([batch("a.png (truncated PNG)")]) == []
+    assert counter.count([batch("b.png (damaged)", "a.png (truncated PNG)")]) == [
+        "Skipping damaged image b.png (damaged)"
+    ]
+
+
+def test_the_same_damage_twice_in_one_step_is_told_once():
+    assert len(DamageCounter(FakeSet(1000)).count([batch("a", "a"), batch("a")])) == 1
+
+
+def test_one_percent_is_allowed_and_no_more():
+    counter = DamageCounter(FakeSet(300))
+    counter.count([batch("a", "b", "c")])
+    with pytest.raises(DataError, match=r"4 of 300 images are damaged: a; b; c; d\. Mend or remove them\."):
+        counter.count([batch("d")])
+
+
+def test_a_strict_set_allows_none():
+    counter = DamageCounter(FakeSet(1000, strict=True))
+    assert counter.count([batch()]) == []
+    with pytest.raises(DataError, match=r"1 of 1000 images are damaged: a\."):
+        counter.count([batch("a")])
+
+
+def test_a_long_list_is_cut():
+    with pytest.raises(DataError) as caught:
+        DamageCounter(FakeSet(100)).count([batch(*(f"<{n}>" for n in range(30)))])
+    assert "30 of 100" in str(caught.value)
+    assert "<9>" in str(caught.value)
+    assert "<10>" not in str(caught.value)

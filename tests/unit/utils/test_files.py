@@ -1,0 +1,164 @@
+import errno
+import hashlib
+import os
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from traiNNer.utils import files
+from traiNNer.utils.files import is_folder, natural_key, nearest_existing, sha256_of, write_bytes_atomic
+
+
+@pytest.fixture
+def calls(monkeypatch):
+    """Record write, fsync and rename in their order, and fail at the one that a test names."""
+    log: list[str] = []
+    failing: dict[str, OSError] = {}
+    real_fsync, real_replace, real_open = os.fsync, os.replace, Path.open
+
+    def step(name):
+        log.append(name)
+        if name in failing:
+            raise failing[name]
+
+    def fsync(handle):
+        step("fsync folder" if os.path.isdir(f"/proc/self/fd/{handle}") else "fsync file")
+        real_fsync(handle)
+
+    def replace(source, target):
+        step("rename")
+        real_replace(source, target)
+
+    def opened(path, mode="r", *args, **kwargs):
+        file = real_open(path, mode, *args, **kwargs)
+        if mode != "wb":
+            return file
+        real_write = file.write
+
+        class Watched:
+            def __enter__(self):
+                return self
+
+            def __exit__(self, *_):
+                file.close()
+
+            def write(self, data):
+                real_write(data[: len(data) // 2])
+                step("write")
+                real_write(data[len(data) // 2 :])
+
+            def flush(self):
+                file.flush()
+                step("flush")
+
+            def fileno(self):
+                return file.fileno()
+
+        return Watched()
+
+    monkeypatch.setattr(os, "fsync", fsync)
+    monkeypatch.setattr(os, "replace", replace)
+    monkeypatch.setattr(Path, "open", opened)
+    return log, failing
+
+
+linux = pytest.mark.skipif(not Path("/proc/self/fd").exists(), reason="tells folders from files by /proc")
+
+
+@linux
+def test_the_order_survives_a_power_loss(tmp_path, calls):
+    log, _ = calls
+    write_bytes_atomic(tmp_path / "a/b/x.bin", b"new")
+    assert log == ["write", "flush", "fsync file", "rename", "fsync folder"]
+    assert (tmp_path / "a/b/x.bin").read_bytes() == b"new"
+
+
+@linux
+@pytest.mark.parametrize("name", ["write", "flush", "fsync file", "rename"])
+@pytest.mark.parametrize("code", [errno.ENOSPC, errno.EIO])
+def test_a_failure_leaves_the_old_content_and_no_temporary_file(tmp_path, calls, name, code):
+    path = tmp_path / "x.bin"
+    path.write_bytes(b"old content")
+    calls[1][name] = OSError(code, os.strerror(code))
+    with pytest.raises(OSError, match=os.strerror(code)):
+        write_bytes_atomic(path, b"new content")
+    assert path.read_bytes() == b"old content"
+    assert [p.name for p in tmp_path.iterdir()] == ["x.bin"]
+
+
+@linux
+def test_an_interrupt_leaves_no_temporary_file_either(tmp_path, calls):
+    calls[1]["fsync file"] = KeyboardInterrupt()
+    with pytest.raises(KeyboardInterrupt):
+        write_bytes_atomic(tmp_path / "x.bin", b"new")
+    assert list(tmp_path.iterdir()) == []
+
+
+@linux
+def test_a_folder_that_cannot_be_synced_is_no_failure(tmp_path, calls):
+    calls[1]["fsync folder"] = OSError(errno.EINVAL, "Invalid argument")
+    write_bytes_atomic(tmp_path / "x.bin", b"new")
+    assert (tmp_path / "x.bin").read_bytes() == b"new"
+
+
+def test_it_is_written_aside_in_the_same_folder(tmp_path, monkeypatch):
+    seen = []
+    monkeypatch.setattr(os, "replace", lambda source, target: seen.append((Path(source), Path(target))))
+    write_bytes_atomic(tmp_path / "x.bin", b"1")
+    ((source, target),) = seen
+    assert source.parent == target.parent == tmp_path
+    assert source.name.startswith(".x.bin.tmp-")
+
+
+def test_the_file_has_the_usual_rights(tmp_path):
+    write_bytes_atomic(tmp_path / "x.bin", b"1")
+    (tmp_path / "y.bin").write_bytes(b"1")
+    assert (tmp_path / "x.bin").stat().st_mode == (tmp_path / "y.bin").stat().st_mode
+
+
+@pytest.mark.parametrize("name", ["a" * 251 + ".png", "名" * 80 + ".png", "with space %20 é 🐘.png"])
+def test_names_up_to_the_limit_of_the_file_system(tmp_path, name):
+    write_bytes_atomic(tmp_path / name, b"1")
+    assert [path.name for path in tmp_path.iterdir()] == [name]
+
+
+def test_sha256(tmp_path):
+    data = bytes(range(256)) * 5000
+    (tmp_path / "x").write_bytes(data)
+    assert sha256_of(tmp_path / "x") == hashlib.sha256(data).hexdigest()
+
+
+def test_nearest_existing(tmp_path):
+    (tmp_path / "a").mkdir()
+    (tmp_path / "a/file").write_text("")
+    assert nearest_existing(tmp_path / "a") == tmp_path / "a"
+    assert nearest_existing(tmp_path / "a/b/c/d") == tmp_path / "a"
+    assert nearest_existing(tmp_path / "a/file/x") == tmp_path / "a"
+    assert nearest_existing(Path("/no such root folder/x")) == Path("/")
+
+
+def test_a_relative_path_finds_the_working_folder(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert nearest_existing(Path("missing/deeper")) == tmp_path
+
+
+def test_a_folder_that_may_not_be_entered_is_none(tmp_path, monkeypatch):
+    def refuse(_):
+        raise PermissionError(errno.EACCES, "Permission denied")
+
+    monkeypatch.setattr(files.Path, "is_dir", refuse)
+    assert not is_folder(tmp_path)
+
+
+def test_natural_order():
+    names = ["img10", "img2", "IMG1", "img02b", "a", "2", "10", "1x2", "é", ""]
+    expected = ["", "1x2", "2", "10", "a", "IMG1", "img2", "img02b", "img10", "é"]
+    assert sorted(names, key=natural_key) == expected
+
+
+@given(st.lists(st.text(st.sampled_from("aB1029٣²_. 名"), max_size=8), max_size=8))
+def test_any_names_can_be_ordered(names):
+    ordered = sorted(names, key=natural_key)
+    assert sorted(ordered) == sorted(names)

@@ -1,0 +1,31 @@
+"""Freed memory stays in the process: the next allocation of the same size costs no page faults."""
+
+import subprocess
+import sys
+
+import pytest
+
+PROGRAM = """
+import resource, torch
+from traiNNer.utils.host_memory import keep_freed_memory
+if not keep_freed_memory():
+    print(-1)
+else:
+    def use():
+        torch.ones(24 * 2**20 // 4)
+    for _ in range(30):  # aligned blocks need a few rounds until free neighbours have merged
+        use()
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
+    for _ in range(4):
+        use()
+    print(resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before)
+"""
+
+
+def test_same_sizes_again_cost_no_page_faults():
+    # In a process of its own, because the setting cannot be taken back.
+    done = subprocess.run([sys.executable, "-c", PROGRAM], capture_output=True, text=True, check=True)
+    faults = int(done.stdout)
+    if faults < 0:
+        pytest.skip("no glibc here")
+    assert faults < 500  # 24 MiB are 6144 pages
