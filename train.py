@@ -2,7 +2,9 @@
 
 import sys
 
-from traiNNer.app import train_command
-
 if __name__ == "__main__":
+    try:
+        from traiNNer.app import train_command
+    except KeyboardInterrupt:  # importing takes seconds, time enough to think again
+        sys.exit(130)
     sys.exit(train_command())

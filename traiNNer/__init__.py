@@ -37,10 +37,14 @@ def build_network(arch: str, scale: int, **options: Any) -> "nn.Module":
     return ARCHS.build(arch, options, scale=scale, seed=0)
 
 
-def load_network(path: "str | Path") -> "nn.Module":
+def load_network(path: "str | Path", scale: int | None = None) -> "nn.Module":
     """Rebuild the network of a weights file, in evaluation mode on the CPU.
 
     Arch and options come from the file's metadata, or from the tensors for published ParagonSR2 files.
+
+    Args:
+        path: a .safetensors or .pth file.
+        scale: how many times larger the output is, for a file that does not tell; 2 is assumed then.
 
     Raises:
         traiNNer.errors.ConfigError: the file is missing, damaged, contains code, or is of no known arch.
@@ -48,4 +52,4 @@ def load_network(path: "str | Path") -> "nn.Module":
     import traiNNer.archs  # noqa: F401 - registers the archs
     from traiNNer.engine.weights import read_weights, rebuild
 
-    return rebuild(read_weights(path))
+    return rebuild(read_weights(path), scale)

@@ -1,6 +1,6 @@
 """The two plain types that travel from a dataset to a training step."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Protocol
 
 import numpy as np
@@ -29,6 +29,10 @@ class Batch:
     gt: Tensor | None
     keys: tuple[str, ...]
     skipped: tuple[str, ...] = ()
+
+    def pin_memory(self) -> "Batch":
+        """Return the batch in page-locked memory; torch's loader calls this where it is asked to pin."""
+        return replace(self, lq=self.lq.pin_memory(), gt=None if self.gt is None else self.gt.pin_memory())
 
 
 class ImageSet(Protocol):

@@ -1,11 +1,11 @@
 """Options to objects: each function builds one part of a run from its section of the option file."""
 
+import traceback
 from collections.abc import Callable
-from copy import deepcopy
+from functools import partial
 from pathlib import Path
 from typing import Any
 
-import torch
 from torch import nn
 
 import traiNNer.archs
@@ -14,17 +14,19 @@ import traiNNer.losses
 import traiNNer.metrics
 import traiNNer.optim  # noqa: F401 - importing these packages registers their components
 from traiNNer.batch import ImageSet
-from traiNNer.config.options import CommonOptions, TrainOptions
+from traiNNer.config.options import CommonOptions, LossChoice, TrainOptions
 from traiNNer.data.demo import prepare_demo
 from traiNNer.engine.logbook import Logbook
-from traiNNer.engine.runtime import Runtime
+from traiNNer.engine.runtime import Runtime, is_out_of_memory
 from traiNNer.engine.validation import Evaluation
-from traiNNer.errors import ConfigError
+from traiNNer.errors import ConfigError, RunError
 from traiNNer.losses.weighted import WeightedLosses
 from traiNNer.optim.schedules import compose
 from traiNNer.registry import ARCHS, DATASETS, LOSSES, METRICS, SCHEDULES
 
 DEMO_ROOT = Path("datasets/demo")
+# Where images are and how they are kept changes no sample: their names and sizes are in the fingerprint.
+ELSEWHERE = ("dataroot_gt", "dataroot_lq", "cache_mb")
 
 
 def prepare_demo_if_named(options: CommonOptions, book: Logbook) -> None:
@@ -44,7 +46,8 @@ def _roots(options: dict[str, Any]) -> list[str]:
 def open_dataset(options: CommonOptions, key: str, book: Logbook) -> ImageSet:
     """Build the dataset of section `datasets.<key>` and read its headers. Raises `DataError` with a table."""
     choice = options.datasets[key]
-    dataset = DATASETS.build(choice.type, choice.options, scale=options.scale, seed=options.manual_seed)
+    build = partial(DATASETS.build, choice.type, choice.options, scale=options.scale, seed=options.manual_seed)
+    dataset = attempt(f"datasets.{key}", build)
     purpose = "train" if key.startswith("train") else "val"
     for notice in dataset.open(purpose, f"datasets.{key}"):
         book.warn(notice)
@@ -60,47 +63,52 @@ def build_network(options: CommonOptions) -> nn.Module:
     try:
         return ARCHS.build(choice.type, choice.options, scale=options.scale, seed=options.manual_seed)
     except (ValueError, RuntimeError) as error:
+        if is_out_of_memory(error):
+            raise
         raise ConfigError(f"network_g: {choice.type} cannot be built from these options ({error})") from None
 
 
-def check_shapes(network: nn.Module, options: CommonOptions) -> None:
-    """Send one synthetic batch through a copy of the network. Raises `ConfigError` when the output size is not scale x.
-
-    A copy in training mode: what a forward does to running statistics must not reach the run.
-    """
-    train = options.datasets.get("train")
-    size = (train.options.get("lq_size") if train else None) or 32
-    lq = torch.rand(2, 3, size, size, generator=torch.Generator().manual_seed(0))
+def attempt(title: str, make: Callable[[], Any]) -> Any:
+    """Call code that may be somebody else's; whatever it raises is told with the component's name."""
     try:
-        with torch.no_grad():
-            output = deepcopy(network).train()(lq)
-    except RuntimeError as error:
-        raise ConfigError(
-            f"network_g: {options.network_g.type} cannot process {size} x {size} crops ({error})"
-        ) from None
-    expected = (2, 3, size * options.scale, size * options.scale)
-    if tuple(output.shape) != expected:
-        made = output.shape[-1] / size
-        raise ConfigError(f"network_g: {options.network_g.type} makes {made:g}x images, `scale` says {options.scale}")
+        return make()
+    except RunError:
+        raise
+    except Exception as error:
+        raise ConfigError(f"{title} cannot be used: {type(error).__name__}: {error}{place_of(error)}") from None
+
+
+def place_of(error: Exception) -> str:
+    """Return the file and line where an error was raised, for messages."""
+    last = traceback.extract_tb(error.__traceback__)[-1]
+    return f" ({Path(last.filename).name} line {last.lineno})"
 
 
 def build_losses(options: TrainOptions) -> WeightedLosses:
     """Build the weighted losses."""
-    items = []
-    for choice in options.train.losses:
-        loss = LOSSES.build(choice.type, choice.options, scale=options.scale, seed=options.manual_seed)
-        items.append((choice.type, loss, choice.loss_weight))
-    return WeightedLosses(items)
+    choices = options.train.losses
+    return WeightedLosses([(choice.type, build_loss(options, choice), choice.loss_weight) for choice in choices])
+
+
+def build_loss(options: TrainOptions, choice: LossChoice) -> nn.Module:
+    """Build one loss, without its weight."""
+    return LOSSES.build(choice.type, choice.options, scale=options.scale, seed=options.manual_seed)
 
 
 def build_metrics(options: CommonOptions) -> dict[str, Any]:
     """Build the metrics by name; none when they are switched off."""
     if not options.val.metrics_enabled:
         return {}
-    return {
-        name: METRICS.build(choice.type, choice.options, scale=options.scale, seed=options.manual_seed)
-        for name, choice in options.val.metrics.items()
-    }
+    metrics = {}
+    for name, choice in options.val.metrics.items():
+        title = f"val.metrics.{name}"
+        build = partial(METRICS.build, choice.type, choice.options, scale=options.scale, seed=options.manual_seed)
+        metric = metrics[name] = attempt(title, build)
+        if getattr(metric, "direction", None) not in ("higher", "lower") or not hasattr(metric, "needs_target"):
+            raise ConfigError(
+                f"{title}: {choice.type} needs the attributes direction ('higher' or 'lower') and needs_target"
+            )
+    return metrics
 
 
 def directions(options: CommonOptions) -> dict[str, Any]:
@@ -150,17 +158,26 @@ def identity(options: TrainOptions) -> dict[str, Any]:
         "network_g.type": options.network_g.type,
         "scale": options.scale,
         "train.optim_g.type": options.train.optim_g.type,
-        "train.ema": options.train.ema_decay > 0,
+        "train.ema_decay": "above 0" if options.train.ema_decay else "0",
     }
 
 
 def stream_identity(options: TrainOptions, dataset: ImageSet) -> dict[str, Any]:
-    """Return what decides the stream of training samples; a change makes a resume inexact."""
-    choice = options.datasets["train"]
+    """Return what decides the course of training besides the identity; a change makes a resume inexact."""
+    choice, train = options.datasets["train"], options.train
+    crops = {key: value for key, value in choice.options.items() if key not in ELSEWHERE}
+    losses = [[loss.type, loss.loss_weight, loss.options] for loss in train.losses]
     return {
+        **crops,
         "manual_seed": options.manual_seed,
         "batch_size_per_gpu": choice.batch_size_per_gpu,
         "accum_iter": choice.accum_iter,
         "dataset_enlarge_ratio": choice.dataset_enlarge_ratio,
+        "losses": losses,
+        "optim_g": train.optim_g.options,
+        "scheduler": train.scheduler and [train.scheduler.type, train.scheduler.options],
+        "warmup_iter": train.warmup_iter,
+        "ema_decay": train.ema_decay,
+        "grad_clip_max_norm": train.grad_clip_max_norm if train.grad_clip else None,
         "files": dataset.fingerprint(),
     }

@@ -5,7 +5,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from traiNNer.errors import RunError
+from traiNNer.errors import CannotWrite, RunError
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -24,6 +24,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except RunError as error:
         sys.stderr.write(f"{error}\n")
         return error.exit_code
+    except OSError as error:
+        sys.stderr.write(f"Cannot write {error.filename} ({(error.strerror or '').lower()}).\n")
+        return CannotWrite.exit_code
     return 0
 
 
@@ -34,10 +37,22 @@ def _demo(args: argparse.Namespace) -> None:
 
 
 def _docs(args: argparse.Namespace) -> None:
-    from traiNNer.app import write_reference
+    import json
 
-    for path in write_reference(args.root):
-        sys.stdout.write(f"written: {path}\n")
+    import traiNNer.build  # noqa: F401 - registers every component
+    from traiNNer.config.describe import options_markdown
+    from traiNNer.config.options import TestOptions, TrainOptions
+    from traiNNer.config.schema import json_schema
+    from traiNNer.utils.files import write_bytes_atomic
+
+    pages = {
+        "docs/options.md": options_markdown(),
+        "options/options.schema.json": json.dumps(json_schema(TrainOptions), indent=1) + "\n",
+        "options/test/options.schema.json": json.dumps(json_schema(TestOptions), indent=1) + "\n",
+    }
+    for name, text in pages.items():
+        write_bytes_atomic(args.root / name, text.encode())
+        sys.stdout.write(f"written: {args.root / name}\n")
 
 
 if __name__ == "__main__":

@@ -12,6 +12,8 @@ class RunError(Exception):
     """A problem the user can act on; the message says what, where, and what to do."""
 
     exit_code = 1
+    label = "an error of the program"
+    """What it was, in a few words, for the last line of a run."""
 
 
 @dataclass(frozen=True)
@@ -33,6 +35,7 @@ class ConfigError(RunError):
     """The options cannot be used. Carries every problem found, not only the first."""
 
     exit_code = 2
+    label = "options that cannot be used"
 
     def __init__(self, source: str, problems: Sequence[Problem] = ()) -> None:
         self.source = source
@@ -57,36 +60,46 @@ class DataError(RunError):
     """A dataset cannot be used; the message names the set and the files."""
 
     exit_code = 3
+    label = "data that cannot be used"
+
+
+class MetricError(DataError):
+    """A metric cannot be computed for an image, e.g. because it is too small."""
 
 
 class CheckpointError(RunError):
     """A run cannot be resumed from what is on disk; the message names the file and the key."""
 
     exit_code = 4
+    label = "a checkpoint that cannot be used"
 
 
 class TrainingDiverged(RunError):
     """Losses or gradients stayed non-finite; the message names the term, the iteration and the last good state."""
 
     exit_code = 5
+    label = "not finite"
 
 
 class FolderInUse(RunError):
     """Another process owns the run folder."""
 
     exit_code = 6
+    label = "folder in use"
 
 
 class CannotWrite(RunError):
     """The run folder cannot be written."""
 
     exit_code = 7
+    label = "cannot write"
 
 
 class OutOfMemory(RunError):
     """The device cannot hold one step; the message proposes a smaller batch."""
 
     exit_code = 8
+    label = "out of memory"
 
 
 class Interrupted(RunError):

@@ -20,7 +20,7 @@ from inspect import Parameter, isclass, signature
 from pkgutil import iter_modules
 from typing import Any, get_type_hints
 
-from pydantic import BaseModel, ConfigDict, create_model
+from pydantic import BaseModel, ConfigDict, PydanticSchemaGenerationError, create_model
 
 CONTEXT = ("scale", "seed", "total_iter", "base_lr")
 
@@ -56,7 +56,13 @@ def options_model(builder: Callable[..., Any]) -> type[StrictOptions]:
         if parameter.name not in CONTEXT:
             default = ... if parameter.default is Parameter.empty else parameter.default
             fields[parameter.name] = (hints[parameter.name], default)
-    return create_model(builder.__name__, __base__=_ComponentOptions, __doc__=builder.__doc__, **fields)
+    try:
+        return create_model(builder.__name__, __base__=_ComponentOptions, __doc__=builder.__doc__, **fields)
+    except PydanticSchemaGenerationError:
+        raise TypeError(
+            f"{builder.__qualname__}: options are numbers, texts, booleans and lists of them; a component is a class "
+            "(or a function that returns one of its objects), and what it works on is an argument of its call"
+        ) from None
 
 
 def own_bases(builder: type) -> list[type]:
@@ -132,8 +138,9 @@ class Registry:
         return builder
 
     def names(self) -> tuple[str, ...]:
-        """Return every registered name, sorted."""
-        return tuple(sorted(component.name for component in self._components.values()))
+        """Return every name that can be used, sorted."""
+        usable = (component for component in self._components.values() if not component.traits.get("refused"))
+        return tuple(sorted(component.name for component in usable))
 
     def __contains__(self, name: str) -> bool:
         return fold(name) in self._components

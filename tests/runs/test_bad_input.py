@@ -1,7 +1,9 @@
 """Whatever is wrong is told in the person's words, with the right exit code, and never with a traceback."""
 
+import os
 import re
 import shutil
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -312,3 +314,154 @@ def test_images_of_16_bits_grey_and_alpha_train(place):
     write_options(place)
     result = run("train.py", "-opt", "options.yml", folder=place)
     assert result.code == 0, result.output
+
+
+def test_validation_images_too_small_for_a_metric_are_found_before_training(place):
+    write_pairs(place / "tiny", 2, gt_size=(12, 12))
+    write_options(place, {"datasets": {"val": {"dataroot_gt": "tiny/hr", "dataroot_lq": "tiny/lr"}}})
+    text = r"datasets\.val: ssim cannot be computed for its smallest image: SSIM needs 11x11 pixels"
+    refused(place, 3, text)
+    refused(place, 3, text, arguments=("--check",))
+    assert not (place / "experiments").exists()
+
+
+def test_a_validation_image_that_cannot_be_decoded_ends_the_run_after_saving_it(place):
+    path = place / "val/hr/001.png"
+    data = bytearray(path.read_bytes())
+    middle = data.index(b"IDAT") + 20
+    data[middle : middle + 40] = bytes(40)
+    path.write_bytes(bytes(data))
+    write_options(place)
+    output = refused(place, 3, r"datasets\.val: damaged image .*001\.png")
+    assert output.splitlines()[-1] == "stopped: data that cannot be used at 4/12"
+    assert (place / "experiments/run/training_states/4.json").exists()
+
+
+def test_images_that_cannot_be_saved_during_validation_cost_a_warning(place):
+    write_options(place, {"val": {"save_img": True}, "path": {"visualization": "options.yml"}})
+    result = run("train.py", "-opt", "options.yml", folder=place)
+    assert result.code == 0, result.output
+    assert "Could not save options.yml/val/000/000_4.png: " in result.output
+    assert result.output.rstrip().endswith("finished: 12/12")
+
+
+@pytest.mark.parametrize(
+    ("change", "code", "text"),
+    [
+        ({"path": {"pretrain_network_g": "no.safetensors"}}, 2, r"path\.pretrain_network_g: no\.safetensors: no such"),
+        ({"path": {"pretrain_network_g": "data"}}, 2, r"path\.pretrain_network_g: data is a folder"),
+        ({"path": {"resume_state": "nope.state"}}, 2, r"path\.resume_state: nope\.state is not a training state"),
+        ({"path": {"resume_state": "nowhere/5.state"}}, 2, r"path\.resume_state: nowhere/5\.state: no such folder"),
+        (
+            {"path": {"experiments_root": "options.yml"}},
+            7,
+            r"Cannot write to options\.yml/run \(options\.yml is a file",
+        ),
+        ({"train": {"losses": []}}, 2, r"line \d+ +train\.losses.*1 or more"),
+        ({"datasets": {"train": {"lq_size": None}}}, 2, r"line \d+ +datasets\.train\.lq_size +is missing: side of the"),
+        ({"datasets": {"train": {"dataroot_gt": None}}}, 2, r"line \d+ +datasets\.train\.dataroot_gt +is missing"),
+        ({"datasets": {"val": {"dataroot_lq": ""}}}, 2, r"line \d+ +datasets\.val\.dataroot_lq .*1 or more characters"),
+    ],
+)
+@pytest.mark.parametrize("arguments", [(), ("--check",)])
+def test_what_can_be_known_is_told_before_the_run_and_by_check(place, change, code, text, arguments):
+    write_options(place, change)
+    refused(place, code, text, arguments=arguments)
+    assert not (place / "experiments").exists()
+
+
+OWN_LOSS = """
+from torch import Tensor, nn
+
+from traiNNer.registry import LOSSES
+
+
+@LOSSES.register()
+class OwnLoss(nn.Module):
+    def forward(self, output: Tensor, target: Tensor) -> Tensor:
+        {body}
+"""
+
+
+@pytest.mark.parametrize(
+    ("body", "text"),
+    [
+        ("return output - target", r"must return one number, not a tensor of shape"),
+        ("return 0.5", r"AttributeError.*numel|must return"),
+        ("return (output - target).abs().mean().detach()", r"has no gradient for the output"),
+        ("raise KeyError('x')", r"KeyError: 'x' \(own\.py line 10\)"),
+    ],
+)
+def test_an_own_loss_that_breaks_the_contract_is_told_before_training(place, body, text):
+    (place / "own.py").write_text(OWN_LOSS.format(body=body))
+    write_options(place, {"plugins": ["own.py"], "train": {"losses": [{"type": "OwnLoss"}]}})
+    refused(place, 2, r"train\.losses\[0\] ownloss", text, arguments=("--check",))
+
+
+OWN_METRIC = """
+from traiNNer.registry import METRICS
+
+
+@METRICS.register()
+class Own:
+    {attributes}
+
+    def __call__(self, output, target):
+        return {value}
+"""
+
+
+@pytest.mark.parametrize(
+    ("attributes", "value", "text"),
+    [
+        ("needs_target = True", "1.0", r"needs the attributes direction"),
+        ("direction, needs_target = 'down', True", "1.0", r"needs the attributes direction"),
+        ("direction, needs_target = 'higher', True", "'good'", r"must return one number, not str"),
+        ("direction, needs_target = 'higher', True", "1 / 0", r"ZeroDivisionError.*own\.py line 10"),
+    ],
+)
+def test_an_own_metric_that_breaks_the_contract_is_told_before_training(place, attributes, value, text):
+    (place / "own.py").write_text(OWN_METRIC.format(attributes=attributes, value=value))
+    write_options(place, {"plugins": ["own.py"], "val": {"metrics": {"own": {}}}})
+    refused(place, 2, text)
+
+
+def test_a_disk_that_is_full_at_the_start_is_no_bug_of_ours(place):
+    (place / "full.py").write_text(FULL_DISK.format(condition="True"))
+    write_options(place, {"plugins": ["full.py"]})
+    refused(place, 7, r"Cannot write to experiments/run \(no space left on device\)")
+
+
+def test_running_out_of_memory_is_told_with_what_to_change(place):
+    (place / "memory.py").write_text(
+        "from traiNNer.engine import step\n"
+        "real = step.Stepper.step\n"
+        "count = [0]\n"
+        "def hungry(self, batches):\n"
+        "    count[0] += 1\n"
+        "    if count[0] == 7:\n"
+        '        raise RuntimeError("DefaultCPUAllocator: can\'t allocate memory: you tried to allocate 9 bytes")\n'
+        "    return real(self, batches)\n"
+        "step.Stepper.step = hungry\n"
+    )
+    write_options(place, {"plugins": ["memory.py"]})
+    output = refused(place, 8, r"Out of memory at batch 2 \(iteration 7\)\. Try datasets\.train\.batch_size_per_gpu: 1")
+    assert "last good checkpoint: 5" in output
+    assert output.splitlines()[-1] == "stopped: out of memory at 6/12"
+
+
+def test_file_names_that_are_no_text_train_and_are_recorded(place):
+    for part in ("data", "val"):
+        for side in ("hr", "lr"):
+            folder = os.fsencode(place / part / side)
+            Path(os.fsdecode(folder + b"/000.png")).rename(os.fsdecode(folder + b"/\xff\xe9.png"))
+    write_options(place, {"val": {"save_img": True}})
+    result = run("train.py", "-opt", "options.yml", folder=place)
+    assert result.code == 0, result.output
+
+
+def test_a_validation_set_without_ground_truth_is_told(place):
+    write_options(place, {"datasets": {"val": {"dataroot_gt": None}}})
+    result = run("train.py", "-opt", "options.yml", folder=place)
+    assert result.code == 0, result.output
+    assert "datasets.val has no ground truth: psnr, ssim cannot be computed" in result.output

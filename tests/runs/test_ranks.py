@@ -1,6 +1,8 @@
 """Two processes that share a batch train the same network as one process with the whole batch."""
 
+import signal
 import socket
+import time
 
 import pytest
 import torch
@@ -53,3 +55,54 @@ def test_two_ranks_equal_one_and_resume(alone, tmp_path):
     assert "Resuming run at iteration 5 (exact)." in results[0].output
     assert all(torch.equal(weights(folder)[name], tensor) for name, tensor in two.items())
     assert results[1].output.strip() == ""
+
+
+def test_starting_anew_is_one_decision_of_all_ranks(tmp_path):
+    folder = workplace(tmp_path)
+    changes = {"train": {"total_iter": 6}, "datasets": {"train": {"batch_size_per_gpu": 2}}, "dist": True}
+    write_options(folder, changes)
+    assert [process.finish(90).code for process in ranks(folder)] == [0, 0]
+    refused = [process.finish(90) for process in ranks(folder)]
+    assert [result.code for result in refused] == [2, 2]
+    assert "exists (last saved iteration: 6)" in refused[0].output
+    assert "rank 1: experiments/run exists" in refused[1].output
+    results = [process.finish(90) for process in ranks(folder, "--overwrite")]
+    assert [result.code for result in results] == [0, 0], results[0].output
+    assert len(list((folder / "experiments").glob("run_replaced_*"))) == 1
+    assert results[0].output.rstrip().endswith("finished: 6/6")
+
+
+SLOW_METRIC = """
+import time
+
+from traiNNer.registry import METRICS
+
+
+@METRICS.register()
+class Slow:
+    direction, needs_target = "higher", True
+
+    def __call__(self, output, target):
+        print("scoring", flush=True)
+        time.sleep(0.3)
+        return 1.0
+"""
+
+
+def test_a_signal_to_one_rank_during_validation_stops_all(tmp_path):
+    folder = workplace(tmp_path)
+    (folder / "slow.py").write_text(SLOW_METRIC)
+    changes = {"plugins": ["slow.py"], "dist": True, "val": {"val_freq": 3, "metrics": {"slow": {}}}}
+    write_options(folder, changes)
+    processes = ranks(folder)
+    processes[0].wait_for("iter 2/")
+    processes[0].wait_for("scoring")
+    limit = time.monotonic() + 30
+    while processes[0].output().count("scoring") < 3 and time.monotonic() < limit:
+        time.sleep(0.01)  # one of the check, four of the validation: in the middle of it
+    processes[0].signal(signal.SIGTERM)
+    assert [process.finish(60).code for process in processes] == [143, 143]
+    results = [process.finish(90) for process in ranks(folder, "--auto_resume")]
+    assert [result.code for result in results] == [0, 0], results[0].output
+    assert "Resuming run at iteration 3" in results[0].output
+    assert "validation 3  val: " in results[0].output

@@ -20,36 +20,28 @@ from traiNNer.registry import LOSSES
 
 @LOSSES.register()
 class KillerLoss(nn.Module):
-    """Sends a signal to its own process.
+    """Sends the signal KILL_WITH to its own process at its micro-batch number KILL_AT."""
 
-    Args:
-        at: micro-batch of this process at which to do it; 0 never.
-        number: the signal.
-    """
+    calls = -1  # the first call is that of the check before the run
 
-    def __init__(self, at: int = 0, number: int = 9) -> None:
+    def __init__(self) -> None:
         super().__init__()
-        self.at, self.number, self.count = at, number, 0
 
     def forward(self, output: Tensor, target: Tensor) -> Tensor:
-        self.count += 1
-        if self.count == self.at:
-            os.kill(os.getpid(), self.number)
+        KillerLoss.calls += 1
+        if KillerLoss.calls == int(os.environ.get("KILL_AT", "-1")):
+            os.kill(os.getpid(), int(os.environ["KILL_WITH"]))
         return (output - target).abs().mean() * 0
 '''
 
 TOTAL = 12
+LOSSES = {"train": {"losses": [{"type": "L1Loss"}, {"type": "KillerLoss"}]}}
 
 
 def prepare(folder, **data):
     workplace(folder)
     (folder / "killer.py").write_text(KILLER)
-    changes = {
-        "plugins": ["killer.py"],
-        "datasets": {"train": data},
-        "train": {"losses": [{"type": "L1Loss"}, {"type": "KillerLoss"}]},
-    }
-    write_options(folder, changes)
+    write_options(folder, {"plugins": ["killer.py"], "datasets": {"train": data}} | LOSSES)
     return folder
 
 
@@ -101,15 +93,15 @@ def straight(request, tmp_path_factory):
     return request.param, folder
 
 
-@pytest.mark.parametrize(("after", "workers"), [(1, 0), (4, 1), (5, 0), (6, 2), (8, 0), (11, 1)])
+@pytest.mark.parametrize(("after", "workers"), [(1, 0), (4, 1), (5, 0), (6, 2), (8, 0), (12, 1)])
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM])
 def test_stopped_and_resumed_gives_the_same_bits_as_never_stopped(straight, tmp_path, after, workers, number):
     accum, reference = straight
     if accum == 2 and (number == signal.SIGKILL) == (after % 2 == 0):
         pytest.skip("half of the points are enough with accumulation")
     folder = prepare(tmp_path, accum_iter=accum, num_worker_per_gpu=workers)
-    stop = ("--set", f"train.losses[1].at={after * accum}", "--set", f"train.losses[1].number={int(number)}")
-    first = run("train.py", "-opt", "options.yml", *stop, folder=folder)
+    stop = {"KILL_AT": str(after * accum), "KILL_WITH": str(int(number))}
+    first = run("train.py", "-opt", "options.yml", folder=folder, **stop)
     if number == signal.SIGTERM:
         assert first.code == 143, first.output
         assert f"saved {after}. Resume with the same command and --auto_resume." in first.output
@@ -198,7 +190,7 @@ def test_files_given_in_the_wrong_place_are_answered_with_what_they_are(straight
         ("network_g.upsampler_alpha=0.3", "network_g.upsampler_alpha is 0.3 in the options, 0.5 in the checkpoint"),
         ("network_g.type=paragonsr2_xs", "network_g.type is paragonsr2_xs in the options, paragonsr2_nano in the"),
         ("train.optim_g.type=Adam", "train.optim_g.type is adam in the options, adamw in the checkpoint"),
-        ("train.ema_decay=0", "train.ema is False in the options, True in the checkpoint"),
+        ("train.ema_decay=0", "train.ema_decay is 0 in the options, above 0 in the checkpoint"),
     ],
 )
 def test_a_change_that_cannot_be_resumed_is_refused_before_any_step(straight, argument, text):
@@ -218,7 +210,7 @@ def test_changes_that_make_a_resume_inexact_are_told(straight, tmp_path):
     arguments = ("--auto_resume", "--set", "train.total_iter=14", "--set", "datasets.train.batch_size_per_gpu=3")
     result = run("train.py", "-opt", "options.yml", *arguments, folder=folder)
     assert result.code == 0, result.output
-    assert "Exact resume is off: batch_size_per_gpu was 2, is 3 changed." in result.output
+    assert "Exact resume is off: batch_size_per_gpu (2 -> 3) changed." in result.output
     assert "Dataset changed since the checkpoint: 5 -> 4 images. Continuing at iteration 12." in result.output
     assert result.output.rstrip().endswith("finished: 14/14")
 
@@ -233,3 +225,95 @@ def test_validation_logging_and_saving_do_not_change_a_bit(straight, tmp_path):
     for name in ("net_g_12.safetensors", "net_g_ema_12.safetensors"):
         models = "experiments/run/models"
         assert_same_bits(load_file(folder / models / name), load_file(reference / models / name))
+
+
+def killed_before_the_first_checkpoint(folder):
+    prepare(folder)
+    write_options(folder, {"plugins": ["killer.py"], "logger": {"save_checkpoint_freq": 100}} | LOSSES)
+    result = run("train.py", "-opt", "options.yml", folder=folder, KILL_AT="7", KILL_WITH=str(int(signal.SIGKILL)))
+    assert result.code == -signal.SIGKILL
+    models = folder / "experiments/run/models"
+    return {path.name: path.read_bytes() for path in models.iterdir()}
+
+
+def test_a_run_killed_before_its_first_checkpoint_is_not_overwritten_silently(tmp_path):
+    before = killed_before_the_first_checkpoint(tmp_path)
+    assert "net_g_best_psnr.safetensors" in before
+    result = run("train.py", "-opt", "options.yml", folder=tmp_path)
+    assert result.code == 2
+    assert "experiments/run exists (it has weights but no training state). Add --overwrite" in result.output
+    again = run("train.py", "-opt", "options.yml", "--auto_resume", folder=tmp_path)
+    assert again.code == 0, again.output
+    assert "has no complete checkpoint: starting at iteration 0; its files are kept as *.superseded" in again.output
+    models = tmp_path / "experiments/run/models"
+    for name, data in before.items():
+        assert (models / f"{name}.superseded").read_bytes() == data
+
+
+def test_a_kill_inside_the_first_save_does_not_block_the_run(straight, tmp_path):
+    _, reference = straight
+    folder = tmp_path / "copy"
+    shutil.copytree(reference, folder)
+    states = folder / "experiments/run/training_states"
+    for name in ("5.json", "10.json", "12.json", "10.state", "12.state"):
+        (states / name).unlink()
+    result = run("train.py", "-opt", "options.yml", "--auto_resume", folder=folder)
+    assert result.code == 0, result.output
+    assert "has no complete checkpoint: starting at iteration 0" in result.output
+    assert_same_bits(final_state(folder), final_state(reference))
+
+
+def test_a_named_state_with_auto_resume_does_not_give_up_newer_states(straight, tmp_path):
+    _, reference = straight
+    folder = tmp_path / "copy"
+    shutil.copytree(reference, folder)
+    state = ("--set", "path.resume_state=experiments/run/training_states/5.state")
+    result = run("train.py", "-opt", "options.yml", *state, "--auto_resume", folder=folder)
+    assert result.code == 0, result.output
+    assert "path.resume_state is passed over: auto_resume goes on from the newest state, 12." in result.output
+    assert (folder / "experiments/run/training_states/12.json").exists()
+    given_up = run("train.py", "-opt", "options.yml", *state, folder=folder)
+    assert given_up.code == 0, given_up.output
+    assert "The run goes on from 5; its later states (10, 12) are kept as *.superseded." in given_up.output
+
+
+def test_a_state_of_another_run_is_taken_over_into_an_empty_folder_only(straight, tmp_path):
+    _, reference = straight
+    folder = tmp_path / "copy"
+    shutil.copytree(reference, folder)
+    state = ("--set", "path.resume_state=experiments/run/training_states/10.state")
+    other = run("train.py", "-opt", "options.yml", *state, "--set", "name=other", folder=folder)
+    assert other.code == 0, other.output
+    assert "Resuming other at iteration 10 (exact)." in other.output
+    models = folder / "experiments/other/models"
+    assert (models / "net_g_best_psnr.safetensors").exists()
+    assert_same_bits(load_file(models / "net_g_12.safetensors"), final_state(reference)[1]["net_g_12.safetensors"])
+    mixed = run("train.py", "-opt", "options.yml", *state, "--set", "name=other", folder=folder)
+    assert mixed.code == 2
+    assert "is a state of another run, and experiments/other has states of its own" in mixed.output
+
+
+def test_start_anew_and_go_on_contradict_each_other(straight, tmp_path):
+    _, reference = straight
+    folder = tmp_path / "copy"
+    shutil.copytree(reference, folder)
+    both = run("train.py", "-opt", "options.yml", "--auto_resume", "--overwrite", folder=folder)
+    assert both.code == 2
+    state = ("--set", "path.resume_state=experiments/run/training_states/5.state")
+    result = run("train.py", "-opt", "options.yml", "--overwrite", *state, folder=folder)
+    assert result.code == 2
+    assert "contradict each other" in result.output
+    assert not list((folder / "experiments").glob("run_replaced_*"))
+
+
+def test_another_memory_format_resumes_close_and_says_so(straight, tmp_path):
+    _, reference = straight
+    folder = tmp_path / "copy"
+    shutil.copytree(reference, folder)
+    for name in ("12.json", "12.state"):
+        (folder / "experiments/run/training_states" / name).unlink()
+    arguments = ("--auto_resume", "--set", "use_channels_last=false", "--set", "datasets.train.use_rot=false")
+    result = run("train.py", "-opt", "options.yml", *arguments, folder=folder)
+    assert result.code == 0, result.output
+    changed = "memory format (channels_last -> contiguous_format), use_rot (True -> False) changed"
+    assert f"Exact resume is off: {changed}" in result.output

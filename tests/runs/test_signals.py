@@ -2,10 +2,13 @@
 
 import os
 import signal
+import subprocess
+import sys
 import time
+from pathlib import Path
 
 import pytest
-from runkit import Run, record, run, workplace, write_options
+from runkit import REPOSITORY, Run, record, run, workplace, write_options
 
 LONG = {"train": {"total_iter": 100_000}, "val": {"val_freq": 50}, "logger": {"save_checkpoint_freq": 50}}
 
@@ -26,7 +29,7 @@ def test_a_signal_finishes_the_iteration_saves_and_exits(tmp_path, number, code,
     assert (tmp_path / f"experiments/run/training_states/{saved}.state").exists()
     entry = record(tmp_path)[-1]
     assert entry["event"] == "run_finished"
-    assert entry["iter"] <= saved
+    assert entry["iter"] == saved
     assert entry["exit_code"] == code
 
 
@@ -72,3 +75,41 @@ def test_a_second_run_in_the_same_folder_is_turned_away(tmp_path):
     third.wait_for("iter 1/")
     third.signal(signal.SIGTERM)
     assert third.finish().code == 143
+
+
+def test_a_terminate_signal_to_every_process_of_the_run_saves_too(tmp_path):
+    """Batch systems and service managers signal the readers as well."""
+    workplace(tmp_path)
+    write_options(tmp_path, LONG | {"datasets": {"train": {"num_worker_per_gpu": 2}}})
+    training = Run("train.py", "-opt", "options.yml", folder=tmp_path)
+    training.wait_for("iter 10/")
+    children = [int(pid) for pid in Path(f"/proc/{training.pid}/task/{training.pid}/children").read_text().split()]
+    assert len(children) >= 2
+    for pid in (*children, training.pid):
+        os.kill(pid, signal.SIGTERM)
+    result = training.finish(30)
+    assert result.code == 143, result.output
+    assert list((tmp_path / "experiments/run/training_states").glob("*.json"))
+    for pid in children:
+        assert not Path(f"/proc/{pid}").exists()
+
+
+def test_a_signal_before_the_loop_ends_at_once_with_a_last_line(tmp_path):
+    workplace(tmp_path)
+    (tmp_path / "slow.py").write_text("import time\nprint('importing', flush=True)\ntime.sleep(60)\n")
+    write_options(tmp_path, LONG | {"plugins": ["slow.py"]})
+    for number, code in ((signal.SIGTERM, 143), (signal.SIGINT, 130)):
+        training = Run("train.py", "-opt", "options.yml", folder=tmp_path)
+        training.wait_for("importing")
+        training.signal(number)
+        result = training.finish(20)
+        assert result.code == code
+        assert result.output.splitlines()[-1] == f"stopped: signal {int(number)} before there was anything to save"
+
+
+def test_a_reader_that_closes_the_pipe_does_not_end_the_run(tmp_path):
+    workplace(tmp_path)
+    write_options(tmp_path)
+    command = f"{sys.executable} {REPOSITORY / 'train.py'} -opt options.yml | head -2"
+    subprocess.run(["bash", "-c", command], cwd=tmp_path, check=True, capture_output=True, timeout=120)
+    assert record(tmp_path)[-1]["reason"] == "finished: 12/12"

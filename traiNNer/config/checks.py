@@ -15,6 +15,7 @@ def check_rules(facts: Facts) -> None:
     _check_scale(facts)
     if training:
         _check_train_sets(facts)
+        _check_needed(facts)
         _check_crops(facts)
     else:
         _check_test(facts)
@@ -62,8 +63,10 @@ def _check_test(facts: Facts) -> None:
         meant = _check_set_names(facts, lambda key: key.startswith(("test", "val")), ("test", "val"))
         if not sets and not meant:
             facts.problem(("datasets", "test"), "is missing: the images to test on")
-    if facts.root.at(("path", "pretrain_network_g")) is None:
-        mistyped = any(nearest(key, ("pretrain_network_g",)) for key in facts.entries("path"))
+    weights = facts.root.at(("path", "pretrain_network_g"))
+    if weights is None or weights.value is None:
+        others = [key for key in facts.entries("path") if key != "pretrain_network_g"]
+        mistyped = any(nearest(key, ("pretrain_network_g",)) for key in others)
         if not mistyped and not facts.is_mistyped("path"):
             facts.problem(("path", "pretrain_network_g"), "is missing: the weights to test")
 
@@ -78,6 +81,19 @@ def _check_set_names(facts: Facts, is_known: Callable[[str], bool], known: tuple
             reads = " and ".join(f"'{name}…'" if name != "train" else "'train'" for name in known)
             facts.report.at(node, f"no such set{hint}   known: {reads}")
     return meant
+
+
+def _check_needed(facts: Facts) -> None:
+    """Report what a training set cannot do without and lacks, for datasets that have these options."""
+    dataset = facts.chosen.get(("datasets", "train"))
+    known = dataset.options.model_fields if dataset is not None else {}
+    at = ("datasets", "train")
+    written = facts.entries(*at)
+    mistyped = [nearest(key, known) for key in written if key not in known]
+    if "dataroot_gt" in known and not {"dataroot_gt"} & {*written, *mistyped}:
+        facts.problem((*at, "dataroot_gt"), "is missing: the folder of the large images")
+    if "lq_size" in known and not {"lq_size", "gt_size"} & {*written, *mistyped}:
+        facts.problem((*at, "lq_size"), "is missing: side of the random crops, in LQ pixels")
 
 
 def _check_crops(facts: Facts) -> None:

@@ -27,9 +27,10 @@ NOT_OURS = {
 
 
 def move_sections(root: Node, model: type[StrictOptions], report: Report) -> None:
-    """Move `losses` into `train`, `train.val` to the top level, and helpers to their canonical names."""
+    """Move `losses` and helpers into `train`, `train.val` to the top level, and helpers to their canonical names."""
     if issubclass(model, TrainOptions):
         _move(root, "losses", root, "train", report)
+        _move(root, "training_automations", root, "train", report)
         _lift_val(root, report)
     _name_helpers(root, report)
 

@@ -116,7 +116,7 @@ def _component_pages() -> Iterator[str]:
     for heading, registry in HEADINGS.items():
         if registry.names():
             yield f"## {heading}\n"
-        for component in registry:
+        for component in map(registry.__getitem__, registry.names()):
             yield f"### `{component.name}`\n\n{summary(component.builder.__doc__)}\n"
             yield _table(_component_rows(component))
 

@@ -81,14 +81,14 @@ def helper_named(key: str) -> str | None:
 def aliases(model: type[BaseModel]) -> tuple[str, ...]:
     """Return keys that may stand in a section although their canonical place is another."""
     if issubclass(model, TrainOptions):
-        return ("losses",)
+        return ("losses", "training_automations")
     return ("val",) if issubclass(model, TrainSection) else ()
 
 
 def canonical(path: Path, model: type[StrictOptions]) -> Path:
     """Return the canonical place of a path in the community's spelling."""
     if issubclass(model, TrainOptions):
-        if path[:1] == ("losses",):
+        if path[:1] in (("losses",), ("training_automations",)):
             path = ("train", *path)
         if path[:2] == ("train", "val"):
             path = path[1:]

@@ -62,6 +62,8 @@ def load_options(path: Path, model: type[Options], overrides: Sequence[str] = ()
     compat.move_sections(root, model, report)
     apply_overrides(root, tuple(overrides), model, report)
     import_plugins(root, path.parent, report)
+    if report.problems and "plugins" in {problem.key.split("[")[0] for problem in report.problems}:
+        raise ConfigError(str(path), report.sorted())  # without its components every other message could mislead
     compat.adapt(root, report)
     options = _check(root, model, report)
     if options is None or report.problems:

@@ -83,7 +83,7 @@ class TrainSection(StrictOptions):
     """The optimiser of the network."""
     scheduler: ScheduleChoice | None = None
     """The learning-rate schedule; constant when left out."""
-    losses: tuple[LossChoice, ...]
+    losses: Annotated[tuple[LossChoice, ...], Field(min_length=1)]
     """The losses, added up by `loss_weight`. May stand at the top level of the file instead."""
     ema_decay: Annotated[float, Field(ge=0, lt=1)] = 0.999
     """Decay of the running average of the weights, which validation, test and export use; 0 switches it off."""
@@ -151,7 +151,7 @@ class PathSection(StrictOptions):
     pretrain_network_g: str | None = None
     """Weights to start from (train.py) or to test (test.py)."""
     strict_load_g: bool = False
-    """Stop when a tensor of `pretrain_network_g` is missing, unknown, or of another shape."""
+    """Stop when a tensor of `pretrain_network_g` is missing, unknown, or of another shape; test.py always does."""
     param_key_g: str | None = None
     """Name of the entry that holds the weights in a .pth file; by default found by itself."""
     resume_state: str | None = None
@@ -197,6 +197,7 @@ class TrainOptions(CommonOptions):
     """An option file for train.py."""
 
     train: TrainSection
+    """How the network is trained."""
     logger: LoggerSection = Field(default_factory=LoggerSection)
     auto_resume: bool = False
     """Go on from the newest complete state when the run exists."""

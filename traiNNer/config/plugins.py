@@ -35,7 +35,7 @@ def _import(node: Node, file: Path, report: Report) -> None:
     sys.modules[name] = module
     try:
         spec.loader.exec_module(module)
-    except Exception as error:  # somebody else's code may raise anything
+    except (Exception, SystemExit) as error:  # somebody else's code may raise anything
         del sys.modules[name]
         report.at(node, f"cannot be imported: {_cause(error, file)}")
         return
@@ -51,7 +51,7 @@ def _module_name(file: Path) -> str:
     return file.stem
 
 
-def _cause(error: Exception, file: Path) -> str:
+def _cause(error: BaseException, file: Path) -> str:
     line = error.lineno if isinstance(error, SyntaxError) else None
     frames = [frame for frame in traceback.extract_tb(error.__traceback__) if Path(frame.filename) == file]
     line = line or (frames[-1].lineno if frames else None)

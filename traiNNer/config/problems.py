@@ -1,5 +1,6 @@
 """What the schema found wrong, in words for the person who wrote the file."""
 
+import math
 import re
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
@@ -98,6 +99,8 @@ def sentence(group: Iterable[Finding], node: Node) -> str:
     own = [str(f.context["error"]) for f in group if f.kind in ("value_error", "assertion_error") and f.context]
     if own:
         return "; ".join(own)
+    if isinstance(node.value, float) and not math.isfinite(node.value):
+        return "must be a finite number"
     wanted = [MUST[finding.kind].format(**_readable(finding.context)) for finding in group if finding.kind in MUST]
     if not wanted:
         return "is not a value that fits here"

@@ -88,9 +88,10 @@ def _name_helpers(schema: Schema) -> None:
 
 
 def _add_places(schema: Schema) -> None:
-    """`losses` at the top level, `val` inside `train`."""
+    """`losses` and `training_automations` at the top level, `val` inside `train`."""
     train = schema["$defs"]["TrainSection"]
-    schema["properties"]["losses"] = train["properties"]["losses"]
+    for name in ("losses", "training_automations"):
+        schema["properties"][name] = train["properties"][name]
     train["required"] = [key for key in train["required"] if key != "losses"]
     train["properties"]["val"] = schema["properties"]["val"]
 

@@ -5,6 +5,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
+from traiNNer.config.scalars import plain_scalar
 from traiNNer.errors import Problem
 
 Path = tuple[str | int, ...]
@@ -119,11 +120,21 @@ class Report:
         return sorted(self.problems, key=lambda problem: (problem.line is None, problem.line or 0))
 
 
+def looks_like_other(text: str) -> bool:
+    """Whether a text would be read as a number, a boolean or null if it stood without quotes."""
+    try:
+        return not isinstance(plain_scalar(text), str)
+    except ValueError:
+        return True
+
+
 def shown(node: Node) -> str | None:
     """Return a scalar, or a list of scalars, as a short text for a message; None for a section."""
     value = node.plain()
     if isinstance(value, dict) or (isinstance(value, list) and any(isinstance(item, dict | list) for item in value)):
         return None
     text = "null" if value is None else str(value).lower() if isinstance(value, bool) else str(value)
+    if isinstance(value, str) and looks_like_other(value):
+        text = f'"{value}"'  # the quotes are what makes it a text
     text = " ".join(text.split())
     return text if len(text) <= 40 else f"{text[:37]}..."

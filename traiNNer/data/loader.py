@@ -1,10 +1,12 @@
 """From a dataset to the micro-batches of every iteration: the same stream for any number of reading processes."""
 
 import os
+import signal
 import sys
 import time
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import suppress
 from typing import Any
 
 import numpy as np
@@ -116,15 +118,18 @@ class TrainLoader:
         if share:
             share(workers)
         self._samples = _Samples(dataset, seed, workers)
-        self._loader = DataLoader(
-            self._samples,
-            batch_sampler=_Schedule(self),  # pyright: ignore[reportArgumentType]
-            num_workers=workers,
-            collate_fn=collate,
-            pin_memory=pin_memory,
-            generator=generator,
-            **options,
-        )
+        with warnings.catch_warnings():
+            # More readers than cores is the person's choice, and torch says it twice.
+            warnings.filterwarnings("ignore", "This DataLoader will create", UserWarning)
+            self._loader = DataLoader(
+                self._samples,
+                batch_sampler=_Schedule(self),  # pyright: ignore[reportArgumentType]
+                num_workers=workers,
+                collate_fn=collate,
+                pin_memory=pin_memory,
+                generator=generator,
+                **options,
+            )
         self._iterator: Any = None
 
     def __iter__(self) -> Iterator[tuple[Batch, ...]]:
@@ -137,6 +142,7 @@ class TrainLoader:
         with warnings.catch_warnings():
             # Python 3.12 warns of every fork beside threads; a worker uses nothing that such a thread may hold.
             warnings.filterwarnings("ignore", ".*multi-threaded.*fork", DeprecationWarning)
+            warnings.filterwarnings("ignore", "This DataLoader will create", UserWarning)
             self._iterator = iter(self._loader)
         for _ in range(self.start_iteration, self.total_iter):
             yield tuple(self._next() for _ in range(self.accum_iter))
@@ -163,23 +169,36 @@ class TrainLoader:
         if "timed out" in text:
             busy = self._samples.busy() or "all readers idle"
             # A hung reader would not hear the polite request of `close`, which then waits for each in turn.
-            for worker in getattr(self._iterator, "_workers", ()):
-                worker.terminate()
+            _kill(getattr(self._iterator, "_workers", ()))
             return DataError(f"No data for {self.timeout_s:g} s ({busy}). Is the disk or network share slow?")
         return error
 
     def close(self) -> None:
         """End the reading processes."""
+        workers = list(getattr(self._iterator, "_workers", ()))
         shutdown = getattr(self._iterator, "_shutdown_workers", None)
         if shutdown:
             shutdown()
+        _kill(worker for worker in workers if worker.is_alive())  # one that hangs in a read
         self._iterator = None
 
 
+def _kill(workers: Iterable[Any]) -> None:
+    for worker in workers:
+        with suppress(RuntimeError):  # torch watches over its workers, and calls their end an error
+            worker.kill()
+            worker.join()
+
+
 def _start_worker(_: int) -> None:
-    """Leave the terminal's process group: a Ctrl+C is for the main process, which ends the workers itself."""
+    """Leave stop signals to the main process, which finishes its iteration and then ends the workers itself.
+
+    A terminal sends its Ctrl+C to a whole group of processes, a batch system its terminate signal to all of them.
+    """
     if hasattr(os, "setsid"):
         os.setsid()
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
 
 
 def collate(samples: Sequence[Sample | RunError]) -> Batch | RunError:

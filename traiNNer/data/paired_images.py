@@ -16,6 +16,8 @@ from traiNNer.errors import DataError
 from traiNNer.registry import DATASETS
 from traiNNer.utils.images import Header, ImageError, read_image
 
+Folder = Annotated[str, Field(min_length=1)]
+Folders = Folder | Annotated[tuple[Folder, ...], Field(min_length=1)]
 MOST_IN_A_ROW = 100  # so many damaged ones together mean a lost disk: trying on would only look like a hang
 
 
@@ -39,8 +41,8 @@ class PairedImageDataset:
     def __init__(
         self,
         scale: int,
-        dataroot_lq: str | tuple[str, ...],
-        dataroot_gt: str | tuple[str, ...] | None = None,
+        dataroot_lq: Folders,
+        dataroot_gt: Folders | None = None,
         lq_size: Annotated[int, Field(gt=0)] | None = None,
         gt_size: Annotated[int, Field(gt=0)] | None = None,
         use_hflip: bool = True,
@@ -138,12 +140,18 @@ class PairedImageDataset:
         """Return the file that `sample(index, …)` reads first, for messages."""
         return str(self._pairs[index].lq)
 
+    def smallest_output(self) -> tuple[int, int]:
+        """Return height and width of the smallest image that will be made and compared."""
+        sizes = [(self._headers[pair.lq].height, self._headers[pair.lq].width) for pair in self._pairs]
+        height, width = min(sizes, key=min)
+        return height * self.scale, width * self.scale
+
     def fingerprint(self) -> dict[str, str | int]:
         """Return the count of pairs and a hash of their names and sizes."""
         digest = hashlib.sha256()
         for pair in self._pairs:
             header = self._headers[pair.lq]
-            digest.update(f"{pair.key} {header.width}x{header.height}\n".encode())
+            digest.update(f"{pair.key} {header.width}x{header.height}\n".encode("utf-8", "surrogateescape"))
         return {"count": len(self), "sha256": digest.hexdigest()}
 
 

@@ -65,8 +65,9 @@ def scan_set(
     pairings = []
     for place, lq_root in enumerate(lq_roots):
         gt_root = gt_roots[place] if gt_roots else None
-        for root in filter(None, (gt_root, lq_root)):
-            _require_folder(name, root)
+        if gt_root:
+            _require_folder(f"{name}.dataroot_gt", gt_root)
+        _require_folder(f"{name}.dataroot_lq", lq_root)
         pairings.append(_pair(name, gt_root, lq_root))
     several = len(pairings) > 1
     for place, pairing in enumerate(pairings):

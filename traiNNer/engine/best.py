@@ -1,7 +1,7 @@
 """The best score so far of every metric."""
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any, Literal
 
 Direction = Literal["higher", "lower"]
@@ -28,6 +28,11 @@ class BestScores:
             return True
         best = self.scores[name][0]
         return value > best if self.directions[name] == "higher" else value < best
+
+    def forget(self, metrics: Iterable[str]) -> None:
+        """Forget scores whose weights are gone: the next validation is the best one then."""
+        for metric in metrics:
+            self.scores.pop(metric, None)
 
     def state_dict(self) -> dict[str, Any]:
         """Return the scores as plain lists."""

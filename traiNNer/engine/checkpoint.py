@@ -7,7 +7,8 @@ synced and renamed, the record last; so a crash, a kill or a full disk leaves th
 import hashlib
 import io
 import json
-from collections.abc import Mapping
+import math
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from pickle import UnpicklingError
@@ -19,11 +20,13 @@ from safetensors.torch import load as load_safetensors
 from safetensors.torch import save as save_safetensors
 from torch import Tensor
 
-from traiNNer.engine.run_folder import RunFolder
-from traiNNer.errors import CheckpointError
+from traiNNer.engine.run_folder import RunFolder, cause
+from traiNNer.engine.weights import read_weights
+from traiNNer.errors import CheckpointError, ConfigError
 from traiNNer.utils.files import write_bytes_atomic
 
 Weights = Mapping[str, Tensor]
+SUPERSEDED = ".superseded"
 
 
 class DamagedCheckpoint(Exception):
@@ -49,8 +52,12 @@ class CheckpointStore:
 
     def save(
         self, iteration: int, weights: Mapping[str, Weights], state: dict[str, Any], about: dict[str, Any]
-    ) -> None:
-        """Write one checkpoint and retire old states. Raises `OSError` when it could not be written completely."""
+    ) -> list[str]:
+        """Write one checkpoint and retire old states. Returns warnings of old ones that could not be deleted.
+
+        Raises:
+            OSError: it could not be written completely; the checkpoints before are as they were.
+        """
         files: dict[str, bytes] = {}
         for role, tensors in weights.items():
             files[f"{role}_{iteration}.{self.weight_format}"] = self.encode(role, tensors, about)
@@ -63,7 +70,7 @@ class CheckpointStore:
         write_bytes_atomic(self._state(iteration), buffer.getvalue())
         record["files"][f"{iteration}.state"] = _identity(buffer.getvalue())
         write_bytes_atomic(self._record(iteration), json.dumps(record, indent=1).encode())
-        self._retire()
+        return self._retire()
 
     def save_best(self, name: str, role: str, weights: Weights, about: dict[str, Any]) -> None:
         """Write the weights with the best score so far as `models/<name>`. Raises `OSError`."""
@@ -72,6 +79,8 @@ class CheckpointStore:
     def encode(self, role: str, weights: Weights, about: dict[str, Any]) -> bytes:
         """Return the bytes of a weights file; `about` (arch, options, scale, …) travels in its metadata."""
         plain = {name: tensor.detach().cpu().contiguous() for name, tensor in weights.items()}
+        if len({tensor.data_ptr() for tensor in plain.values()}) < len(plain):  # tied weights: the format forbids them
+            plain = {name: tensor.clone() for name, tensor in plain.items()}
         about = about | {"role": role}
         if self.weight_format == "safetensors":
             return save_safetensors(plain, {"format": "pt", "traiNNer": json.dumps(about)})
@@ -127,8 +136,29 @@ class CheckpointStore:
         """Rename the states after `iteration`, from which a run goes on: they belong to a course that was given up."""
         later = [found for found in self.iterations() if found > iteration]
         for found in later:
-            self._rename(found, ".superseded")
+            self._rename(found, SUPERSEDED)
         return later
+
+    def weights(self) -> list[Path]:
+        """Return every weights file that a run has written here."""
+        return [path for ending in (".safetensors", ".pth") for path in self.folder.models.glob(f"net_g_*{ending}")]
+
+    def supersede_all(self) -> None:
+        """Rename every file of a run that has no complete checkpoint to go on from."""
+        for path in (*self.weights(), *self.folder.training_states.glob("*.state"), self.folder.metrics):
+            if path.exists():
+                path.replace(path.with_name(path.name + SUPERSEDED))
+
+    def keep_best_until(self, iteration: int, metrics: Iterable[str]) -> list[str]:
+        """Rename the best weights of a course that was given up after `iteration`. Returns metrics without a file."""
+        missing = []
+        for metric in metrics:
+            path = self.folder.models / f"net_g_best_{metric}.{self.weight_format}"
+            if path.exists() and _iteration_of(path) > iteration:
+                path.replace(path.with_name(path.name + SUPERSEDED))
+            if not path.exists():
+                missing.append(metric)
+        return missing
 
     def remove_leftovers(self) -> None:
         """Delete the temporary files of a process that was killed while saving."""
@@ -156,8 +186,7 @@ class CheckpointStore:
         return record
 
     def _verified(self, name: str, identity: Mapping[str, Any]) -> bytes:
-        is_state = name.endswith(".state")
-        path = (self.folder.training_states if is_state else self.folder.resume_models) / name
+        path = (self.folder.training_states if name.endswith(".state") else self._models(name)) / name
         try:
             data = path.read_bytes()
         except OSError as error:
@@ -168,16 +197,33 @@ class CheckpointStore:
             raise DamagedCheckpoint(f"{path}: checksum differs")
         return data
 
+    def _models(self, name: str) -> Path:
+        own, other = self.folder.models, self.folder.resume_models
+        return other if not (own / name).exists() and (other / name).exists() else own
+
     def _rename(self, iteration: int, ending: str) -> None:
         for path in (self._record(iteration), self._state(iteration)):
             if path.exists():
                 path.replace(path.with_name(path.name + ending))
 
-    def _retire(self) -> None:
+    def _retire(self) -> list[str]:
         """Delete the oldest states beyond `keep_last`, record first: a state without a record does not count."""
+        warnings = []
         for iteration in self.iterations()[self.keep_last :]:
-            self._record(iteration).unlink(missing_ok=True)
-            self._state(iteration).unlink(missing_ok=True)
+            try:
+                self._record(iteration).unlink(missing_ok=True)
+                self._state(iteration).unlink(missing_ok=True)
+            except OSError as error:
+                warnings.append(f"Could not delete the old state {self._state(iteration)}: {cause(error)}.")
+        return warnings
+
+
+def _iteration_of(path: Path) -> float:
+    """Return the iteration that a weights file is of; infinity when it does not say."""
+    try:
+        return float(read_weights(path).about["iteration"])
+    except (ConfigError, KeyError, TypeError, ValueError):
+        return math.inf
 
 
 def _identity(data: bytes) -> dict[str, int | str]:

@@ -5,51 +5,86 @@ A failure to write any of these is told once and never ends a run.
 
 import json
 import math
+import os
+import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import IO, Any
 
 import numpy as np
 from rich.console import Console
-from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn
+from rich.progress import BarColumn, Progress, ProgressColumn, Task, TaskProgressColumn, TextColumn, TimeRemainingColumn
+from rich.text import Text
 
 from traiNNer.engine.run_folder import RunFolder, cause
 from traiNNer.utils.files import write_bytes_atomic
+
+CURVES = ("train", "validation")
+
+
+class _Console(Console):
+    def on_broken_pipe(self) -> None:
+        """Go on without a screen; rich would end the program."""
+        self.quiet = True
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+class PaceColumn(ProgressColumn):
+    """Iterations per second of the last while."""
+
+    def render(self, task: Task) -> Text:
+        """Return them, or nothing before they are known."""
+        return Text(f"{task.speed:.2f} it/s" if task.speed else "")
 
 
 class Logbook:
     """Talks to the person and keeps the record. A rank other than 0 stays silent (`folder` None, `quiet`)."""
 
     def __init__(self, quiet: bool = False) -> None:
-        self.console = Console(highlight=False, markup=False, soft_wrap=True, quiet=quiet)
+        self.console = _Console(highlight=False, markup=False, soft_wrap=True, quiet=quiet)
         self._log: IO[str] | None = None
         self._metrics: IO[str] | None = None
         self._tensorboard: Any = None
         self._progress: Progress | None = None
         self._early: list[str] = []
-        self._last = 0
+        self._last = self._total = 0
+        self._told: set[str] = set()
+        self.rank = 0
 
     def open(self, folder: RunFolder, use_tensorboard: bool, start: int) -> None:
         """Start writing files. The record after iteration `start`, where a resumed run goes on, is dropped."""
         folder.log.mkdir(parents=True, exist_ok=True)
-        self._log = (folder.log / f"train_{time.strftime('%Y%m%d_%H%M%S')}.log").open("a", encoding="utf-8")
+        self._log = (folder.log / f"train_{time.strftime('%Y%m%d_%H%M%S')}.log").open(
+            "a", encoding="utf-8", errors="backslashreplace"
+        )
         for line in self._early:
             self._write_log(line)
         keep_until(folder.metrics, start)
-        self._metrics = folder.metrics.open("a", encoding="utf-8")
+        self._metrics = folder.metrics.open("a", encoding="utf-8", errors="backslashreplace")
         if use_tensorboard:
             self._open_tensorboard(folder.tensorboard, start)
 
+    def speak_for(self, rank: int) -> None:
+        """Leave the talking to rank 0; another rank only says why it failed."""
+        self.rank = rank
+        self.console.quiet = rank > 0
+
     def info(self, text: str) -> None:
         """Say a line."""
-        self.console.print(text)
+        self._print(text)
         self._write_log(text)
 
     def warn(self, text: str) -> None:
         """Say a line that the person should act on or know."""
-        self.console.print(f"Warning: {text}", style="yellow")
+        self._print(f"Warning: {text}", "yellow")
         self._write_log(f"Warning: {text}")
+
+    def warn_all(self, texts: Sequence[str]) -> None:
+        """Say several warnings."""
+        for text in texts:
+            self.warn(text)
 
     def event(self, kind: str, iteration: int, values: Mapping[str, Any]) -> None:
         """Write one line of the record; numbers go to TensorBoard under the same keys, unless they are text."""
@@ -59,7 +94,7 @@ class Logbook:
             for name, value in values.items()
         }
         self._write(self._metrics, json.dumps({"event": kind, "iter": iteration, **finite}, ensure_ascii=False))
-        for name, value in finite.items():
+        for name, value in finite.items() if kind in CURVES else ():
             if isinstance(value, (int, float)):
                 self._to_tensorboard("add_scalar", name, value, iteration)
 
@@ -68,13 +103,17 @@ class Logbook:
         self._to_tensorboard("add_image", name, image, iteration, dataformats="HWC")
 
     def start_progress(self, total: int, done: int) -> None:
-        """Show a progress bar when the output is a terminal."""
+        """Remember how far it is to go, and show a progress bar when the output is a terminal."""
+        self._total, self._last = total, done
         if not self.console.is_terminal or self.console.quiet:
             return
         columns = (
             TextColumn("{task.completed:,}/{task.total:,}"),
             BarColumn(bar_width=None),
             TaskProgressColumn(),
+            PaceColumn(),
+            TextColumn("eta"),
+            TimeRemainingColumn(),
             TextColumn("{task.description}"),
         )
         self._progress = Progress(*columns, console=self.console, transient=True, refresh_per_second=4)
@@ -83,9 +122,10 @@ class Logbook:
 
     def advance(self, iteration: int, text: str | None = None) -> None:
         """Move the progress bar; `text` is what stands behind it."""
+        self._last = iteration
         if self._progress:
-            task = self._progress.task_ids[0]
-            self._progress.update(task, completed=iteration, **({} if text is None else {"description": text}))
+            task = self._progress.tasks[0]
+            self._progress.update(task.id, completed=iteration, description=task.description if text is None else text)
 
     def stop_progress(self) -> None:
         """Take the progress bar away."""
@@ -93,10 +133,17 @@ class Logbook:
             self._progress.stop()
             self._progress = None
 
-    def finish(self, reason: str, code: int) -> None:
-        """Say why the run ended: the last line of the screen, the log and the record."""
+    def finish(self, reason: str, code: int, label: str = "an error of the program") -> None:
+        """Say why the run ended: the last line of the screen, the log and the record.
+
+        After a failure on the way that line is `stopped: <label> at 135/600`, below the `reason`.
+        """
         self.stop_progress()
-        self.console.print(reason, style=None if code == 0 else "bold red")
+        if code and self._total and not reason.rsplit("\n", 1)[-1].startswith("stopped: "):
+            reason += f"\nstopped: {label} at {self._last:,}/{self._total:,}"
+        self._print(reason, None if code == 0 else "bold red")
+        if code and self.rank:
+            sys.stderr.write(f"rank {self.rank}: {reason}\n")
         self._write_log(reason)
         self.event("run_finished", self._last, {"reason": reason, "exit_code": code})
 
@@ -107,14 +154,15 @@ class Logbook:
             self._tensorboard.close()
         for file in (self._log, self._metrics):
             if file:
-                file.close()
+                with suppress(OSError):  # what could not be written was told when it was tried
+                    file.close()
         self._log = self._metrics = self._tensorboard = None
 
     def _open_tensorboard(self, place: Path, start: int) -> None:
         from torch.utils.tensorboard import SummaryWriter
 
         try:
-            self._tensorboard = SummaryWriter(str(place), purge_step=start + 1 if start else None)
+            self._tensorboard = SummaryWriter(str(place), purge_step=start + 1)
         except OSError as error:
             self.warn(f"TensorBoard is off: {cause(error)}. Training continues.")
 
@@ -126,6 +174,11 @@ class Logbook:
         except OSError as error:
             self._tensorboard = None
             self.warn(f"TensorBoard is off: {cause(error)}. Training continues.")
+
+    def _print(self, text: str, style: str | None = None) -> None:
+        """Show a line, unless nobody listens any more: a closed pipe or a full disk must not end a run."""
+        with suppress(OSError):
+            self.console.print(text, style=style)
 
     def _write_log(self, text: str) -> None:
         line = f"{time.strftime('%Y-%m-%d %H:%M:%S')} {text}"
@@ -141,7 +194,9 @@ class Logbook:
             file.write(line + "\n")
             file.flush()
         except OSError as error:
-            self.console.print(f"Warning: could not write {file.name} ({cause(error)}). Training continues.")
+            if file.name not in self._told:
+                self._told.add(file.name)
+                self._print(f"Warning: could not write {file.name} ({cause(error)}). Training continues.", "yellow")
 
 
 def keep_until(path: Path, iteration: int) -> None:

@@ -1,23 +1,58 @@
 """Whether a run starts anew or goes on, and whether it may: nothing is mixed silently."""
 
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from traiNNer.config.options import TrainOptions
-from traiNNer.engine.checkpoint import CheckpointStore, DamagedCheckpoint, Restored
+from traiNNer.engine.checkpoint import SUPERSEDED, CheckpointStore, DamagedCheckpoint, Restored
 from traiNNer.engine.run_folder import RunFolder
+from traiNNer.engine.runtime import Runtime
 from traiNNer.errors import CheckpointError, ConfigError
+from traiNNer.utils.files import nearest_existing
 
 
 @dataclass(frozen=True)
 class Start:
-    """Where a run begins: from a checkpoint, or anew (`restored` None); and what the person should know."""
+    """Where a run begins: from a checkpoint, or anew (`restored` None); and what the person should know.
+
+    `folder` is that of the run whose checkpoint it is.
+    """
 
     restored: Restored | None
     warnings: list[str]
+    folder: RunFolder
+
+    @property
+    def iteration(self) -> int:
+        """The iteration after which it goes on; 0 for a run that begins anew."""
+        return self.restored.iteration if self.restored else 0
+
+
+def agree_on_start(runtime: Runtime, folder: RunFolder, decide: Callable[[], Start]) -> Start:
+    """Let rank 0 decide; the other ranks read the checkpoint that it chose. Raises what `decide` raises, everywhere."""
+    chosen: list[Start] = []
+
+    def choose() -> tuple[int, RunFolder]:
+        chosen.append(decide())
+        return chosen[0].iteration, chosen[0].folder
+
+    iteration, source = runtime.on_main(choose)
+    if chosen:
+        return chosen[0]
+    try:
+        return Start(CheckpointStore(source).load(iteration) if iteration else None, [], folder)
+    except DamagedCheckpoint as damage:
+        raise CheckpointError(f"Rank 0 resumes at {iteration:,}, rank {runtime.rank} cannot: {damage}") from None
+
+
+def refuse_contradiction(options: TrainOptions, overwrite: bool) -> None:
+    """Raise `ConfigError` when the run is to start anew and to go on."""
+    if overwrite and (options.path.resume_state or options.auto_resume):
+        other = "path.resume_state" if options.path.resume_state else "auto_resume"
+        raise ConfigError(f"--overwrite and {other} contradict each other: one starts anew, one goes on")
 
 
 def decide_start(options: TrainOptions, folder: RunFolder, store: CheckpointStore, overwrite: bool) -> Start:
@@ -28,27 +63,59 @@ def decide_start(options: TrainOptions, folder: RunFolder, store: CheckpointStor
         CheckpointError: a resume was asked for and no checkpoint can be used.
     """
     existing = store.iterations()
+    states, weights = list(folder.training_states.glob("*.state")), store.weights()
+    if overwrite and (existing or states or weights):
+        outside = folder.models if weights else folder.training_states
+        raise ConfigError(f"--overwrite: {outside} lies outside the run folder; empty it by hand first")
     if options.path.resume_state:
-        if overwrite:
-            raise ConfigError("--overwrite and path.resume_state contradict each other: one starts anew, one goes on")
-        return _from_state(Path(options.path.resume_state).expanduser(), folder, store)
-    if overwrite and existing:
-        raise ConfigError(f"--overwrite: {folder.training_states} lies outside the run folder; empty it by hand first")
-    leftovers = any(folder.training_states.glob("*.state"))
-    if not existing and not leftovers:
-        return Start(None, [])
-    if options.auto_resume:
+        return _from_named_state(options, folder, store)
+    if not (existing or states or weights):
+        return Start(None, [], folder)
+    if not options.auto_resume:
+        raise ConfigError(
+            f"{folder.root} exists ({_content(existing, states)}). "
+            f"Add {'--auto_resume to go on, ' if existing else ''}--overwrite to start anew (the old folder is kept "
+            "under another name), or change `name`."
+        )
+    if existing or len(states) > 1:
         restored, warnings = store.newest()
-        return Start(restored, warnings)
-    raise ConfigError(
-        f"{folder.root} exists (last saved iteration: {existing[0]:,}). Add --auto_resume to go on, "
-        "--overwrite to start anew (the old folder is kept under another name), or change `name`."
-        if existing
-        else f"{folder.root} exists, but its states have no record. --overwrite starts anew."
-    )
+        return Start(restored, warnings, folder)
+    # Stopped before its first checkpoint was complete: there is nothing that could be gone on from.
+    store.supersede_all()
+    text = f"{folder.root} has no complete checkpoint: starting at iteration 0; its files are kept as *{SUPERSEDED}."
+    return Start(None, [text], folder)
 
 
-def _from_state(path: Path, folder: RunFolder, store: CheckpointStore) -> Start:
+def is_fresh(options: TrainOptions, folder: RunFolder, overwrite: bool) -> bool:
+    """Whether a run begins anew, as far as can be told without touching its folder."""
+    return overwrite or not (options.path.resume_state or CheckpointStore(folder).iterations())
+
+
+def _content(existing: list[int], states: list[Path]) -> str:
+    if existing:
+        return f"last saved iteration: {existing[0]:,}"
+    return "its states have no record" if states else "it has weights but no training state"
+
+
+def _from_named_state(options: TrainOptions, folder: RunFolder, store: CheckpointStore) -> Start:
+    path = Path(options.path.resume_state or "").expanduser()
+    refuse_other_files(path)
+    is_own = path.parent.resolve() == folder.training_states.resolve()
+    existing = store.iterations()
+    if existing and options.auto_resume:
+        restored, warnings = store.newest()
+        text = f"path.resume_state is passed over: auto_resume goes on from the newest state, {restored.iteration:,}."
+        return Start(restored, [*warnings, text], folder)
+    if existing and not is_own:
+        raise ConfigError(
+            f"path.resume_state is a state of another run, and {folder.root} has states of its own. Change `name`, or "
+            "move that folder away."
+        )
+    return _from_state(path, folder, store)
+
+
+def refuse_other_files(path: Path) -> None:
+    """Raise `ConfigError` for a `path.resume_state` that does not even look like one."""
     if path.suffix in (".safetensors", ".pth"):
         raise ConfigError(
             f"{path} is a weights file, not a training state. To start from its weights use path.pretrain_network_g; "
@@ -56,13 +123,19 @@ def _from_state(path: Path, folder: RunFolder, store: CheckpointStore) -> Start:
         )
     if path.suffix != ".state" or not path.stem.isdigit():
         raise ConfigError(f"path.resume_state: {path} is not a training state (training_states/<iteration>.state)")
+    if not path.parent.is_dir():
+        raise ConfigError(f"path.resume_state: {path}: no such folder; nearest: {nearest_existing(path)}")
+
+
+def _from_state(path: Path, folder: RunFolder, store: CheckpointStore) -> Start:
     if path.parent.resolve() != folder.training_states.resolve():
-        store = CheckpointStore(_foreign(path.parent, folder), store.weight_format)
+        folder = _foreign(path.parent, folder)
+        store = CheckpointStore(folder, store.weight_format)
     if int(path.stem) not in store.iterations():
         known = ", ".join(f"{iteration}.state" for iteration in store.iterations()) or "none"
         raise CheckpointError(f"{path} is not there or has no record. Complete states in {path.parent}: {known}.")
     try:
-        return Start(store.load(int(path.stem)), [])
+        return Start(store.load(int(path.stem)), [], folder)
     except DamagedCheckpoint as damage:
         return _previous(path, store, str(damage))
 
@@ -75,14 +148,14 @@ def _previous(path: Path, store: CheckpointStore, damage: str) -> Start:
             except DamagedCheckpoint:
                 continue
             text = f"Checkpoint {int(path.stem):,} is damaged ({damage}). Using {iteration:,} instead."
-            return Start(restored, [text])
+            return Start(restored, [text], store.folder)
     raise CheckpointError(f"{path} is damaged ({damage}) and there is no earlier one. Nothing was changed.")
 
 
 def _foreign(states: Path, folder: RunFolder) -> RunFolder:
     """Return the folders of another run, whose state is to be taken over, as far as reading goes."""
     models = states.parent / "models"
-    return RunFolder(folder.root, models, models, states, folder.log, folder.visualization)
+    return RunFolder(folder.root, models, folder.resume_models, states, folder.log, folder.visualization)
 
 
 def set_aside(folder: RunFolder) -> Path:
@@ -109,19 +182,16 @@ def refuse_mismatch(recorded: Mapping[str, Any], current: Mapping[str, Any]) -> 
 
 def exactness_warnings(state: Mapping[str, Any], environment: Mapping[str, Any], data: Mapping[str, Any]) -> list[str]:
     """Return what makes a resumed run differ in bits from one that was never stopped."""
+    recorded = {**state["environment"], **state["stream"]}
+    now = {**environment, **data}
     changed = [
-        f"{name} was {state['environment'].get(name)}, is {value}"
-        for name, value in environment.items()
-        if state["environment"].get(name) != value
-    ]
-    changed += [
-        f"{name} was {state['stream'].get(name)}, is {value}"
-        for name, value in data.items()
-        if name != "files" and state["stream"].get(name) != value
+        f"{name} ({recorded.get(name)} -> {now.get(name)})"
+        for name in dict.fromkeys([*now, *recorded])
+        if name != "files" and recorded.get(name) != now.get(name)
     ]
     warnings = []
     if changed:
-        warnings.append(f"Exact resume is off: {'; '.join(changed)} changed. Results will be close, not bit-identical.")
+        warnings.append(f"Exact resume is off: {', '.join(changed)} changed. Results will be close, not bit-identical.")
     before, now = state["stream"].get("files", {}), data.get("files", {})
     if before != now:
         counts = f"{before.get('count')} -> {now.get('count')} images"

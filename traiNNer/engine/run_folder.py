@@ -10,6 +10,7 @@ from typing import IO
 
 from traiNNer.config.options import CommonOptions
 from traiNNer.errors import CannotWrite, FolderInUse
+from traiNNer.utils.files import nearest_existing
 
 
 @dataclass(frozen=True)
@@ -33,6 +34,10 @@ class RunFolder:
         """TensorBoard's event files."""
         return self.root / "tb_logger"
 
+    def place_image(self, set_name: str, key: str, iteration: int) -> Path:
+        """Return where the output of a validation image is written."""
+        return self.visualization / set_name / key / f"{Path(key).name}_{iteration}.png"
+
 
 def run_folder(options: CommonOptions) -> RunFolder:
     """Return the folders of the run `options.name`."""
@@ -51,6 +56,17 @@ def run_folder(options: CommonOptions) -> RunFolder:
         log=folder(path.log, "log"),
         visualization=folder(path.visualization, "visualization"),
     )
+
+
+def check_writable(folder: RunFolder) -> None:
+    """Look, without writing, whether the folders could be made. Raises `CannotWrite`."""
+    for place in (folder.root, folder.models, folder.training_states, folder.log):
+        near = nearest_existing(place)
+        step = next((path for path in (place, *place.parents) if path.exists()), near)
+        if step != near and not step.is_dir():
+            raise CannotWrite(f"Cannot write to {place} ({step} is a file).")
+        if not os.access(near, os.W_OK | os.X_OK):
+            raise CannotWrite(f"Cannot write to {place} (no permission to write in {near}, user {_user()}).")
 
 
 def create(folder: RunFolder) -> None:

@@ -2,9 +2,10 @@
 
 import os
 import random
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import Any
+from datetime import timedelta
+from typing import Any, TypeVar
 
 import numpy as np
 import torch
@@ -14,8 +15,13 @@ from torch.optim import Optimizer
 
 from traiNNer.batch import Batch
 from traiNNer.config.options import CommonOptions
-from traiNNer.errors import ConfigError
+from traiNNer.errors import ConfigError, RunError
 from traiNNer.models.protocol import Upscaler
+from traiNNer.utils.host_memory import keep_freed_memory
+
+Result = TypeVar("Result")
+# Other ranks wait while rank 0 validates and saves; a rank that died is noticed by its closed connection.
+PATIENCE = timedelta(hours=4)
 
 
 class Runtime:
@@ -38,6 +44,8 @@ class Runtime:
         self.deterministic = deterministic
         self.rank = dist.get_rank() if dist.is_initialized() else 0
         self.world = dist.get_world_size() if dist.is_initialized() else 1
+        # Messages between ranks travel beside the device, so that asking for them never waits for it.
+        self._messages: Any = dist.new_group(backend="gloo", timeout=PATIENCE) if self.world > 1 else None
         # fp16 has a narrow range, so its gradients are scaled; bf16 has float32's range and needs no scaler.
         self.scaler = torch.amp.GradScaler(device.type) if half is torch.float16 else None
 
@@ -55,7 +63,8 @@ class Runtime:
 
     def place(self, network: nn.Module) -> nn.Module:
         """Move a network to the device and memory format, in place; every rank starts from rank 0's values."""
-        network.to(self.device, memory_format=self.memory_format)
+        network.to(self.device)
+        network.to(memory_format=self.memory_format)
         if self.world > 1:
             for tensor in network.state_dict().values():
                 dist.broadcast(tensor, 0)
@@ -129,10 +138,7 @@ class Runtime:
 
     def update(self, optimizer: Optimizer, finite: Tensor) -> None:
         """Let the optimiser step unless `finite` is false; where reading it costs a wait, the device decides."""
-        if self.scaler:
-            self.scaler.step(optimizer)
-            self.scaler.update()
-        elif self.reads_are_free or not optimizer.defaults.get("fused"):
+        if self.reads_are_free or not optimizer.defaults.get("fused"):
             if bool(finite):
                 optimizer.step()
         else:
@@ -140,6 +146,20 @@ class Runtime:
             optimizer.grad_scale = None  # pyright: ignore[reportAttributeAccessIssue]
             optimizer.found_inf = (~finite).float()  # pyright: ignore[reportAttributeAccessIssue]
             optimizer.step()
+        if self.scaler:
+            # The scaler's own `step` is not used: it knows only the gradients, which can be finite where a loss is not.
+            self.scaler.update()
+
+    def restore_optimizer(self, optimizer: Optimizer, state: dict[str, Any]) -> None:
+        """Load an optimiser's state, with every moment in the memory format of its parameter.
+
+        torch keeps the strides of the file, and its fused optimisers walk through memory without looking at strides.
+        """
+        optimizer.load_state_dict(state)
+        for parameter, moments in optimizer.state.items():
+            for name, value in moments.items():
+                if isinstance(value, Tensor) and value.shape == parameter.shape:
+                    moments[name] = torch.empty_like(parameter, dtype=value.dtype).copy_(value)
 
     # Ranks
 
@@ -148,15 +168,29 @@ class Runtime:
         if self.world == 1:
             return value
         box = [value]
-        dist.broadcast_object_list(box, 0)
+        dist.broadcast_object_list(box, 0, group=self._messages)
         return box[0]
+
+    def on_main(self, work: Callable[[], Result]) -> Result:
+        """Do something on rank 0 only. Its result, or the `RunError` that it ended with, reaches every rank."""
+        result: Any = None
+        error: RunError | None = None
+        if self.is_main:
+            try:
+                result = work()
+            except RunError as caught:
+                error = caught
+        result, error = self.from_main((result, error))
+        if error is not None:
+            raise error
+        return result
 
     def gather(self, value: Any) -> list[Any]:
         """Return every rank's value, in rank order."""
         if self.world == 1:
             return [value]
         values: list[Any] = [None] * self.world
-        dist.all_gather_object(values, value)
+        dist.all_gather_object(values, value, group=self._messages)
         return values
 
     def any_rank(self, number: int) -> int:
@@ -164,7 +198,7 @@ class Runtime:
         if self.world == 1:
             return number
         box = torch.tensor(number)
-        dist.all_reduce(box.to(self.device) if self.device.type == "cuda" else box, dist.ReduceOp.MAX)
+        dist.all_reduce(box, dist.ReduceOp.MAX, group=self._messages)
         return int(box)
 
     def close(self) -> None:
@@ -176,7 +210,8 @@ class Runtime:
 
     def rng_state(self) -> dict[str, Any]:
         """Return the state of every global random generator as plain lists and tensors."""
-        algorithm, keys, *rest = np.random.get_state()
+        numpy_state: Any = np.random.get_state()
+        algorithm, keys, *rest = numpy_state
         state = {
             "torch": torch.get_rng_state(),
             "numpy": [algorithm, keys.tolist(), *rest],
@@ -213,7 +248,17 @@ class Runtime:
             "device": device,
             "threads": torch.get_num_threads(),
             "ranks": self.world,
+            "precision": str(self.half or torch.float32).removeprefix("torch."),
+            "memory format": str(self.memory_format).removeprefix("torch."),
+            "compiled": self.use_compile,
         }
+
+
+def is_out_of_memory(error: BaseException) -> bool:
+    """Whether an error says that the device, or the host, has no memory left."""
+    signs = ("can't allocate memory", "not enough memory", "out of memory", "ALLOC_FAILED")
+    known = isinstance(error, torch.OutOfMemoryError | MemoryError)
+    return known or (isinstance(error, RuntimeError) and any(sign in str(error) for sign in signs))
 
 
 def start_runtime(options: CommonOptions) -> tuple[Runtime, list[str]]:
@@ -228,6 +273,8 @@ def start_runtime(options: CommonOptions) -> tuple[Runtime, list[str]]:
     device, about = _choose_device(options)
     half = _choose_precision(options, device, warnings)
     _set_switches(options, device)
+    if device.type == "cpu":
+        keep_freed_memory()
     runtime = Runtime(
         device,
         about,
@@ -250,10 +297,13 @@ def _join_ranks(options: CommonOptions) -> None:
             "`torchrun --nproc_per_node 2 train.py -opt …`; for one process set dist: false"
         )
     wants_gpu = options.num_gpu != 0 and torch.cuda.is_available()
-    dist.init_process_group("nccl" if wants_gpu else "gloo")
+    dist.init_process_group("nccl" if wants_gpu else "gloo", timeout=PATIENCE)
 
 
 def _choose_device(options: CommonOptions) -> tuple[torch.device, str]:
+    wanted = options.num_gpu if isinstance(options.num_gpu, int) else 0
+    if wanted > 1 and torch.cuda.device_count() < wanted:
+        raise ConfigError(f"num_gpu: {wanted}, but this machine has {torch.cuda.device_count()} CUDA devices")
     if isinstance(options.num_gpu, int) and options.num_gpu > 1 and not options.dist:
         raise ConfigError(
             f"num_gpu: {options.num_gpu} needs dist: true and one process per device: "
@@ -267,7 +317,8 @@ def _choose_device(options: CommonOptions) -> tuple[torch.device, str]:
         return torch.device("cuda", index), f"Device: {torch.cuda.get_device_name(index)} (CUDA is available)"
     if torch.backends.mps.is_available():
         return torch.device("mps"), "Device: Apple GPU (MPS is available, CUDA is not)"
-    return torch.device("cpu"), f"Device: CPU, {torch.get_num_threads()} threads (no CUDA or MPS device found)"
+    reason = f"{'num_gpu is 1, but ' if wanted else ''}no CUDA or MPS device found"
+    return torch.device("cpu"), f"Device: CPU, {torch.get_num_threads()} threads ({reason})"
 
 
 def _choose_precision(options: CommonOptions, device: torch.device, warnings: list[str]) -> torch.dtype | None:

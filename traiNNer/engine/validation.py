@@ -2,7 +2,6 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
 
 import numpy as np
 import torch
@@ -10,10 +9,9 @@ from torch import Tensor
 
 from traiNNer.batch import ImageSet, Sample
 from traiNNer.engine.runtime import Runtime
-from traiNNer.errors import DataError
+from traiNNer.errors import MetricError
 from traiNNer.metrics.protocol import Metric
 from traiNNer.models.protocol import Upscaler
-from traiNNer.utils.images import write_image
 from traiNNer.utils.resize import imresize
 from traiNNer.utils.tiles import run_tiled
 
@@ -59,29 +57,28 @@ class Evaluation:
         self.tile_size = tile_size
         self.tile_overlap = tile_overlap
         self._bicubic: dict[str, dict[str, float]] = {}
+        self._references: dict[str, tuple[np.ndarray, np.ndarray]] = {}
 
     def run(
         self,
         upscale: Upscaler,
-        place: Callable[[str], Path] | None = None,
-        should_stop: Callable[[], bool] = lambda: False,
+        keep: Callable[[str, np.ndarray], None] = lambda *_: None,
+        before_each: Callable[[], None] = lambda: None,
     ) -> Scores:
         """Upscale and score every image; all randomness is as before afterwards.
 
         Args:
             upscale: the network, in evaluation mode.
-            place: where to write the output of an image, by key; None writes nothing.
-            should_stop: asked before every image; raises `EvaluationStopped` when it says so.
+            keep: gets the key and output of every image, H, W, 3 uint8.
+            before_each: called before every image; may raise `EvaluationStopped`.
         """
         scores = Scores()
         with self.runtime.undisturbed():
             for index in range(len(self.dataset)):
-                if should_stop():
-                    raise EvaluationStopped
+                before_each()
                 sample = self.dataset.whole(index)
                 output = self._output(upscale, sample.lq)
-                if place:
-                    write_image(place(sample.key), output)
+                keep(sample.key, output)
                 self._score(scores, sample, output)
         return scores
 
@@ -94,25 +91,30 @@ class Evaluation:
     def _score(self, scores: Scores, sample: Sample, output: np.ndarray) -> None:
         values: dict[str, float] = {}
         target = None if sample.gt is None else to_eight_bits(sample.gt)
-        first = len(scores.strips) < STRIP_COUNT
         for name, metric in self.metrics.items():
             if target is not None or not metric.needs_target:
                 values[name] = self._measure(name, sample.key, output, target)
-        if target is not None and (first or sample.key not in self._bicubic):
-            bicubic = to_eight_bits(imresize(sample.lq, size=target.shape[:2]))
-            if sample.key not in self._bicubic:
-                self._bicubic[sample.key] = {
-                    f"{name}_bicubic": self._measure(name, sample.key, bicubic, target) for name in self.metrics
-                }
-            if first:
-                scores.strips[sample.key] = strip(to_eight_bits(sample.lq), bicubic, output, target)
+        if target is not None and sample.key not in self._bicubic:
+            self._score_bicubic(sample, target)
+        if target is not None and sample.key in self._references:
+            scores.strips[sample.key] = strip(*self._references[sample.key], centre(output), centre(target))
         scores.images[sample.key] = values | self._bicubic.get(sample.key, {})
+
+    def _score_bicubic(self, sample: Sample, target: np.ndarray) -> None:
+        """Score bicubic upscaling of one image, once; of the first few, keep what the strips show."""
+        bicubic = to_eight_bits(imresize(sample.lq, size=target.shape[:2]))
+        self._bicubic[sample.key] = {
+            f"{name}_bicubic": self._measure(name, sample.key, bicubic, target) for name in self.metrics
+        }
+        if len(self._references) < STRIP_COUNT:
+            enlarged = to_eight_bits(sample.lq).repeat(self.scale, axis=0).repeat(self.scale, axis=1)
+            self._references[sample.key] = (centre(enlarged), centre(bicubic))
 
     def _measure(self, name: str, key: str, output: np.ndarray, target: np.ndarray | None) -> float:
         try:
             return self.metrics[name](output, target)
         except ValueError as error:
-            raise DataError(f"{self.name}: {name} cannot be computed for {key}: {error}") from None
+            raise MetricError(f"{self.name}: {name} cannot be computed for {key}: {error}") from None
 
 
 def to_image(output: Tensor) -> np.ndarray:
@@ -128,11 +130,13 @@ def to_eight_bits(image: np.ndarray) -> np.ndarray:
     return np.round(image.astype(np.float64) / 257).astype(np.uint8)
 
 
-def strip(lq: np.ndarray, bicubic: np.ndarray, output: np.ndarray, gt: np.ndarray) -> np.ndarray:
-    """Return LR, bicubic, output and ground truth side by side: the same central crop every time."""
-    scale = gt.shape[0] // lq.shape[0]
-    enlarged = lq.repeat(scale, axis=0).repeat(scale, axis=1)
-    top, left = (max(0, (side - STRIP_SIZE) // 2) for side in gt.shape[:2])
-    crops = [image[top : top + STRIP_SIZE, left : left + STRIP_SIZE] for image in (enlarged, bicubic, output, gt)]
+def centre(image: np.ndarray) -> np.ndarray:
+    """Return a copy of the central part of an image, the same every time: what a strip shows."""
+    top, left = (max(0, (side - STRIP_SIZE) // 2) for side in image.shape[:2])
+    return image[top : top + STRIP_SIZE, left : left + STRIP_SIZE].copy()
+
+
+def strip(*crops: np.ndarray) -> np.ndarray:
+    """Return crops of one size (LR, bicubic, output, ground truth) side by side."""
     gap = np.full((crops[0].shape[0], 4, 3), 255, np.uint8)
     return np.concatenate([part for crop in crops for part in (crop, gap)][:-1], axis=1)

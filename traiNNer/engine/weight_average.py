@@ -1,9 +1,12 @@
 """A running (exponential) average of a network's weights: what validation, test and export use."""
 
 from copy import deepcopy
+from typing import Any
 
 import torch
 from torch import Tensor, nn
+
+LISTS: Any = torch  # torch's operations on whole lists of tensors, `_foreach_…`, have no types
 
 
 def decay_at(update: int, decay: float) -> float:
@@ -40,10 +43,10 @@ class WeightAverage:
         """
         weight = 1 - decay_at(iteration, self.decay)
         if isinstance(applied, Tensor):
-            steps = torch._foreach_sub(self._sources, self._averages)
-            torch._foreach_mul_(steps, applied.float() * weight)
-            torch._foreach_add_(self._averages, steps)
+            steps = LISTS._foreach_sub(self._sources, self._averages)
+            LISTS._foreach_mul_(steps, applied.float() * weight)
+            LISTS._foreach_add_(self._averages, steps)
         elif applied:
-            torch._foreach_lerp_(self._averages, self._sources, weight)
+            LISTS._foreach_lerp_(self._averages, self._sources, weight)
         if applied is not False and self._copies:
-            torch._foreach_copy_(self._copies, self._originals)
+            LISTS._foreach_copy_(self._copies, self._originals)

@@ -3,6 +3,7 @@
 import io
 import json
 import pickletools
+import warnings
 import zipfile
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -16,6 +17,7 @@ from torch import Tensor, nn
 
 from traiNNer.errors import ConfigError
 from traiNNer.registry import ARCHS, UnknownComponent
+from traiNNer.utils.pretrained import UNREADABLE
 
 WRAPPERS = ("params_ema", "params", "state_dict", "model_state_dict", "model", "net")
 PREFIXES = ("module.", "_orig_mod.")
@@ -65,7 +67,7 @@ def read_weights(path: str | Path, key: str | None = None) -> WeightsFile:
     """
     path = Path(path).expanduser()
     if not path.is_file():
-        raise ConfigError(f"{path}: no such weights file")
+        raise ConfigError(f"{path} is a folder, not a file" if path.is_dir() else f"{path}: no such weights file")
     if path.stat().st_size == 0:
         raise ConfigError(f"{path} is empty (0 bytes): not a weights file")
     if path.suffix == ".state":
@@ -92,28 +94,29 @@ def _read_safetensors(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
 
 
 def _read_pth(path: Path, key: str | None) -> tuple[dict[str, Tensor], dict[str, Any]]:
-    _refuse_bombs(path)
     try:
+        _refuse_bombs(path)
         loaded = torch.load(io.BytesIO(path.read_bytes()), map_location="cpu", weights_only=True)
     except UnpicklingError:
         code = _foreign_code(path)
         if code:
             raise ConfigError(f"{path} contains code ({code}), not only weights. Refused.") from None
         raise ConfigError(f"{path} is not a readable weights file (damaged, or not written by torch)") from None
-    except (RuntimeError, EOFError, ValueError, KeyError) as error:
-        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+    except UNREADABLE as error:
+        reason = (str(error).splitlines() or [type(error).__name__])[0]
         raise ConfigError(f"{path} is not a readable weights file ({reason})") from None
     return _unwrap(path, loaded, key)
 
 
 def _foreign_code(path: Path) -> str | None:
     """Return the first function or class named in a pickle that weights do not need; nothing is run to find it."""
-    data = path.read_bytes()
-    if zipfile.is_zipfile(path):
-        with zipfile.ZipFile(path) as archive:
-            data = b"".join(archive.read(name) for name in archive.namelist() if name.endswith(".pkl"))
-    stream, texts = io.BytesIO(data), [""]
+    texts = [""]
     try:
+        data = path.read_bytes()
+        if zipfile.is_zipfile(path):
+            with zipfile.ZipFile(path) as archive:
+                data = b"".join(archive.read(name) for name in archive.namelist() if name.endswith(".pkl"))
+        stream = io.BytesIO(data)
         while stream.tell() < len(data):  # torch's old format is several pickles one after the other
             for opcode, argument, _ in pickletools.genops(stream):
                 if opcode.name in ("GLOBAL", "STACK_GLOBAL"):
@@ -122,7 +125,7 @@ def _foreign_code(path: Path) -> str | None:
                         return f"{module}.{name}"
                 elif isinstance(argument, str):
                     texts.append(argument)
-    except ValueError:
+    except UNREADABLE:
         return None
     return None
 
@@ -147,7 +150,7 @@ def _refuse_bombs(path: Path) -> None:
     """Refuse a .pth file, which is a zip, compressed more than torch ever does (it does not compress at all)."""
     if not zipfile.is_zipfile(path):
         return
-    with zipfile.ZipFile(path) as archive:
+    with zipfile.ZipFile(path) as archive:  # raises what UNREADABLE lists for a damaged one
         unpacked = sum(entry.file_size for entry in archive.infolist())
     packed = path.stat().st_size
     if unpacked > MAX_UNPACKED_RATIO * packed:
@@ -170,29 +173,81 @@ def adapted(arch: str, tensors: dict[str, Tensor]) -> tuple[dict[str, Tensor], l
     return adapt(tensors) if adapt else (tensors, [])
 
 
-def load_pretrained(network: nn.Module, arch: str, scale: int, file: WeightsFile, strict: bool) -> list[str]:
-    """Load a weights file into a network that is to be trained on or tested. Returns lines for the log.
+def load_pretrained(
+    network: nn.Module, about: Mapping[str, Any], file: WeightsFile, strict: bool
+) -> tuple[list[str], LoadReport]:
+    """Load a weights file into a network that is to be trained on or tested.
+
+    Args:
+        network: takes the tensors that fit, in place.
+        about: its `arch`, `options` and `scale`.
+        file: what was read.
+        strict: refuse a file that does not fit completely.
+
+    Returns:
+        What the person should know, and what was loaded.
 
     Raises:
         ConfigError: fewer than half of the network's tensors fit, or `strict` and not all of them do.
     """
+    arch, scale = about["arch"], about["scale"]
     tensors, notes = adapted(arch, file.tensors)
     report = load_into(network, tensors)
-    theirs = file.about.get("arch")
-    origin = f" It holds weights of {theirs}." if theirs and theirs != arch else ""
+    origin = _origin(file, arch)
     if report.loaded * 2 < report.total:
         raise ConfigError(
             f"{file.path} does not fit {arch}: {report}.{origin} Check network_g.type and its options, or the file."
         )
-    if strict and (report.new or report.unused):
-        raise ConfigError(f"{file.path} does not fit {arch} completely: {report}.{origin}")
+    told = differences(file, about)
+    # Metadata also names options that only matter in training; what is read from bare tensors always matters.
+    if strict and (report.new or report.unused or (told and not file.about)):
+        raise ConfigError(f"{file.path} does not fit {arch} completely: {report}.{origin}{told}")
+    if told:
+        notes.append(f"{file.path}:{told}")
     if file.about.get("scale", scale) != scale:
-        notes.append(f"{file.path} was trained at scale {file.about['scale']}, this run is at scale {scale}")
-    return [*notes, f"{file.path}: {report}"]
+        text = f"{file.path} was trained at scale {file.about['scale']}, this run is at scale {scale}"
+        if strict:
+            raise ConfigError(text)
+        notes.append(text)
+    return notes, report
 
 
-def rebuild(file: WeightsFile) -> nn.Module:
+def _origin(file: WeightsFile, arch: str) -> str:
+    """Return what a file is of, where it is not of `arch`: what it says itself, else what its tensors look like."""
+    found = file.about.get("arch")
+    if found:
+        return f" It holds weights of {found}." if found != arch else ""
+    inferred = _infer(file)
+    if inferred is None or inferred["type"] == arch:
+        return ""
+    shown = ", ".join(f"{key}: {value}" for key, value in inferred.items() if value is not None)
+    return f" Its tensors look like network_g: {{{shown}}}."
+
+
+def differences(file: WeightsFile, about: Mapping[str, Any]) -> str:
+    """Return which options the file was trained with that no tensor's shape shows, where the network has others."""
+    theirs = file.about.get("options") if file.about.get("arch") == about["arch"] else _infer(file)
+    own = about["options"]
+    keys = [key for key, value in (theirs or {}).items() if key in own and own[key] != value]
+    told = ", ".join(f"{key} {(theirs or {})[key]}, here it is {own[key]}" for key in keys)
+    return f" It was trained with {told}." if told else ""
+
+
+def _infer(file: WeightsFile) -> dict[str, Any] | None:
+    for component in ARCHS:
+        infer = component.traits.get("infer_options")
+        found = infer(file.tensors) if infer else None
+        if found:
+            return dict(found)
+    return None
+
+
+def rebuild(file: WeightsFile, scale: int | None = None) -> nn.Module:
     """Build the network that a weights file belongs to, from its metadata or from its tensors, and load it.
+
+    Args:
+        file: what was read.
+        scale: needed for a file without metadata whose tensors do not tell it.
 
     Returns:
         The network in evaluation mode.
@@ -205,20 +260,23 @@ def rebuild(file: WeightsFile) -> nn.Module:
             component = ARCHS[file.about["arch"]]
         except UnknownComponent as error:
             raise ConfigError(f"{file.path} holds weights of '{file.about['arch']}': {error}") from None
-        network = component.build(file.about["options"], scale=file.about["scale"], seed=0)
-        load_pretrained(network, component.name, file.about["scale"], file, strict=True)
-        return network.eval()
-    for component in ARCHS:
-        infer = component.traits.get("infer_options")
-        found = infer(file.tensors) if infer else None
-        if found:
-            return _rebuild_inferred(file, dict(found))
-    raise ConfigError(f"{file.path} does not say which arch it holds, and no known arch recognises its tensors")
+        try:
+            options, told = file.about["options"], file.about["scale"]
+            network = component.build(options, scale=told, seed=0)
+        except (KeyError, TypeError, ValueError) as error:
+            raise ConfigError(f"{file.path} does not say completely what it is of ({error})") from None
+        return _loaded(network, component.name, options, told, file)
+    found = _infer(file)
+    if found is None:
+        raise ConfigError(f"{file.path} does not say which arch it holds, and no known arch recognises its tensors")
+    arch, inferred = found.pop("type"), found.pop("scale", None)
+    wanted = scale or inferred
+    if wanted is None:
+        wanted = 2
+        warnings.warn(f"{file.path} does not tell its scale: 2 is assumed; load_network(path, scale=4)", stacklevel=3)
+    return _loaded(ARCHS.build(arch, found, scale=wanted, seed=0), ARCHS[arch].name, found, wanted, file)
 
 
-def _rebuild_inferred(file: WeightsFile, found: dict[str, Any]) -> nn.Module:
-    arch, scale = found.pop("type"), found.pop("scale", None)
-    scale = file.about.get("scale", scale)
-    network = ARCHS.build(arch, found, scale=scale or 2, seed=0)
-    load_pretrained(network, ARCHS[arch].name, scale or 2, file, strict=True)
+def _loaded(network: nn.Module, arch: str, options: Any, scale: int, file: WeightsFile) -> nn.Module:
+    load_pretrained(network, {"arch": arch, "options": dict(options), "scale": scale}, file, strict=True)
     return network.eval()

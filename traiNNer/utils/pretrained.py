@@ -4,6 +4,7 @@ import pickle
 import socket
 import struct
 import warnings
+import zipfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from http.client import HTTPException
@@ -19,7 +20,7 @@ CONNECT_TIMEOUT_S = 10.0
 # A file that is damaged or of another kind fails inside the unpickler in any of these ways.
 UNREADABLE = (
     OSError, EOFError, RuntimeError, ValueError, TypeError, LookupError, AttributeError,
-    pickle.UnpicklingError, struct.error,
+    pickle.UnpicklingError, struct.error, zipfile.BadZipFile,
 )  # fmt: skip
 
 

@@ -64,10 +64,9 @@ def test_a_failed_read_leaves_nothing():
 @given(st.lists(st.tuples(st.sampled_from("abcdef"), st.integers(1, 60)), max_size=40), st.integers(0, 150))
 def test_the_limit_always_holds(uses, limit):
     cache, sizes = ImageCache(limit), {}
-    for key, size in uses:
-        size = sizes.setdefault(key, size)
-        assert (
-            cache.get(key, lambda key=key, size=size: np.full(size, ord(key), np.uint8)).tolist() == [ord(key)] * size
-        )
+    for key, first_size in uses:
+        size = sizes.setdefault(key, first_size)
+        image = np.full(size, ord(key), np.uint8)
+        assert cache.get(key, lambda image=image: image).tolist() == [ord(key)] * size
         assert 0 <= cache.used_bytes <= limit
         assert cache.used_bytes == sum(image.nbytes for image in cache._images.values())

@@ -16,7 +16,6 @@ from traiNNer.data.loader import DamageCounter, TrainLoader, collate
 from traiNNer.data.paired_images import PairedImageDataset
 from traiNNer.errors import DataError
 
-pytestmark = pytest.mark.filterwarnings("ignore:This DataLoader will create")
 needs_sessions = pytest.mark.skipif(not hasattr(os, "setsid"), reason="no sessions on this system")
 
 
@@ -134,10 +133,10 @@ def test_seeds_differ():
 def test_global_randomness_is_neither_read_nor_moved(workers):
     expected = run(FakeSet(), workers=workers)
     torch.manual_seed(99)
-    np.random.seed(99)  # noqa: NPY002
-    before = torch.get_rng_state().tolist(), np.random.get_state()[1].tolist()  # noqa: NPY002
+    np.random.seed(99)
+    before = torch.get_rng_state().tolist(), np.random.get_state()[1].tolist()
     assert run(FakeSet(), workers=workers) == expected
-    assert (torch.get_rng_state().tolist(), np.random.get_state()[1].tolist()) == before  # noqa: NPY002
+    assert (torch.get_rng_state().tolist(), np.random.get_state()[1].tolist()) == before
 
 
 @pytest.mark.parametrize("workers", [0, 2])

@@ -52,7 +52,7 @@ def test_a_sample_depends_on_index_and_generator_alone(tmp_path, cache_mb):
     write_pairs(tmp_path, 3)
     first = [build(tmp_path).sample(index, rng(index)) for index in range(3)]
     dataset = build(tmp_path, cache_mb=cache_mb)
-    np.random.seed(5)  # noqa: NPY002
+    np.random.seed(5)
     for _ in range(2):
         for index in (2, 0, 1):
             sample = dataset.sample(index, rng(index))

@@ -46,7 +46,7 @@ def test_suffixes_are_inferred(tmp_path, gt_suffix, lq_suffix, folder):
         name = pair.key.rsplit("/", 1)[-1]
         assert pair.gt
         assert (pair.lq.stem, pair.gt.stem) == (name + lq_suffix, name + gt_suffix)
-    assert not (pairing.without_gt or pairing.without_lq or pairing.ambiguous)
+    assert [pairing.without_gt, pairing.without_lq, pairing.ambiguous] == [[], [], []]
 
 
 def test_a_suffix_is_not_inferred_where_names_are_equal():

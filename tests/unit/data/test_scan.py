@@ -194,7 +194,7 @@ def test_a_missing_folder_names_the_nearest_and_what_is_in_it(tmp_path):
     (tmp_path / "lr").rename(tmp_path / "lowres")
     text = refusal(tmp_path)
     assert text == (
-        f"datasets.train: no such folder {tmp_path}/lr. The nearest that exists is {tmp_path}, "
+        f"datasets.train.dataroot_lq: no such folder {tmp_path}/lr. The nearest that exists is {tmp_path}, "
         "with the folders hr, lowres, set0, set1, set2, set3, set4, set5, …."
     )
     with pytest.raises(DataError, match="which has no folders in it"):

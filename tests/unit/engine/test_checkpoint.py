@@ -1,5 +1,6 @@
 import json
 import random
+from dataclasses import replace
 
 import pytest
 import torch
@@ -212,3 +213,45 @@ def test_code_in_a_state_is_refused_even_when_its_record_fits(folder, tmp_path):
     assert restored.iteration == 10
     assert "20.state: holds something other than tensors and plain values. Refused" in warnings[0]
     assert not (tmp_path / "executed").exists()
+
+
+def test_an_old_state_that_cannot_be_deleted_is_a_warning_not_a_failed_save(folder, monkeypatch):
+    store = CheckpointStore(folder, keep_last=1)
+    save(store, 1)
+
+    def refuse(path, missing_ok=False):
+        raise OSError(5, "Input/output error", str(path))
+
+    monkeypatch.setattr("pathlib.Path.unlink", refuse)
+    state = {"iteration": 2, "optimizer": {}}
+    (warning,) = store.save(2, {"net_g": weights(2)}, state, {"arch": "x"})
+    assert warning.startswith("Could not delete the old state")
+    assert "1.state: input/output error" in warning
+    assert store.load(2).iteration == 2
+
+
+def test_tied_weights_are_saved(folder):
+    tied = torch.ones(3)
+    store = CheckpointStore(folder)
+    store.save(1, {"net_g": {"a": tied, "b": tied}}, {"iteration": 1, "optimizer": {}}, {"arch": "x"})
+    assert torch.equal(store.load(1).weights["net_g"]["b"], tied)
+
+
+def test_weights_are_read_from_another_folder_when_they_were_moved(folder, tmp_path):
+    save(CheckpointStore(folder), 3)
+    moved = tmp_path / "moved"
+    folder.models.rename(moved)
+    folder.models.mkdir()
+    assert CheckpointStore(replace(folder, resume_models=moved)).load(3).iteration == 3
+    with pytest.raises(DamagedCheckpoint):
+        CheckpointStore(folder).load(3)
+
+
+@pytest.mark.parametrize("ending", ["safetensors", "pth"])
+def test_best_weights_of_an_abandoned_course_are_set_aside(folder, ending):
+    store = CheckpointStore(folder, ending)
+    store.save_best("net_g_best_psnr", "net_g_ema", weights(1), {"iteration": 8})
+    store.save_best("net_g_best_ssim", "net_g_ema", weights(1), {"iteration": 4})
+    assert store.keep_best_until(5, ["psnr", "ssim", "lpips"]) == ["psnr", "lpips"]
+    names = {path.name for path in folder.models.iterdir()}
+    assert names == {f"net_g_best_psnr.{ending}.superseded", f"net_g_best_ssim.{ending}"}

@@ -99,3 +99,66 @@ def test_a_record_that_cannot_be_written_does_not_end_the_run(tmp_path, capsys):
     book.event("train", 1, {"loss": 1.0})
     book.close()
     assert "could not write metrics.jsonl (no space left on device)" in capsys.readouterr().out
+
+
+def test_a_failure_on_the_way_ends_with_where_it_was(tmp_path, capsys):
+    book = Logbook()
+    book.open(folder(tmp_path), use_tensorboard=False, start=0)
+    book.start_progress(600, 0)
+    book.event("train", 100, {"lr": 1e-4})
+    book.advance(135)
+    book.finish("d/x.png is damaged", 3, "data that cannot be used")
+    book.close()
+    assert capsys.readouterr().out.splitlines()[-2:] == [
+        "d/x.png is damaged",
+        "stopped: data that cannot be used at 135/600",
+    ]
+    assert lines(tmp_path / "metrics.jsonl")[-1]["iter"] == 135
+
+
+def test_only_training_and_validation_make_curves(tmp_path):
+    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+    book = Logbook(quiet=True)
+    book.open(folder(tmp_path), use_tensorboard=True, start=0)
+    book.event("run_started", 0, {"seed": 3, "total_iter": 9})
+    book.event("train", 5, {"loss/l1": 0.5})
+    book.event("validation", 5, {"val/set/psnr": 30.0})
+    book.image("val/set/x", np.zeros((4, 4, 3), np.uint8), 5)
+    book.finish("finished: 9/9", 0)
+    book.close()
+    events = EventAccumulator(str(tmp_path / "tb_logger"))
+    events.Reload()
+    assert sorted(events.Tags()["scalars"]) == ["loss/l1", "val/set/psnr"]
+    assert events.Tags()["images"] == ["val/set/x"]
+
+
+def test_a_full_disk_below_the_logs_is_told_once_and_ends_nothing(tmp_path, capsys):
+    book = Logbook()
+    book.open(folder(tmp_path), use_tensorboard=False, start=0)
+
+    class Full:
+        name = "metrics.jsonl"
+
+        def write(self, text):
+            raise OSError(28, "No space left on device")
+
+        def close(self):
+            raise OSError(28, "No space left on device")
+
+    book._metrics.close()
+    book._metrics = Full()
+    for iteration in range(3):
+        book.event("train", iteration, {"lr": 1.0})
+    book.close()
+    assert capsys.readouterr().out.count("could not write metrics.jsonl (no space left on device)") == 1
+
+
+def test_another_rank_only_says_why_it_failed(capsys):
+    book = Logbook()
+    book.speak_for(1)
+    book.info("silent")
+    book.finish("d/x.png is damaged", 3)
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert err == "rank 1: d/x.png is damaged\n"

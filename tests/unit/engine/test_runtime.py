@@ -1,4 +1,5 @@
 import random
+from copy import deepcopy
 
 import numpy as np
 import pytest
@@ -7,7 +8,7 @@ from torch import nn
 
 from traiNNer.batch import Batch
 from traiNNer.config.options import ArchChoice, CommonOptions
-from traiNNer.engine.runtime import Runtime, start_runtime
+from traiNNer.engine.runtime import Runtime, is_out_of_memory, start_runtime
 from traiNNer.errors import ConfigError
 
 
@@ -35,8 +36,11 @@ def test_the_device_is_chosen_with_a_reason(monkeypatch):
 
 def test_what_cannot_be_had_is_refused_with_the_command_that_would(monkeypatch):
     monkeypatch.delenv("RANK", raising=False)
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 4)
     with pytest.raises(ConfigError, match="torchrun --nproc_per_node 4"):
         start_runtime(options(num_gpu=4))
+    with pytest.raises(ConfigError, match="num_gpu: 5, but this machine has 4 CUDA devices"):
+        start_runtime(options(num_gpu=5))
     with pytest.raises(ConfigError, match="torchrun"):
         start_runtime(options(dist=True))
 
@@ -94,6 +98,61 @@ def test_random_states_come_back_and_a_guarded_block_leaves_no_trace():
     assert torch.equal(first[0], second[0])
     assert np.array_equal(first[1], second[1])
     assert first[2] == second[2]
+
+
+def test_moments_take_the_memory_format_of_their_parameters():
+    """A fused optimiser walks through memory; moments in another order would belong to other weights."""
+
+    def trained(layout):
+        torch.manual_seed(0)
+        runtime = Runtime(torch.device("cpu"), "", memory_format=layout)
+        layer = runtime.place(nn.Conv2d(3, 8, 3))
+        return runtime, layer, torch.optim.AdamW(layer.parameters(), 0.1, fused=True)
+
+    def step(runtime, layer, optimizer):
+        images = runtime.to_float(torch.arange(300, dtype=torch.uint8).reshape(1, 10, 10, 3))
+        optimizer.zero_grad()
+        layer(images).square().sum().backward()
+        optimizer.step()
+
+    first = trained(torch.channels_last)
+    step(*first)
+    state = deepcopy(first[2].state_dict())
+    weights = {name: value.clone() for name, value in first[1].state_dict().items()}
+    step(*first)
+    other = trained(torch.contiguous_format)
+    other[1].load_state_dict(weights)
+    other[0].restore_optimizer(other[2], state)
+    step(*other)
+    torch.testing.assert_close(other[1].weight, first[1].weight, rtol=1e-4, atol=1e-5)
+
+
+def test_rank_0_works_for_all_and_its_errors_reach_all():
+    runtime = Runtime(torch.device("cpu"), "")
+    assert runtime.on_main(lambda: 3) == 3
+    with pytest.raises(ConfigError, match="planted"):
+        runtime.on_main(lambda: (_ for _ in ()).throw(ConfigError("planted")))
+
+
+@pytest.mark.parametrize(
+    ("error", "expected"),
+    [
+        (torch.OutOfMemoryError("CUDA out of memory"), True),
+        (MemoryError(), True),
+        (RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried"), True),
+        (RuntimeError("size mismatch"), False),
+        (ValueError("out of memory"), False),
+    ],
+)
+def test_running_out_of_memory_is_recognised(error, expected):
+    assert is_out_of_memory(error) is expected
+
+
+def test_a_batch_can_be_pinned(monkeypatch):
+    monkeypatch.setattr(torch.Tensor, "pin_memory", lambda self: self + 1)
+    batch = Batch(torch.zeros(1), torch.zeros(1), ("a",), ("b",)).pin_memory()
+    assert (batch.lq.item(), batch.gt.item(), batch.keys, batch.skipped) == (1, 1, ("a",), ("b",))
+    assert Batch(torch.zeros(1), None, ("a",)).pin_memory().gt is None
 
 
 def test_seeds_decide_the_weights():

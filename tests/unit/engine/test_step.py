@@ -4,10 +4,13 @@ import numpy as np
 import pytest
 import torch
 from torch import nn
+from torch.utils._python_dispatch import TorchDispatchMode
 
 from traiNNer.batch import Batch
 from traiNNer.engine.runtime import Runtime
 from traiNNer.engine.step import Stepper
+from traiNNer.engine.weight_average import WeightAverage
+from traiNNer.engine.window import NonfiniteWatch, Window
 from traiNNer.models.protocol import PhaseLoss
 from traiNNer.models.restoration import RestorationModel
 
@@ -109,6 +112,75 @@ def test_an_optimiser_without_a_device_decision_is_asked_on_the_host(monkeypatch
     switch["on"] = True
     stepper.step([batch(2, 1)])
     assert all(torch.equal(a, b) for a, b in zip(before, snapshot(net, stepper), strict=True))
+
+
+def half_precision(net, losses):
+    runtime = Runtime(torch.device("cpu"), "test", half=torch.float16)
+    optimizer = torch.optim.AdamW(net.parameters(), 1e-2, fused=True)
+    return Stepper(RestorationModel(runtime.upscaler(net), losses), net, optimizer, runtime)
+
+
+@pytest.mark.parametrize("device_decides", [False, True])
+def test_a_loss_that_is_infinite_with_finite_gradients_is_skipped_with_a_scaler_too(device_decides, monkeypatch):
+    # An overflow in the last layer: the loss is infinite, but an L1 gradient is a sign, which is finite.
+    monkeypatch.setattr(Runtime, "reads_are_free", property(lambda self: not device_decides))
+    torch.manual_seed(0)
+    net, offset = Net(), {"value": 0.0}
+    stepper = half_precision(net, lambda output, target: {"l1": (output - target).abs().mean() + offset["value"]})
+    assert bool(stepper.step([batch(2)]).finite)
+    before = snapshot(net, stepper)
+    offset["value"] = math.inf
+    assert not bool(stepper.step([batch(2, 1)]).finite)
+    assert all(torch.equal(a, b) for a, b in zip(before, snapshot(net, stepper), strict=True))
+    offset["value"] = 0.0
+    assert bool(stepper.step([batch(2, 2)]).finite)
+    assert not all(torch.equal(a, b) for a, b in zip(before, snapshot(net, stepper), strict=True))
+
+
+def test_an_fp16_overflow_halves_the_scale_and_skips():
+    torch.manual_seed(0)
+    net, factor = Net(), {"value": 1e30}
+    stepper = half_precision(net, lambda output, target: {"l1": (output - target).abs().mean() * factor["value"]})
+    scale = stepper.runtime.scaler.get_scale()
+    assert not bool(stepper.step([batch(2)]).finite)
+    assert stepper.runtime.scaler.get_scale() == scale / 2
+    factor["value"] = 1.0
+    while not bool(stepper.step([batch(2)]).finite):
+        pass
+    assert stepper.runtime.scaler.get_scale() >= 1
+
+
+class Reads(TorchDispatchMode):
+    """Counts how often a value is read on the host: each would make an accelerator wait."""
+
+    count = 0
+
+    def __torch_dispatch__(self, func, types, args=(), kwargs=None):
+        self.count += func is torch.ops.aten._local_scalar_dense.default
+        return func(*args, **(kwargs or {}))
+
+
+def test_an_iteration_reads_nothing_on_the_host(monkeypatch):
+    monkeypatch.setattr(Runtime, "reads_are_free", property(lambda self: False))
+    net, stepper, _ = make(max_norm=1.0)
+    average, window, watch = WeightAverage(net, 0.999), Window(), NonfiniteWatch(limit=10, look_every=10)
+    stepper.step([batch(2), batch(2, 1)])
+    lists = []
+    monkeypatch.setattr(torch.Tensor, "tolist", lambda self, real=torch.Tensor.tolist: lists.append(1) or real(self))
+    with Reads() as reads:
+        for iteration in range(1, 10):
+            report = stepper.step([batch(2, iteration), batch(2, iteration + 100)])
+            average.update(iteration, report.finite)
+            window.add(report)
+            watch.add(iteration, report, ("a",))
+    assert (reads.count, lists) == (0, [])
+    with Reads() as reads:
+        watch.look()
+        window.read()
+    assert lists == [1, 1]  # one for the flags, one for the means: the price of a log line
+    with Reads() as reads:
+        bool(report.finite)
+    assert reads.count == 1  # the counter does count
 
 
 def test_the_total_of_a_phase_is_the_sum_of_its_terms():

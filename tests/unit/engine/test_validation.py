@@ -4,12 +4,13 @@ import torch
 
 from traiNNer.batch import Sample
 from traiNNer.engine.runtime import Runtime
-from traiNNer.engine.trainer import describe_score, duration, evaluating
-from traiNNer.engine.validation import Evaluation, EvaluationStopped, strip, to_eight_bits, to_image
+from traiNNer.engine.scoring import describe_score, evaluating
+from traiNNer.engine.trainer import duration
+from traiNNer.engine.validation import Evaluation, EvaluationStopped, to_eight_bits, to_image
 from traiNNer.errors import DataError
 from traiNNer.metrics.psnr import PSNR
 from traiNNer.metrics.ssim import SSIM
-from traiNNer.utils.images import read_image
+from traiNNer.utils.images import read_image, write_image
 from traiNNer.utils.resize import imresize
 
 RUNTIME = Runtime(torch.device("cpu"), "test")
@@ -62,12 +63,14 @@ def test_the_baseline_is_computed_once_per_set(monkeypatch):
     monkeypatch.setattr("traiNNer.engine.validation.imresize", lambda *a, **k: calls.append(1) or imresize(*a, **k))
     second = one.run(nearest)
     assert first.images == second.images
-    assert len(calls) == 4  # the four strips that are shown; no score is computed again
+    assert not calls
+    assert all(np.array_equal(first.strips[key], second.strips[key]) for key in first.strips)
+    assert len(second.strips) == 4
 
 
 def test_images_without_ground_truth_are_written_and_not_scored(tmp_path):
     data = Pictures(with_gt=False)
-    scores = evaluation(data).run(nearest, lambda key: tmp_path / f"{key}.png")
+    scores = evaluation(data).run(nearest, lambda key, output: write_image(tmp_path / f"{key}.png", output))
     assert scores.images == {f"folder/{i}": {} for i in range(3)}
     assert scores.mean() == {}
     for index in range(3):
@@ -113,9 +116,15 @@ def test_nothing_random_is_disturbed_and_no_gradient_is_kept():
 
 
 def test_a_stop_is_seen_between_two_images():
-    answers = iter([False, True])
+    seen = []
+
+    def stop_at_the_second():
+        if seen:
+            raise EvaluationStopped
+
     with pytest.raises(EvaluationStopped):
-        evaluation(Pictures()).run(nearest, should_stop=lambda: next(answers))
+        evaluation(Pictures()).run(nearest, lambda key, output: seen.append(key), stop_at_the_second)
+    assert seen == ["folder/0"]
 
 
 def test_an_image_that_a_metric_refuses_is_named():
@@ -130,14 +139,16 @@ def test_outputs_are_clamped_and_rounded_and_deep_levels_narrowed():
     assert to_eight_bits(deep).tolist() == [0, 0, 1, 255]
 
 
-def test_a_strip_shows_the_same_crop_four_times():
-    rng = np.random.default_rng(0)
-    gt = rng.integers(0, 256, (300, 200, 3), np.uint8)
-    lq = rng.integers(0, 256, (150, 100, 3), np.uint8)
-    image = strip(lq, gt, gt, gt)
+def test_a_strip_shows_lr_bicubic_output_and_ground_truth_of_one_place():
+    data = Pictures(side=200)
+    image = evaluation(data).run(nearest).strips["folder/0"]
     assert image.shape == (128, 4 * 128 + 3 * 4, 3)
-    assert np.array_equal(image[:, 132:260], gt[86:214, 36:164])
-    assert np.array_equal(image[:, 264:392], image[:, 396:524])
+    parts = [image[:, start : start + 128] for start in (0, 132, 264, 396)]
+    inside = (slice(36, 164), slice(36, 164))
+    assert np.array_equal(parts[0], data.lq[0].repeat(2, 0).repeat(2, 1)[inside])
+    assert np.array_equal(parts[1], imresize(data.lq[0], 2)[inside])
+    assert np.array_equal(parts[2], parts[0])  # the network of these tests repeats pixels
+    assert np.array_equal(parts[3], data.whole(0).gt[inside])
 
 
 def test_the_line_a_person_reads():

@@ -1,5 +1,6 @@
 import os
 import pickle
+import random
 import zipfile
 
 import pytest
@@ -10,6 +11,8 @@ from torch import nn
 from traiNNer.engine.weights import load_into, load_pretrained, read_weights, rebuild
 from traiNNer.errors import ConfigError
 from traiNNer.registry import ARCHS
+
+ABOUT = {"arch": "tinyforweights", "options": {"channels": 4}, "scale": 2}
 
 
 class Tiny(nn.Module):
@@ -54,18 +57,18 @@ def test_another_scale_loads_what_fits_and_says_so(tmp_path):
         state(4), tmp_path / "x4.safetensors", {"traiNNer": '{"arch": "tinyforweights", "scale": 4, "options": {}}'}
     )
     network = Tiny(2)
-    lines = load_pretrained(network, "tinyforweights", 2, read_weights(tmp_path / "x4.safetensors"), strict=False)
-    assert "trained at scale 4" in lines[0]
-    assert "loaded 2/4 tensors; new: up.weight, up.bias" in lines[1]
+    notes, report = load_pretrained(network, ABOUT, read_weights(tmp_path / "x4.safetensors"), strict=False)
+    assert "trained at scale 4" in notes[0]
+    assert str(report).startswith("loaded 2/4 tensors; new: up.weight, up.bias")
     assert torch.equal(network.body.weight, state(4)["body.weight"])
     with pytest.raises(ConfigError, match="does not fit tinyforweights completely"):
-        load_pretrained(Tiny(2), "tinyforweights", 2, read_weights(tmp_path / "x4.safetensors"), strict=True)
+        load_pretrained(Tiny(2), ABOUT, read_weights(tmp_path / "x4.safetensors"), strict=True)
 
 
 def test_weights_of_another_arch_are_refused(tmp_path):
     save_file({"other.weight": torch.ones(3)}, tmp_path / "o.safetensors", {"traiNNer": '{"arch": "span"}'})
     with pytest.raises(ConfigError, match=r"does not fit tinyforweights: loaded 0/4.*It holds weights of span"):
-        load_pretrained(Tiny(2), "tinyforweights", 2, read_weights(tmp_path / "o.safetensors"), strict=False)
+        load_pretrained(Tiny(2), ABOUT, read_weights(tmp_path / "o.safetensors"), strict=False)
 
 
 def test_a_file_rebuilds_its_network(tmp_path):
@@ -149,3 +152,57 @@ def test_a_state_under_another_name_is_recognised(tmp_path):
 def test_the_report_counts_and_names():
     report = load_into(Tiny(2), {"body.weight": torch.zeros(4, 3, 3, 3), "extra": torch.ones(1)})
     assert str(report) == "loaded 1/4 tensors; new: body.bias, up.weight, up.bias; not used: extra"
+
+
+def test_a_damaged_file_is_refused_in_words_whatever_is_wrong_with_it(tmp_path):
+    torch.save({"params": state(2)}, tmp_path / "good.pth")
+    data = (tmp_path / "good.pth").read_bytes()
+    generator = random.Random(0)
+    for number in range(300):
+        damaged = bytearray(data[: generator.randrange(1, len(data))] if number % 3 == 0 else data)
+        for _ in range(generator.randrange(1, 20)):
+            damaged[generator.randrange(len(damaged))] = generator.randrange(256)
+        path = tmp_path / "damaged.pth"
+        path.write_bytes(damaged)
+        try:
+            read_weights(path)
+        except ConfigError as error:
+            assert str(path) in str(error)  # noqa: PT017 - a file whose tensors alone were hit is still readable
+
+
+def test_an_earlier_generation_with_another_alpha_is_not_computed_wrongly(tmp_path):
+    from traiNNer.archs.paragonsr2 import ParagonSR2
+
+    sizes = {"num_feat": 24, "num_groups": 2, "num_blocks": 2, "ffn_expansion": 1.5, "band_kernel_size": 9}
+    options = sizes | {"hr_blocks": 0}
+    old = ParagonSR2(scale=2, **options, upsampler_alpha=1.0)
+    tensors = {name.replace("hr_conv_in.", "upsampler."): value for name, value in old.state_dict().items()}
+    save_file(tensors, tmp_path / "old.safetensors")
+    file = read_weights(tmp_path / "old.safetensors")
+    about = {"arch": "paragonsr2", "scale": 2, "options": options | {"upsampler_alpha": 0.5}}
+    with pytest.raises(ConfigError, match=r"It was trained with upsampler_alpha 1\.0, here it is 0\.5"):
+        load_pretrained(ParagonSR2(scale=2, **options), about, file, strict=True)
+    notes, _ = load_pretrained(ParagonSR2(scale=2, **options), about, file, strict=False)
+    assert any("upsampler_alpha 1.0, here it is 0.5" in note for note in notes)
+    nano, about = ARCHS.build("paragonsr2_nano", scale=2), {"arch": "paragonsr2_nano", "scale": 2, "options": {}}
+    with pytest.raises(ConfigError, match=r"look like network_g: \{type: paragonsr2, num_feat: 24.*hr_blocks: 0"):
+        load_pretrained(nano, about, file, strict=True)
+
+
+def test_a_bare_file_that_does_not_tell_its_scale_is_taken_as_2x_with_a_warning_or_as_said(tmp_path):
+    save_file(ARCHS.build("paragonsr2_nano", scale=4).state_dict(), tmp_path / "bare.safetensors")
+    file = read_weights(tmp_path / "bare.safetensors")
+    with pytest.warns(UserWarning, match="does not tell its scale: 2 is assumed"):
+        assert rebuild(file).scale == 2
+    assert rebuild(file, scale=4).scale == 4
+
+
+def test_metadata_that_says_too_little_is_refused(tmp_path):
+    save_file(state(2), tmp_path / "w.safetensors", {"traiNNer": '{"arch": "tinyforweights"}'})
+    with pytest.raises(ConfigError, match="does not say completely what it is of"):
+        rebuild(read_weights(tmp_path / "w.safetensors"))
+
+
+def test_a_folder_is_no_weights_file(tmp_path):
+    with pytest.raises(ConfigError, match="is a folder, not a file"):
+        read_weights(tmp_path)

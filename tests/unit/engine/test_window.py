@@ -56,8 +56,7 @@ def test_the_guilty_term_and_its_images_are_named():
 def test_too_many_in_a_row_end_the_run_however_seldom_it_looks(look_every):
     watch = NonfiniteWatch(limit=3, look_every=look_every)
     with pytest.raises(TrainingDiverged, match="3 updates in a row"):
-        for iteration in range(1, 21):
-            watch.add(iteration, report(finite=False, l1=math.nan), ("a",))
+        [watch.add(iteration, report(finite=False, l1=math.nan), ("a",)) for iteration in range(1, 21)]
     watch = NonfiniteWatch(limit=3, look_every=look_every)
     for iteration in range(1, 21):
         watch.add(iteration, report(finite=iteration % 3 == 0, l1=1.0), ("a",))

@@ -24,7 +24,7 @@ def calls(monkeypatch):
             raise failing[name]
 
     def fsync(handle):
-        step("fsync folder" if os.path.isdir(f"/proc/self/fd/{handle}") else "fsync file")
+        step("fsync folder" if Path(f"/proc/self/fd/{handle}").is_dir() else "fsync file")
         real_fsync(handle)
 
     def replace(source, target):

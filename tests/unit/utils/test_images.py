@@ -210,7 +210,7 @@ def test_a_cut_off_file_is_named_as_such(tmp_path, kind, title, kept):
 
 @pytest.mark.parametrize("kind", ["png", "jpg", "webp"])
 def test_every_possible_cut_is_noticed(tmp_path, kind):
-    done, data = cv2.imencode(f".{kind}", COLOUR)
+    _, data = cv2.imencode(f".{kind}", COLOUR)
     path = tmp_path / "x"
     for length in range(len(data) - (8 if kind == "png" else 1)):  # of a PNG's last chunk, the name is enough
         path.write_bytes(data.tobytes()[:length])

@@ -1,0 +1,20 @@
+"""Starting a run imports nothing that the run does not use."""
+
+import subprocess
+import sys
+
+HEAVY = ("torchvision", "skimage", "scipy", "lpips", "tensorboard", "PIL", "matplotlib", "pandas", "hypothesis")
+
+
+def loaded_after(statement: str) -> set[str]:
+    code = f"{statement}\nimport sys\nprint(' '.join(sys.modules))"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, check=True, text=True)
+    return {name.split(".")[0] for name in done.stdout.split()}
+
+
+def test_the_command_line_imports_no_heavy_package():
+    assert not loaded_after("import traiNNer.app") & set(HEAVY)
+
+
+def test_the_package_alone_does_not_even_import_torch():
+    assert "torch" not in loaded_after("import traiNNer")

@@ -1,0 +1,73 @@
+"""The generated pages say what the code says, and the list of options only changes on purpose."""
+
+import json
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+REPOSITORY = Path(__file__).parents[2]
+FROZEN = REPOSITORY / "tests/data/option_keys.txt"
+# In a process of its own: other tests register components too.
+NOW = """
+import json
+import traiNNer.build
+from traiNNer.config.describe import options_markdown
+from traiNNer.config.layout import sections, static_keys
+from traiNNer.config.options import TestOptions, TrainOptions
+from traiNNer.config.schema import json_schema
+from traiNNer.registry import ARCHS, DATASETS, LOSSES, METRICS, SCHEDULES
+
+keys = [f"{at}.{key}".removeprefix(".") for at, model in sections(TrainOptions) for key in static_keys(model)]
+for registry in (ARCHS, DATASETS, LOSSES, METRICS, SCHEDULES):
+    for component in registry:
+        title = f"{registry.kind} {component.name}"
+        keys += [f"{title}.{key}" for key in component.options.model_fields] or [title]
+schemas = {"options": json_schema(TrainOptions), "options/test": json_schema(TestOptions)}
+print(json.dumps({"page": options_markdown(), "schemas": schemas, "keys": keys}))
+"""
+
+
+@pytest.fixture(scope="module")
+def now():
+    return json.loads(subprocess.run([sys.executable, "-c", NOW], capture_output=True, check=True, text=True).stdout)
+
+
+def without_optimizers(text: str) -> str:
+    """Leave out the chapter whose content is the installed torch's."""
+    return re.sub(r"## Optimisers.*?(?=\n## )", "", text, flags=re.DOTALL)
+
+
+def test_the_option_reference_is_up_to_date(now):
+    written = (REPOSITORY / "docs/options.md").read_text(encoding="utf-8")
+    assert without_optimizers(written) == without_optimizers(now["page"]), "run `trainner docs`"
+
+
+@pytest.mark.parametrize("name", ["options", "options/test"])
+def test_the_schema_is_up_to_date(name, now):
+    written = json.loads((REPOSITORY / name / "options.schema.json").read_text(encoding="utf-8"))
+    schemas = [written, now["schemas"][name]]
+    for schema in schemas:
+        schema["$defs"].pop("OptimizerChoice", None)
+    assert schemas[0] == schemas[1], "run `trainner docs`"
+
+
+def test_the_list_of_options_is_frozen(now):
+    """Option names are an interface: whoever changes one changes this list too, and says why in the commit."""
+    assert now["keys"] == FROZEN.read_text(encoding="utf-8").splitlines()
+
+
+def test_every_option_is_described():
+    written = (REPOSITORY / "docs/options.md").read_text(encoding="utf-8")
+    empty = [line for line in written.splitlines() if re.fullmatch(r"\| `.*\|\s*\|", line)]
+    assert not empty
+
+
+def test_links_of_the_pages_lead_somewhere():
+    pages = [REPOSITORY / "README.md", *(REPOSITORY / "docs").rglob("*.md"), *REPOSITORY.glob("*/README.md")]
+    for page in pages:
+        for target in re.findall(r"\]\(([^)#]+)[^)]*\)", page.read_text(encoding="utf-8")):
+            if "://" not in target:
+                assert (page.parent / target).exists(), f"{page.name}: {target}"

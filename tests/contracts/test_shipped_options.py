@@ -1,0 +1,79 @@
+"""Every option file that ships is checked, loads, and names the schema that editors complete it with."""
+
+import json
+import re
+from pathlib import Path
+
+import pytest
+from runkit import REPOSITORY, record, run
+
+from traiNNer.config.load import load_options
+from traiNNer.config.options import TestOptions, TrainOptions
+
+FILES = sorted((REPOSITORY / "options").rglob("*.yml"))
+MAIN = "options/2x_paragonsr2.yml"
+
+
+def title(path: Path) -> str:
+    return path.relative_to(REPOSITORY).as_posix()
+
+
+def is_test(path: Path) -> bool:
+    return "test" in path.relative_to(REPOSITORY).parts[:-1]
+
+
+def test_the_main_files_are_here():
+    assert {MAIN, "options/test/2x_paragonsr2.yml"} <= set(map(title, FILES))
+
+
+@pytest.mark.parametrize("path", FILES, ids=title)
+def test_it_loads_without_a_warning(path):
+    import traiNNer.build  # noqa: F401 - registers every component
+
+    loaded = load_options(path, TestOptions if is_test(path) else TrainOptions)
+    assert loaded.warnings == ()
+
+
+@pytest.mark.parametrize("path", FILES, ids=title)
+def test_its_first_line_names_its_schema(path):
+    match = re.fullmatch(r"# yaml-language-server: \$schema=(.+)", path.read_text().splitlines()[0])
+    assert match
+    schema = json.loads((path.parent / match.group(1)).read_text())
+    assert ("train" in schema["properties"]) is not is_test(path)
+
+
+@pytest.mark.parametrize("path", FILES, ids=title)
+def test_every_line_with_a_value_is_explained_or_plain(path):
+    """A person who opens the file finds a comment at most of its keys."""
+    lines = [line for line in path.read_text().splitlines() if re.search(r"^\s*(- )?\w+: *[^\s#]", line)]
+    assert sum("#" in line for line in lines) >= len(lines) / 2
+
+
+def test_the_main_job_makes_its_demo_set_trains_and_is_tested(tmp_path):
+    """A start of the real thing: the same files, fewer iterations."""
+    options = (REPOSITORY / MAIN, REPOSITORY / "options/test/2x_paragonsr2.yml")
+    short = ("--set", "train.total_iter=30", "--set", "val.val_freq=15", "--set", "logger.use_tb_logger=false")
+    result = run("train.py", "-opt", options[0], *short, folder=tmp_path)
+    assert result.code == 0, result.output
+    assert result.output.count("datasets/demo/train/hr is missing: preparing the demo set…") == 1
+    assert "Demo set: 4 photos to train on and 2 to validate with, in datasets/demo" in result.output
+    assert re.search(r"validation 15  demo: psnr \d\d\.\d\d \(bicubic 33\.44, -?\+?\d+\.\d\d\)", result.output)
+    assert result.output.rstrip().endswith("finished: 30/30")
+    for place in ("train/hr", "train/lr", "val/hr", "val/lr"):
+        assert list((tmp_path / "datasets/demo" / place).glob("*.png"))
+    kinds = {entry["event"] for entry in record(tmp_path, "2x_paragonsr2")}
+    assert kinds == {"run_started", "train", "validation", "run_finished"}
+
+    tested = run("test.py", "-opt", options[1], folder=tmp_path)
+    assert tested.code == 0, tested.output
+    assert "preparing" not in tested.output
+    mean = json.loads((tmp_path / "results/2x_paragonsr2/metrics.json").read_text())["demo"]["mean"]
+    assert mean["psnr_bicubic"] == pytest.approx(33.4446, abs=1e-3)
+
+
+@pytest.mark.nightly
+def test_the_main_job_beats_bicubic_by_a_decibel(tmp_path):
+    result = run("train.py", "-opt", REPOSITORY / MAIN, folder=tmp_path, timeout=1800)
+    assert result.code == 0, result.output
+    last = [entry for entry in record(tmp_path, "2x_paragonsr2") if entry["event"] == "validation"][-1]
+    assert last["val/demo/psnr"] - last["val/demo/psnr_bicubic"] >= 1.0

@@ -1,0 +1,209 @@
+"""test.py: scores, tables, images and refusals, from the weights that a real run of train.py wrote."""
+
+import json
+import re
+import shutil
+
+import cv2
+import numpy as np
+import pytest
+import yaml
+from runkit import merged, run, workplace, write_options, write_pairs
+from safetensors.torch import load_file
+
+WEIGHTS = "experiments/run/models/net_g_ema_12.safetensors"
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory):
+    folder = workplace(tmp_path_factory.mktemp("trained"))
+    write_options(folder, {"train": {"total_iter": 12}})
+    result = run("train.py", "-opt", "options.yml", folder=folder)
+    assert result.code == 0, result.output
+    return folder
+
+
+@pytest.fixture
+def place(trained, tmp_path):
+    shutil.copytree(trained, tmp_path / "copy")
+    return tmp_path / "copy"
+
+
+def write_test(folder, changes=None):
+    data = {"type": "PairedImageDataset", "dataroot_gt": "val/hr", "dataroot_lq": "val/lr"}
+    tree = {
+        "name": "tested",
+        "scale": 2,
+        "num_gpu": 0,
+        "datasets": {"test_small": data},
+        "network_g": {"type": "paragonsr2_nano"},
+        "path": {"pretrain_network_g": WEIGHTS},
+        "val": {"save_img": True, "metrics": {"psnr": {}, "ssim": {}}},
+    }
+    (folder / "test.yml").write_text(yaml.safe_dump(merged(tree, changes or {}), sort_keys=False))
+
+
+def scores_of(folder, *arguments):
+    result = run("test.py", "-opt", "test.yml", *arguments, folder=folder)
+    assert result.code == 0, result.output
+    return result.output, json.loads((folder / "results/tested/metrics.json").read_text())
+
+
+def refused(folder, code, *texts, arguments=()):
+    result = run("test.py", "-opt", "test.yml", *arguments, folder=folder)
+    assert result.code == code, result.output
+    assert "Traceback" not in result.output
+    for text in texts:
+        assert re.search(text, result.output), f"no '{text}' in:\n{result.output}"
+
+
+def test_scores_are_those_of_the_validation_that_wrote_the_weights(place):
+    write_test(place)
+    output, metrics = scores_of(place)
+    lines = (place / "experiments/run/metrics.jsonl").read_text().splitlines()
+    last = [entry for entry in map(json.loads, lines) if entry["event"] == "validation"][-1]
+    mean = metrics["test_small"]["mean"]
+    assert last["iter"] == 12
+    for name in ("psnr", "psnr_bicubic", "ssim", "ssim_bicubic"):
+        assert mean[name] == pytest.approx(last[f"val/val/{name}"], abs=1e-9)
+        values = [scores[name] for scores in metrics["test_small"]["images"].values()]
+        assert mean[name] == pytest.approx(np.mean(values), abs=1e-12)
+    assert f"{mean['psnr']:.4f}" in output
+    assert f"{mean['psnr_bicubic']:.4f}" in output
+    assert output.rstrip().endswith("finished: 2 images in 1 set")
+
+
+def test_images_are_written_beside_the_metrics_under_the_names_that_these_use(place):
+    write_test(place)
+    _, metrics = scores_of(place)
+    assert list(metrics["test_small"]["images"]) == ["000.png", "001.png"]
+    for name in metrics["test_small"]["images"]:
+        assert cv2.imread(str(place / "results/tested/test_small" / name)).shape == (40, 48, 3)
+
+
+def test_several_sets_one_of_them_without_ground_truth(place):
+    write_pairs(place / "more", 3, seed=5)
+    changes = {
+        "datasets": {
+            "test_more": {
+                "name": "More é 猫",
+                "type": "pairedimagedataset",
+                "dataroot_gt": "more/hr",
+                "dataroot_lq": "more/lr",
+            },
+            "test_bare": {"type": "PairedImageDataset", "dataroot_lq": "more/lr"},
+        }
+    }
+    write_test(place, changes)
+    output, metrics = scores_of(place)
+    assert list(metrics) == ["test_small", "More é 猫", "test_bare"]
+    assert metrics["test_bare"] == {"mean": {}, "images": {f"00{n}.png": {} for n in range(3)}}
+    assert len(list((place / "results/tested/test_bare").glob("*.png"))) == 3
+    assert output.rstrip().endswith("finished: 8 images in 3 sets")
+
+
+def test_tiles_with_enough_overlap_give_the_same_scores(place):
+    write_pairs(place / "large", 1, gt_size=(160, 192), seed=3)
+    data = {"dataroot_gt": "large/hr", "dataroot_lq": "large/lr"}
+    write_test(place, {"datasets": {"test_small": data}})
+    _, whole = scores_of(place)
+    _, tiles = scores_of(place, "--set", "val.tile_size=24", "--set", "val.tile_overlap=40")
+    for name, value in whole["test_small"]["mean"].items():
+        assert tiles["test_small"]["mean"][name] == pytest.approx(value, abs=1e-3)
+
+
+def test_equal_images_have_infinite_psnr_which_json_writes_as_null(place):
+    # Black stays black under bicubic; the network's bias makes something else of it.
+    for part, side in (("hr", 64), ("lr", 32)):
+        (place / "black" / part).mkdir(parents=True)
+        cv2.imwrite(str(place / "black" / part / "x.png"), np.zeros((side, side, 3), np.uint8))
+    write_test(place, {"datasets": {"test_small": {"dataroot_gt": "black/hr", "dataroot_lq": "black/lr"}}})
+    _, metrics = scores_of(place)
+    assert metrics["test_small"]["images"]["x.png"]["psnr_bicubic"] is None
+    assert metrics["test_small"]["images"]["x.png"]["ssim_bicubic"] == 1
+
+
+def test_a_pth_file_of_another_trainer_is_unwrapped(place):
+    import torch
+
+    tensors = {f"module.{name}": value for name, value in load_file(place / WEIGHTS).items()}
+    torch.save({"params_ema": tensors, "iter": 3}, place / "theirs.pth")
+    write_test(place)
+    _, ours = scores_of(place)
+    _, theirs = scores_of(place, "--set", "path.pretrain_network_g=theirs.pth")
+    assert ours == theirs
+
+
+@pytest.mark.parametrize(
+    ("write", "text"),
+    [
+        (lambda path: None, r"w\.safetensors: no such weights file"),
+        (lambda path: path.write_bytes(b""), r"w\.safetensors is empty \(0 bytes\)"),
+        (lambda path: path.write_text("hello"), r"w\.safetensors is not a readable safetensors file"),
+    ],
+    ids=["missing", "empty", "text"],
+)
+def test_weights_that_cannot_be_read(place, write, text):
+    write(place / "w.safetensors")
+    write_test(place, {"path": {"pretrain_network_g": "w.safetensors"}})
+    refused(place, 2, text)
+    assert not (place / "results").exists()
+
+
+def test_weights_of_another_network_are_refused_with_what_they_are(place):
+    write_test(place, {"network_g": {"type": "paragonsr2_xs"}})
+    refused(place, 2, r"does not fit paragonsr2_xs.*It holds weights of paragonsr2_nano")
+
+
+def test_a_training_state_is_no_weights_file(place):
+    write_test(place, {"path": {"pretrain_network_g": "experiments/run/training_states/12.state"}})
+    refused(place, 2, r"12\.state is a training state, not a weights file")
+
+
+def test_damaged_images_and_folders_exit_3(place):
+    path = place / "val/lr/001.png"
+    path.write_bytes(path.read_bytes()[:60])
+    write_test(place)
+    refused(place, 3, r"datasets\.test_small", r"001\.png")
+    write_test(place, {"datasets": {"test_small": {"dataroot_lq": "val/lrr"}}})
+    refused(place, 3, r"no such folder val/lrr")
+
+
+def test_every_problem_of_a_test_file_is_told_at_once(place):
+    write_test(place, {"vall": {}, "val": {"metrics": {"psnrr": {}}}, "path": {"pretrain_network_g": None}})
+    refused(place, 2, r"test\.yml: 3 problems", r"did you mean 'val'", r"did you mean 'psnr'", "pretrain_network_g")
+
+
+def test_check_computes_and_writes_nothing(place):
+    write_test(place)
+    result = run("test.py", "-opt", "test.yml", "--check", folder=place)
+    assert result.code == 0, result.output
+    assert "pretrain_network_g: " + WEIGHTS in result.output
+    assert not (place / "results").exists()
+
+
+def test_lpips_without_its_weights_offline_names_the_file_and_the_option(place):
+    (place / "offline.py").write_text(
+        "import urllib.request\n"
+        "def closed(*a, **k):\n    raise urllib.error.URLError('offline')\n"
+        "urllib.request.urlopen = closed\n"
+    )
+    write_test(place, {"val": {"metrics": {"lpips": {}}}, "plugins": ["offline.py"]})
+    refused(place, 2, r"lpips .*needs alexnet-owt-7be5be79\.pth", r"weights: path")
+
+
+def test_results_that_cannot_be_written_exit_7(place):
+    (place / "results").write_text("a file where the folder should be")
+    write_test(place)
+    refused(place, 7, r"Cannot write to results/tested")
+
+
+def test_weights_of_another_scale_are_refused(place):
+    write_test(place, {"scale": 4, "datasets": {"test_small": {"dataroot_gt": None}}})
+    refused(place, 2, r"was trained at scale 2, this run is at scale 4")
+
+
+def test_weights_named_but_empty_are_missing(place):
+    write_test(place)
+    nothing = ("--set", "path.pretrain_network_g=null")
+    refused(place, 2, r"pretrain_network_g", r"is missing: the weights to test", arguments=nothing)

@@ -1,0 +1,65 @@
+"""What train.py and test.py share: their arguments, and an end that says why, with the right exit code."""
+
+import argparse
+import signal
+import traceback
+import warnings
+from collections.abc import Callable
+from pathlib import Path
+
+from traiNNer.engine.logbook import Logbook
+from traiNNer.engine.runtime import is_out_of_memory
+from traiNNer.errors import OutOfMemory, RunError
+
+
+class Terminated(BaseException):
+    """A terminate signal arrived before the loop that would answer it."""
+
+
+def _terminate(*_: object) -> None:
+    raise Terminated
+
+
+def argument_parser(name: str, about: str, training: bool) -> argparse.ArgumentParser:
+    """Return the parser of a script's arguments."""
+    parser = argparse.ArgumentParser(name, description=about)
+    parser.add_argument("-opt", "--opt", type=Path, required=True, metavar="FILE.yml", help="the option file")
+    parser.add_argument(
+        "--set", action="append", default=[], metavar="KEY=VALUE", help="override a key, e.g. train.total_iter=200"
+    )
+    parser.add_argument("--check", action="store_true", help="check options, data and shapes, print them, and stop")
+    if training:
+        start = parser.add_mutually_exclusive_group()
+        start.add_argument("--auto_resume", action="store_true", help="go on from the newest complete state")
+        start.add_argument(
+            "--overwrite", action="store_true", help="start anew; the old run is kept under another name"
+        )
+    return parser
+
+
+def run_guarded(book: Logbook, run: Callable[[], str]) -> int:
+    """Run to the end or to an error, say why it ended as the last line, and return the exit code."""
+    code, reason, label = 1, "", RunError.label
+    signal.signal(signal.SIGTERM, _terminate)
+    with warnings.catch_warnings():
+        warnings.simplefilter("default")
+        warnings.showwarning = lambda message, *_: book.warn(str(message))
+        try:
+            reason = run()
+            code = 0
+        except RunError as error:
+            code, reason, label = error.exit_code, str(error), error.label
+        except (KeyboardInterrupt, Terminated) as error:
+            number = signal.SIGTERM if isinstance(error, Terminated) else signal.SIGINT
+            code, reason = 128 + number, f"stopped: signal {int(number)} before there was anything to save"
+        except Exception as error:
+            if is_out_of_memory(error):
+                code, label = OutOfMemory.exit_code, OutOfMemory.label
+                reason = f"Out of memory. Try a smaller batch or crop. ({error})"
+            else:
+                reason = f"{traceback.format_exc()}An error of the program: please report it with the text above."
+        finally:
+            book.stop_progress()
+    book.finish(reason, code, label)
+    book.close()
+    return code

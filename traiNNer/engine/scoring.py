@@ -1,0 +1,122 @@
+"""A validation: score every set, write it down, keep the weights that scored best."""
+
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+import numpy as np
+from torch import nn
+
+from traiNNer.engine.best import BestScores
+from traiNNer.engine.logbook import Logbook
+from traiNNer.engine.run_folder import cause
+from traiNNer.engine.runtime import Runtime, is_out_of_memory
+from traiNNer.engine.saving import Saver
+from traiNNer.engine.validation import Evaluation, EvaluationStopped, Scores
+from traiNNer.errors import OutOfMemory
+from traiNNer.utils.images import write_image
+
+PlaceImage = Callable[[str, str, int], Path]
+
+
+class Scorer:
+    """Scores the network that is shipped: the average of the weights where there is one."""
+
+    def __init__(
+        self,
+        network: nn.Module,
+        role: str,
+        evaluations: Sequence[Evaluation],
+        best: BestScores,
+        saver: Saver,
+        runtime: Runtime,
+        logbook: Logbook,
+        place_image: PlaceImage | None = None,
+    ) -> None:
+        self.network = network
+        self.role = role
+        self.evaluations = evaluations
+        self.best = best
+        self.saver = saver
+        self.logbook = logbook
+        self.place_image = place_image
+        self._upscale = runtime.upscaler(network)
+
+    def run(self, iteration: int, is_stopped: Callable[[], bool]) -> None:
+        """Score every set and record the scores; nothing is recorded of a validation that is stopped on the way.
+
+        Raises:
+            EvaluationStopped: `is_stopped`, asked before every image, said so.
+            DataError: an image cannot be used, or (`MetricError`) a metric cannot be computed for it.
+            OutOfMemory: naming the option that would help.
+        """
+        started = time.perf_counter()
+        try:
+            results = {one.name: self._evaluate(one, iteration, is_stopped) for one in self.evaluations}
+        except (RuntimeError, MemoryError) as error:
+            if not is_out_of_memory(error):
+                raise
+            raise OutOfMemory(
+                f"Out of memory while validating at iteration {iteration:,}: images are taken whole. Try "
+                "val.tile_size: 256, or smaller."
+            ) from None
+        self._record(results, iteration, time.perf_counter() - started)
+
+    def _evaluate(self, evaluation: Evaluation, iteration: int, is_stopped: Callable[[], bool]) -> Scores:
+        def keep(key: str, output: np.ndarray) -> None:
+            if self.place_image:
+                self._save_image(self.place_image(evaluation.name, key, iteration), output)
+
+        def stop_if_asked() -> None:
+            if is_stopped():
+                raise EvaluationStopped
+
+        with evaluating(self.network):
+            return evaluation.run(self._upscale, keep, stop_if_asked)
+
+    def _save_image(self, path: Path, image: np.ndarray) -> None:
+        try:
+            write_image(path, image)
+        except OSError as error:
+            self.logbook.warn(f"Could not save {path}: {cause(error)}. Training continues.")
+
+    def _record(self, results: dict[str, Scores], iteration: int, seconds: float) -> None:
+        means = {name: scores.mean() for name, scores in results.items()}
+        for name, mean in means.items():
+            shown = "  ".join(describe_score(metric, mean) for metric in self.best.directions if metric in mean)
+            self.logbook.info(f"validation {iteration:,}  {name}: {shown or 'no scores'}  ({seconds:.1f} s)")
+        values = {f"val/{name}/{metric}": value for name, mean in means.items() for metric, value in mean.items()}
+        self.logbook.event("validation", iteration, values)
+        for name, scores in results.items():
+            for key, image in scores.strips.items():
+                self.logbook.image(f"val/{name}/{key}", image, iteration)
+        overall = {
+            metric: sum(mean[metric] for mean in means.values()) / len(means)
+            for metric in self.best.directions
+            if all(metric in mean for mean in means.values())
+        }
+        for metric in self.best.update(iteration, overall):
+            self.saver.save_best(metric, overall[metric], iteration, self.role, self.network.state_dict())
+
+
+def describe_score(metric: str, mean: dict[str, float]) -> str:
+    """Return `psnr 31.42 (bicubic 30.10, +1.32)`, or without the bracket where there is no baseline."""
+    digits = 2 if abs(mean[metric]) >= 2 else 4
+    text = f"{metric} {mean[metric]:.{digits}f}"
+    baseline = mean.get(f"{metric}_bicubic")
+    if baseline is None:
+        return text
+    return f"{text} (bicubic {baseline:.{digits}f}, {mean[metric] - baseline:+.{digits}f})"
+
+
+@contextmanager
+def evaluating(network: nn.Module) -> Iterator[None]:
+    """Put a network into evaluation mode for a block; every module has its own mode back afterwards."""
+    modes = [(module, module.training) for module in network.modules()]
+    network.eval()
+    try:
+        yield
+    finally:
+        for module, training in modes:
+            module.training = training
