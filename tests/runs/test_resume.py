@@ -293,6 +293,16 @@ def test_a_state_of_another_run_is_taken_over_into_an_empty_folder_only(straight
     assert "is a state of another run, and experiments/other has states of its own" in mixed.output
 
 
+def test_auto_resume_without_a_run_begins_one_and_says_so(tmp_path):
+    prepare(tmp_path)
+    result = run("train.py", "-opt", "options.yml", "--auto_resume", folder=tmp_path)
+    assert result.code == 0, result.output
+    assert "auto_resume: there is no run in experiments/run yet; starting at iteration 0." in result.output
+    again = run("train.py", "-opt", "options.yml", "--overwrite", "--set", "auto_resume=true", folder=tmp_path)
+    assert again.code == 0, again.output
+    assert "the old run is kept as" in again.output
+
+
 def test_start_anew_and_go_on_contradict_each_other(straight, tmp_path):
     _, reference = straight
     folder = tmp_path / "copy"

@@ -113,6 +113,8 @@ def _draft_07(schema: Any) -> Any:
     schema = {("items" if key == "prefixItems" else key): _draft_07(value) for key, value in schema.items()}
     if isinstance(schema.get("$ref"), str) and len(schema) > 1:
         schema["allOf"] = [{"$ref": schema.pop("$ref")}]
+    if schema.get("additionalProperties") is True:  # what goes without saying, only newer versions say
+        del schema["additionalProperties"]
     if "const" in schema and isinstance(schema.get("enum"), list):
         del schema["enum"]
     return schema

@@ -50,9 +50,8 @@ def agree_on_start(runtime: Runtime, folder: RunFolder, decide: Callable[[], Sta
 
 def refuse_contradiction(options: TrainOptions, overwrite: bool) -> None:
     """Raise `ConfigError` when the run is to start anew and to go on."""
-    if overwrite and (options.path.resume_state or options.auto_resume):
-        other = "path.resume_state" if options.path.resume_state else "auto_resume"
-        raise ConfigError(f"--overwrite and {other} contradict each other: one starts anew, one goes on")
+    if overwrite and options.path.resume_state:
+        raise ConfigError("--overwrite and path.resume_state contradict each other: one starts anew, one goes on")
 
 
 def decide_start(options: TrainOptions, folder: RunFolder, store: CheckpointStore, overwrite: bool) -> Start:
@@ -70,7 +69,8 @@ def decide_start(options: TrainOptions, folder: RunFolder, store: CheckpointStor
     if options.path.resume_state:
         return _from_named_state(options, folder, store)
     if not (existing or states or weights):
-        return Start(None, [], folder)
+        nothing = f"auto_resume: there is no run in {folder.root} yet; starting at iteration 0."
+        return Start(None, [nothing] if options.auto_resume and not overwrite else [], folder)
     if not options.auto_resume:
         raise ConfigError(
             f"{folder.root} exists ({_content(existing, states)}). "
@@ -106,7 +106,7 @@ def _from_named_state(options: TrainOptions, folder: RunFolder, store: Checkpoin
         restored, warnings = store.newest()
         text = f"path.resume_state is passed over: auto_resume goes on from the newest state, {restored.iteration:,}."
         return Start(restored, [*warnings, text], folder)
-    if existing and not is_own:
+    if not is_own and (existing or store.weights()):
         raise ConfigError(
             f"path.resume_state is a state of another run, and {folder.root} has states of its own. Change `name`, or "
             "move that folder away."

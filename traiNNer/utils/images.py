@@ -26,8 +26,11 @@ SUFFIXES = (".png", ".jpg", ".jpeg", ".webp", ".bmp", ".tif", ".tiff")
 MAX_MEGAPIXELS = 200
 ORIENTATION, EXTRA_SAMPLES = 274, 338
 
-# OpenCV reports damaged files on stderr without their name; we name them.
-cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)
+# OpenCV reports damaged files on stderr without their name; we name them. It moved the function in version 5.
+if hasattr(cv2, "setLogLevel"):
+    cv2.setLogLevel(0)  # pyright: ignore[reportAttributeAccessIssue] - not in every version
+else:
+    cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)
 # Reading processes have a core each. Said before any is forked: one that is told afterwards waits forever for the
 # threads that OpenCV had in the main process.
 cv2.setNumThreads(1)
