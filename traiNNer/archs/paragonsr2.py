@@ -13,7 +13,6 @@ from traiNNer.archs.paragonsr2_release import ReleasedParagonSR2
 from traiNNer.archs.paragonsr2_state import VARIANTS, Size, adapt_state, infer_options
 from traiNNer.archs.paragonsr2_upsampler import MagicUpsampler
 from traiNNer.archs.traits import arch
-from traiNNer.utils.stencil import in_portions
 
 
 def _odd(value: int) -> int:
@@ -100,9 +99,6 @@ class ParagonSR2(nn.Module):
         for group in self.body:
             g = group(g, folding)
         u = self.conv_fuse(g).add_(f)
-        return in_portions(self._reconstruct, u, u[0].numel() * u.element_size() * self.scale**2)
-
-    def _reconstruct(self, u: Tensor) -> Tensor:
         return self.conv_out(self.hr_head(self.hr_conv_in(self.magic_upsampler(u))))
 
     def transformers(self) -> list[DynamicTransformer]:

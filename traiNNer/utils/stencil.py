@@ -4,16 +4,12 @@ Every function computes what its docstring says for any memory layout; only the 
 rounding. "Channels innermost" means that the channels of one pixel lie next to each other in memory.
 """
 
-from collections.abc import Callable
 from typing import Any
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 from torch.autograd.function import once_differentiable
-
-# A last-level cache of 16 to 32 MB holds a few maps of this size: input, output and gradients of one layer.
-PORTION_BYTES = 4 * 2**20
 
 
 def has_channels_innermost(x: Tensor) -> bool:
@@ -124,15 +120,3 @@ def _repeat(x: Tensor, rows: int, columns: int) -> Tensor:
     if rows == columns == 1:
         return x
     return F.interpolate(x, size=(x.shape[2] * rows, x.shape[3] * columns), mode="nearest")
-
-
-def in_portions(function: Callable[[Tensor], Tensor], x: Tensor, bytes_per_sample: int) -> Tensor:
-    """Return `function(x)` for a function that treats the samples of a batch (B, ...) independently.
-
-    On the CPU it is called with as many samples at a time as keep one of its feature maps in the processor's cache and
-    in memory that the allocator hands out again; `bytes_per_sample` is the size of that map for one sample.
-    """
-    portion = max(1, PORTION_BYTES // bytes_per_sample)
-    if x.device.type != "cpu" or portion >= x.shape[0]:
-        return function(x)
-    return torch.cat([function(part) for part in x.split(portion)])

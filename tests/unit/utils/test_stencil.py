@@ -6,14 +6,12 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from traiNNer.utils.stencil import (
-    PORTION_BYTES,
     enlarge_columns,
     enlarge_rows,
     filter_as_groups,
     filter_per_sample,
     filter_shared,
     has_channels_innermost,
-    in_portions,
     mean_of_planes,
 )
 
@@ -74,16 +72,3 @@ def test_enlargement_is_repetition_then_filter(scale):
     expected = F.conv2d(repeated, column * row, padding=2, groups=3)
     enlarged = enlarge_columns(enlarge_rows(x, column, scale), row, scale)
     torch.testing.assert_close(enlarged, expected, rtol=0, atol=1e-14)
-
-
-def test_portions_cover_the_batch_in_order():
-    x, seen = torch.arange(5.0).view(5, 1), []
-
-    def double(part: Tensor) -> Tensor:
-        seen.append(len(part))
-        return part * 2
-
-    torch.testing.assert_close(in_portions(double, x, PORTION_BYTES // 2), x * 2)
-    assert seen == [2, 2, 1]
-    torch.testing.assert_close(in_portions(double, x, 1), x * 2)
-    assert seen[3:] == [5]
