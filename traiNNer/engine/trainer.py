@@ -170,7 +170,7 @@ class Trainer:
         pace = f"{speed:.2f} it/s  data {wait:.0%}  eta {duration(eta)}"
         self.parts.logbook.info(f"iter {self.iteration:,}/{self.total:,}  {numbers}  {pace}")
         self.parts.logbook.event("train", self.iteration, values)
-        self.parts.logbook.advance(self.iteration, f"{numbers}  {pace}")
+        self.parts.logbook.advance(self.iteration, f"{numbers}  data {wait:.0%}")
 
     # Validation
 
