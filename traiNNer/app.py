@@ -257,7 +257,9 @@ def _test(args: argparse.Namespace, book: Logbook) -> str:
     loaded = load_options(args.opt, TestOptions, args.set)
     options: TestOptions = loaded.options
     book.warn_all(loaded.warnings)
-    runtime, notes = start_runtime(options)
+    if options.dist:
+        book.warn("dist has no effect in test.py: one process tests every image")
+    runtime, notes = start_runtime(options.model_copy(update={"dist": False}))
     book.warn_all(notes)
     prepare_demo_if_named(options, book)
     sets = {key: open_dataset(options, key, book) for key in options.datasets}

@@ -192,6 +192,12 @@ def test_lpips_without_its_weights_offline_names_the_file_and_the_option(place):
     refused(place, 2, r"lpips .*needs alexnet-owt-7be5be79\.pth", r"weights: path")
 
 
+def test_several_ranks_make_no_sense_and_are_told(place):
+    write_test(place, {"dist": True})
+    output, _ = scores_of(place)
+    assert "dist has no effect in test.py" in output
+
+
 def test_results_that_cannot_be_written_exit_7(place):
     (place / "results").write_text("a file where the folder should be")
     write_test(place)
