@@ -103,17 +103,15 @@ def _train_in(
     overwrite: bool,
 ) -> str:
     options: TrainOptions = loaded.options
-    resume.refuse_contradiction(options, overwrite)
+    resume.refuse_contradiction(options, folder, overwrite)
     with ExitStack() as held:
         runtime.on_main(lambda: _claim(folder, overwrite, held, book))
         store = CheckpointStore(folder, options.logger.save_checkpoint_format, options.logger.keep_last)
-        decide = partial(resume.decide_start, options, folder, store, overwrite)
-        start = resume.agree_on_start(runtime, folder, decide)
+        start = resume.agree_on_start(runtime, folder, partial(_decide, options, folder, store, overwrite))
         parts = assemble(options, folder, runtime, network, sets, book, signals, store)
         if start.restored:
             resume.refuse_mismatch(start.restored.state["identity"], parts.identity)
-        if runtime.is_main:
-            _open_files(folder, loaded, store, start, book)
+        runtime.on_main(partial(_open_files, folder, loaded, store, start, book))
         trainer = Trainer(parts)
         _begin(trainer, start, sets["train"], book)
         return _run(trainer, sets["train"])
@@ -129,6 +127,13 @@ def _claim(folder: RunFolder, overwrite: bool, held: ExitStack, book: Logbook) -
         held.enter_context(FolderLock(folder.root))
     except OSError as error:
         raise CannotWrite(f"Cannot write to {folder.root} ({cause(error)}).") from None
+
+
+def _decide(options: TrainOptions, folder: RunFolder, store: CheckpointStore, overwrite: bool) -> resume.Start:
+    try:
+        return resume.decide_start(options, folder, store, overwrite)
+    except OSError as error:
+        raise CannotWrite(f"Cannot rename files in {folder.root} ({cause(error)}).") from None
 
 
 def _open_files(folder: RunFolder, loaded: Loaded, store: CheckpointStore, start: resume.Start, book: Logbook) -> None:

@@ -1,7 +1,9 @@
 """What train.py and test.py share: their arguments, and an end that says why, with the right exit code."""
 
 import argparse
+import io
 import signal
+import sys
 import traceback
 import warnings
 from collections.abc import Callable
@@ -40,6 +42,8 @@ def argument_parser(name: str, about: str, training: bool) -> argparse.ArgumentP
 def run_guarded(book: Logbook, run: Callable[[], str]) -> int:
     """Run to the end or to an error, say why it ended as the last line, and return the exit code."""
     code, reason, label = 1, "", RunError.label
+    if isinstance(sys.stdout, io.TextIOWrapper):  # a file name that the terminal cannot show must not end a run
+        sys.stdout.reconfigure(errors="backslashreplace")
     signal.signal(signal.SIGTERM, _terminate)
     with warnings.catch_warnings():
         warnings.simplefilter("default")
@@ -59,6 +63,7 @@ def run_guarded(book: Logbook, run: Callable[[], str]) -> int:
             else:
                 reason = f"{traceback.format_exc()}An error of the program: please report it with the text above."
         finally:
+            signal.signal(signal.SIGTERM, signal.SIG_IGN)  # the end is near, and nothing may take its code away
             book.stop_progress()
     book.finish(reason, code, label)
     book.close()

@@ -11,6 +11,9 @@ import torch
 from runkit import record, run, workplace, write_options, write_pairs
 from safetensors.torch import save_file
 
+from traiNNer.engine.run_folder import RunFolder, check_writable, create
+from traiNNer.errors import CannotWrite
+
 
 @pytest.fixture
 def place(tmp_path):
@@ -247,6 +250,50 @@ def test_a_killed_worker_ends_the_run_soon_with_a_cause(place):
     (place / "kill.py").write_text(text)
     write_options(place, {"plugins": ["kill.py"], "datasets": {"train": {"num_worker_per_gpu": 2}}})
     refused(place, 3, "Data worker died")
+
+
+def test_a_worker_killed_during_a_step_is_noticed_between_two_and_the_run_is_saved(place):
+    (place / "kill.py").write_text(
+        "import multiprocessing, os, signal\n"
+        "from traiNNer.engine import step\n"
+        "real, count = step.Stepper.step, [0]\n"
+        "def killing(self, batches):\n"
+        "    count[0] += 1\n"
+        "    if count[0] == 7:\n"
+        "        for child in multiprocessing.active_children():\n"
+        "            os.kill(child.pid, signal.SIGKILL)\n"
+        "            os.waitid(os.P_PID, child.pid, os.WEXITED | os.WNOWAIT)\n"
+        "    return real(self, batches)\n"
+        "step.Stepper.step = killing\n"
+    )
+    changes = {
+        "train": {"total_iter": 1000},
+        "datasets": {"train": {"num_worker_per_gpu": 1}},
+        "val": {"val_freq": 500},
+    }
+    write_options(place, changes | {"plugins": ["kill.py"], "logger": {"save_checkpoint_freq": 1000}})
+    output = refused(place, 3, "Data worker died")
+    saved = int(output.splitlines()[-1].split(" at ")[1].split("/")[0])
+    assert saved >= 7
+    assert (place / f"experiments/run/training_states/{saved}.json").exists()
+
+
+@pytest.mark.skipif(os.name == "nt" or os.getuid() != 0, reason="only root can become somebody else")
+def test_a_folder_that_may_not_be_entered_is_no_bug_of_ours(place):
+    closed = place / "closed"
+    closed.mkdir(mode=0o700)
+    child = os.fork()
+    if child == 0:
+        os.setuid(65534)
+        folder = RunFolder(closed / "run", *[closed / name for name in "abcde"])
+        try:
+            check_writable(folder)
+            create(folder)
+        except CannotWrite:
+            os._exit(7)
+        finally:
+            os._exit(1)
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 7
 
 
 def test_our_own_bug_shows_its_traceback_and_exits_1(place):

@@ -106,3 +106,12 @@ def test_a_signal_to_one_rank_during_validation_stops_all(tmp_path):
     assert [result.code for result in results] == [0, 0], results[0].output
     assert "Resuming run at iteration 3" in results[0].output
     assert "validation 3  val: " in results[0].output
+
+
+def test_files_that_rank_0_cannot_open_end_every_rank_with_the_cause(tmp_path):
+    folder = workplace(tmp_path)
+    write_options(folder, {"dist": True})
+    (folder / "experiments/run/options.yml").mkdir(parents=True)
+    results = [process.finish(60) for process in ranks(folder)]
+    assert [result.code for result in results] == [7, 7], results[1].output
+    assert "rank 1: Cannot write to experiments/run" in results[1].output

@@ -303,6 +303,23 @@ def test_auto_resume_without_a_run_begins_one_and_says_so(tmp_path):
     assert "the old run is kept as" in again.output
 
 
+def test_a_taken_over_run_that_died_early_can_be_started_again(straight, tmp_path):
+    _, reference = straight
+    folder = tmp_path / "copy"
+    shutil.copytree(reference, folder)
+    models = folder / "experiments/other/models"
+    models.mkdir(parents=True)
+    (models / "net_g_best_psnr.safetensors").write_bytes(b"left by the first start")
+    state = ("--set", "path.resume_state=experiments/run/training_states/10.state", "--set", "name=other")
+    refused = run("train.py", "-opt", "options.yml", *state, folder=folder)
+    assert refused.code == 2
+    assert "experiments/other has weights of its own" in refused.output
+    again = run("train.py", "-opt", "options.yml", *state, "--auto_resume", folder=folder)
+    assert again.code == 0, again.output
+    assert "Resuming other at iteration 10 (exact)." in again.output
+    assert (models / "net_g_best_psnr.safetensors.superseded").read_bytes() == b"left by the first start"
+
+
 def test_start_anew_and_go_on_contradict_each_other(straight, tmp_path):
     _, reference = straight
     folder = tmp_path / "copy"

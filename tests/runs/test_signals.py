@@ -40,10 +40,10 @@ def test_a_second_signal_exits_at_once_without_saving(tmp_path):
             "import time",
             "from traiNNer.engine import trainer",
             "real = trainer.Trainer._save",
-            "def slow(self):",
+            "def slow(self, must_succeed):",
             "    print('saving', flush=True)",
             "    time.sleep(60)",
-            "    real(self)",
+            "    real(self, must_succeed)",
             "trainer.Trainer._save = slow",
         ]
     )
@@ -113,3 +113,12 @@ def test_a_reader_that_closes_the_pipe_does_not_end_the_run(tmp_path):
     command = f"{sys.executable} {REPOSITORY / 'train.py'} -opt options.yml | head -2"
     subprocess.run(["bash", "-c", command], cwd=tmp_path, check=True, capture_output=True, timeout=120)
     assert record(tmp_path)[-1]["reason"] == "finished: 12/12"
+
+
+def test_a_name_that_the_screen_cannot_show_does_not_end_the_run(tmp_path):
+    workplace(tmp_path)
+    for side in ("hr", "lr"):
+        (tmp_path / "val" / side / "000.png").rename(tmp_path / "val" / side / "画像.png")
+    write_options(tmp_path, {"name": "猫", "path": {"visualization": "options.yml"}, "val": {"save_img": True}})
+    result = run("train.py", "-opt", "options.yml", folder=tmp_path, PYTHONIOENCODING="cp1252")
+    assert result.code == 0, result.output

@@ -3,10 +3,11 @@
 import os
 import signal
 import sys
+import threading
 import time
 import warnings
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from typing import Any
 
 import numpy as np
@@ -143,7 +144,8 @@ class TrainLoader:
             # Python 3.12 warns of every fork beside threads; a worker uses nothing that such a thread may hold.
             warnings.filterwarnings("ignore", ".*multi-threaded.*fork", DeprecationWarning)
             warnings.filterwarnings("ignore", "This DataLoader will create", UserWarning)
-            self._iterator = iter(self._loader)
+            with _no_watch_by_signal():
+                self._iterator = iter(self._loader)
         for _ in range(self.start_iteration, self.total_iter):
             yield tuple(self._next() for _ in range(self.accum_iter))
 
@@ -181,6 +183,19 @@ class TrainLoader:
             shutdown()
         _kill(worker for worker in workers if worker.is_alive())  # one that hangs in a read
         self._iterator = None
+
+
+@contextmanager
+def _no_watch_by_signal() -> Iterator[None]:
+    """Keep torch from raising at a worker's death wherever the main process is, even in the middle of a step.
+
+    Its look at the workers while it waits for a batch finds the same, between two iterations.
+    """
+    number = getattr(signal, "SIGCHLD", None)
+    before = None if number is None else signal.getsignal(number)
+    yield
+    if number is not None and before is not None and threading.current_thread() is threading.main_thread():
+        signal.signal(number, before)
 
 
 def _kill(workers: Iterable[Any]) -> None:

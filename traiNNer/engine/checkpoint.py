@@ -147,16 +147,17 @@ class CheckpointStore:
         """Rename every file of a run that has no complete checkpoint to go on from."""
         for path in (*self.weights(), *self.folder.training_states.glob("*.state"), self.folder.metrics):
             if path.exists():
-                path.replace(path.with_name(path.name + SUPERSEDED))
+                _rename_aside(path, SUPERSEDED)
 
     def keep_best_until(self, iteration: int, metrics: Iterable[str]) -> list[str]:
         """Rename the best weights of a course that was given up after `iteration`. Returns metrics without a file."""
         missing = []
         for metric in metrics:
-            path = self.folder.models / f"net_g_best_{metric}.{self.weight_format}"
-            if path.exists() and _iteration_of(path) > iteration:
-                path.replace(path.with_name(path.name + SUPERSEDED))
-            if not path.exists():
+            files = [path for path in self.weights() if path.stem == f"net_g_best_{metric}"]
+            later = [path for path in files if _iteration_of(path) > iteration]
+            for path in later:
+                _rename_aside(path, SUPERSEDED)
+            if len(later) == len(files):
                 missing.append(metric)
         return missing
 
@@ -204,7 +205,7 @@ class CheckpointStore:
     def _rename(self, iteration: int, ending: str) -> None:
         for path in (self._record(iteration), self._state(iteration)):
             if path.exists():
-                path.replace(path.with_name(path.name + ending))
+                _rename_aside(path, ending)
 
     def _retire(self) -> list[str]:
         """Delete the oldest states beyond `keep_last`, record first: a state without a record does not count."""
@@ -216,6 +217,14 @@ class CheckpointStore:
             except OSError as error:
                 warnings.append(f"Could not delete the old state {self._state(iteration)}: {cause(error)}.")
         return warnings
+
+
+def _rename_aside(path: Path, ending: str) -> None:
+    """Add an ending to a file's name; what was set aside before under that name stays too."""
+    aside, number = path.with_name(path.name + ending), 2
+    while aside.exists():
+        aside, number = path.with_name(f"{path.name}{ending}-{number}"), number + 1
+    path.replace(aside)
 
 
 def _iteration_of(path: Path) -> float:

@@ -48,10 +48,16 @@ def agree_on_start(runtime: Runtime, folder: RunFolder, decide: Callable[[], Sta
         raise CheckpointError(f"Rank 0 resumes at {iteration:,}, rank {runtime.rank} cannot: {damage}") from None
 
 
-def refuse_contradiction(options: TrainOptions, overwrite: bool) -> None:
-    """Raise `ConfigError` when the run is to start anew and to go on."""
-    if overwrite and options.path.resume_state:
+def refuse_contradiction(options: TrainOptions, folder: RunFolder, overwrite: bool) -> None:
+    """Raise `ConfigError` when a run that is to start anew is to go on too, or has files that cannot be set aside."""
+    if not overwrite:
+        return
+    if options.path.resume_state:
         raise ConfigError("--overwrite and path.resume_state contradict each other: one starts anew, one goes on")
+    for place in (folder.models, folder.training_states):
+        is_outside = folder.root.resolve() not in place.resolve().parents
+        if is_outside and place.is_dir() and any(place.iterdir()):
+            raise ConfigError(f"--overwrite: {place} lies outside the run folder; empty it by hand first")
 
 
 def decide_start(options: TrainOptions, folder: RunFolder, store: CheckpointStore, overwrite: bool) -> Start:
@@ -63,9 +69,6 @@ def decide_start(options: TrainOptions, folder: RunFolder, store: CheckpointStor
     """
     existing = store.iterations()
     states, weights = list(folder.training_states.glob("*.state")), store.weights()
-    if overwrite and (existing or states or weights):
-        outside = folder.models if weights else folder.training_states
-        raise ConfigError(f"--overwrite: {outside} lies outside the run folder; empty it by hand first")
     if options.path.resume_state:
         return _from_named_state(options, folder, store)
     if not (existing or states or weights):
@@ -106,12 +109,21 @@ def _from_named_state(options: TrainOptions, folder: RunFolder, store: Checkpoin
         restored, warnings = store.newest()
         text = f"path.resume_state is passed over: auto_resume goes on from the newest state, {restored.iteration:,}."
         return Start(restored, [*warnings, text], folder)
-    if not is_own and (existing or store.weights()):
+    if is_own or not (existing or store.weights()):
+        return _from_state(path, folder, store)
+    if not options.auto_resume:
         raise ConfigError(
-            f"path.resume_state is a state of another run, and {folder.root} has states of its own. Change `name`, or "
-            "move that folder away."
+            f"path.resume_state is a state of another run, and {folder.root} has "
+            f"{'states' if existing else 'weights'} of its own. Change `name`, or move that folder away."
         )
-    return _from_state(path, folder, store)
+    # The first start from that state was stopped before its first checkpoint was complete.
+    start = _from_state(path, folder, store)
+    store.supersede_all()
+    return Start(start.restored, [*start.warnings, _kept(folder)], start.folder)
+
+
+def _kept(folder: RunFolder) -> str:
+    return f"{folder.root} has no complete checkpoint of its own; its files are kept as *{SUPERSEDED}."
 
 
 def refuse_other_files(path: Path) -> None:

@@ -62,7 +62,7 @@ def check_writable(folder: RunFolder) -> None:
     """Look, without writing, whether the folders could be made. Raises `CannotWrite`."""
     for place in (folder.root, folder.models, folder.training_states, folder.log):
         near = nearest_existing(place)
-        step = next((path for path in (place, *place.parents) if path.exists()), near)
+        step = next((path for path in (place, *place.parents) if os.path.lexists(path)), near)
         if step != near and not step.is_dir():
             raise CannotWrite(f"Cannot write to {place} ({step} is a file).")
         if not os.access(near, os.W_OK | os.X_OK):
@@ -115,9 +115,8 @@ class FolderLock:
         try:
             _lock(self._file)
         except OSError:
-            self._file.seek(0)
-            owner = _owner(self._file.read())
-            self._file.close()
+            with self._file:
+                owner = _owner(_content(self._file))
             raise FolderInUse(f"{self._path.parent} is in use by {owner}. Choose another name or stop it.") from None
         self._file.seek(0)
         self._file.truncate()
@@ -130,6 +129,14 @@ class FolderLock:
         """Give the lock back."""
         if self._file:
             self._file.close()
+
+
+def _content(file: IO[str]) -> str:
+    try:
+        file.seek(0)
+        return file.read()
+    except OSError:  # some systems let nobody read a locked file
+        return ""
 
 
 def _owner(text: str) -> str:

@@ -22,7 +22,7 @@ from traiNNer.engine.step import Stepper, StepReport
 from traiNNer.engine.validation import EvaluationStopped
 from traiNNer.engine.weight_average import WeightAverage
 from traiNNer.engine.window import NonfiniteWatch, Window
-from traiNNer.errors import DataError, Interrupted, MetricError, OutOfMemory, RunError, TrainingDiverged
+from traiNNer.errors import CannotWrite, DataError, Interrupted, MetricError, OutOfMemory, RunError, TrainingDiverged
 
 FIRST_LINES = (1, 2, 5, 10)
 FP16_SCALE_HALVINGS = 16
@@ -87,7 +87,7 @@ class Trainer:
         except DataError:
             # One rank of several cannot save alone.
             if self.parts.runtime.world == 1 and self.iteration > self.parts.saver.last:
-                self._save()
+                self._save_before_leaving()
             raise
 
     def _train(self, batches: Sequence[Batch]) -> None:
@@ -133,7 +133,7 @@ class Trainer:
         if stop:
             self._stop(stop)
         if self._is_due(self.options.logger.save_checkpoint_freq) or self.iteration == self.total:
-            self._save()
+            self._save(must_succeed=self.iteration == self.total)
 
     def _finish_interrupted_duties(self) -> None:
         """Do the validation that a run stopped just before it still owes."""
@@ -144,7 +144,7 @@ class Trainer:
         if stop:
             self._stop(stop)
         if self.iteration == self.total:
-            self._save()
+            self._save(must_succeed=True)
 
     def is_owing(self) -> bool:
         """Whether the run was stopped after an iteration whose validation is still to be done."""
@@ -193,18 +193,24 @@ class Trainer:
             return
         self.validated = self.iteration
         if outcome is not None:
-            self._save()
+            self._save_before_leaving()
             raise outcome
 
     # Checkpoints
 
-    def _save(self) -> None:
+    def _save_before_leaving(self) -> None:
+        """Save when an error ends the run: it is that error that the person is to hear of in the end."""
+        try:
+            self._save(must_succeed=True)
+        except CannotWrite as error:
+            self.parts.logbook.warn(str(error))
+
+    def _save(self, must_succeed: bool) -> None:
         self.parts.logbook.warn_all(self._watched(self.watch.look))
         weights = {"net_g": self.parts.network.state_dict()}
         if self.parts.average:
             weights["net_g_ema"] = self.parts.average.network.state_dict()
-        is_last = self.iteration == self.total or self.parts.signals.received != 0
-        self.parts.saver.save(self.iteration, self.total, weights, self.state_dict(), is_last)
+        self.parts.saver.save(self.iteration, self.total, weights, self.state_dict(), must_succeed)
 
     def state_dict(self) -> dict[str, Any]:
         """Return everything besides the weights that an exact resume needs, as plain values and tensors."""
@@ -250,7 +256,7 @@ class Trainer:
     def _stop(self, number: int) -> None:
         self.parts.logbook.stop_progress()
         self.parts.logbook.info("Stopping after this iteration…")
-        self._save()
+        self._save(must_succeed=True)
         raise Interrupted(
             f"stopped: signal {number} at {self.iteration:,}/{self.total:,}; saved {self.parts.saver.last:,}. "
             "Resume with the same command and --auto_resume.",

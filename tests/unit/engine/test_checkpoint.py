@@ -4,6 +4,7 @@ from dataclasses import replace
 
 import pytest
 import torch
+from safetensors.torch import load as load_safetensors
 
 from traiNNer.engine.checkpoint import CheckpointStore, DamagedCheckpoint
 from traiNNer.engine.run_folder import RunFolder
@@ -245,6 +246,21 @@ def test_weights_are_read_from_another_folder_when_they_were_moved(folder, tmp_p
     assert CheckpointStore(replace(folder, resume_models=moved)).load(3).iteration == 3
     with pytest.raises(DamagedCheckpoint):
         CheckpointStore(folder).load(3)
+
+
+def test_what_was_set_aside_before_stays_too(folder):
+    store = CheckpointStore(folder)
+    for seed in (1, 2, 3):
+        store.save_best("net_g_best_psnr", "net_g_ema", weights(seed), {"iteration": seed})
+        store.supersede_all()
+    kept = {path.name: load_safetensors(path.read_bytes())["count"].item() for path in folder.models.iterdir()}
+    name = "net_g_best_psnr.safetensors.superseded"
+    assert kept == {name: 1, f"{name}-2": 2, f"{name}-3": 3}
+
+
+def test_best_weights_of_the_other_format_still_count(folder):
+    CheckpointStore(folder, "pth").save_best("net_g_best_psnr", "net_g_ema", weights(1), {"iteration": 4})
+    assert CheckpointStore(folder, "safetensors").keep_best_until(5, ["psnr"]) == []
 
 
 @pytest.mark.parametrize("ending", ["safetensors", "pth"])
