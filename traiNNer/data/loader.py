@@ -7,7 +7,7 @@ import threading
 import time
 import warnings
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
@@ -200,9 +200,8 @@ def _no_watch_by_signal() -> Iterator[None]:
 
 def _kill(workers: Iterable[Any]) -> None:
     for worker in workers:
-        with suppress(RuntimeError):  # torch watches over its workers, and calls their end an error
-            worker.kill()
-            worker.join()
+        worker.kill()
+        worker.join()
 
 
 def _start_worker(_: int) -> None:
