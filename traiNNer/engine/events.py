@@ -1,0 +1,178 @@
+"""What the loop tells the training automations and what they may answer: plain values that do nothing themselves."""
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Literal, NamedTuple
+
+Direction = Literal["higher", "lower"]
+Evidence = Mapping[str, float | int | str | bool | None]
+
+
+# Events
+
+
+@dataclass(frozen=True)
+class RunStarted:
+    """What does not change during a run; told once, before the first iteration and after a resume.
+
+    `schedule` is the factor on the base learning rate by iteration (from 0), warm-up included, without any knob.
+    `losses` are the weights of the file by log name; `anchor` is the first pixel loss, against which the others are
+    balanced and which bicubic upscaling is compared by. `metrics` lists what validation computes (`val/psnr` is the
+    mean over the sets, `<set>/psnr` one of them), each with its better direction.
+    """
+
+    total_iter: int
+    batch_size: int
+    iteration: int = 0
+    warmup_iter: int = 0
+    epoch_iter: float = math.inf
+    val_freq: int | None = None
+    optimizer: str = "AdamW"
+    losses: Mapping[str, float] = field(default_factory=dict)
+    anchor: str | None = None
+    metrics: Mapping[str, Direction] = field(default_factory=dict)
+    schedule: Callable[[int], float] = lambda _: 1.0
+    has_schedule: bool = False
+    is_clipping: bool = True
+    has_memory: bool = False
+    can_split: bool = True
+    is_compiled: bool = False
+
+
+class Step(NamedTuple):
+    """One iteration: whether the update was made, the gradient norm before clipping, and the loss.
+
+    `loss` is the pixel loss (without a pixel loss: the sum of all terms) and `reference` the pixel loss of bicubic
+    upscaling on the same batch, not a number where there is none. `norms` are the gradient norms of the single terms
+    while they are measured.
+    """
+
+    applied: bool
+    grad_norm: float
+    loss: float
+    reference: float = math.nan
+    norms: Mapping[str, float] | None = None
+
+    def signal(self) -> float:
+        """Return log(loss), minus log(reference) where there is one; not a number for a step that was skipped."""
+        if not self.applied or not self.loss > 0:
+            return math.nan
+        return math.log(self.loss) - (math.log(self.reference) if self.reference > 0 else 0.0)
+
+
+@dataclass(frozen=True)
+class Memory:
+    """Device memory in bytes over a window: the total, the peak in use by everybody, our own peak, alloc retries."""
+
+    total: int
+    used: int
+    reserved: int
+    retries: int = 0
+
+
+@dataclass(frozen=True)
+class WindowFinished:
+    """The iterations since the last window, the newest last; `iteration` is that one's number, counted from 1.
+
+    `seconds` is the mean time of an iteration of the window; `memory` is None where the device does not tell.
+    """
+
+    iteration: int
+    steps: Sequence[Step]
+    seconds: float = math.nan
+    memory: Memory | None = None
+
+
+@dataclass(frozen=True)
+class ValidationFinished:
+    """The scores by name as in `RunStarted.metrics`; empty when they could not be computed."""
+
+    iteration: int
+    scores: Mapping[str, float]
+
+
+@dataclass(frozen=True)
+class StepFailed:
+    """The iteration under way could not be done (`out of memory`), or would end the run (`not finite`)."""
+
+    iteration: int
+    kind: Literal["out of memory", "not finite"]
+
+
+@dataclass(frozen=True)
+class KnobChanged:
+    """A knob was moved, by whichever helper: values from before and after are not comparable."""
+
+    iteration: int
+    knob: str
+    old: float
+    new: float
+
+
+# Decisions
+
+
+@dataclass(frozen=True)
+class SetKnob:
+    """Move a knob. A `forced` move (after running out of memory or diverging) does not count as an adjustment."""
+
+    knob: str
+    value: float
+    reason: str
+    evidence: Evidence = field(default_factory=dict)
+    forced: bool = False
+
+
+@dataclass(frozen=True)
+class KeepSnapshot:
+    """Remember weights, optimiser and average as they are now, in memory, in place of what was kept before."""
+
+    reason: str = ""
+
+
+@dataclass(frozen=True)
+class Rewind:
+    """Return to the kept snapshot; the iteration goes on counting."""
+
+    reason: str
+    evidence: Evidence = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Stop:
+    """End the run here. With `best` the best weights by that metric are what the run leaves behind.
+
+    `failed` ends it with the exit code of a run that is not finite.
+    """
+
+    reason: str
+    evidence: Evidence = field(default_factory=dict)
+    best: str | None = None
+    failed: bool = False
+
+
+@dataclass(frozen=True)
+class MeasureTerms:
+    """Measure the gradient norm of every loss term by itself for so many iterations; they arrive in `Step.norms`."""
+
+    iterations: int
+
+
+@dataclass(frozen=True)
+class Say:
+    """Write a line for the person; `warn` where it should be acted on."""
+
+    text: str
+    warn: bool = False
+
+
+@dataclass(frozen=True)
+class GiveUp:
+    """Move the helper's knobs to their fallback and switch it off for the rest of the run."""
+
+    reason: str
+
+
+Decision = SetKnob | KeepSnapshot | Rewind | Stop | MeasureTerms | Say | GiveUp
+State = dict[str, Any]

@@ -1,0 +1,133 @@
+"""The few numbers that a training automation may move while a run goes on, each within bounds."""
+
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+LR_FACTOR, LR_BATCH = "lr_factor", "lr_batch"
+GRAD_CLIP, GRAD_SKIP = "grad_clip", "grad_skip"
+MICRO_BATCH, BATCH_SIZE = "micro_batch", "batch_size"
+LOSS_WEIGHT = "loss_weight."
+
+
+@dataclass(frozen=True)
+class Range:
+    """How a helper wants its knob: bounds, value at the start, and the value (or schedule) after it gave up.
+
+    None leaves what the option file says.
+    """
+
+    low: float | None = None
+    high: float | None = None
+    start: float | None = None
+    fallback: float | Callable[[int], float] | None = None
+
+
+@dataclass
+class Knob:
+    """One number. `ramp` is over how many iterations a change takes effect."""
+
+    value: float
+    low: float = 0.0
+    high: float = math.inf
+    ramp: int = 0
+    fallback: float | Callable[[int], float] = 0.0
+    given_up: bool = False
+    is_frozen: bool = False
+    _applied: bool = True
+    _start: float = field(init=False)
+    _before: float = field(init=False)
+    _since: int = 0
+
+    def __post_init__(self) -> None:
+        self._start = self._before = self.fallback = self.value
+
+    def at(self, iteration: int = 0) -> float:
+        """Return the value in force at an iteration."""
+        if not self._applied:
+            return self._start
+        if self.given_up:
+            return self.fallback(iteration) if callable(self.fallback) else self.fallback
+        if self.ramp and iteration < self._since + self.ramp:
+            share = (iteration - self._since) / self.ramp
+            return self._before + (self.value - self._before) * share
+        return self.value
+
+    def clamp(self, value: float) -> float:
+        """Return the nearest value within the bounds."""
+        return min(max(value, self.low), self.high)
+
+    def set(self, value: float, iteration: int) -> None:
+        """Move to a value within the bounds."""
+        self._before, self._since = self.at(iteration), iteration
+        self.value = self.clamp(value)
+
+    def configure(self, wanted: Range) -> None:
+        """Take over a helper's bounds, start and fallback."""
+        self.low = self.low if wanted.low is None else wanted.low
+        self.high = self.high if wanted.high is None else wanted.high
+        if wanted.start is not None:
+            self.value = self._before = wanted.start
+            self._start = wanted.start if self._applied else self._start
+        if wanted.fallback is not None:
+            self.fallback = wanted.fallback
+
+    def shadow(self) -> None:
+        """From now on only pretend to move: `at` goes on giving the option file's value."""
+        self._applied = False
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return the value and what it was before."""
+        return {
+            "value": self.value,
+            "before": self._before,
+            "since": self._since,
+            "given_up": self.given_up,
+            "is_frozen": self.is_frozen,
+        }
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Restore what `state_dict` returned, within the bounds that the file gives now."""
+        self.value = self.clamp(state["value"])
+        self._before, self._since = state["before"], state["since"]
+        self.given_up, self.is_frozen = state["given_up"], state["is_frozen"]
+
+
+class Knobs(dict[str, Knob]):
+    """Every knob of a run by name, at the values of the option file.
+
+    Args:
+        grad_clip: largest gradient norm; infinity does not clip.
+        batch_size: images per device in one batch of the loader.
+        losses: log names of the loss terms.
+    """
+
+    def __init__(self, grad_clip: float = math.inf, batch_size: int = 0, losses: tuple[str, ...] = ()) -> None:
+        super().__init__()
+        self[LR_FACTOR] = Knob(1.0, 1e-4, 100.0)
+        self[LR_BATCH] = Knob(1.0, 1e-4, 100.0, ramp=200)
+        self[GRAD_CLIP] = Knob(grad_clip)
+        self[GRAD_SKIP] = Knob(math.inf)
+        self[MICRO_BATCH] = Knob(batch_size or math.inf, low=1)
+        self[BATCH_SIZE] = Knob(batch_size or math.inf, low=1)
+        for name in losses:
+            self[LOSS_WEIGHT + name] = Knob(1.0, 1e-4, 1e4)
+
+    def rate(self, iteration: int) -> float:
+        """Return the factor on the scheduled learning rate."""
+        return self[LR_FACTOR].at(iteration) * self[LR_BATCH].at(iteration)
+
+    def loss_weights(self) -> dict[str, float]:
+        """Return the factors on the loss terms that differ from 1."""
+        found = {name: knob.at() for name, knob in self.items() if name.startswith(LOSS_WEIGHT)}
+        return {name.removeprefix(LOSS_WEIGHT): value for name, value in found.items() if value != 1.0}
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return the state of every knob."""
+        return {name: knob.state_dict() for name, knob in self.items()}
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Restore the knobs that still exist."""
+        for name in self.keys() & state.keys():
+            self[name].load_state_dict(state[name])
