@@ -8,7 +8,7 @@ from pathlib import Path
 
 from torch import nn
 
-from traiNNer.batch import ImageSet
+from traiNNer.batch import BatchPlan, ImageSet
 from traiNNer.build import (
     build_evaluations,
     build_learning_rate,
@@ -21,6 +21,7 @@ from traiNNer.build import (
     prepare_demo_if_named,
     stream_identity,
 )
+from traiNNer.build_helpers import build_host, build_knobs, build_reference, chosen_helpers, own_best
 from traiNNer.command import argument_parser, run_guarded
 from traiNNer.config.load import Loaded, load_options
 from traiNNer.config.options import CommonOptions, TestOptions, TrainOptions
@@ -183,13 +184,19 @@ def _begin(trainer: Trainer, start: resume.Start, train_set: ImageSet, book: Log
 
 def _run(trainer: Trainer, train_set: ImageSet) -> str:
     choice, options, runtime = trainer.options.datasets["train"], trainer.options, trainer.parts.runtime
-    if trainer.iteration >= trainer.total and not trainer.is_owing():
-        done = f"{trainer.iteration:,}/{trainer.total:,}"
+    done = f"{trainer.iteration:,}/{trainer.total:,}"
+    stop = trainer.parts.automations and trainer.parts.automations.stop
+    if stop and trainer.iteration < trainer.total and not trainer.is_owing():
+        return (
+            f"finished: {done} (stopped early before: {stop.reason}; to go on, change the options of that helper or "
+            "set it to enabled: false)"
+        )
+    if trainer.is_over and not trainer.is_owing():
         return f"finished: {done} (nothing left to do; raise train.total_iter to go on)"
     loader = TrainLoader(
         train_set,
         seed=options.manual_seed,
-        batch_size=choice.batch_size_per_gpu,
+        batch_size=trainer.parts.plan or choice.batch_size_per_gpu,
         accum_iter=choice.accum_iter,
         workers=choice.num_worker_per_gpu,
         pin_memory=choice.pin_memory and runtime.device.type == "cuda",
@@ -211,7 +218,9 @@ def _run(trainer: Trainer, train_set: ImageSet) -> str:
         ) from None
     finally:
         loader.close()
-    return f"finished: {trainer.iteration:,}/{trainer.total:,}"
+    stop = trainer.parts.automations and trainer.parts.automations.stop
+    early = f" (stopped early: {stop.reason})" if stop and trainer.iteration < trainer.total else ""
+    return f"finished: {trainer.iteration:,}/{trainer.total:,}{early}"
 
 
 def assemble(
@@ -227,7 +236,10 @@ def assemble(
     """Build every object of a training run around a network."""
     runtime.place(network)
     optimizer = build_optimizer(options.train.optim_g.type, options.train.optim_g.options, network.parameters())
-    model = RestorationModel(runtime.upscaler(network), runtime.place(build_losses(options)))
+    losses = build_losses(options)
+    model = RestorationModel(runtime.upscaler(network), runtime.place(losses))
+    knobs = build_knobs(options)
+    host = build_host(options, knobs, network, losses, sets["train"], runtime, book)
     train = options.train
     average = WeightAverage(network, train.ema_decay) if train.ema_decay else None
     saver = Saver(store, runtime, book, describe_network(options))
@@ -235,18 +247,18 @@ def assemble(
         average.network if average else network,
         "net_g_ema" if average else "net_g",
         build_evaluations(options, sets, runtime),
-        BestScores(directions(options)),
+        BestScores(directions(options) | own_best(options)),
         saver,
         runtime,
         book,
         folder.place_image if options.val.save_img else None,
     )
-    return Parts(
+    parts = Parts(
         options=options,
         runtime=runtime,
         network=network,
         optimizer=optimizer,
-        stepper=Stepper(model, network, optimizer, runtime, train.grad_clip_max_norm if train.grad_clip else None),
+        stepper=Stepper(model, network, optimizer, runtime, knobs, build_reference(options, losses)),
         average=average,
         learning_rate=build_learning_rate(options),
         scorer=scorer,
@@ -254,8 +266,16 @@ def assemble(
         logbook=book,
         signals=signals,
         identity=identity(options),
-        data=stream_identity(options, sets["train"]),
+        data=stream_identity(options, sets["train"]) | {"automations": chosen_helpers(options)},
+        knobs=knobs,
+        automations=host,
     )
+    if host:
+        host.plan = parts.plan = BatchPlan(options.datasets["train"].batch_size_per_gpu)
+    if host and any(seat.helper.answers_out_of_memory for seat in host.seats):
+        scorer.halves_tiles = True
+        parts.stepper.on_out_of_memory = host.out_of_memory if host.run.can_split else None
+    return parts
 
 
 def _test(args: argparse.Namespace, book: Logbook) -> str:

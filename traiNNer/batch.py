@@ -34,6 +34,38 @@ class Batch:
         """Return the batch in page-locked memory; torch's loader calls this where it is asked to pin."""
         return replace(self, lq=self.lq.pin_memory(), gt=None if self.gt is None else self.gt.pin_memory())
 
+    def part(self, start: int, end: int) -> "Batch":
+        """Return some of the images, without copying them."""
+        gt = None if self.gt is None else self.gt[start:end]
+        return Batch(self.lq[start:end], gt, self.keys[start:end])
+
+
+class BatchPlan:
+    """How many images the loader draws per device and micro-batch: a function of the iteration, with a few changes.
+
+    Batches are drawn ahead, so a change takes effect `LEAD` iterations later; then the stream of samples does not
+    depend on how many processes read.
+    """
+
+    LEAD = 100
+
+    def __init__(self, size: int) -> None:
+        self.changes: list[tuple[int, int]] = [(0, size)]
+
+    def size(self, iteration: int) -> int:
+        """Return the size at an iteration, counted from 0."""
+        return next(size for start, size in reversed(self.changes) if start <= iteration)
+
+    def before(self, iteration: int) -> int:
+        """Return the sum of the sizes of all iterations before this one."""
+        ends = [*(start for start, _ in self.changes[1:]), iteration]
+        spans = zip(self.changes, ends, strict=True)
+        return sum(size * max(0, min(end, iteration) - start) for (start, size), end in spans)
+
+    def change(self, iteration: int, size: int) -> None:
+        """Ask for another size; it comes `LEAD` iterations later."""
+        self.changes.append((max(iteration + self.LEAD, self.changes[-1][0]), size))
+
 
 class ImageSet(Protocol):
     """What every dataset offers: a length, samples as pure functions of (index, rng), and whole images."""

@@ -14,7 +14,7 @@ import numpy as np
 import torch
 from torch.utils.data import DataLoader, Dataset, get_worker_info
 
-from traiNNer.batch import Batch, ImageSet, Sample
+from traiNNer.batch import Batch, BatchPlan, ImageSet, Sample
 from traiNNer.data.order import at, sample_rng
 from traiNNer.errors import DataError, RunError
 
@@ -74,9 +74,10 @@ class _Schedule:
     def __iter__(self) -> Iterator[list[Draw]]:
         loader = self.loader
         for iteration in range(loader.start_iteration, loader.total_iter):
+            size, before = loader.plan.size(iteration), loader.plan.before(iteration)
             for micro_batch in range(loader.accum_iter):
-                first = ((iteration * loader.accum_iter + micro_batch) * loader.world + loader.rank) * loader.batch_size
-                yield [at(loader.seed, loader.length, first + place) for place in range(loader.batch_size)]
+                place = (before * loader.accum_iter + micro_batch * size) * loader.world + loader.rank * size
+                yield [at(loader.seed, loader.length, place + image) for image in range(size)]
 
 
 class TrainLoader:
@@ -87,7 +88,7 @@ class TrainLoader:
         dataset: ImageSet,
         *,
         seed: int,
-        batch_size: int,
+        batch_size: int | BatchPlan,
         total_iter: int,
         accum_iter: int = 1,
         workers: int = 0,
@@ -99,7 +100,7 @@ class TrainLoader:
         timeout_s: float = 120,
     ) -> None:
         self.seed = seed
-        self.batch_size = batch_size
+        self.plan = batch_size if isinstance(batch_size, BatchPlan) else BatchPlan(batch_size)
         self.accum_iter = accum_iter
         self.start_iteration = start_iteration
         self.total_iter = total_iter

@@ -14,6 +14,9 @@ from traiNNer.engine.events import (
 )
 from traiNNer.engine.knobs import Knobs, Range
 
+NEVER = 10**12
+"""For `every`: no more windows."""
+
 
 class Automation:
     """Watches a run and answers events with decisions; the host checks, applies, records and counts them.
@@ -30,6 +33,10 @@ class Automation:
     needs: ClassVar[str | None] = None
     """What it cannot do without: `signal`, `grad_norm`, `memory` or a metric's name; absent for long, it gives up."""
 
+    plain_rule_after_fallback: bool = False
+    """Whether `plain_rule` hears validations after the helper gave up."""
+    answers_out_of_memory: ClassVar[bool] = False
+    """Whether `on_failure` can make the micro-batch smaller after a step ran out of memory."""
     every: int = 50
     """Iterations after which it wants a window; it gets one also when another helper does."""
     max_adjustments: int = 50
@@ -51,6 +58,10 @@ class Automation:
 
     def on_validation(self, event: ValidationFinished) -> Iterable[Decision]:  # noqa: ARG002
         """Look at the scores of a validation."""
+        return ()
+
+    def plain_rule(self, event: ValidationFinished) -> Iterable[Decision]:  # noqa: ARG002
+        """Look at the scores after giving up, where a simple rule is wanted as fallback."""
         return ()
 
     def on_failure(self, event: StepFailed) -> Iterable[Decision]:  # noqa: ARG002

@@ -20,6 +20,7 @@ from safetensors.torch import load as load_safetensors
 from safetensors.torch import save as save_safetensors
 from torch import Tensor
 
+from traiNNer.engine.best import best_name
 from traiNNer.engine.run_folder import RunFolder, cause
 from traiNNer.engine.weights import read_weights
 from traiNNer.errors import CheckpointError, ConfigError
@@ -75,6 +76,15 @@ class CheckpointStore:
     def save_best(self, name: str, role: str, weights: Weights, about: dict[str, Any]) -> None:
         """Write the weights with the best score so far as `models/<name>`. Raises `OSError`."""
         write_bytes_atomic(self.folder.models / f"{name}.{self.weight_format}", self.encode(role, weights, about))
+
+    def best_file(self, name: str) -> Path | None:
+        """Return the file of the best weights under a name, or None."""
+        path = self.folder.models / f"{name}.{self.weight_format}"
+        return path if path.exists() else None
+
+    def copy_weights(self, source: Path, name: str) -> None:
+        """Write a copy of a weights file under another name. Raises `OSError`."""
+        write_bytes_atomic(source.with_stem(name), source.read_bytes())
 
     def encode(self, role: str, weights: Weights, about: dict[str, Any]) -> bytes:
         """Return the bytes of a weights file; `about` (arch, options, scale, …) travels in its metadata."""
@@ -153,7 +163,7 @@ class CheckpointStore:
         """Rename the best weights of a course that was given up after `iteration`. Returns metrics without a file."""
         missing = []
         for metric in metrics:
-            files = [path for path in self.weights() if path.stem == f"net_g_best_{metric}"]
+            files = [path for path in self.weights() if path.stem == best_name(metric)]
             later = [path for path in files if _iteration_of(path) > iteration]
             for path in later:
                 _rename_aside(path, SUPERSEDED)

@@ -14,7 +14,7 @@ Evidence = Mapping[str, float | int | str | bool | None]
 
 @dataclass(frozen=True)
 class RunStarted:
-    """What does not change during a run; told once, before the first iteration and after a resume.
+    """What does not change during a run; told before the first iteration, and again where a resume goes on.
 
     `schedule` is the factor on the base learning rate by iteration (from 0), warm-up included, without any knob.
     `losses` are the weights of the file by log name; `anchor` is the first pixel loss, against which the others are
@@ -29,6 +29,7 @@ class RunStarted:
     epoch_iter: float = math.inf
     val_freq: int | None = None
     optimizer: str = "AdamW"
+    base_lr: float = 1e-4
     losses: Mapping[str, float] = field(default_factory=dict)
     anchor: str | None = None
     metrics: Mapping[str, Direction] = field(default_factory=dict)

@@ -26,13 +26,14 @@ class Range:
 
 @dataclass
 class Knob:
-    """One number. `ramp` is over how many iterations a change takes effect."""
+    """One number. `ramp` is over how many iterations a change takes effect; `claimed` says that a helper moves it."""
 
     value: float
     low: float = 0.0
     high: float = math.inf
     ramp: int = 0
     fallback: float | Callable[[int], float] = 0.0
+    claimed: bool = False
     given_up: bool = False
     is_frozen: bool = False
     _applied: bool = True
@@ -65,6 +66,7 @@ class Knob:
 
     def configure(self, wanted: Range) -> None:
         """Take over a helper's bounds, start and fallback."""
+        self.claimed = True
         self.low = self.low if wanted.low is None else wanted.low
         self.high = self.high if wanted.high is None else wanted.high
         if wanted.start is not None:
@@ -85,6 +87,7 @@ class Knob:
             "since": self._since,
             "given_up": self.given_up,
             "is_frozen": self.is_frozen,
+            "fallback": None if callable(self.fallback) else self.fallback,
         }
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
@@ -92,6 +95,8 @@ class Knob:
         self.value = self.clamp(state["value"])
         self._before, self._since = state["before"], state["since"]
         self.given_up, self.is_frozen = state["given_up"], state["is_frozen"]
+        if self.given_up and state["fallback"] is not None:
+            self.fallback = state["fallback"]
 
 
 class Knobs(dict[str, Knob]):

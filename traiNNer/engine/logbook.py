@@ -46,6 +46,7 @@ class Logbook:
         self.console = _Console(highlight=False, markup=False, soft_wrap=True, quiet=quiet)
         self._log: IO[str] | None = None
         self._metrics: IO[str] | None = None
+        self._decisions: IO[str] | None = None
         self._tensorboard: Any = None
         self._progress: Progress | None = None
         self._early: list[str] = []
@@ -63,6 +64,8 @@ class Logbook:
             self._write_log(line)
         keep_until(folder.metrics, start)
         self._metrics = folder.metrics.open("a", encoding="utf-8", errors="backslashreplace")
+        keep_until(folder.decisions, start)
+        self._decisions = folder.decisions.open("a", encoding="utf-8", errors="backslashreplace")
         if use_tensorboard:
             self._open_tensorboard(folder.tensorboard, start)
 
@@ -89,14 +92,20 @@ class Logbook:
     def event(self, kind: str, iteration: int, values: Mapping[str, Any]) -> None:
         """Write one line of the record; numbers go to TensorBoard under the same keys, unless they are text."""
         self._last = iteration
-        finite = {
-            name: None if isinstance(value, float) and not math.isfinite(value) else value
-            for name, value in values.items()
-        }
+        finite = _without_infinities(values)
         self._write(self._metrics, json.dumps({"event": kind, "iter": iteration, **finite}, ensure_ascii=False))
         for name, value in finite.items() if kind in CURVES else ():
             if isinstance(value, (int, float)):
                 self._to_tensorboard("add_scalar", name, value, iteration)
+
+    def decision(self, iteration: int, about: Mapping[str, Any]) -> None:
+        """Write one line of `decisions.jsonl`, and a mark in TensorBoard."""
+        entry = {"event": "decision", "iter": iteration, **about}
+        self._write(self._decisions, json.dumps(_without_infinities(entry), ensure_ascii=False))
+        mark = f"automation/{about['knob'] or about['action']}"
+        if about["knob"]:
+            self._to_tensorboard("add_scalar", mark, about["new"], iteration)
+        self._to_tensorboard("add_text", mark, f"{about['automation']}: {about['reason']}", iteration)
 
     def image(self, name: str, image: np.ndarray, iteration: int) -> None:
         """Show an H, W, 3 uint8 image in TensorBoard."""
@@ -152,11 +161,11 @@ class Logbook:
         self.stop_progress()
         if self._tensorboard:
             self._tensorboard.close()
-        for file in (self._log, self._metrics):
+        for file in (self._log, self._metrics, self._decisions):
             if file:
                 with suppress(OSError):  # what could not be written was told when it was tried
                     file.close()
-        self._log = self._metrics = self._tensorboard = None
+        self._log = self._metrics = self._decisions = self._tensorboard = None
 
     def _open_tensorboard(self, place: Path, start: int) -> None:
         from torch.utils.tensorboard import SummaryWriter
@@ -197,6 +206,13 @@ class Logbook:
             if file.name not in self._told:
                 self._told.add(file.name)
                 self._print(f"Warning: could not write {file.name} ({cause(error)}). Training continues.", "yellow")
+
+
+def _without_infinities(value: Any) -> Any:
+    """Return nested values with null for numbers that JSON has no word for."""
+    if isinstance(value, Mapping):
+        return {key: _without_infinities(item) for key, item in value.items()}
+    return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
 def keep_until(path: Path, iteration: int) -> None:

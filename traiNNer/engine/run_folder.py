@@ -30,6 +30,11 @@ class RunFolder:
         return self.root / "metrics.jsonl"
 
     @property
+    def decisions(self) -> Path:
+        """What the training automations decided: one JSON object a line."""
+        return self.root / "decisions.jsonl"
+
+    @property
     def tensorboard(self) -> Path:
         """TensorBoard's event files."""
         return self.root / "tb_logger"

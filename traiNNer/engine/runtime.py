@@ -15,6 +15,7 @@ from torch.optim import Optimizer
 
 from traiNNer.batch import Batch
 from traiNNer.config.options import CommonOptions
+from traiNNer.engine.events import Memory
 from traiNNer.errors import ConfigError, RunError
 from traiNNer.models.protocol import Upscaler
 from traiNNer.utils.host_memory import keep_freed_memory
@@ -99,6 +100,22 @@ class Runtime:
     def backward(self, loss: Tensor) -> None:
         """Add the gradient of one micro-batch's loss."""
         (self.scaler.scale(loss) if self.scaler else loss).backward()
+
+    def gradient(self, loss: Tensor, parameters: Sequence[nn.Parameter]) -> Tensor:
+        """Return the gradient of one loss by itself as one vector, up to the factor of the fp16 scaling."""
+        scaled = self.scaler.scale(loss) if self.scaler else loss
+        parts = torch.autograd.grad(scaled, parameters, retain_graph=True, allow_unused=True)
+        return torch.cat([part.flatten() for part in parts if part is not None] or [loss.new_zeros(1)])
+
+    def mean_norms(self, gradients: dict[str, Tensor]) -> dict[str, Tensor]:
+        """Return the norm of every vector, averaged over the ranks as gradients are."""
+        self._average(list(gradients.values()))
+        return {name: gradient.norm() for name, gradient in gradients.items()}
+
+    def mean_over_ranks(self, values: Tensor) -> Tensor:
+        """Return the mean over the ranks of a tensor of numbers."""
+        self._average([values])
+        return values
 
     def finish_gradients(self, optimizer: Optimizer, gradients: Sequence[Tensor]) -> None:
         """Average the gradients over the ranks and undo the fp16 scaling; now they may be clipped."""
@@ -230,6 +247,18 @@ class Runtime:
         if "cuda" in state and self.device.type == "cuda":
             torch.cuda.set_rng_state(state["cuda"], self.device)
 
+    def draws(self) -> list[Tensor]:
+        """Return the state of the generators that a network draws from: quicker than `rng_state`."""
+        states = [torch.get_rng_state()]
+        return states + ([torch.cuda.get_rng_state(self.device)] if self.device.type == "cuda" else [])
+
+    def redraw(self, states: Sequence[Tensor] | None) -> None:
+        """Restore what `draws` returned, so that a step done again draws the same numbers."""
+        if states:
+            torch.set_rng_state(states[0])
+        if states and self.device.type == "cuda":
+            torch.cuda.set_rng_state(states[1], self.device)
+
     @contextmanager
     def undisturbed(self) -> Iterator[None]:
         """Run a block without gradients whose random draws leave no trace."""
@@ -239,6 +268,28 @@ class Runtime:
                 yield
         finally:
             self.set_rng_state(state)
+
+    # Memory
+
+    @property
+    def has_memory(self) -> bool:
+        """Whether the device tells how much of its memory is in use."""
+        return self.device.type == "cuda"
+
+    def memory(self) -> Memory | None:
+        """Return the peak memory use since the last call, and start anew; None where the device does not tell."""
+        if not self.has_memory:
+            return None
+        free, total = torch.cuda.mem_get_info(self.device)
+        peak, now = torch.cuda.max_memory_reserved(self.device), torch.cuda.memory_reserved(self.device)
+        retries = torch.cuda.memory_stats(self.device).get("num_alloc_retries", 0)
+        torch.cuda.reset_peak_memory_stats(self.device)
+        return Memory(total, total - free + peak - now, peak, retries)
+
+    def release_memory(self) -> None:
+        """Give memory that is not in use back to the device."""
+        if self.device.type == "cuda":
+            torch.cuda.empty_cache()
 
     def environment(self) -> dict[str, str | int]:
         """Return what must be equal for two runs to give the same bits."""
@@ -254,7 +305,7 @@ class Runtime:
         }
 
 
-def is_out_of_memory(error: BaseException) -> bool:
+def is_out_of_memory(error: BaseException | None) -> bool:
     """Whether an error says that the device, or the host, has no memory left."""
     signs = ("can't allocate memory", "not enough memory", "out of memory", "ALLOC_FAILED")
     known = isinstance(error, torch.OutOfMemoryError | MemoryError)

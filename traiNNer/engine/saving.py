@@ -6,6 +6,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from traiNNer.engine.best import best_name
 from traiNNer.engine.checkpoint import CheckpointStore, Weights
 from traiNNer.engine.logbook import Logbook
 from traiNNer.engine.run_folder import cause
@@ -58,9 +59,27 @@ class Saver:
         """Write the weights with the best score so far under their metric's name; a failure is told, no more."""
         about = self.about | {"iteration": iteration, "metric": metric, "score": value}
         try:
-            self.store.save_best(f"net_g_best_{metric}", role, weights, about)
+            self.store.save_best(best_name(metric), role, weights, about)
         except OSError as error:
             self.logbook.warn(f"Could not save the best {metric} weights: {cause(error)}. Training continues.")
+
+    def keep_final(self, role: str, weights: Weights, metric: str | None, iteration: int) -> str:
+        """Write what an early end leaves behind as `net_g_final`: the best weights by a metric, or the present ones.
+
+        Returns:
+            Which weights these are, in words.
+        """
+        about = self.about | {"iteration": iteration}
+        best = self.store.best_file(best_name(metric)) if metric else None
+        try:
+            if best:
+                self.store.copy_weights(best, "net_g_final")
+                return f"{best.with_stem('net_g_final')}, the best by {metric}"
+            self.store.save_best("net_g_final", role, weights, about)
+            return f"net_g_final, the weights of iteration {iteration:,}"
+        except OSError as error:
+            self.logbook.warn(f"Could not save net_g_final: {cause(error)}.")
+            return str(best) if best else "none"
 
     def last_good(self) -> str:
         """Return the last checkpoint in words, for messages."""

@@ -1,5 +1,7 @@
 """A validation: score every set, write it down, keep the weights that scored best."""
 
+import gc
+import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -14,7 +16,7 @@ from traiNNer.engine.run_folder import cause
 from traiNNer.engine.runtime import Runtime, is_out_of_memory
 from traiNNer.engine.saving import Saver
 from traiNNer.engine.validation import Evaluation, EvaluationStopped, Scores
-from traiNNer.errors import OutOfMemory
+from traiNNer.errors import MetricError, OutOfMemory
 from traiNNer.utils.images import write_image
 
 PlaceImage = Callable[[str, str, int], Path]
@@ -41,10 +43,16 @@ class Scorer:
         self.saver = saver
         self.logbook = logbook
         self.place_image = place_image
+        self.halves_tiles = False
+        """Whether a validation that runs out of memory is done again in smaller tiles."""
+        self.runtime = runtime
         self._upscale = runtime.upscaler(network)
 
-    def run(self, iteration: int, is_stopped: Callable[[], bool]) -> None:
+    def run(self, iteration: int, is_stopped: Callable[[], bool]) -> dict[str, float]:
         """Score every set and record the scores; nothing is recorded of a validation that is stopped on the way.
+
+        Returns:
+            The scores as `<set>/<metric>`, and as `val/<metric>` their means over the sets.
 
         Raises:
             EvaluationStopped: `is_stopped`, asked before every image, said so.
@@ -52,16 +60,8 @@ class Scorer:
             OutOfMemory: naming the option that would help.
         """
         started = time.perf_counter()
-        try:
-            results = {one.name: self._evaluate(one, iteration, is_stopped) for one in self.evaluations}
-        except (RuntimeError, MemoryError) as error:
-            if not is_out_of_memory(error):
-                raise
-            raise OutOfMemory(
-                f"Out of memory while validating at iteration {iteration:,}: images are taken whole. Try "
-                "val.tile_size: 256, or smaller."
-            ) from None
-        self._record(results, iteration, time.perf_counter() - started)
+        results = {one.name: self._evaluate(one, iteration, is_stopped) for one in self.evaluations}
+        return self._record(results, iteration, time.perf_counter() - started)
 
     def _evaluate(self, evaluation: Evaluation, iteration: int, is_stopped: Callable[[], bool]) -> Scores:
         def keep(key: str, output: np.ndarray) -> None:
@@ -72,8 +72,28 @@ class Scorer:
             if is_stopped():
                 raise EvaluationStopped
 
-        with evaluating(self.network):
-            return evaluation.run(self._upscale, keep, stop_if_asked)
+        while True:
+            try:
+                with evaluating(self.network):
+                    return evaluation.run(self._upscale, keep, stop_if_asked)
+            # Without a name: the error would keep the tensors of the failed attempt alive.
+            except (RuntimeError, MemoryError):
+                if not is_out_of_memory(sys.exception()):
+                    raise
+            self._take_smaller_tiles(evaluation, iteration)
+
+    def _take_smaller_tiles(self, evaluation: Evaluation, iteration: int) -> None:
+        if not self.halves_tiles:
+            images = f"in tiles of {evaluation.tile_size}" if evaluation.tile_size else "whole"
+            raise OutOfMemory(
+                f"Out of memory while validating at iteration {iteration:,}: images are taken {images}. Try "
+                f"val.tile_size: {max(32, (evaluation.tile_size or 512) // 2)}, or smaller."
+            )
+        if not evaluation.halve_tiles():
+            raise MetricError(f"{evaluation.name}: out of memory even in tiles of {evaluation.tile_size} pixels")
+        gc.collect()
+        self.runtime.release_memory()
+        self.logbook.warn(f"{evaluation.name}: out of memory, going on in tiles of {evaluation.tile_size} LQ pixels.")
 
     def _save_image(self, path: Path, image: np.ndarray) -> None:
         try:
@@ -81,7 +101,7 @@ class Scorer:
         except OSError as error:
             self.logbook.warn(f"Could not save {path}: {cause(error)}. Training continues.")
 
-    def _record(self, results: dict[str, Scores], iteration: int, seconds: float) -> None:
+    def _record(self, results: dict[str, Scores], iteration: int, seconds: float) -> dict[str, float]:
         means = {name: scores.mean() for name, scores in results.items()}
         for name, mean in means.items():
             shown = "  ".join(describe_score(metric, mean) for metric in self.best.directions if metric in mean)
@@ -91,13 +111,16 @@ class Scorer:
         for name, scores in results.items():
             for key, image in scores.strips.items():
                 self.logbook.image(f"val/{name}/{key}", image, iteration)
+        single = {f"{name}/{metric}": value for name, mean in means.items() for metric, value in mean.items()}
         overall = {
             metric: sum(mean[metric] for mean in means.values()) / len(means)
             for metric in self.best.directions
-            if all(metric in mean for mean in means.values())
+            if "/" not in metric and all(metric in mean for mean in means.values())
         }
-        for metric in self.best.update(iteration, overall):
-            self.saver.save_best(metric, overall[metric], iteration, self.role, self.network.state_dict())
+        scores = overall | single
+        for metric in self.best.update(iteration, scores):
+            self.saver.save_best(metric, scores[metric], iteration, self.role, self.network.state_dict())
+        return single | {f"val/{metric}": value for metric, value in overall.items()}
 
 
 def describe_score(metric: str, mean: dict[str, float]) -> str:

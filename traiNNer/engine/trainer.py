@@ -1,23 +1,27 @@
 """The training loop, and what is due between two iterations: log, validation, checkpoint."""
 
-import math
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from torch import nn
 from torch.optim import Optimizer
 
-from traiNNer.batch import Batch
+from traiNNer.batch import Batch, BatchPlan
 from traiNNer.config.options import TrainOptions
+from traiNNer.engine.automation_host import AutomationHost
 from traiNNer.engine.checkpoint import Restored
 from traiNNer.engine.clock import Clock
+from traiNNer.engine.events import KeepSnapshot, MeasureTerms, Rewind, Stop
 from traiNNer.engine.interrupt import StopSignals
+from traiNNer.engine.knobs import Knobs
 from traiNNer.engine.logbook import Logbook
+from traiNNer.engine.progress import describe
 from traiNNer.engine.runtime import Runtime
 from traiNNer.engine.saving import Saver
 from traiNNer.engine.scoring import Scorer
+from traiNNer.engine.snapshot import Snapshot, undone
 from traiNNer.engine.step import Stepper, StepReport
 from traiNNer.engine.validation import EvaluationStopped
 from traiNNer.engine.weight_average import WeightAverage
@@ -45,6 +49,9 @@ class Parts:
     signals: StopSignals
     identity: dict[str, Any]
     data: dict[str, Any]
+    knobs: Knobs = field(default_factory=Knobs)
+    automations: AutomationHost | None = None
+    plan: BatchPlan | None = None
 
 
 class Trainer:
@@ -61,6 +68,13 @@ class Trainer:
         limit = parts.options.train.max_nonfinite
         self.watch = NonfiniteWatch(limit, 1 if free else limit, FP16_SCALE_HALVINGS if parts.runtime.scaler else 0)
         self.clock = Clock()
+        self.snapshot = Snapshot(parts.network, parts.optimizer, parts.average, parts.runtime)
+        if parts.automations:
+            parts.automations.actions = {
+                KeepSnapshot: lambda _: self.snapshot.take(),
+                Rewind: lambda _: self._rewind(),
+                MeasureTerms: lambda wanted: parts.stepper.measure(wanted.iterations > 0),
+            }
         for group in parts.optimizer.param_groups:
             group["initial_lr"] = group["lr"]
 
@@ -69,15 +83,24 @@ class Trainer:
         self.parts.logbook.start_progress(self.total, self.iteration)
         self._finish_interrupted_duties()
         batches = iter(stream)
-        while self.iteration < self.total:
+        if self.parts.automations and not self.is_over:
+            self.parts.automations.start(self.iteration)
+        while not self.is_over:
             with self._saved_if_data_fails(), self.clock.waiting():
                 micro_batches = next(batches)
+            if self.iteration == 0:
+                self._rehearse(micro_batches)
             with self.clock.working():
                 self._train(micro_batches)
             with self._saved_if_data_fails():
                 self.parts.logbook.warn_all(damaged(micro_batches))
             self._duties()
         self._finish()
+
+    @property
+    def is_over(self) -> bool:
+        """Whether the last iteration is done, or a helper decided that this one was the last."""
+        return self.iteration >= self.total or bool(self.parts.automations and self.parts.automations.stop)
 
     @contextmanager
     def _saved_if_data_fails(self) -> Iterator[None]:
@@ -96,12 +119,26 @@ class Trainer:
         report = self.parts.stepper.step(batches)
         if self.parts.average:
             free = self.parts.runtime.reads_are_free
-            self.parts.average.update(self.iteration, bool(report.finite) if free else report.finite)
+            self.parts.average.update(self.iteration, bool(report.applied) if free else report.applied)
+        if self.parts.automations:
+            self.parts.automations.after_step(self.iteration, report)
         self._note(report, batches)
 
     def _set_rate(self, iteration: int) -> None:
         for group in self.parts.optimizer.param_groups:
-            group["lr"] = group["initial_lr"] * self.parts.learning_rate(iteration)
+            group["lr"] = group["initial_lr"] * self.parts.learning_rate(iteration) * self.parts.knobs.rate(iteration)
+
+    def _rehearse(self, batches: Sequence[Batch]) -> None:
+        """Do the first step once for nothing where memory is managed: afterwards every allocation has been seen."""
+        if self.parts.runtime.has_memory and self.parts.stepper.on_out_of_memory:
+            self._set_rate(0)
+            with undone(self.parts.network, self.parts.optimizer, self.parts.runtime):
+                self.parts.stepper.step(batches)
+
+    def _rewind(self) -> bool:
+        """Return to the snapshot; False when there is none."""
+        self.watch.reset()
+        return self.snapshot.restore()
 
     def _note(self, report: StepReport, batches: Sequence[Batch]) -> None:
         self.window.add(report)
@@ -112,6 +149,8 @@ class Trainer:
         try:
             return look()
         except TrainingDiverged as error:
+            if self.parts.automations and self.parts.automations.not_finite():
+                return [f"{error}. A helper returned to the last good weights; training goes on."]
             rate = self.parts.optimizer.param_groups[0]["lr"]
             raise TrainingDiverged(
                 f"{error}\nstopped: not finite at {self.iteration:,}/{self.total:,}; learning rate {rate:.2e}, "
@@ -132,8 +171,8 @@ class Trainer:
             stop = self.parts.runtime.any_rank(self.parts.signals.received)
         if stop:
             self._stop(stop)
-        if self._is_due(self.options.logger.save_checkpoint_freq) or self.iteration == self.total:
-            self._save(must_succeed=self.iteration == self.total)
+        if self._is_due(self.options.logger.save_checkpoint_freq):
+            self._save(must_succeed=self.is_over)
 
     def _finish_interrupted_duties(self) -> None:
         """Do the validation that a run stopped just before it still owes."""
@@ -143,7 +182,7 @@ class Trainer:
         stop = self.parts.runtime.any_rank(self.parts.signals.received)
         if stop:
             self._stop(stop)
-        if self.iteration == self.total:
+        if self.is_over:
             self._save(must_succeed=True)
 
     def is_owing(self) -> bool:
@@ -151,23 +190,17 @@ class Trainer:
         return self.iteration > 0 and self._validation_is_due()
 
     def _is_due(self, every: int) -> bool:
-        return self.iteration % every == 0 or self.iteration == self.total
+        return self.iteration % every == 0 or self.is_over
 
     def _validation_is_due(self) -> bool:
         wanted = self.options.val.val_enabled and bool(self.parts.scorer.evaluations)
         return wanted and self._is_due(self.options.val.val_freq) and self.validated < self.iteration
 
     def _log(self) -> None:
-        values = self.window.read()
-        loss = values.get("loss/total", next((v for k, v in values.items() if k.startswith("loss/")), math.nan))
-        values["lr"] = self.parts.optimizer.param_groups[0]["lr"]
         speed, wait = self.clock.read()
-        values["it_per_s"], values["data_wait"] = speed, wait
-        eta = (self.total - self.iteration) / speed if speed else 0.0
-        terms = [f"{k.removeprefix('loss/')} {v:.4f}" for k, v in values.items() if k.startswith("loss/")]
-        detail = f" ({', '.join(t for t in terms if not t.startswith('total'))})" if len(terms) > 1 else ""
-        numbers = f"loss {loss:.4f}{detail}  lr {values['lr']:.2e}"
-        pace = f"{speed:.2f} it/s  data {wait:.0%}  eta {duration(eta)}"
+        values = self.window.read() | {"lr": self.parts.optimizer.param_groups[0]["lr"]}
+        values |= {"it_per_s": speed, "data_wait": wait}
+        numbers, pace = describe(values, (self.total - self.iteration) / speed if speed else 0.0)
         self.parts.logbook.info(f"iter {self.iteration:,}/{self.total:,}  {numbers}  {pace}")
         self.parts.logbook.event("train", self.iteration, values)
         self.parts.logbook.advance(self.iteration, f"{numbers}  data {wait:.0%}")
@@ -181,20 +214,23 @@ class Trainer:
             DataError, OutOfMemory: an image cannot be used; the run was saved first.
         """
         outcome: RunError | EvaluationStopped | None = None
+        scores: dict[str, float] = {}
         try:
             if self.parts.runtime.is_main:
-                self.parts.scorer.run(self.iteration, lambda: self.parts.signals.received != 0)
+                scores = self.parts.scorer.run(self.iteration, lambda: self.parts.signals.received != 0)
         except MetricError as error:
             self.parts.logbook.warn(f"No scores at iteration {self.iteration:,}: {error}. Training continues.")
         except (EvaluationStopped, DataError, OutOfMemory) as error:
             outcome = error
-        outcome = self.parts.runtime.from_main(outcome)
+        outcome, scores = self.parts.runtime.from_main((outcome, scores))
         if isinstance(outcome, EvaluationStopped):
             return
         self.validated = self.iteration
         if outcome is not None:
             self._save_before_leaving()
             raise outcome
+        if self.parts.automations:
+            self.parts.automations.after_validation(self.iteration, scores)
 
     # Checkpoints
 
@@ -223,6 +259,9 @@ class Trainer:
             "window": self.window.state_dict(),
             "nonfinite_streak": self.watch.streak,
             "best": self.parts.scorer.best.state_dict(),
+            "automations": self.parts.automations.state_dict() if self.parts.automations else None,
+            "gate": self.parts.stepper.gate.state_dict(),
+            "snapshot": self.snapshot.kept,
             "rng": runtime.gather(runtime.rng_state()),
             "environment": runtime.environment(),
             "identity": self.parts.identity,
@@ -245,6 +284,11 @@ class Trainer:
         self.window.load_state_dict(state["window"], parts.runtime.device)
         self.watch.streak = state["nonfinite_streak"]
         parts.scorer.best.load_state_dict(state["best"])
+        if parts.automations and state.get("automations"):
+            is_same = state["stream"].get("automations") == parts.data.get("automations")
+            parts.automations.load_state_dict(state["automations"], keep_stop=is_same)
+            parts.stepper.gate.load_state_dict(state["gate"])
+            self.snapshot.kept = state["snapshot"]
         self.iteration = parts.saver.last = state["iteration"]
         self.validated = state["validated"]
         self._set_rate(self.iteration - 1)
@@ -267,10 +311,22 @@ class Trainer:
         self.parts.logbook.stop_progress()
         for metric, (value, iteration) in self.parts.scorer.best.scores.items():
             self.parts.logbook.info(f"best {metric}: {value:.4f} at iteration {iteration:,}")
+        if self.parts.automations:
+            self.parts.automations.finish()
+            self._leave_early(self.parts.automations.stop)
 
-
-def duration(seconds: float) -> str:
-    """Return a time to go as `1:02:03` or `2:03`."""
-    minutes, rest = divmod(round(seconds), 60)
-    hours, minutes = divmod(minutes, 60)
-    return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"
+    def _leave_early(self, stop: Stop | None) -> None:
+        if stop is None or self.iteration >= self.total:
+            return
+        if stop.failed:
+            raise TrainingDiverged(
+                f"stopped: {stop.reason} at {self.iteration:,}/{self.total:,}; {self.parts.saver.last_good()}. "
+                "Lower the learning rate, or look at the validation images."
+            )
+        scorer = self.parts.scorer
+        if self.parts.runtime.is_main:
+            weights = scorer.network.state_dict()
+            kept = self.parts.saver.keep_final(
+                scorer.role, weights, (stop.best or "").removeprefix("val/"), self.iteration
+            )
+            self.parts.logbook.info(f"Left behind: {kept}.")

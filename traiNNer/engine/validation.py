@@ -17,6 +17,7 @@ from traiNNer.utils.tiles import run_tiled
 
 STRIP_SIZE = 128
 STRIP_COUNT = 4
+SMALLEST_TILE = 32
 
 
 class EvaluationStopped(Exception):
@@ -56,6 +57,7 @@ class Evaluation:
         self.runtime = runtime
         self.tile_size = tile_size
         self.tile_overlap = tile_overlap
+        self._longest = 0
         self._bicubic: dict[str, dict[str, float]] = {}
         self._references: dict[str, tuple[np.ndarray, np.ndarray]] = {}
 
@@ -82,7 +84,16 @@ class Evaluation:
                 self._score(scores, sample, output)
         return scores
 
+    def halve_tiles(self) -> bool:
+        """Go on in tiles half as large as the tiles, or the image, before; False when they are too small for that."""
+        smaller = (self.tile_size or self._longest) // 2
+        if smaller < SMALLEST_TILE:
+            return False
+        self.tile_size = smaller
+        return True
+
     def _output(self, upscale: Upscaler, lq: np.ndarray) -> np.ndarray:
+        self._longest = max(lq.shape[:2])
         images = self.runtime.to_float(torch.from_numpy(lq).unsqueeze(0))
         if self.tile_size:
             return to_image(run_tiled(upscale, images, self.scale, self.tile_size, self.tile_overlap))

@@ -22,7 +22,7 @@ class Window:
         values = {f"loss/{name}": value for name, value in report.terms.items()} | {"grad_norm": report.grad_norm}
         values["updates"] = torch.ones_like(report.grad_norm)
         for name, value in values.items():
-            kept = torch.where(report.finite, value.float(), 0.0)
+            kept = torch.where(report.applied, value.float(), 0.0)
             self._sums[name] = self._sums[name] + kept if name in self._sums else kept
         self.count += 1
 
@@ -73,6 +73,11 @@ class NonfiniteWatch:
         """Note a step; return warnings. Raises `TrainingDiverged` after too many skipped updates in a row."""
         self._pending.append(_Pending(iteration, report, keys))
         return self.look() if len(self._pending) >= self._look_every else []
+
+    def reset(self) -> None:
+        """Begin counting anew, after a return to good weights."""
+        self.streak = 0
+        self._pending = []
 
     def look(self) -> list[str]:
         """Look at the noted steps now; one wait for the device."""

@@ -7,6 +7,7 @@ from torch import nn
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from traiNNer.batch import Batch
+from traiNNer.engine.knobs import Knobs
 from traiNNer.engine.runtime import Runtime
 from traiNNer.engine.step import Stepper
 from traiNNer.engine.weight_average import WeightAverage
@@ -45,7 +46,11 @@ def make(poison: float | None = None, max_norm: float | None = None, norm: bool 
             terms["bad"] = output.mean() * poison
         return terms
 
-    return net, Stepper(RestorationModel(runtime.upscaler(net), losses), net, optimizer, runtime, max_norm), switch
+    return (
+        net,
+        Stepper(RestorationModel(runtime.upscaler(net), losses), net, optimizer, runtime, Knobs(max_norm or math.inf)),
+        switch,
+    )
 
 
 def snapshot(net, stepper):

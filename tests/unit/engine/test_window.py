@@ -10,7 +10,7 @@ from traiNNer.errors import TrainingDiverged
 
 def report(finite: bool = True, **terms: float) -> StepReport:
     tensors = {name: torch.tensor(value) for name, value in terms.items()}
-    return StepReport(tensors, torch.tensor(2.0 if finite else math.nan), torch.tensor(finite))
+    return StepReport(tensors, torch.tensor(2.0 if finite else math.nan), torch.tensor(finite), torch.tensor(finite))
 
 
 def test_means_over_the_window_and_a_total_of_several_terms():

@@ -1,0 +1,54 @@
+"""Results of the simulated evidence: one row per scenario and rule, with an interval for the rate of success."""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+Z95 = 1.959964
+
+
+@dataclass(frozen=True)
+class Row:
+    """How often a rule did the right thing in a scenario; `target` is the rate asked for, None for a baseline."""
+
+    helper: str
+    scenario: str
+    rule: str
+    runs: int
+    successes: int
+    target: float | None = None
+    note: str = ""
+
+    @property
+    def rate(self) -> float:
+        """Return the share of successful runs."""
+        return self.successes / self.runs
+
+    @property
+    def is_met(self) -> bool:
+        """Whether the target, if there is one, is reached."""
+        return self.target is None or self.rate >= self.target
+
+
+def wilson(successes: int, runs: int) -> tuple[float, float]:
+    """Return the 95 % interval of a rate (Wilson 1927), which stays honest near 0 and 1."""
+    rate, spread = successes / runs, Z95**2 / runs
+    centre = (rate + spread / 2) / (1 + spread)
+    half = math.sqrt(rate * (1 - rate) * spread + spread**2 / 4) / (1 + spread)
+    return max(0.0, centre - half), min(1.0, centre + half)
+
+
+def table(rows: Sequence[Row]) -> str:
+    """Return the rows as a Markdown table."""
+    lines = [
+        "| helper | scenario | rule | success | 95 % interval | target | note |",
+        "|---|---|---|---|---|---|---|",
+    ]
+    for row in rows:
+        low, high = wilson(row.successes, row.runs)
+        target = "" if row.target is None else f"{row.target:.0%} {'met' if row.is_met else 'MISSED'}"
+        lines.append(
+            f"| {row.helper} | {row.scenario} | {row.rule} | {row.rate:.1%} of {row.runs} "
+            f"| {low:.1%} to {high:.1%} | {target} | {row.note} |"
+        )
+    return "\n".join(lines)

@@ -1,0 +1,347 @@
+"""The training automations in real runs: off changes nothing, decisions are recorded and survive a resume, faults end well."""
+
+import json
+import random
+import re
+import shutil
+import socket
+
+import pytest
+import torch
+from runkit import REPOSITORY, Run, record, run, workplace, write_options
+from safetensors.torch import load_file
+
+FAULTS = '''
+"""A loss of zero whose calls fail as FAULTS says: `nan:20-24,oom:7,oomback:9` (iterations by this loss's own count)."""
+
+import os
+
+import torch
+from torch import Tensor, nn
+
+from traiNNer.registry import LOSSES
+
+
+class Fault(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx, x, kind):
+        ctx.kind = kind
+        return x.clone()
+
+    @staticmethod
+    def backward(ctx, grad):
+        if ctx.kind == "oomback":
+            raise torch.OutOfMemoryError("CUDA out of memory (injected)")
+        return grad * (float("nan") if ctx.kind == "nangrad" else float(ctx.kind)), None
+
+
+@LOSSES.register()
+class FaultyLoss(nn.Module):
+    """Zero, or a fault."""
+
+    calls = -1  # the first call is that of the check before the run
+
+    def __init__(self) -> None:
+        super().__init__()
+
+    def forward(self, output: Tensor, target: Tensor) -> Tensor:
+        FaultyLoss.calls += 1
+        kind = orders().get(FaultyLoss.calls, "")
+        if kind == "oom":
+            raise torch.OutOfMemoryError("CUDA out of memory (injected)")
+        if kind == "nan":
+            return output.mean() * float("nan")
+        value = (output - target).abs().mean() * 0
+        return Fault.apply(value + output.mean() * 0, kind) if kind else value
+
+
+def orders() -> dict:
+    found = {}
+    for part in filter(None, os.environ.get("FAULTS", "").split(",")):
+        kind, _, span = part.partition(":")
+        first, _, last = span.partition("-")
+        found |= dict.fromkeys(range(int(first), int(last or first) + 1), kind)
+    return found
+'''
+
+QUICK = {
+    "IntelligentLearningRateScheduler": {
+        "plateau_patience": 8,
+        "improvement_threshold": 0.5,
+        "adaptation_threshold": 0.05,
+        "monitor_validation": False,
+        "log_every": 20,
+    },
+    "DynamicBatchSizeOptimizer": {},
+    "AdaptiveGradientClipping": {"monitoring_frequency": 3, "gradient_history_size": 20, "adjustment_factor": 1.01},
+    "IntelligentEarlyStopping": {"patience": 20, "min_iterations": 0, "warmup_iterations": 0},
+}
+
+
+def automations(helpers=QUICK, **extra):
+    return {"train": {"training_automations": {"enabled": True, **helpers} | extra, "grad_clip": True}}
+
+
+def merged(*trees):
+    from runkit import merged as merge
+
+    result = {}
+    for tree in trees:
+        result = merge(result, tree)
+    return result
+
+
+BASE = {"train": {"total_iter": 60, "scheduler": None}, "val": {"val_freq": 20}}
+
+
+def weights(folder, iteration=60, name="run"):
+    return load_file(folder / f"experiments/{name}/models/net_g_ema_{iteration}.safetensors")
+
+
+def decisions(folder, name="run"):
+    lines = (folder / f"experiments/{name}/decisions.jsonl").read_text().splitlines()
+    return [json.loads(line) for line in lines]
+
+
+def same(one, other):
+    return one.keys() == other.keys() and all(torch.equal(tensor, other[name]) for name, tensor in one.items())
+
+
+@pytest.fixture(scope="module")
+def straight(tmp_path_factory):
+    """One uninterrupted run with every helper, which the resumed ones are compared with."""
+    folder = workplace(tmp_path_factory.mktemp("straight"))
+    balance = {"train": {"losses": [{"type": "L1Loss"}, {"type": "MSELoss"}]}}
+    balance["train"]["dynamic_loss_scheduling"] = {"enabled": True}
+    write_options(
+        folder, merged(BASE, automations(), balance, {"logger": {"save_checkpoint_freq": 1, "keep_last": 60}})
+    )
+    result = run("train.py", "-opt", "options.yml", folder=folder)
+    assert result.code == 0, result.output
+    return folder, result
+
+
+def test_master_off_is_bit_identical_to_no_section(tmp_path):
+    folder = workplace(tmp_path)
+    for name, changes in {
+        "plain": {"train": {"grad_clip": True}},
+        "off": automations(enabled=False),
+        "shadow": automations(
+            {"IntelligentLearningRateScheduler": QUICK["IntelligentLearningRateScheduler"]}, shadow=True
+        ),
+    }.items():
+        write_options(folder, merged(BASE, changes, {"name": name}))
+        result = run("train.py", "-opt", "options.yml", folder=folder)
+        assert result.code == 0, result.output
+    assert same(weights(folder, name="plain"), weights(folder, name="off"))
+    assert record(folder, "plain")[1:-1] == record(folder, "off")[1:-1]
+    assert decisions(folder, "off") == []
+    assert same(weights(folder, name="plain"), weights(folder, name="shadow"))
+
+
+def test_every_helper_decides_and_says_so(straight):
+    folder, result = straight
+    found = decisions(folder)
+    helpers = {entry["automation"] for entry in found}
+    assert {"IntelligentLearningRateScheduler", "AdaptiveGradientClipping", "DynamicLossScheduling"} <= helpers
+    keys = ["event", "iter", "automation", "knob", "old", "new", "reason", "evidence", "n_adjustments"]
+    assert all(list(entry) == keys for entry in found if entry["knob"])
+    assert re.search(
+        r"Automation IntelligentLearningRateScheduler: LR multiplier 1\.00 -> 0\.\d\d \(LR ", result.output
+    )
+    assert re.search(r"Automation AdaptiveGradientClipping: grad_clip_threshold adjusted from 1 to ", result.output)
+    assert re.search(
+        r"^Automations: learning rate: \d+ adjustment.*; batch: .*; clipping: .*; early stopping: .*; loss",
+        result.output,
+        re.M,
+    )
+    rates = {entry["iter"]: entry["lr"] for entry in record(folder) if entry["event"] == "train"}
+    last = [entry for entry in found if entry["knob"] == "lr_factor"][-1]
+    assert rates[60] == pytest.approx(1e-3 * last["new"])
+
+
+@pytest.mark.parametrize("iteration", sorted(random.Random(3).sample(range(1, 59), 7)))
+def test_a_resume_anywhere_decides_the_same(straight, tmp_path, iteration):
+    folder, _ = straight
+    shutil.copytree(folder, tmp_path, dirs_exist_ok=True)
+    for later in (tmp_path / "experiments/run/training_states").glob("*"):
+        if int(later.stem) > iteration:
+            later.unlink()
+    result = run("train.py", "-opt", "options.yml", "--auto_resume", folder=tmp_path)
+    assert result.code == 0, result.output
+    assert f"Resuming run at iteration {iteration} (exact)." in result.output
+    assert decisions(tmp_path) == decisions(folder)
+    assert same(weights(tmp_path), weights(folder))
+    assert sum("-> " in line for line in result.output.splitlines()) == 0 or iteration < 60
+
+
+def faulty(folder, *trees):
+    workplace(folder)
+    (folder / "faults.py").write_text(FAULTS)
+    losses = {"plugins": ["faults.py"], "train": {"losses": [{"type": "L1Loss"}, {"type": "FaultyLoss"}]}}
+    write_options(folder, merged(BASE, losses, *trees))
+    return folder
+
+
+def test_a_step_out_of_memory_is_done_again(tmp_path):
+    helper = automations({"DynamicBatchSizeOptimizer": {}})
+    folder = faulty(tmp_path, helper)
+    clean = run("train.py", "-opt", "options.yml", "--set", "name=clean", folder=folder)
+    assert clean.code == 0, clean.output
+    result = run("train.py", "-opt", "options.yml", folder=folder, FAULTS="oom:7")
+    assert result.code == 0, result.output
+    assert "Batch size adjusted from 2 to 1 due to out of memory" in result.output
+    assert [(entry["iter"], entry["new"]) for entry in decisions(folder)] == [(6, 1)] or decisions(folder)[0][
+        "new"
+    ] == 1
+    a, b = weights(folder, name="clean"), weights(folder)
+    assert all((tensor - b[name]).abs().max() < 1e-3 for name, tensor in a.items())
+
+
+def test_without_the_helper_it_ends_with_the_usual_code(tmp_path):
+    result = run("train.py", "-opt", "options.yml", folder=faulty(tmp_path), FAULTS="oom:7")
+    assert result.code == 8
+    assert "Out of memory at batch 2" in result.output
+
+
+def test_more_memory_is_never_there(tmp_path):
+    folder = faulty(tmp_path, automations({"DynamicBatchSizeOptimizer": {}}))
+    result = run("train.py", "-opt", "options.yml", folder=folder, FAULTS="oom:7-30")
+    assert result.code == 8
+    assert "stopped: out of memory" in result.output
+
+
+def test_one_rank_out_of_memory_takes_the_other_along(tmp_path):
+    folder = faulty(tmp_path, automations({"DynamicBatchSizeOptimizer": {}}), {"dist": True})
+    with socket.socket() as server:
+        server.bind(("127.0.0.1", 0))
+        port = str(server.getsockname()[1])
+    common = {"WORLD_SIZE": "2", "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": port}
+    both = [
+        Run("train.py", "-opt", "options.yml", folder=folder, RANK=str(r), LOCAL_RANK=str(r), FAULTS=f, **common)
+        for r, f in enumerate(["", "oomback:5,oom:20"])
+    ]
+    results = [process.finish(60) for process in both]
+    assert [result.code for result in results] == [0, 0], results[0].output + results[1].output
+    assert "Batch size adjusted from 2 to 1 due to out of memory" in results[0].output
+
+
+def test_a_run_of_nan_losses_is_rewound_instead_of_lost(tmp_path):
+    rate = {"plateau_patience": 8, "log_every": 1000}
+    folder = faulty(tmp_path, automations({"IntelligentLearningRateScheduler": rate}))
+    result = run("train.py", "-opt", "options.yml", folder=folder, FAULTS="nan:20-31")
+    assert result.code == 0, result.output
+    assert "returned to the last good weights" in result.output
+    assert any(entry.get("action") == "rollback" for entry in decisions(folder))
+    lost = run(
+        "train.py",
+        "-opt",
+        "options.yml",
+        "--set",
+        "name=lost",
+        "--set",
+        "train.training_automations.enabled=false",
+        folder=folder,
+        FAULTS="nan:20-31",
+    )
+    assert lost.code == 5
+
+
+def test_spikes_are_skipped(tmp_path):
+    clip = {"monitoring_frequency": 3, "gradient_history_size": 20}
+    folder = faulty(tmp_path, automations({"AdaptiveGradientClipping": clip}))
+    result = run("train.py", "-opt", "options.yml", folder=folder, FAULTS="nangrad:30,1e9:40")
+    assert result.code == 0, result.output
+    assert re.search(r"Automations: clipping: [\d.]+ % of steps", result.output)
+
+
+STOP = {
+    "IntelligentEarlyStopping": {
+        "patience": 5,
+        "min_iterations": 10,
+        "warmup_iterations": 0,
+        "min_projected_gain": 99.0,
+    }
+}
+STOPPING = {"val": {"val_freq": 2}, "train": {"total_iter": 200, "optim_g": {"lr": 1e-6}}}
+
+
+@pytest.fixture(scope="module")
+def stopped(tmp_path_factory):
+    folder = workplace(tmp_path_factory.mktemp("stopped"))
+    write_options(folder, merged(BASE, automations(STOP), STOPPING))
+    result = run("train.py", "-opt", "options.yml", folder=folder)
+    assert result.code == 0, result.output
+    return folder, result
+
+
+def test_early_stopping_ends_with_the_best_weights(stopped):
+    folder, result = stopped
+    assert re.search(
+        r"Automation IntelligentEarlyStopping: Early stopping triggered - no improvement in val/psnr for \d+ iterations; projected gain",
+        result.output,
+    )
+    last = result.output.strip().splitlines()[-1]
+    at = int(re.search(r"finished: (\d+)/200 \(stopped early: ", last).group(1))
+    assert at < 200
+    models = folder / "experiments/run/models"
+    assert (models / "net_g_final.safetensors").read_bytes() == (models / "net_g_best_psnr.safetensors").read_bytes()
+    assert "net_g_final.safetensors, the best by psnr" in result.output
+    assert (folder / f"experiments/run/training_states/{at}.state").exists()
+
+
+def test_resuming_a_stopped_run_says_why_and_stays_stopped(stopped, tmp_path):
+    shutil.copytree(stopped[0], tmp_path, dirs_exist_ok=True)
+    again = run("train.py", "-opt", "options.yml", "--auto_resume", folder=tmp_path)
+    assert again.code == 0
+    assert "stopped early before: no improvement in val/psnr" in again.output
+    assert "change the options of that helper or set it to enabled: false" in again.output
+    key = "train.training_automations.IntelligentEarlyStopping.enabled=false"
+    on = run(
+        "train.py",
+        "-opt",
+        "options.yml",
+        "--auto_resume",
+        "--set",
+        key,
+        "--set",
+        "train.total_iter=60",
+        folder=tmp_path,
+    )
+    assert "finished: 60/60" in on.output, on.output
+
+
+def test_restore_best_off_leaves_the_last_weights(tmp_path):
+    folder = workplace(tmp_path)
+    helper = {"IntelligentEarlyStopping": STOP["IntelligentEarlyStopping"] | {"restore_best": False}}
+    write_options(folder, merged(BASE, automations(helper), STOPPING))
+    result = run("train.py", "-opt", "options.yml", folder=folder)
+    assert result.code == 0, result.output
+    at = re.search(r"finished: (\d+)/200", result.output).group(1)
+    final = load_file(folder / "experiments/run/models/net_g_final.safetensors")
+    assert same(final, weights(folder, at))
+
+
+def test_watching_one_set_keeps_its_best_weights(tmp_path):
+    folder = workplace(tmp_path)
+    helper = {"IntelligentEarlyStopping": {"monitor_metric": "Mine/psnr"}}
+    changes = {"datasets": {"val": {"name": "Mine"}}, "train": {"total_iter": 20}}
+    write_options(folder, merged(BASE, automations(helper), changes))
+    result = run("train.py", "-opt", "options.yml", folder=folder)
+    assert result.code == 0, result.output
+    assert (folder / "experiments/run/models/net_g_best_Mine_psnr.safetensors").exists()
+
+
+def test_the_example_of_the_documentation_runs(tmp_path):
+    page = (REPOSITORY / "docs/automations.md").read_text(encoding="utf-8")
+    code = re.search(r"```python\n(\"\"\"my_helper\.py.*?)```", page, re.S).group(1)
+    section = re.search(r"```yaml\n(plugins: \[my_helper\.py\].*?)```", page, re.S).group(1)
+    assert len(code.splitlines()) <= 24
+    import yaml
+
+    folder = workplace(tmp_path)
+    (folder / "my_helper.py").write_text(code)
+    write_options(folder, merged(BASE, {"train": {"grad_clip": True}}, yaml.safe_load(section)))
+    result = run("train.py", "-opt", "options.yml", folder=folder)
+    assert result.code == 0, result.output
+    assert {entry["automation"].lower() for entry in decisions(folder)} == {"coolerend"}

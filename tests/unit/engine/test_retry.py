@@ -1,0 +1,236 @@
+"""A step that runs out of memory is done again in parts, and nobody can tell from the weights."""
+
+import gc
+import math
+import weakref
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from traiNNer.batch import Batch
+from traiNNer.engine.knobs import GRAD_CLIP, GRAD_SKIP, MICRO_BATCH, Knobs
+from traiNNer.engine.runtime import Runtime
+from traiNNer.engine.step import Stepper, split
+from traiNNer.models.restoration import RestorationModel
+
+
+class DoubleRuntime(Runtime):
+    """Computes in float64, so that the order of a sum is all that can differ."""
+
+    def to_float(self, images):
+        return images.permute(0, 3, 1, 2).double().div(255)
+
+
+class Fault(torch.autograd.Function):
+    """Raises in the backward."""
+
+    @staticmethod
+    def forward(ctx, x):
+        return x.clone()
+
+    @staticmethod
+    def backward(ctx, grad):
+        raise torch.OutOfMemoryError("CUDA out of memory (injected)")
+
+
+class Faulty(nn.Module):
+    """A network with dropout that runs out of memory where the test says so, once per order."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.conv = nn.Conv2d(3, 12, 3, padding=1)
+        self.orders: list[str] = []
+        self.sizes: list[int] = []
+
+    def forward(self, lq):
+        self.sizes.append(len(lq))
+        order = self.orders.pop(0) if self.orders else ""
+        output = nn.functional.pixel_shuffle(self.conv(lq), 2)
+        if order == "forward":
+            raise torch.OutOfMemoryError("CUDA out of memory (injected)")
+        if order == "other":
+            raise RuntimeError("CUDA error: an illegal memory access")
+        return Fault.apply(output) if order == "backward" else output
+
+
+def batch(size: int = 8, seed: int = 0) -> Batch:
+    rng = np.random.default_rng(seed)
+    lq = torch.from_numpy(rng.integers(0, 256, (size, 6, 6, 3), np.uint8))
+    gt = torch.from_numpy(rng.integers(0, 256, (size, 12, 12, 3), np.uint8))
+    return Batch(lq, gt, tuple(f"{seed}/{i}" for i in range(size)))
+
+
+def make(answers: bool = True):
+    torch.manual_seed(0)
+    net = Faulty().double()
+    optimizer = torch.optim.AdamW(net.parameters(), 1e-2)
+    knobs = Knobs(batch_size=8)
+    model = RestorationModel(net, lambda output, target: {"l1": (output - target).abs().mean()})
+    stepper = Stepper(model, net, optimizer, DoubleRuntime(torch.device("cpu"), "test"), knobs)
+
+    def halve() -> bool:
+        knob = knobs[MICRO_BATCH]
+        before = knob.value
+        knob.set(math.ceil(before / 2), 0)
+        return knob.value < before
+
+    stepper.on_out_of_memory = halve if answers else None
+    return net, stepper, knobs
+
+
+def train(orders: dict[int, list[str]], steps: int = 40):
+    net, stepper, knobs = make()
+    for step in range(steps):
+        knobs[MICRO_BATCH].set(8, 0)
+        net.orders = list(orders.get(step, []))
+        stepper.step([batch(8, step)])
+    return net, [parameter.detach().clone() for parameter in net.parameters()]
+
+
+@pytest.mark.parametrize("where", ["forward", "backward"])
+def test_weights_after_retries_equal_those_of_a_run_without(where):
+    _, clean = train({})
+    net, faulty = train({step: [where] for step in range(0, 40, 3)})
+    assert {4} < set(net.sizes)
+    for a, b in zip(clean, faulty, strict=True):
+        assert (a - b).abs().max() < 1e-12
+
+
+def test_a_fault_in_the_second_part_forgets_the_first():
+    _, clean = train({}, 1)
+    _, faulty = train({0: ["forward", "", "backward"]}, 1)
+    for a, b in zip(clean, faulty, strict=True):
+        assert (a - b).abs().max() < 1e-12
+
+
+def test_uneven_parts_are_weighted():
+    _, stepper, knobs = make()
+    whole = stepper.step([batch(7)])
+    _, stepper, knobs = make()
+    knobs[MICRO_BATCH].set(3, 0)
+    parts = stepper.step([batch(7)])
+    assert whole.terms["l1"].item() == pytest.approx(parts.terms["l1"].item(), abs=1e-14)
+    assert whole.grad_norm.item() == pytest.approx(parts.grad_norm.item(), abs=1e-14)
+
+
+@pytest.mark.parametrize(
+    ("images", "size", "sizes"),
+    [(8, 8, [8]), (8, math.inf, [8]), (8, 6, [4, 4]), (8, 3, [2, 3, 3]), (5, 1, [1] * 5), (1, 4, [1])],
+)
+def test_parts_are_balanced(images, size, sizes):
+    parts = split(batch(images), size)
+    assert [len(part.keys) for part, _ in parts] == sizes
+    assert sum(share for _, share in parts) == pytest.approx(1)
+    assert [key for part, _ in parts for key in part.keys] == list(batch(images).keys)
+    assert torch.equal(torch.cat([part.lq for part, _ in parts]), batch(images).lq)
+
+
+def test_without_a_helper_the_error_goes_up():
+    net, stepper, _ = make(answers=False)
+    net.orders = ["forward"]
+    with pytest.raises(torch.OutOfMemoryError, match="injected"):
+        stepper.step([batch()])
+
+
+def test_other_errors_are_never_retried():
+    net, stepper, _ = make()
+    net.orders = ["other"]
+    with pytest.raises(RuntimeError, match="illegal memory access"):
+        stepper.step([batch()])
+
+
+def test_it_ends_when_nothing_smaller_is_left():
+    net, stepper, _ = make()
+    net.orders = ["forward"] * 20
+    with pytest.raises(torch.OutOfMemoryError, match="cannot be made smaller"):
+        stepper.step([batch()])
+    assert all(parameter.grad is None for parameter in net.parameters())
+
+
+def test_the_failed_attempt_keeps_no_tensor_alive():
+    net, stepper, _ = make()
+    seen = []
+    stepper.on_out_of_memory = lambda: seen.append([ref() for ref in refs]) or False
+    refs: list[weakref.ref] = []
+    net.conv.register_forward_hook(lambda module, inputs, output: refs.append(weakref.ref(output)))
+    net.orders = ["forward"]
+    gc.collect()
+    with pytest.raises(torch.OutOfMemoryError):
+        stepper.step([batch()])
+    assert seen == [[None]]
+
+
+def test_random_numbers_and_statistics_are_those_of_one_attempt():
+    def run(orders):
+        net, stepper, _ = make()
+        net.drop, net.norm = nn.Dropout(0.5), nn.BatchNorm2d(3).double()
+        stepper._buffers = list(net.buffers())
+        inner = net.forward
+        net.forward = lambda lq: inner(net.drop(net.norm(lq)))
+        net.orders = list(orders)
+        # The second attempt is as large as the first: one part, so that dropout draws the same.
+        stepper.on_out_of_memory = lambda: True
+        stepper.step([batch()])
+        return [t.clone() for t in net.state_dict().values()], torch.get_rng_state()
+
+    torch.manual_seed(1)
+    clean, rng = run([])
+    torch.manual_seed(1)
+    again, rng_again = run(["backward", "forward"])
+    assert all(torch.equal(a, b) for a, b in zip(clean, again, strict=True))
+    assert torch.equal(rng, rng_again)
+
+
+def test_an_exploding_gradient_is_skipped_but_counts_as_finite():
+    net, stepper, knobs = make()
+    before = [parameter.detach().clone() for parameter in net.parameters()]
+    knobs[GRAD_SKIP].set(1e-9, 0)
+    report = stepper.step([batch()])
+    assert bool(report.finite)
+    assert not bool(report.applied)
+    assert all(torch.equal(a, b) for a, b in zip(before, net.parameters(), strict=True))
+
+
+def test_the_clip_knob_limits_the_step_taken():
+    moved = []
+    for limit in (1e-3, 2e-3):
+        net, stepper, knobs = make()
+        stepper.optimizer = torch.optim.SGD(net.parameters(), 1.0)
+        knobs[GRAD_CLIP].set(limit, 0)
+        before = [parameter.detach().clone() for parameter in net.parameters()]
+        stepper.step([batch()])
+        moves = [(a - b).flatten() for a, b in zip(before, net.parameters(), strict=True)]
+        moved.append(torch.cat(moves).norm().item())
+    assert moved == pytest.approx([1e-3, 2e-3], rel=1e-3)
+
+
+def test_loss_factors_scale_terms_and_measured_norms():
+    net, stepper, knobs = make()
+    stepper.model = RestorationModel(
+        net, lambda output, target: {"l1": (output - target).abs().mean(), "mse": (output - target).square().mean()}
+    )
+    knobs.update(Knobs(losses=("l1", "mse")))
+    knobs[MICRO_BATCH].set(3, 0)
+    stepper.optimizer = torch.optim.SGD(net.parameters(), 0.0)
+    stepper.measure(True)
+    plain = stepper.step([batch()])
+    knobs["loss_weight.mse"].set(100.0, 0)
+    scaled = stepper.step([batch()])
+    assert scaled.terms["mse"].item() == pytest.approx(100 * plain.terms["mse"].item())
+    assert scaled.norms["mse"].item() == pytest.approx(100 * plain.norms["mse"].item())
+    assert scaled.norms["l1"].item() == pytest.approx(plain.norms["l1"].item())
+    stepper.measure(False)
+    assert stepper.step([batch()]).norms is None
+
+
+def test_measured_norms_are_those_of_the_whole_batch():
+    net, stepper, knobs = make()
+    stepper.optimizer = torch.optim.SGD(net.parameters(), 0.0)
+    stepper.measure(True)
+    whole = stepper.step([batch()])
+    knobs[MICRO_BATCH].set(3, 0)
+    parts = stepper.step([batch()])
+    assert whole.norms["l1"].item() == pytest.approx(whole.grad_norm.item(), abs=1e-14)
+    assert parts.norms["l1"].item() == pytest.approx(whole.norms["l1"].item(), abs=1e-14)

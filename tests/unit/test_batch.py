@@ -1,0 +1,43 @@
+import pytest
+
+from traiNNer.batch import BatchPlan
+from traiNNer.data.loader import TrainLoader
+
+
+def test_a_plan_without_changes_is_a_product():
+    plan = BatchPlan(8)
+    assert [plan.size(i) for i in (0, 5, 10**6)] == [8, 8, 8]
+    assert [plan.before(i) for i in (0, 1, 77)] == [0, 8, 616]
+
+
+def test_a_change_comes_a_hundred_iterations_later():
+    plan = BatchPlan(8)
+    plan.change(50, 12)
+    assert [plan.size(i) for i in (149, 150, 151)] == [8, 12, 12]
+    assert [plan.before(i) for i in (149, 150, 151, 152)] == [1192, 1200, 1212, 1224]
+
+
+def test_sums_are_those_of_the_sizes():
+    plan = BatchPlan(4)
+    plan.change(10, 6)
+    plan.change(20, 5)
+    plan.change(400, 9)
+    for iteration in range(0, 700, 7):
+        assert plan.before(iteration) == sum(plan.size(i) for i in range(iteration))
+
+
+class Numbers:
+    def __len__(self):
+        return 37
+
+
+@pytest.mark.parametrize("world", [1, 2])
+def test_a_growing_batch_draws_every_sample_once(world):
+    plan = BatchPlan(2)
+    plan.changes += [(5, 3), (8, 4)]
+    drawn = []
+    for rank in range(world):
+        options = {"seed": 1, "batch_size": plan, "total_iter": 12, "accum_iter": 2, "rank": rank, "world": world}
+        drawn += [draw for batch in TrainLoader(Numbers(), **options)._loader.batch_sampler for draw in batch]
+    straight = TrainLoader(Numbers(), seed=1, batch_size=1, total_iter=len(drawn))
+    assert sorted(drawn) == sorted(draw for batch in straight._loader.batch_sampler for draw in batch)

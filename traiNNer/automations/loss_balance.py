@@ -1,0 +1,118 @@
+"""Loss weights as what people mean by them: how much each loss pulls at the network."""
+
+import math
+import statistics
+from collections.abc import Iterable, Mapping
+
+from traiNNer.config.automation_options import LossSchedulingOptions
+from traiNNer.engine.automation import NEVER, Automation
+from traiNNer.engine.events import Decision, MeasureTerms, RunStarted, Say, SetKnob, Step, WindowFinished
+from traiNNer.engine.knobs import LOSS_WEIGHT, Range
+from traiNNer.registry import AUTOMATIONS
+
+BATCHES = 32
+LOWEST, HIGHEST = 1e-4, 1e4
+
+
+@AUTOMATIONS.register(name="DynamicLossScheduling", options=LossSchedulingOptions)
+class DynamicLossScheduling(Automation):
+    """Makes `loss_weight` a ratio of gradient norms, once, after warm-up.
+
+    Two losses of weight 1 can differ a thousandfold in how hard they pull. Over 32 batches the gradient norm of every
+    loss by itself is measured at the whole network; then each loss gets the factor that makes its gradient as large as
+    that of the first pixel loss (of the first loss, without one), so that the weights of the file state the shares. The
+    factors stay as they are for the rest of the run. The ratio of norms is also what the adaptive weight of VQGAN
+    (Esser, Rombach and Ommer, 2021) and GradNorm (Chen et al., 2018) go by; neither of them stays.
+
+    Args:
+        enabled: Switch.
+        auto_calibrate: Apply the factors; without it the shares are only measured and told.
+    """
+
+    title = "loss balance"
+    remembered = ("_logs", "_started", "_done")
+
+    def __init__(self, enabled: bool, auto_calibrate: bool) -> None:
+        self.enabled = enabled
+        self.auto_calibrate = auto_calibrate
+        self.every = 1
+        self._logs: dict[str, list[float]] = {}
+        self._started = -1
+        self._done = ""
+
+    def ranges(self, run: RunStarted) -> Mapping[str, Range]:
+        """Bound the factors."""
+        return {LOSS_WEIGHT + name: Range(LOWEST, HIGHEST, fallback=1.0) for name in run.losses}
+
+    def on_start(self, run: RunStarted) -> Iterable[Decision]:
+        """Learn which losses there are; begin at once where there is no warm-up."""
+        self._weights = {name: weight for name, weight in run.losses.items() if weight}
+        self._anchor = run.anchor if run.anchor in self._weights else next(iter(self._weights), None)
+        self._begin_at = run.warmup_iter
+        if len(self._weights) < 2:
+            self._done = "one loss, nothing to balance"
+            yield Say(f"{self._done}: no effect")
+        waits = max(1, min(self._begin_at, BATCHES))
+        self.every = NEVER if self._done else BATCHES if self._started >= 0 else waits
+        if not self._done and self._begin_at == 0 and self._started < 0:
+            yield self._begin(0)
+
+    def on_window(self, event: WindowFinished) -> Iterable[Decision]:
+        """Collect the norms; decide when there are enough."""
+        if self._done:
+            return
+        if self._started < 0:
+            if event.iteration >= self._begin_at:
+                yield self._begin(event.iteration)
+            return
+        for step in event.steps:
+            self._note(step)
+        if event.iteration >= self._started + BATCHES:
+            yield from self._decide()
+
+    def summary(self) -> str:
+        """Return what was done."""
+        return f"{self.title}: {self._done or 'not measured yet'}"
+
+    def _begin(self, iteration: int) -> MeasureTerms:
+        self._started = iteration
+        self.every = BATCHES
+        return MeasureTerms(BATCHES)
+
+    def _note(self, step: Step) -> None:
+        norms = step.norms or {}
+        if step.applied and all(norms.get(name, 0.0) > 0 and math.isfinite(norms[name]) for name in self._weights):
+            for name, weight in self._weights.items():
+                unit = norms[name] / abs(weight) / self.knobs[LOSS_WEIGHT + name].at()
+                self._logs.setdefault(name, []).append(math.log(unit))
+
+    def _decide(self) -> Iterable[Decision]:
+        if len(self._logs.get(self._anchor or "", ())) < BATCHES // 2:
+            self._done, self.every = "not calibrated", NEVER
+            yield Say("too few batches with a gradient of every loss to measure; the weights stay as they are", True)
+            return
+        units = {name: math.exp(statistics.median(logs)) for name, logs in self._logs.items()}
+        ratios = {name: units[self._anchor or ""] / unit for name, unit in units.items()}
+        factors = ratios if self.auto_calibrate else dict.fromkeys(ratios, 1.0)
+        applied = {name: min(max(factor, LOWEST), HIGHEST) for name, factor in factors.items()}
+        yield Say(self._table(units, applied))
+        for name, factor in applied.items():
+            noise = statistics.pstdev(self._logs[name]) / math.sqrt(len(self._logs[name]))
+            evidence = {"estimate": units[name], "se": noise * units[name], "window": len(self._logs[name])}
+            yield SetKnob(LOSS_WEIGHT + name, factor, "equal gradient norms for equal weights", evidence)
+        shares = ", ".join(f"{name} {share:.0%}" for name, share in self._shares(units, applied).items())
+        self._done = f"{'calibrated' if self.auto_calibrate else 'measured'} ({shares})"
+        self._logs, self.every = {}, NEVER
+
+    def _shares(self, units: Mapping[str, float], factors: Mapping[str, float]) -> dict[str, float]:
+        pulls = {name: abs(weight) * factors[name] * units[name] for name, weight in self._weights.items()}
+        return {name: pull / sum(pulls.values()) for name, pull in pulls.items()}
+
+    def _table(self, units: Mapping[str, float], factors: Mapping[str, float]) -> str:
+        before, after = self._shares(units, dict.fromkeys(units, 1.0)), self._shares(units, factors)
+        head = f"{'loss':<20} {'weight':>8} {'factor':>10} {'share before':>13} {'share after':>12}"
+        rows = [
+            f"{name:<20} {weight:>8.3g} {factors[name]:>10.4g} {before[name]:>13.1%} {after[name]:>12.1%}"
+            for name, weight in self._weights.items()
+        ]
+        return "\n".join([f"shares of the gradient over {BATCHES} batches", head, *rows])

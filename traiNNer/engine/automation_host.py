@@ -1,0 +1,312 @@
+"""Where the training automations live: they hear events, and what they decide is checked, applied, counted, recorded.
+
+A helper can fail without harm: one that raises, misses its input or goes to and fro is switched off, its knobs move to
+their fallback, and the run goes on. Rank 0 asks the helpers; every rank applies what they decide.
+"""
+
+import math
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import replace
+from functools import partial
+from typing import Any
+
+from traiNNer.batch import BatchPlan
+from traiNNer.engine.automation import Automation
+from traiNNer.engine.decision_log import DecisionLog
+from traiNNer.engine.events import (
+    Decision,
+    GiveUp,
+    KeepSnapshot,
+    KnobChanged,
+    MeasureTerms,
+    Rewind,
+    RunStarted,
+    Say,
+    SetKnob,
+    StepFailed,
+    Stop,
+    ValidationFinished,
+    WindowFinished,
+)
+from traiNNer.engine.knobs import BATCH_SIZE, LR_FACTOR, MICRO_BATCH, Knobs
+from traiNNer.engine.logbook import Logbook
+from traiNNer.engine.observations import Observations
+from traiNNer.engine.runtime import Runtime
+from traiNNer.engine.seat import MISSES_ALLOWED, Seat
+from traiNNer.engine.step import StepReport
+
+SMALLEST_CHANGE = 0.01
+REPEATS_ALLOWED = 2
+Rule = Callable[[Automation], Iterable[Decision]]
+
+
+class AutomationHost:
+    """Runs the helpers of a run.
+
+    Args:
+        helpers: by the name that messages use, in the order in which they are asked.
+        run: what they are told about the run.
+        knobs: what they may move.
+        runtime: ranks and device.
+        logbook: where decisions are written.
+        strict: let an exception of a helper end the run.
+        shadow: record decisions without applying them.
+
+    The loop fills in `actions`: what only it can do, by type of decision (`KeepSnapshot`, `Rewind`, `MeasureTerms`).
+    """
+
+    def __init__(
+        self,
+        helpers: Mapping[str, Automation],
+        run: RunStarted,
+        knobs: Knobs,
+        runtime: Runtime,
+        logbook: Logbook,
+        strict: bool = False,
+        shadow: bool = False,
+    ) -> None:
+        self.run = run
+        self.knobs = knobs
+        self.runtime = runtime
+        self.logbook = logbook
+        self.shadow = shadow
+        self.actions: dict[type, Callable[[Any], bool | None]] = {}
+        self.seats = [Seat(name, helper, logbook, strict) for name, helper in helpers.items()]
+        self.stop: Stop | None = None
+        self.plan: BatchPlan | None = None
+        self.iteration = 0
+        self._log = DecisionLog(logbook, self._rate, shadow)
+        self._observations = Observations(runtime, run.anchor)
+        self._measure_until = 0
+        self._repeats = 0
+        if shadow:
+            for knob in knobs.values():
+                knob.shadow()
+        for seat in self.seats:
+            seat.set_up(run, knobs)
+
+    # Events
+
+    def start(self, iteration: int) -> None:
+        """Tell the helpers that the run begins, or goes on, after `iteration`."""
+        self.iteration = iteration
+        self.run = replace(self.run, iteration=iteration)
+        if iteration < self._measure_until:
+            self.actions[MeasureTerms](MeasureTerms(self._measure_until - iteration))
+        self._ask("start", lambda helper: helper.on_start(self.run))
+
+    def after_step(self, iteration: int, report: StepReport) -> None:
+        """Note an iteration; where a helper's window is full, read it and let the helpers look."""
+        self.iteration, self._repeats = iteration, 0
+        self._observations.add(report)
+        if self._measure_until and iteration >= self._measure_until:
+            self._measure(0)
+        if any(iteration % seat.helper.every == 0 for seat in self.seats if seat.listens):
+            self._finish_window()
+
+    def after_validation(self, iteration: int, scores: Mapping[str, float]) -> None:
+        """Tell the scores of a validation; there are none where they could not be computed."""
+        self.iteration = iteration
+        event = ValidationFinished(iteration, scores)
+        self._ask("validation", lambda helper: helper.on_validation(event), partial(self._note_score, event))
+        self._ask("fallback", lambda helper: helper.plain_rule(event), whom=lambda seat: seat.has_rule_left)
+
+    def out_of_memory(self) -> bool:
+        """Ask for a smaller micro-batch after a step ran out of memory. Returns whether to try again."""
+        knob = self.knobs[MICRO_BATCH]
+        before = knob.at()
+        event = StepFailed(self.iteration + 1, "out of memory")
+        self._ask("failure", lambda helper: helper.on_failure(event))
+        if knob.at() < before:
+            return True
+        if knob.given_up and before > 1:  # a helper that gave up protects no longer
+            knob.fallback = math.ceil(before / 2)
+            self.logbook.warn(f"Out of memory: the micro-batch is {knob.fallback} from now on.")
+            return True
+        # The smallest size again: another program may have taken the memory for a moment.
+        self._repeats += 1
+        return self._repeats <= REPEATS_ALLOWED
+
+    def not_finite(self) -> bool:
+        """Tell that the run is about to end because nothing is finite. Returns whether a helper rewound it."""
+        event = StepFailed(self.iteration, "not finite")
+        taken = self._finish_window() + self._ask("failure", lambda helper: helper.on_failure(event))
+        return not self.shadow and any(isinstance(decision, Rewind) for decision in taken)
+
+    def finish(self) -> None:
+        """Say in one line what the helpers did."""
+        told = []
+        for seat in self.seats:
+            text = seat.call("summary", seat.helper.summary)
+            told += [f"{text}{' (gave up)' if seat.is_off else ''}"] if text else []
+        if told:
+            mark = " (shadow: nothing was applied)" if self.shadow else ""
+            self.logbook.info(f"Automations{mark}: {'; '.join(told)}")
+
+    def _finish_window(self) -> list[Decision]:
+        event = self._observations.read(self.iteration, self.runtime.memory())
+        if event is None:
+            return []
+        self._compare_ranks()
+        return self._ask("window", lambda helper: helper.on_window(event), partial(self._note_steps, event))
+
+    # Asking
+
+    def _ask(
+        self,
+        hook: str,
+        rule: Rule,
+        before: Callable[[Seat], None] = lambda _: None,
+        whom: Callable[[Seat], bool] = lambda seat: seat.listens,
+    ) -> list[Decision]:
+        """Let the helpers decide one after the other; a decision is applied before the next helper is asked."""
+        taken: list[Decision] = []
+        for seat in self.seats:
+            before(seat)
+            if whom(seat):
+                decisions = self.runtime.from_main(self._decide(seat, hook, rule))
+                for decision in decisions:
+                    self._apply(seat, decision)
+                taken += decisions
+        return taken
+
+    def _decide(self, seat: Seat, hook: str, rule: Rule) -> list[Decision]:
+        if not self.runtime.is_main:
+            return []
+        found = seat.call(hook, lambda: list(rule(seat.helper)))
+        return [GiveUp(f"its {hook} rule failed")] if found is None else found
+
+    def _note_steps(self, event: WindowFinished, seat: Seat) -> None:
+        if seat.helper.needs not in ("signal", "grad_norm") or seat.is_off:
+            return
+        for step in event.steps:
+            if seat.misses_input(step.signal() if seat.helper.needs == "signal" else step.grad_norm):
+                self._give_up(seat, f"{seat.helper.needs} was missing {MISSES_ALLOWED} times in a row")
+
+    def _note_score(self, event: ValidationFinished, seat: Seat) -> None:
+        needed = seat.helper.needs or ""
+        if needed in self.run.metrics and seat.listens and seat.misses_input(event.scores.get(needed, math.nan)):
+            self._give_up(seat, f"{needed} was missing {MISSES_ALLOWED} times in a row")
+
+    def _compare_ranks(self) -> None:
+        """Switch everything off when the ranks have come apart, which would train different networks."""
+        values = {name: knob.value for name, knob in self.knobs.items()}
+        if self.runtime.any_rank(int(self.runtime.from_main(values) != values)):
+            for seat in self.seats:
+                self._give_up(seat, "the ranks disagree about its knobs")
+
+    # Applying
+
+    def _apply(self, seat: Seat, decision: Decision) -> None:
+        match decision:
+            case SetKnob():
+                self._set(seat, decision)
+            case GiveUp():
+                self._give_up(seat, decision.reason)
+            case Say():
+                tell = self.logbook.warn if decision.warn else self.logbook.info
+                tell(f"Automation {seat.name}: {decision.text}")
+            case Stop():
+                text = f"Early stopping triggered - {decision.reason}"
+                self._log.action(self.iteration, seat, "stop", decision.reason, decision.evidence, text)
+                self.stop = self.stop or (None if self.shadow else decision)
+            case KeepSnapshot():
+                self._act(decision)
+            case MeasureTerms():
+                self._measure(decision.iterations)
+            case Rewind():
+                done = self._act(decision)
+                text = f"returned to the last good weights, reason: {decision.reason}"
+                told = text if done or self.shadow else f"there are no good weights to return to ({decision.reason})"
+                self._log.action(self.iteration, seat, "rollback", decision.reason, decision.evidence, told)
+
+    def _act(self, decision: Decision) -> bool | None:
+        return None if self.shadow else self.actions[type(decision)](decision)
+
+    def _measure(self, iterations: int) -> None:
+        self._measure_until = self.iteration + iterations if iterations else 0
+        self.actions[MeasureTerms](MeasureTerms(iterations))  # looking changes nothing, so a shadow may
+
+    def _set(self, seat: Seat, decision: SetKnob) -> None:
+        knob = self.knobs[decision.knob]
+        old, new = knob.value, knob.clamp(decision.value)
+        is_stuck = knob.given_up or (seat.is_frozen and not decision.forced)
+        if is_stuck or not differs(decision.knob, old, new):
+            return
+        knob.set(new, self.iteration)
+        if decision.knob == BATCH_SIZE and self.plan and not self.shadow:
+            self.plan.change(self.iteration, int(new))
+        if not decision.forced:
+            seat.count(decision.knob, new > old)
+        self._log.knob(self.iteration, seat, decision, old, new)
+        event = KnobChanged(self.iteration, decision.knob, old, new)
+        for other in self.seats:
+            if other.listens:
+                other.call("change", partial(other.helper.on_change, event))
+        if not decision.forced:
+            self._limit(seat, decision.knob)
+
+    def _limit(self, seat: Seat, knob: str) -> None:
+        """Freeze the knobs of a helper that used up its adjustments; switch one off that goes to and fro."""
+        if seat.goes_to_and_fro(knob):
+            self._give_up(seat, f"{knob} goes to and fro")
+        elif seat.adjustments >= seat.helper.max_adjustments and not seat.is_frozen:
+            seat.is_frozen = True
+            for name in seat.claims:
+                self.knobs[name].is_frozen = True
+            self.logbook.warn(
+                f"Automation {seat.name}: max_adjustments ({seat.adjustments}) is reached; {knob} stays at "
+                f"{self.knobs[knob].value:.4g}. Protection stays on."
+            )
+
+    def _give_up(self, seat: Seat, reason: str) -> None:
+        if seat.is_off:
+            return
+        seat.is_off = True
+        moved = []
+        for name in seat.claims:
+            knob = self.knobs[name]
+            old, knob.given_up = knob.at(self.iteration), True
+            moved.append(f"{name} {old:.4g} -> {knob.at(self.iteration):.4g}")
+        self._log.action(self.iteration, seat, "fallback", reason, {"in_force": ", ".join(moved)}, "")
+        force = f" In force: {', '.join(moved)}." if moved else ""
+        self.logbook.warn(f"Automation {seat.name} is off for the rest of the run: {reason}.{force} Training goes on.")
+
+    def _rate(self, iteration: int) -> float:
+        return self.run.base_lr * self.run.schedule(iteration) * self.knobs[LR_FACTOR].value
+
+    # State
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return what helpers and knobs remember, and the iterations not yet looked at."""
+        return {
+            "seats": {seat.name: seat.state_dict() for seat in self.seats},
+            "knobs": self.knobs.state_dict(),
+            "observations": self._observations.state_dict(),
+            "measure_until": self._measure_until,
+            "stopped": self.stop.reason if self.stop else None,
+            "plan": [list(change) for change in self.plan.changes] if self.plan else None,
+        }
+
+    def load_state_dict(self, state: Mapping[str, Any], keep_stop: bool = True) -> None:
+        """Restore what `state_dict` returned, before `start`; a helper that was not there begins anew.
+
+        With `keep_stop` a run that a helper had ended stays ended.
+        """
+        if state["stopped"] and keep_stop:
+            self.stop = Stop(state["stopped"])
+        if self.plan and state["plan"]:
+            self.plan.changes = [(start, size) for start, size in state["plan"]]
+        self.knobs.load_state_dict(state["knobs"])
+        self._observations.load_state_dict(state["observations"])
+        self._measure_until = state["measure_until"]
+        for seat in self.seats:
+            if seat.name in state["seats"]:
+                seat.load_state_dict(state["seats"][seat.name])
+
+
+def differs(knob: str, old: float, new: float) -> bool:
+    """Whether a move is one: more than 1 %, for sizes any."""
+    if knob in (MICRO_BATCH, BATCH_SIZE) or math.isinf(old) or math.isinf(new):
+        return old != new
+    return abs(new - old) > SMALLEST_CHANGE * abs(old)

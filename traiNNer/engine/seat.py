@@ -1,0 +1,94 @@
+"""One helper in its host: what it claims, how often it acted and missed its input, and calls that cannot hurt."""
+
+import math
+import traceback
+from collections.abc import Callable, Mapping
+from itertools import pairwise
+from typing import Any
+
+from traiNNer.engine.automation import Automation
+from traiNNer.engine.events import RunStarted
+from traiNNer.engine.knobs import Knobs, Range
+from traiNNer.engine.logbook import Logbook
+
+MISSES_ALLOWED = 100
+REVERSALS, AMONG = 4, 10
+COUNTERS = ("adjustments", "is_off", "is_frozen", "misses", "directions")
+
+
+class Seat:
+    """A helper by the name that messages use.
+
+    Args:
+        name: as in the option file.
+        helper: the helper itself.
+        logbook: where its exceptions are shown.
+        strict: let them end the run instead.
+    """
+
+    def __init__(self, name: str, helper: Automation, logbook: Logbook, strict: bool = False) -> None:
+        self.name = name
+        self.helper = helper
+        self.logbook = logbook
+        self.strict = strict
+        self.claims: Mapping[str, Range] = {}
+        self.adjustments = 0
+        self.misses = 0
+        self.is_off = False
+        self.is_frozen = False
+        self.directions: dict[str, list[int]] = {}
+
+    @property
+    def listens(self) -> bool:
+        """Whether it hears events."""
+        return not self.is_off
+
+    @property
+    def has_rule_left(self) -> bool:
+        """Whether it gave up but has a simple rule that goes on."""
+        return self.is_off and self.helper.plain_rule_after_fallback
+
+    def set_up(self, run: RunStarted, knobs: Knobs) -> None:
+        """Give the helper the knobs and the knobs its bounds."""
+        self.helper.knobs = knobs
+        self.claims = self.call("ranges", lambda: dict(self.helper.ranges(run))) or {}
+        for name, wanted in self.claims.items():
+            knobs[name].configure(wanted)
+
+    def call(self, hook: str, ask: Callable[[], Any]) -> Any:
+        """Call the helper; what it raises is shown once and answered with None."""
+        try:
+            return ask()
+        except Exception:
+            if self.strict:
+                raise
+            self.logbook.info(f"{traceback.format_exc()}(in the {hook} rule of automation {self.name})")
+            return None
+
+    def count(self, knob: str, is_up: bool) -> None:
+        """Count an adjustment of its own will."""
+        self.adjustments += 1
+        self.directions.setdefault(knob, []).append(1 if is_up else -1)
+        del self.directions[knob][:-AMONG]
+
+    def goes_to_and_fro(self, knob: str) -> bool:
+        """Whether a knob changed its direction too often lately."""
+        ways = self.directions.get(knob, [])
+        return sum(a != b for a, b in pairwise(ways)) >= REVERSALS
+
+    def misses_input(self, value: float) -> bool:
+        """Note an observation that it needs; tell whether too many in a row were no numbers."""
+        self.misses = 0 if math.isfinite(value) else self.misses + 1
+        return self.misses >= MISSES_ALLOWED
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return the helper's memory and the counts."""
+        memory = self.call("state", self.helper.state_dict)
+        return {name: getattr(self, name) for name in COUNTERS} | {"memory": memory}
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Restore what `state_dict` returned."""
+        for name in COUNTERS:
+            setattr(self, name, state[name])
+        if state["memory"] is not None:
+            self.call("state", lambda: self.helper.load_state_dict(state["memory"]))
