@@ -1,0 +1,5 @@
+"""Training automations, one helper per file."""
+
+from traiNNer.registry import import_components
+
+import_components(__name__, __path__)
