@@ -9,6 +9,7 @@ from typing import Any
 from torch import nn
 
 import traiNNer.archs
+import traiNNer.automations
 import traiNNer.data
 import traiNNer.losses
 import traiNNer.metrics

@@ -18,6 +18,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     docs = commands.add_parser("docs", help="write docs/options.md and options/options.schema.json from the code")
     docs.add_argument("--root", type=Path, default=Path(), help="the checkout")
     docs.set_defaults(run=_docs)
+    explain = commands.add_parser("explain-run", help="show what the training automations did in a run, and why")
+    explain.add_argument("name", metavar="NAME", help="name of the run")
+    explain.add_argument("--root", type=Path, default=Path("experiments"), help="the folder of the runs")
+    explain.set_defaults(run=_explain_run)
     args = parser.parse_args(arguments)
     try:
         args.run(args)
@@ -53,6 +57,16 @@ def _docs(args: argparse.Namespace) -> None:
     for name, text in pages.items():
         write_bytes_atomic(args.root / name, text.encode())
         sys.stdout.write(f"written: {args.root / name}\n")
+
+
+def _explain_run(args: argparse.Namespace) -> None:
+    from rich.console import Console
+
+    from traiNNer.report.decisions import explain_run
+
+    # Read by a program or kept in a file, lines are not folded to the width of a screen.
+    width = None if sys.stdout.isatty() else 200
+    Console(width=width, markup=False, highlight=False, emoji=False).print(explain_run(args.root, args.name))
 
 
 if __name__ == "__main__":

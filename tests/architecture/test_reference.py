@@ -14,17 +14,20 @@ FROZEN = REPOSITORY / "tests/data/option_keys.txt"
 NOW = """
 import json
 import traiNNer.build
+from traiNNer.config.choice import AutomationChoice
 from traiNNer.config.describe import options_markdown
 from traiNNer.config.layout import sections, static_keys
 from traiNNer.config.options import TestOptions, TrainOptions
 from traiNNer.config.schema import json_schema
-from traiNNer.registry import ARCHS, DATASETS, LOSSES, METRICS, SCHEDULES
+from traiNNer.registry import ARCHS, AUTOMATIONS, DATASETS, LOSSES, METRICS, SCHEDULES
 
 keys = [f"{at}.{key}".removeprefix(".") for at, model in sections(TrainOptions) for key in static_keys(model)]
-for registry in (ARCHS, DATASETS, LOSSES, METRICS, SCHEDULES):
+for registry in (ARCHS, AUTOMATIONS, DATASETS, LOSSES, METRICS, SCHEDULES):
     for component in registry:
         title = f"{registry.kind} {component.name}"
-        keys += [f"{title}.{key}" for key in component.options.model_fields] or [title]
+        below = sections(component.options, title)
+        keys += [f"{at}.{key}" for at, model in below for key in static_keys(model)] or [title]
+keys += [f"every automation.{key}" for key in static_keys(AutomationChoice) if key != "type"]
 schemas = {"options": json_schema(TrainOptions), "options/test": json_schema(TestOptions)}
 print(json.dumps({"page": options_markdown(), "schemas": schemas, "keys": keys}))
 """

@@ -18,7 +18,7 @@ class Choice(StrictOptions):
 
 
 class AutomationChoice(Choice):
-    """A helper that a plugin registered. In a file its section is named after it and needs no `type`."""
+    """A training automation. In a file its section is named after it and needs no `type`."""
 
     registry = AUTOMATIONS
 

@@ -7,7 +7,16 @@ from collections.abc import Callable
 from pathlib import Path as FilePath
 
 from traiNNer.config.automation_options import AutomationOptions
-from traiNNer.config.layout import AUTOMATIONS_AT, class_name, helper_named, helpers, static_keys
+from traiNNer.config.choice import AutomationChoice
+from traiNNer.config.layout import (
+    AUTOMATIONS_AT,
+    HELPERS_AT,
+    SCHEDULING_AT,
+    helpers,
+    is_loss_scheduling,
+    snake_case,
+    static_keys,
+)
 from traiNNer.config.options import TrainOptions
 from traiNNer.config.tree import Node, Report, did_you_mean
 from traiNNer.registry import AUTOMATIONS, StrictOptions, fold
@@ -27,12 +36,12 @@ NOT_OURS = {
 
 
 def move_sections(root: Node, model: type[StrictOptions], report: Report) -> None:
-    """Move `losses` and helpers into `train`, `train.val` to the top level, and helpers to their canonical names."""
+    """Move `losses` and helpers into `train`, `train.val` to the top level, loss scheduling out of the helpers."""
     if issubclass(model, TrainOptions):
         _move(root, "losses", root, "train", report)
         _move(root, "training_automations", root, "train", report)
         _lift_val(root, report)
-    _name_helpers(root, report)
+        _lift_loss_scheduling(root, report)
 
 
 def adapt(root: Node, report: Report) -> None:
@@ -41,7 +50,8 @@ def adapt(root: Node, report: Report) -> None:
     _drop_validation_crops(root, report)
     _name_metrics(root)
     _expand_home(root)
-    _sort_helper_keys(root, report)
+    _lift_loss_scheduling(root, report)  # again: `--set` may have replaced the whole section
+    _gather_helpers(root, report)
 
 
 def _twice(report: Report, node: Node, other: Node) -> None:
@@ -78,18 +88,17 @@ def _lift_val(root: Node, report: Report) -> None:
         _twice(report, node, other)
 
 
-def _name_helpers(root: Node, report: Report) -> None:
+def _lift_loss_scheduling(root: Node, report: Report) -> None:
+    """Move the section to its own place, `train.dynamic_loss_scheduling`, from among the helpers."""
     section = root.at(AUTOMATIONS_AT)
-    if section is None or not isinstance(section.value, dict):
+    if section is None:
         return
-    named: dict[str, Node] = {}
-    for key, node in section.value.items():
-        name = helper_named(key) or key
-        if name in named:
-            _twice(report, node, named[name])
-        else:
-            named[name] = node
-    section.value = named
+    train = root.value["train"].value
+    for key in [key for key in section.entries() if is_loss_scheduling(key)]:
+        node = section.value.pop(key)
+        other = train.setdefault(SCHEDULING_AT[-1], node)
+        if other is not node:
+            _twice(report, node, other)
 
 
 def _drop_repeated_scale(root: Node, report: Report) -> None:
@@ -146,54 +155,49 @@ def _expand(section: Node, wanted: Callable[[str], bool]) -> None:
                 leaf.value = str(FilePath(leaf.value).expanduser())
 
 
-def _sort_helper_keys(root: Node, report: Report) -> None:
-    """Take out keys that belong to a neighbouring helper, and helpers that plugins registered."""
+def _gather_helpers(root: Node, report: Report) -> None:
+    """Put the helpers' sections in one place under their registered names, apart from the switches beside them."""
     section = root.at(AUTOMATIONS_AT)
     if section is None or not isinstance(section.value, dict):
         return
-    own: dict[str, Node] = {}
-    for name, node in list(section.value.items()):
-        if name in helpers():
-            _drop_misplaced(name, node, report)
-        elif name not in static_keys_of_helpers():
-            del section.value[name]
-            if name in AUTOMATIONS:
-                _take_own(name, node, own, report)
-            else:
-                _unknown_helper(name, node, report)
-    if own:
-        section.value["own"] = Node(own, section.line, section.key)
+    found: dict[str, Node] = {}
+    for key in [key for key in section.value if key not in static_keys(AutomationOptions)]:
+        node = section.value.pop(key)
+        if key in AUTOMATIONS:
+            _take_helper(AUTOMATIONS[key].name, node, found, report)
+        else:
+            _unknown_helper(key, node, report)
+    section.value[HELPERS_AT[-1]] = Node(found, section.line, section.key)
 
 
-def static_keys_of_helpers() -> tuple[str, ...]:
-    """Return the keys of the helpers' section itself: its switches, not the helpers."""
-    return tuple(key for key in static_keys(AutomationOptions) if key not in helpers())
-
-
-def _drop_misplaced(name: str, node: Node, report: Report) -> None:
-    for key in [key for key in node.entries() if key not in helpers()[name].model_fields]:
-        owner = next((other for other, model in helpers().items() if key in model.model_fields), None)
-        if owner is not None:
-            place = node.value.pop(key)
-            report.warnings.append(f"{place.key} ({place.place()}): {key} belongs to {class_name(owner)}; ignored")
-
-
-def _take_own(name: str, node: Node, own: dict[str, Node], report: Report) -> None:
-    component = AUTOMATIONS[name]
-    if component.name in own:
-        _twice(report, node, own[component.name])
+def _take_helper(name: str, node: Node, found: dict[str, Node], report: Report) -> None:
+    if name in found:
+        _twice(report, node, found[name])
         return
+    found[name] = node
     if node.value is None:
         node.value = {}
     if isinstance(node.value, dict):
-        node.value["type"] = Node(component.name, node.line, node.key, node.source)
-    own[component.name] = node
+        _drop_misplaced(name, node, report)
+        written = node.value.setdefault("type", Node(name, node.line, node.key, node.source))
+        if written.value is None or fold(str(written.value)) != fold(name):
+            report.at(written, f"must be {name}, as its section is called, or left out")
+            written.value = name  # so that the rest of the section is checked all the same
+
+
+def _drop_misplaced(name: str, node: Node, report: Report) -> None:
+    """Take out keys that belong to a neighbouring helper; the community's examples have such."""
+    known = (*helpers()[name].options.model_fields, *AutomationChoice.model_fields)
+    for key in [key for key in node.value if key not in known]:
+        owner = next((other for other, helper in helpers().items() if key in helper.options.model_fields), None)
+        if owner is not None:
+            place = node.value.pop(key)
+            report.warnings.append(f"{place.key} ({place.place()}): {key} belongs to {owner}; ignored")
 
 
 def _unknown_helper(name: str, node: Node, report: Report) -> None:
     if fold(name) in NOT_OURS:
         report.at(node, NOT_OURS[fold(name)])
         return
-    spelled = list(helpers()) if name == name.lower() else [class_name(helper) for helper in helpers()]
-    known = [*spelled, *AUTOMATIONS.names(), *static_keys_of_helpers()]
-    report.at(node, f"unknown option{did_you_mean(name, known)}")
+    names = [snake_case(known) for known in AUTOMATIONS.names()] if name == name.lower() else AUTOMATIONS.names()
+    report.at(node, f"unknown option{did_you_mean(name, [*names, *static_keys(AutomationOptions)])}")

@@ -1,12 +1,13 @@
 """From the written tree to the typed one: every `{type: name, …}` is checked against its component's own signature."""
 
+from collections.abc import Mapping
 from typing import Any, TypeVar, cast
 
 from pydantic import ValidationError
 
 from traiNNer.config.choice import Choice
 from traiNNer.config.docstrings import option_docs
-from traiNNer.config.layout import Part, aliases, class_name, helpers, parts, sections, static_keys
+from traiNNer.config.layout import HELPERS_AT, Part, aliases, helper_sections, helpers, parts, sections, static_keys
 from traiNNer.config.options import ArchChoice, TrainOptions
 from traiNNer.config.problems import Section, explain, unknown
 from traiNNer.config.tree import Node, Path, Report, nearest
@@ -48,10 +49,13 @@ class Checker:
             return node.plain()
         if issubclass(model, Choice):
             return self._choice(node, model, path)
+        return self._fields(node.value, model, path)
+
+    def _fields(self, entries: Mapping[str, Node], model: type[StrictOptions], path: Path) -> dict[str, Any]:
         nested = parts(model)
         return {
             key: self._part(child, nested[key], (*path, key)) if key in nested else child.plain()
-            for key, child in node.value.items()
+            for key, child in entries.items()
         }
 
     def _part(self, node: Node, part: Part, path: Path) -> Any:
@@ -77,8 +81,9 @@ class Checker:
             # A placeholder: what is wrong is reported, and the rest of the file is still to be checked.
             return tree | {"type": "?", "options": {}}
         self.chosen[path] = component
-        own = {key: child.plain() for key, child in node.value.items() if key not in fixed}
-        return tree | {"type": component.name, "options": self._options(component, own, node, model, path)}
+        own = {key: child for key, child in node.value.items() if key not in fixed}
+        options = self._fields(own, component.options, path)
+        return tree | {"type": component.name, "options": self._options(component, options, node, model, path)}
 
     def _component(self, node: Node, model: type[Choice]) -> Component | None:
         name = node.child("type")
@@ -111,8 +116,11 @@ class Checker:
     def _explain_failed(self) -> None:
         """Report what components refused: at the end, when it is known which keys the others would take."""
         for error, node, model, path in self._failed:
-            section = self._describe(model, path)
-            explain(error, node, lambda below, known=section: Section(()) if below else known, self.report)
+            explain(error, node, lambda below, model=model, at=path: self._inside(model, at, below), self.report)
+
+    def _inside(self, model: type[Choice], path: Path, below: Path) -> Section:
+        """Describe the section of a component, or one `below` it."""
+        return self._describe(_model_at(self.chosen[path].options, below) if below else model, (*path, *below))
 
     def _describe(self, model: type[StrictOptions] | None, path: Path) -> Section:
         if model is None:
@@ -133,7 +141,8 @@ class Checker:
             return GIVEN[key]
         here = _pattern(path)
         places = {_pattern(at): list(component.options.model_fields) for at, component in self.chosen.items()}
-        homes = [at for at, section in sections(self.model) if key in static_keys(section) and key != "type"]
+        fixed = [*sections(self.model), *(helper_sections() if self.model is TrainOptions else ())]
+        homes = [at for at, section in fixed if key in static_keys(section) and key != "type"]
         homes += [at for at, keys in places.items() if key in keys]
         homes = [at for at in homes if at != here]
         if homes:
@@ -144,9 +153,11 @@ class Checker:
 
 def _pattern(path: Path) -> str:
     """Return the place of a section without the names and numbers of this file."""
+    if path[: len(HELPERS_AT)] == HELPERS_AT:  # every helper is a section of its own
+        path = (*HELPERS_AT[:-1], *path[len(HELPERS_AT) :])
     text = ""
     for position, part in enumerate(path):
-        named = position > 0 and path[position - 1] in ("datasets", "metrics", "own")
+        named = position > 0 and path[position - 1] in ("datasets", "metrics")
         text += "[]" if isinstance(part, int) else ".<name>" if named else f".{part}"
     return text.removeprefix(".")
 
@@ -155,9 +166,7 @@ def _spoken(place: str) -> str:
     if not place:
         return "the top level"
     last = place.rsplit(".", 1)[-1]
-    if last in helpers():
-        return class_name(last)
-    return place.replace("[]", "")
+    return last if last in helpers() else place.replace("[]", "")
 
 
 def _model_at(model: type[StrictOptions], path: Path) -> type[StrictOptions] | None:

@@ -4,13 +4,14 @@ import json
 from collections.abc import Iterable, Iterator
 from typing import Any
 
+from traiNNer.config.choice import AutomationChoice
 from traiNNer.config.docstrings import summary
-from traiNNer.config.layout import class_name, helpers, parts, sections
+from traiNNer.config.layout import AUTOMATIONS_AT, helpers, parts, sections
 from traiNNer.config.options import MetricChoice, TrainOptions
 from traiNNer.config.schema import component_schema
+from traiNNer.config.tree import key_of
 from traiNNer.registry import (
     ARCHS,
-    AUTOMATIONS,
     DATASETS,
     LOSSES,
     METRICS,
@@ -35,7 +36,6 @@ HEADINGS = {
     "Optimisers (`train.optim_g`)": OPTIMIZERS,
     "Schedules (`train.scheduler`)": SCHEDULES,
     "Metrics (`val.metrics.…`)": METRICS,
-    "Automations (`train.training_automations`)": AUTOMATIONS,
 }
 INTRODUCTION = """# Every option
 
@@ -81,29 +81,38 @@ def _list_words(schema: dict[str, Any]) -> str:
 
 def _section_pages() -> Iterator[str]:
     for place, model in sections(TrainOptions):
-        title = f"`{_shown(place)}`" if place else "Top level"
+        title = f"`{place}`" if place else "Top level"
         yield f"## {title}\n\n{summary(model.__doc__)}\n"
-        yield _table(_static_rows(model))
+        among = _helper_list() if place == key_of(AUTOMATIONS_AT) else ()
+        yield _table([*_static_rows(model), *among])
+        if place == key_of(AUTOMATIONS_AT):
+            yield from _helper_pages()
 
 
-def _shown(place: str) -> str:
-    head, _, last = place.rpartition(".")
-    return f"{head}.{class_name(last)}" if last in helpers() else place
+def _helper_list() -> Iterator[tuple[str, ...]]:
+    for name, helper in helpers().items():
+        yield name, "section", "off unless written", summary(helper.builder.__doc__)
+
+
+def _helper_pages() -> Iterator[str]:
+    for name, helper in helpers().items():
+        yield f"## `{key_of((*AUTOMATIONS_AT, name))}`\n\n{summary(helper.builder.__doc__)}\n"
+        switch = [row for row in _static_rows(AutomationChoice) if row[0] == "enabled"]
+        yield _table([*switch, *_component_rows(helper)])
 
 
 def _static_rows(model: type[StrictOptions]) -> Iterable[tuple[str, ...]]:
     schema = model.model_json_schema()
     schema = schema["$defs"][model.__name__] if "properties" not in schema else schema
-    hidden = {"options", "own"}
+    hidden = {"options", "helpers"}
     nested = parts(model)
     for name, about in schema.get("properties", {}).items():
         if name not in hidden:
-            shown = class_name(name) if name in helpers() else name
             form = nested[name].form if name in nested else None
             kind = {"one": "section", "list": "list of sections", "map": "sections by name", None: words(about)}[form]
             text = about.get("description") or (summary(nested[name].model.__doc__) if name in nested else "")
             default = "the section's key" if (model, name) == (MetricChoice, "type") else _default(name, about, schema)
-            yield shown, kind, default, text
+            yield name, kind, default, text
 
 
 def _default(name: str, about: dict[str, Any], schema: dict[str, Any]) -> str:
@@ -123,8 +132,14 @@ def _component_pages() -> Iterator[str]:
 
 def _component_rows(component: Component) -> Iterable[tuple[str, ...]]:
     schema = component_schema(component)
+    nested = parts(component.options)
     for name, about in schema.get("properties", {}).items():
-        yield name, words(about), _default(name, about, schema), about.get("description", "")
+        if name not in nested:
+            yield name, words(about), _default(name, about, schema), about.get("description", "")
+            continue
+        yield name, "section", "", about.get("description", "")
+        for key, *rest in _static_rows(nested[name].model):
+            yield f"{name}.{key}", *rest
 
 
 def _table(rows: Iterable[tuple[str, ...]]) -> str:

@@ -5,7 +5,9 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from traiNNer.config.automation_options import AutomationOptions
 from traiNNer.config.choice import Choice
+from traiNNer.config.layout import in_tree
 from traiNNer.config.scalars import plain_scalar
 from traiNNer.config.tree import FILE, Node, key_of
 from traiNNer.registry import StrictOptions
@@ -16,14 +18,14 @@ PLAIN_TEXT = re.compile(r"[A-Za-z_./~][\w./~-]*( [\w./~-]+)*")
 
 
 def file_form(options: StrictOptions) -> dict[str, Any]:
-    """Return options as they would stand in a file: a component's options beside its `type`, plugin helpers by name."""
+    """Return options as they would stand in a file: a component's options beside its `type`, helpers by name."""
     tree: dict[str, Any] = {}
     for name in type(options).model_fields:
         value = getattr(options, name)
         if isinstance(options, Choice) and name == "options":
             tree |= value
-        elif name == "own":
-            tree |= {key: _without_type(file_form(helper)) for key, helper in value.items()}
+        elif isinstance(options, AutomationOptions) and name == "helpers":
+            tree |= {key: {"enabled": helper.enabled, **helper.options} for key, helper in value.items()}
         else:
             tree[name] = _plain(value)
     return tree
@@ -37,10 +39,6 @@ def sources_of(tree: Any, root: Node) -> dict[str, str]:
 def write(tree: Mapping[str, Any], sources: Mapping[str, str]) -> str:
     """Return the tree as YAML with the source of every value as a comment; reading it gives the same options."""
     return "\n".join(_section(tree, (), sources, 0)) + "\n"
-
-
-def _without_type(tree: dict[str, Any]) -> dict[str, Any]:
-    return {key: value for key, value in tree.items() if key != "type"}
 
 
 def _plain(value: Any) -> Any:
@@ -69,7 +67,7 @@ def _leaves(value: Any, path: tuple[str | int, ...]) -> Iterator[tuple[str | int
 
 
 def _source(root: Node, path: tuple[str | int, ...]) -> str:
-    node = root.at(path)
+    node = root.at(in_tree(path))
     if node is None:
         return DEFAULT
     return f"{FILE} {node.place()}" if node.source == FILE else node.source

@@ -1,5 +1,6 @@
 """What the typed option tree looks like: which fields are sections, which keys exist where, under which spellings."""
 
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from inspect import isclass
@@ -8,14 +9,16 @@ from typing import Any, Literal, Union, get_args, get_origin
 
 from pydantic import BaseModel
 
-from traiNNer.config.automation_options import AutomationOptions, HelperOptions
+from traiNNer.config.automation_options import AutomationOptions, LossSchedulingOptions
 from traiNNer.config.choice import Choice
 from traiNNer.config.options import TrainOptions, TrainSection
-from traiNNer.config.tree import Path
-from traiNNer.registry import StrictOptions, fold
+from traiNNer.config.tree import Path, key_of
+from traiNNer.registry import AUTOMATIONS, Component, StrictOptions, fold
 
 Form = Literal["one", "list", "map"]
-AUTOMATIONS_AT: Path = ("train", "training_automations")
+AUTOMATIONS_AT = ("train", "training_automations")
+HELPERS_AT = (*AUTOMATIONS_AT, "helpers")
+SCHEDULING_AT = ("train", "dynamic_loss_scheduling")
 
 
 @dataclass(frozen=True)
@@ -49,7 +52,7 @@ def parts(model: type[BaseModel]) -> dict[str, Part]:
 
 def static_keys(model: type[BaseModel]) -> tuple[str, ...]:
     """Return the keys of a section that do not come from a component."""
-    hidden = "options" if issubclass(model, Choice) else "own" if issubclass(model, AutomationOptions) else ""
+    hidden = "options" if issubclass(model, Choice) else "helpers" if issubclass(model, AutomationOptions) else ""
     return tuple(name for name in model.model_fields if name != hidden)
 
 
@@ -62,20 +65,32 @@ def sections(model: type[StrictOptions], at: str = "") -> Iterator[tuple[str, ty
             yield from sections(part.model, f"{at}.{name}{tail}".removeprefix("."))
 
 
-def class_name(section: str) -> str:
-    """Return a helper's section name as its class is called: `IntelligentEarlyStopping`."""
-    return "".join(word.capitalize() for word in section.split("_"))
+def helpers() -> dict[str, Component]:
+    """Return every registered helper by name; the balancing of losses has a section of its own and is none."""
+    return {component.name: component for component in AUTOMATIONS if component.options is not LossSchedulingOptions}
 
 
-def helpers() -> dict[str, type[HelperOptions]]:
-    """Return the built-in helpers by section name."""
-    found = {name: part.model for name, part in parts(AutomationOptions).items()}
-    return {name: model for name, model in found.items() if issubclass(model, HelperOptions)}
+def helper_sections() -> Iterator[tuple[str, type[StrictOptions]]]:
+    """Yield the section of every registered helper with its place, and the sections inside it."""
+    for name, component in helpers().items():
+        yield from sections(component.options, f"{key_of(AUTOMATIONS_AT)}.{name}")
 
 
-def helper_named(key: str) -> str | None:
-    """Return the canonical section of a helper written as class name or snake_case, or None."""
-    return next((name for name in helpers() if fold(name) == fold(key)), None)
+def snake_case(name: str) -> str:
+    """Return a class name as words: `intelligent_early_stopping`."""
+    return re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", name).lower()
+
+
+def is_loss_scheduling(key: str) -> bool:
+    """Tell whether a section among the helpers is the balancing of losses, which stands elsewhere."""
+    return fold(key) == fold(SCHEDULING_AT[-1])
+
+
+def in_tree(path: Path) -> Path:
+    """Return where a value of a file is in the checked tree, in which helpers are apart from the switches."""
+    if path[:2] != AUTOMATIONS_AT or path[2:3] == () or path[2] in static_keys(AutomationOptions):
+        return path
+    return (*HELPERS_AT, *path[2:])
 
 
 def aliases(model: type[BaseModel]) -> tuple[str, ...]:
@@ -92,6 +107,6 @@ def canonical(path: Path, model: type[StrictOptions]) -> Path:
             path = ("train", *path)
         if path[:2] == ("train", "val"):
             path = path[1:]
-    if path[:2] == AUTOMATIONS_AT and len(path) > 2:
-        path = (*path[:2], helper_named(str(path[2])) or path[2], *path[3:])
+        if path[:2] == AUTOMATIONS_AT and len(path) > 2 and is_loss_scheduling(str(path[2])):
+            path = (*SCHEDULING_AT, *path[3:])
     return path

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any, Generic, TypeVar
 
 from traiNNer.config import compat
-from traiNNer.config.automation_checks import check_automations
+from traiNNer.config.automation_checks import check_automations, refuse_moving_weights
 from traiNNer.config.checks import check_rules
 from traiNNer.config.components import Checker
 from traiNNer.config.effective import file_form, sources_of, write
@@ -72,6 +72,7 @@ def load_options(path: Path, model: type[Options], overrides: Sequence[str] = ()
 
 
 def _check(root: Node, model: type[Options], report: Report) -> Options | None:
+    refuse_moving_weights(root, report)
     checker = Checker(model, report)
     options = checker.check(root, model)
     facts = Facts(root, model, checker.chosen, report)

@@ -94,9 +94,9 @@ class TrainSection(StrictOptions):
     max_nonfinite: PositiveInt = 10
     """Updates in a row that may be skipped for a NaN or infinite loss before the run stops with exit code 5."""
     training_automations: AutomationOptions | None = None
-    """The helpers; checked now, without effect until they are part of this version."""
+    """The helpers that watch a run and adjust it."""
     dynamic_loss_scheduling: LossSchedulingOptions | None = None
-    """Balancing of loss weights; checked now, without effect until it is part of this version."""
+    """Balancing of the loss weights."""
 
 
 class ValSection(StrictOptions):

@@ -2,11 +2,11 @@
 
 import re
 
-from traiNNer.config.layout import canonical
+from traiNNer.config.layout import AUTOMATIONS_AT, canonical
 from traiNNer.config.strict_yaml import load_yaml
 from traiNNer.config.tree import COMMAND_LINE, Node, Path, Report, key_of
 from traiNNer.errors import ConfigError, Problem
-from traiNNer.registry import StrictOptions
+from traiNNer.registry import StrictOptions, fold
 
 STEP = re.compile(r"([^.\[\]]+)((?:\[\d+\])*)")
 
@@ -24,7 +24,7 @@ def apply_overrides(root: Node, overrides: tuple[str, ...], model: type[StrictOp
                 raise OverrideError("write key=value, for example train.total_iter=200")
             path = parse_key(key.strip())
             node = _value(key.strip(), value)
-            _put(root, canonical(path, model), node)
+            _put(root, _as_written(canonical(path, model), root), node)
         except OverrideError as error:
             report.problems.append(Problem(f"{COMMAND_LINE} {text}", str(error)))
 
@@ -39,6 +39,15 @@ def parse_key(key: str) -> Path:
         path.append(match.group(1))
         path += [int(index) for index in re.findall(r"\d+", match.group(2))]
     return tuple(path)
+
+
+def _as_written(path: Path, root: Node) -> Path:
+    """Return the path with a helper's section spelled as it already is in the file."""
+    section = root.at(AUTOMATIONS_AT)
+    if path[:2] != AUTOMATIONS_AT or section is None or len(path) == 2:
+        return path
+    written = next((key for key in section.entries() if fold(key) == fold(str(path[2]))), path[2])
+    return (*path[:2], written, *path[3:])
 
 
 def _value(key: str, text: str) -> Node:

@@ -1,4 +1,7 @@
-"""Stand-ins for the real components, so that the rules of option files are tested apart from them."""
+"""Stand-ins for the real components, so that the rules of option files are tested apart from them.
+
+Only the training automations are the real ones: their names and options are part of the rules.
+"""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -7,6 +10,7 @@ from typing import Annotated, Literal
 import pytest
 from pydantic import Field
 
+import traiNNer.automations  # noqa: F401 - registers the helpers
 from traiNNer import registry
 from traiNNer.config.load import Loaded, load_options
 from traiNNer.config.options import TrainOptions
@@ -14,6 +18,7 @@ from traiNNer.errors import ConfigError
 
 Roots = str | tuple[str, ...]
 REGISTRIES = ("ARCHS", "LOSSES", "METRICS", "DATASETS", "OPTIMIZERS", "SCHEDULES", "AUTOMATIONS")
+HELPERS = [helper for helper in registry.AUTOMATIONS if helper.builder.__module__.startswith("traiNNer.")]
 BASE = """\
 name: run
 scale: 2
@@ -150,6 +155,14 @@ def stand_ins(monkeypatch):
         registry.METRICS.register(metric)
     registry.OPTIMIZERS.register(AdamW)
     registry.SCHEDULES.register(MultiStepLR)
+    for helper in HELPERS:
+        registry.AUTOMATIONS.register(helper.builder, name=helper.name, options=helper.options, **helper.traits)
+
+
+@pytest.fixture
+def helper_of() -> Callable[[Loaded, str], dict]:
+    """Return a function that gives a helper's options in a loaded file."""
+    return lambda loaded, name: loaded.options.train.training_automations.helpers[name].options
 
 
 @pytest.fixture

@@ -52,7 +52,7 @@ def test_rules_hold_whether_or_not_helpers_are_on(problems, with_helpers, line, 
 
 
 @pytest.mark.parametrize("metric", ["val/psnr", "val/ssim", "set5/psnr", "val_b/ssim", "val/lpips", "train/psnr"])
-def test_early_stopping_needs_a_metric_that_is_computed(load, problems, with_helpers, metric):
+def test_early_stopping_needs_a_metric_that_is_computed(load, problems, with_helpers, helper_of, metric):
     text = with_helpers(f"{STOP}: {{monitor_metric: {metric}}}").replace("    psnr: {}", "    psnr: {}\n    ssim: {}")
     more = "    name: set5\n  val_b: {type: PairedImageDataset, dataroot_lq: x}\n"
     text = text.replace("    dataroot_lq: val/lr\n", f"    dataroot_lq: val/lr\n{more}")
@@ -63,7 +63,7 @@ def test_early_stopping_needs_a_metric_that_is_computed(load, problems, with_hel
         known = "val/psnr, val/ssim, set5/psnr, set5/ssim, val_b/psnr, val_b/ssim"
         assert message.endswith(f"   known: {known}")
     else:
-        assert load(text).options.train.training_automations.intelligent_early_stopping.monitor_metric == metric
+        assert helper_of(load(text), STOP)["monitor_metric"] == metric
 
 
 def test_early_stopping_needs_validation(load, problems, with_helpers):
@@ -76,19 +76,18 @@ def test_early_stopping_needs_validation(load, problems, with_helpers):
     assert message.endswith("known: none (add val.metrics, with val.metrics_enabled on)")
 
 
-NOTE = "train.training_automations is checked, but the helpers are not part of this version: no effect"
-
-
-def test_one_warning_that_helpers_are_not_part_of_this_version(load, with_helpers, base):
-    assert load(with_helpers(f"{STOP}: {{}}")).warnings == (NOTE,)
+def test_helpers_in_order_give_no_warning(load, with_helpers, base):
+    scheduling = base.replace("  total_iter", "  dynamic_loss_scheduling: {enabled: true}\n  total_iter", 1)
+    assert load(with_helpers(f"{STOP}: {{}}")).warnings == ()
     assert load(with_helpers(f"{STOP}: {{}}", enabled=False)).warnings == ()
+    assert load(scheduling).warnings == ()
     assert load(base).warnings == ()
 
 
 @pytest.mark.parametrize(("size", "warned"), [(8, False), (4, False), (3, True), (9, True)])
 def test_a_batch_outside_the_bounds_warns(load, with_helpers, size, warned):
     text = with_helpers(f"{BATCH}: {{min_batch_size: 4, max_batch_size: 8}}")
-    found = load(text, f"datasets.train.batch_size_per_gpu={size}").warnings[1:]
+    found = load(text, f"datasets.train.batch_size_per_gpu={size}").warnings
     words = f"datasets.train.batch_size_per_gpu = {size} is outside DynamicBatchSizeOptimizer's 4 to 8: clamped"
     assert found == ((words,) if warned else ())
 
@@ -97,7 +96,7 @@ def test_a_batch_outside_the_bounds_warns(load, with_helpers, size, warned):
 def test_clipping_that_is_off_warns(load, with_helpers, clip):
     text = with_helpers("AdaptiveGradientClipping: {}", before=f"  grad_clip: {str(clip).lower()}\n")
     words = "train.grad_clip is false: AdaptiveGradientClipping can only observe, never clip"
-    assert load(text).warnings[1:] == (() if clip else (words,))
+    assert load(text).warnings == (() if clip else (words,))
 
 
 @pytest.mark.parametrize(("t_max", "warned"), [(100, False), (99, True)])
@@ -105,6 +104,74 @@ def test_a_fallback_schedule_of_another_length_warns(load, with_helpers, t_max, 
     text = with_helpers(f"IntelligentLearningRateScheduler: {{fallback: {{scheduler_params: {{T_max: {t_max}}}}}}}")
     at = f"{AT}.IntelligentLearningRateScheduler.fallback.scheduler_params.T_max"
     words = f"{at} = 99 is not train.total_iter; 100 is used"
-    assert load(text).warnings[1:] == ((words,) if warned else ())
+    assert load(text).warnings == ((words,) if warned else ())
     scheduled = load(text, "train.scheduler={type: MultiStepLR, milestones: [5]}")
-    assert scheduled.warnings == (NOTE,)
+    assert scheduled.warnings == ()
+
+
+@pytest.mark.parametrize(("patience", "warned"), [(249, True), (250, False), (2000, False)])
+def test_a_patience_of_few_validations_warns(load, with_helpers, patience, warned):
+    text = with_helpers(f"{STOP}: {{patience: {patience}}}")
+    words = f"IntelligentEarlyStopping.patience = {patience} is below 5 validations: 250 is used"
+    assert load(text).warnings == ((words,) if warned else ())
+    assert load(text.replace("{patience", "{enabled: false, patience")).warnings == ()
+    assert load(text, "train.training_automations.enabled=false").warnings == ()
+
+
+def test_a_patience_that_is_the_hard_limit_too_is_in_order(load, with_helpers):
+    assert load(with_helpers(f"{STOP}: {{patience: 2000, max_no_improvement: 2000}}")).warnings == ()
+
+
+@pytest.mark.parametrize(("warmup", "warned"), [(1000, False), (1001, True)])
+def test_a_warmup_longer_than_that_of_early_stopping_warns(load, with_helpers, warmup, warned):
+    text = with_helpers(f"{STOP}: {{}}", before=f"  warmup_iter: {warmup}\n")
+    words = f"IntelligentEarlyStopping.warmup_iterations = 1000 is below train.warmup_iter: {warmup} is used"
+    assert load(text).warnings == ((words,) if warned else ())
+
+
+NO_VALIDATION = {
+    "off": ("val.val_enabled=false", "monitor_validation alone needs validation: val.val_enabled is false"),
+    "no metrics": (
+        "val.metrics={}",
+        "monitor_validation alone needs a metric: add val.metrics, with val.metrics_enabled on",
+    ),
+    "metrics off": (
+        "val.metrics_enabled=false",
+        "monitor_validation alone needs a metric: add val.metrics, with val.metrics_enabled on",
+    ),
+}
+
+
+@pytest.mark.parametrize(("change", "message"), NO_VALIDATION.values(), ids=NO_VALIDATION)
+def test_validation_watched_alone_must_exist(load, problems, with_helpers, change, message):
+    rate = "intelligent_learning_rate_scheduler"
+    alone = with_helpers(f"{rate}: {{monitor_loss: false}}")
+    assert problems(alone, change) == [(19, f"{AT}.{rate}.monitor_loss", message)]
+    assert load(alone).warnings == ()
+    assert load(alone.replace("    enabled: true\n", "    enabled: false\n"), change).warnings == ()
+    assert load(with_helpers(f"{rate}: {{}}"), change).warnings == (), "beside the loss it is only a veto"
+
+
+FOREIGN = [
+    "momentum",
+    "adaptation_rate",
+    "min_weight",
+    "max_weight",
+    "adaptation_threshold",
+    "baseline_iterations",
+]
+
+
+@pytest.mark.parametrize("key", FOREIGN)
+@pytest.mark.parametrize("inside", [True, False])
+def test_options_of_weights_that_go_on_moving_are_explained(problems, with_helpers, base, key, inside):
+    line = f"dynamic_loss_scheduling: {{enabled: true, {key}: 0.5}}"
+    text = with_helpers(line) if inside else base.replace("  total_iter", f"  {line}\n  total_iter", 1)
+    at = AT if inside else "train"
+    words = "has no counterpart: weights are calibrated once, by auto_calibrate, and then stay"
+    assert problems(text) == [(19 if inside else 16, f"{at}.dynamic_loss_scheduling.{key}", words)]
+
+
+def test_other_unknown_options_of_loss_scheduling_name_the_nearest(problems, with_helpers):
+    ((_, _, message),) = problems(with_helpers("DynamicLossScheduling: {auto_calibrat: true}"))
+    assert message == "unknown option; did you mean 'auto_calibrate'?"

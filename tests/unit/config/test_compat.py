@@ -87,10 +87,21 @@ def test_home_folders(load, base):
     assert options.train.losses[0].options["weights"] == str(Path(home, "vgg.pth"))
 
 
-@pytest.mark.parametrize("name", ["IntelligentEarlyStopping", "intelligent_early_stopping", "intelligentearlystopping"])
-def test_helper_sections_in_both_spellings(load, base, name):
-    options = load(helpers(base, f"{name}: {{patience: 5}}\n")).options
-    assert options.train.training_automations.intelligent_early_stopping.patience == 5
+SPELLINGS = [
+    "IntelligentEarlyStopping",
+    "intelligent_early_stopping",
+    "intelligentearlystopping",
+    "Intelligent_Early_STOPPING",
+]
+
+
+@pytest.mark.parametrize("name", SPELLINGS)
+def test_helper_sections_in_every_spelling(load, base, helper_of, name):
+    loaded = load(helpers(base, f"{name}: {{patience: 5}}\n"))
+    assert list(loaded.options.train.training_automations.helpers) == ["IntelligentEarlyStopping"]
+    assert helper_of(loaded, "IntelligentEarlyStopping")["patience"] == 5
+    assert loaded.sources["train.training_automations.IntelligentEarlyStopping.patience"] == "file line 18"
+    assert load(loaded.effective()).options == loaded.options
 
 
 def test_a_helper_in_both_spellings_at_once(problems, base):
@@ -107,6 +118,7 @@ UNKNOWN = {
         "is not part of traiNNer; use DynamicBatchSizeOptimizer (the crop size stays)"
     ),
     "own": "unknown option",
+    "helpers": "unknown option",
     "enabeld": "unknown option; did you mean 'enabled'?",
 }
 
@@ -126,6 +138,79 @@ def test_unknown_keys_of_helpers(problems, base):
     ]
 
 
+def test_unknown_keys_inside_a_helpers_fallback(problems, base):
+    text = helpers(base, "IntelligentEarlyStopping:\n  fallback:\n    early_stoping: true\n    threshold: 1\n")
+    at = "train.training_automations.IntelligentEarlyStopping.fallback"
+    assert problems(text) == [
+        (20, f"{at}.early_stoping", "unknown option; did you mean 'early_stopping'?"),
+        (
+            21,
+            f"{at}.threshold",
+            "unknown option; belongs to train.training_automations.AdaptiveGradientClipping.fallback",
+        ),
+    ]
+    wrong = helpers(base, "AdaptiveGradientClipping:\n  fallback:\n    threshold: 0\n")
+    ((line, _, message),) = problems(wrong)
+    assert (line, message) == (20, "must be greater than 0")
+    ((line, _, message),) = problems(helpers(base, "DynamicBatchSizeOptimizer:\n  fallback: 8\n"))
+    assert (line, message) == (19, "must be a section (keys and values)")
+
+
+def test_an_empty_section_of_a_helper_is_its_defaults(load, base, helper_of):
+    loaded = load(helpers(base, "adaptive_gradient_clipping:\nIntelligentEarlyStopping:\n  fallback:\n"))
+    found = loaded.options.train.training_automations.helpers
+    assert {name: choice.enabled for name, choice in found.items()} == {
+        "AdaptiveGradientClipping": True,
+        "IntelligentEarlyStopping": True,
+    }
+    assert helper_of(loaded, "AdaptiveGradientClipping")["fallback"] == {"threshold": 1.0}
+    assert helper_of(loaded, "IntelligentEarlyStopping")["fallback"] == {"early_stopping": False}
+
+
+def test_only_helpers_that_are_written_are_in_the_effective_options(load, base):
+    page = load(helpers(base, "intelligent_early_stopping: {enabled: false}\n")).effective()
+    assert "    IntelligentEarlyStopping:\n      enabled: false  # file line 18\n" in page
+    assert "      preset: convenience  # default\n" in page
+    assert "AdaptiveGradientClipping" not in page
+
+
+@pytest.mark.parametrize("name", ["DynamicLossScheduling", "dynamic_loss_scheduling", "DYNAMICLOSSSCHEDULING"])
+def test_loss_scheduling_among_the_helpers(load, problems, base, name):
+    text = helpers(base, f"{name}: {{enabled: true, auto_calibrate: false}}\n")
+    loaded = load(text)
+    scheduling = loaded.options.train.dynamic_loss_scheduling
+    assert (scheduling.enabled, scheduling.auto_calibrate) == (True, False)
+    assert loaded.options.train.training_automations.helpers == {}
+    assert loaded.sources["train.dynamic_loss_scheduling.auto_calibrate"] == "file line 18"
+    assert load(loaded.effective()).options == loaded.options
+    both = text.replace("  total_iter: 100\n", "  total_iter: 100\n  dynamic_loss_scheduling: {enabled: true}\n", 1)
+    at = f"train.training_automations.{name}"
+    assert problems(both) == [(19, at, "also written as train.dynamic_loss_scheduling (line 17); keep one")]
+    ((_, key, message),) = problems(text.replace("auto_calibrate", "auto_calibrat"))
+    assert (key, message) == (f"{at}.auto_calibrat", "unknown option; did you mean 'auto_calibrate'?")
+
+
+def test_a_type_inside_a_helper_must_be_its_name(load, problems, base):
+    assert load(helpers(base, "intelligent_early_stopping: {type: IntelligentEarlyStopping}\n"))
+    text = helpers(base, "IntelligentEarlyStopping: {type: AdaptiveGradientClipping}\n")
+    ((line, key, message),) = problems(text)
+    assert (line, key) == (18, "train.training_automations.IntelligentEarlyStopping.type")
+    assert message == "must be IntelligentEarlyStopping, as its section is called, or left out"
+
+
+def test_a_key_of_a_helper_elsewhere_names_the_helper(problems, base):
+    text = base.replace("  total_iter: 100\n", "  total_iter: 100\n  plateau_patience: 3\n", 1)
+    assert problems(text) == [
+        (17, "train.plateau_patience", "unknown option; belongs to IntelligentLearningRateScheduler")
+    ]
+
+
+def test_switches_of_helpers_are_checked(problems, base):
+    ((line, key, message),) = problems(helpers(base, "adaptive_gradient_clipping: {enabled: 3}\n"))
+    assert (line, key) == (18, "train.training_automations.adaptive_gradient_clipping.enabled")
+    assert message == "must be true or false"
+
+
 class MyHelper:
     """Does as it likes."""
 
@@ -135,8 +220,11 @@ class MyHelper:
 def test_helpers_of_plugins_are_checked_against_their_signature(load, problems, base):
     AUTOMATIONS.register(MyHelper)
     loaded = load(helpers(base, "MyHelper: {enabled: false, strength: 2}\n"))
-    own = loaded.options.train.training_automations.own["myhelper"]
+    own = loaded.options.train.training_automations.helpers["myhelper"]
     assert (own.enabled, own.options) == (False, {"strength": 2.0})
+    assert loaded.sources["train.training_automations.myhelper.strength"] == "file line 18"
+    changed = load(helpers(base, "MyHelper: {strength: 2}\n"), "train.training_automations.my_helper.strength=3")
+    assert changed.options.train.training_automations.helpers["myhelper"].options == {"strength": 3.0}
     assert load(loaded.effective()).options == loaded.options
     assert problems(helpers(base, "my_helper:\n  strength: 0\n  strenth: 1\n")) == [
         (19, "train.training_automations.my_helper.strength", "must be greater than 0"),

@@ -29,6 +29,7 @@ WORDS = [
     "losses",
     "scale",
     "own",
+    "helpers",
     "options",
     "psnr",
     "L1Loss",

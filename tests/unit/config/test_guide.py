@@ -9,7 +9,7 @@ GUIDE = (DATA / "guide.yml").read_text(encoding="utf-8")
 RTX_3060 = (DATA / "guide_rtx3060.yml").read_text(encoding="utf-8")
 
 
-def test_the_complete_example_keeps_every_value(load):
+def test_the_complete_example_keeps_every_value(load, helper_of):
     loaded = load(GUIDE)
     options = loaded.options
     assert (options.name, options.scale, options.num_gpu, options.manual_seed) == (
@@ -25,17 +25,17 @@ def test_the_complete_example_keeps_every_value(load):
     assert {name: metric.better for name, metric in options.val.metrics.items()} == {"psnr": "higher", "ssim": "higher"}
     assert options.path.models == "experiments/2xParagonSR2_Nano_TrainingAutomations/models"
     assert options.logger.save_checkpoint_format == "safetensors"
-    helpers = options.train.training_automations
-    assert helpers.intelligent_learning_rate_scheduler.fallback.scheduler_params == {"eta_min": 1e-5, "T_max": 50000}
-    assert helpers.dynamic_batch_size_optimizer.fallback.batch_size == 8
-    assert helpers.adaptive_gradient_clipping.adjustment_factor == 1.2
-    assert helpers.intelligent_early_stopping.min_epochs == 1000
+    fallback = helper_of(loaded, "IntelligentLearningRateScheduler")["fallback"]
+    assert fallback == {"scheduler_type": "cosine", "scheduler_params": {"eta_min": 1e-5, "T_max": 50000}}
+    assert helper_of(loaded, "DynamicBatchSizeOptimizer")["fallback"] == {"batch_size": 8}
+    assert helper_of(loaded, "AdaptiveGradientClipping")["adjustment_factor"] == 1.2
+    assert helper_of(loaded, "IntelligentEarlyStopping")["min_epochs"] == 1000
 
 
 def test_the_complete_example_gives_two_warnings(load):
     assert load(GUIDE).warnings == (
         "no effect in validation, where images are taken whole (datasets.val: lq_size, gt_size, batch_size_per_gpu)",
-        "train.training_automations is checked, but the helpers are not part of this version: no effect",
+        "IntelligentEarlyStopping.patience = 2000 is below 5 validations: 5000 is used",
     )
 
 
@@ -62,11 +62,10 @@ def _with_helpers(base: str, text: str) -> str:
     return base.replace("train:\n  total", f"train:\n  grad_clip: true\n{indented}  total", 1)
 
 
-def test_the_rtx_3060_example_loads_with_one_warning_about_the_misplaced_key(load, base):
+def test_the_rtx_3060_example_loads_with_one_warning_about_the_misplaced_key(load, base, helper_of):
     loaded = load(_with_helpers(base, RTX_3060))
-    helpers = loaded.options.train.training_automations
-    assert helpers.intelligent_learning_rate_scheduler.plateau_patience == 1000
-    assert helpers.dynamic_batch_size_optimizer.target_vram_usage == 0.8
+    assert helper_of(loaded, "IntelligentLearningRateScheduler")["plateau_patience"] == 1000
+    assert helper_of(loaded, "DynamicBatchSizeOptimizer")["target_vram_usage"] == 0.8
     misplaced = [text for text in loaded.warnings if "target_vram_usage" in text]
     assert misplaced == [
         "train.training_automations.IntelligentLearningRateScheduler.target_vram_usage (line 23): "
@@ -74,7 +73,7 @@ def test_the_rtx_3060_example_loads_with_one_warning_about_the_misplaced_key(loa
     ]
 
 
-def test_the_overrides_of_the_fidelity_example(load, base):
+def test_the_overrides_of_the_fidelity_example(load, base, helper_of):
     overrides = """\
   training_automations:
     IntelligentEarlyStopping:
@@ -92,12 +91,13 @@ def test_the_overrides_of_the_fidelity_example(load, base):
     metrics: {psnr: {}}
 """
     text = base[: base.index("val:\n  val_freq")].replace("lr: 1e-3", "lr: 5e-5, weight_decay: 5e-5") + overrides
-    options = load(text).options
+    loaded = load(text)
+    options = loaded.options
     assert options.val.val_freq == 200
     assert options.train.optim_g.options["lr"] == 5e-5
-    assert options.train.training_automations.intelligent_early_stopping.patience == 8000
-    assert options.train.training_automations.intelligent_early_stopping.min_improvement == 0.0002
-    assert options.train.training_automations.intelligent_learning_rate_scheduler.min_lr_factor == 0.7
+    assert helper_of(loaded, "IntelligentEarlyStopping")["patience"] == 8000
+    assert helper_of(loaded, "IntelligentEarlyStopping")["min_improvement"] == 0.0002
+    assert helper_of(loaded, "IntelligentLearningRateScheduler")["min_lr_factor"] == 0.7
     assert options.train.dynamic_loss_scheduling.auto_calibrate
 
 

@@ -3,8 +3,8 @@ import pytest
 from traiNNer.config.overrides import OverrideError, parse_key
 
 
-def test_values_are_typed_like_the_file(load, base):
-    options = load(
+def test_values_are_typed_like_the_file(load, base, helper_of):
+    loaded = load(
         base,
         "train.total_iter=200",
         "train.losses[0].loss_weight=2",
@@ -18,7 +18,8 @@ def test_values_are_typed_like_the_file(load, base):
         "val.metrics.ssim={better: higher}",
         "train.training_automations.IntelligentEarlyStopping.patience=77",
         "train.scheduler={type: MultiStepLR, milestones: [5]}",
-    ).options
+    )
+    options = loaded.options
     assert options.train.total_iter == 200
     assert [loss.loss_weight for loss in options.train.losses] == [2.0, 1.0]
     assert options.train.losses[1].options["eps"] == 1e-2
@@ -27,8 +28,32 @@ def test_values_are_typed_like_the_file(load, base):
     assert (options.use_amp, options.logger.print_freq, options.name) == (True, 7, "with space")
     assert options.val.val_freq == 9
     assert options.val.metrics["ssim"].better == "higher"
-    assert options.train.training_automations.intelligent_early_stopping.patience == 77
+    assert helper_of(loaded, "IntelligentEarlyStopping")["patience"] == 77
     assert options.train.scheduler.options["milestones"] == [5]
+
+
+@pytest.mark.parametrize("written", ["IntelligentEarlyStopping", "intelligent_early_stopping"])
+@pytest.mark.parametrize("spelling", ["IntelligentEarlyStopping", "intelligent_early_stopping"])
+@pytest.mark.parametrize("home", ["train.training_automations", "training_automations"])
+def test_helpers_in_either_spelling(load, base, helper_of, written, spelling, home):
+    text = f"{base}training_automations:\n  {written}: {{patience: 5, min_epochs: 3}}\n"
+    loaded = load(text, f"{home}.{spelling}.patience=77", f"{home}.{spelling}.fallback.early_stopping=true")
+    options = helper_of(loaded, "IntelligentEarlyStopping")
+    assert (options["patience"], options["min_epochs"], options["fallback"]) == (77, 3, {"early_stopping": True})
+    assert loaded.sources["train.training_automations.IntelligentEarlyStopping.patience"] == "--set"
+    assert load(base, f"{home}.{spelling}.patience=7").options.train.training_automations.helpers
+
+
+@pytest.mark.parametrize(
+    "written", ["train.dynamic_loss_scheduling", "train.training_automations.DynamicLossScheduling"]
+)
+def test_loss_scheduling_in_either_place(load, base, written):
+    text = f"{base}training_automations:\n  dynamic_loss_scheduling: {{enabled: true}}\n"
+    scheduling = load(text, f"{written}.auto_calibrate=false").options.train.dynamic_loss_scheduling
+    assert (scheduling.enabled, scheduling.auto_calibrate) == (True, False)
+    whole = load(base, "training_automations={DynamicLossScheduling: {enabled: true}, intelligentearlystopping: {}}")
+    assert whole.options.train.dynamic_loss_scheduling.enabled
+    assert list(whole.options.train.training_automations.helpers) == ["IntelligentEarlyStopping"]
 
 
 def test_the_last_one_counts_and_replaces_lists(load, base):

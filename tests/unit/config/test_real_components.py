@@ -9,7 +9,7 @@ from traiNNer.config.describe import options_markdown
 from traiNNer.config.docstrings import option_docs
 from traiNNer.config.load import load_options
 from traiNNer.config.options import TestOptions, TrainOptions
-from traiNNer.registry import ARCHS, DATASETS, LOSSES, METRICS, OPTIMIZERS, SCHEDULES
+from traiNNer.registry import ARCHS, AUTOMATIONS, DATASETS, LOSSES, METRICS, OPTIMIZERS, SCHEDULES
 
 ROOT = Path(__file__).parents[3]
 GUIDE = ROOT / "tests" / "data" / "guide.yml"
@@ -19,7 +19,7 @@ SHIPPED = sorted((ROOT / "options").rglob("*.yml"))
 @pytest.fixture(autouse=True)
 def stand_ins():
     """Use what is really registered."""
-    for package in ("archs", "losses", "metrics", "data", "optim"):
+    for package in ("archs", "losses", "metrics", "data", "optim", "automations"):
         import_module(f"traiNNer.{package}")
 
 
@@ -46,7 +46,7 @@ def test_shipped_files_load_without_a_warning(path, tmp_path):
 def test_every_option_of_every_component_is_described():
     bare = [
         f"{component.name}.{name}"
-        for registry in (ARCHS, DATASETS, LOSSES, METRICS, OPTIMIZERS, SCHEDULES)
+        for registry in (ARCHS, AUTOMATIONS, DATASETS, LOSSES, METRICS, OPTIMIZERS, SCHEDULES)
         for component in registry
         for name, text in option_docs(component).items()
         if not text

@@ -87,6 +87,11 @@ ACCEPTED = {
     "val in train": ("val:\n  val_freq: 50\n  metrics:\n    psnr: {}\n", "  val: {val_freq: 3}\n"),
     "schedule": ("  losses:", "  scheduler: {type: MultiStepLR, milestones: [5]}\n  losses:"),
     "several folders": ("data/hr", "[a, b]"),
+    "helpers": (
+        "  total_iter",
+        "  training_automations: {IntelligentEarlyStopping: {fallback: {early_stopping: true}},"
+        " adaptive_gradient_clipping: , dynamic_loss_scheduling: {enabled: true}}\n  total_iter",
+    ),
 }
 REFUSED = {
     "unknown key": ("total_iter", "totl_iter"),
@@ -97,6 +102,15 @@ REFUSED = {
     "bound": ("total_iter: 100", "total_iter: 0"),
     "bound of a component": ("eps: 1e-3", "eps: 0"),
     "missing option": ("    dataroot_lq: data/lr\n", ""),
+    "unknown helper": ("  total_iter", "  training_automations: {EarlyStopping: {}}\n  total_iter"),
+    "unknown key of a fallback": (
+        "  total_iter",
+        "  training_automations: {IntelligentEarlyStopping: {fallback: {x: 1}}}\n  total_iter",
+    ),
+    "unknown option of a helper": (
+        "  total_iter",
+        "  training_automations: {IntelligentEarlyStopping: {x: 1}}\n  total_iter",
+    ),
     "missing section": ("network_g:\n  type: TinyNet\n", ""),
 }
 
@@ -126,7 +140,12 @@ def test_names_and_texts_for_completion():
     assert schema["properties"]["use_amp"]["description"].startswith("Run the network in half precision")
     helpers = schema["$defs"]["AutomationOptions"]["properties"]
     assert {"IntelligentEarlyStopping", "intelligent_early_stopping", "enabled"} <= set(helpers)
-    assert "own" not in helpers
+    assert "helpers" not in helpers
+    stopping = schema["$defs"]["IntelligentEarlyStopping"]
+    assert stopping["properties"]["preset"]["enum"] == ["convenience", "fidelity"]
+    assert stopping["properties"]["enabled"]["description"].startswith("Switch of this helper")
+    fallback = schema["$defs"]["IntelligentEarlyStopping.StoppingFallback"]["properties"]["early_stopping"]
+    assert fallback["description"] == "Stop by plain patience; false never stops."
 
 
 def test_a_test_file(base):

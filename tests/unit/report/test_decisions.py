@@ -1,0 +1,109 @@
+import json
+
+import pytest
+
+from traiNNer.cli import main
+
+RATE, STOP = "IntelligentLearningRateScheduler", "IntelligentEarlyStopping"
+
+
+def decision(iteration, helper=RATE, **fields):
+    start = {"event": "decision", "iter": iteration, "automation": helper, "knob": None, "old": None, "new": None}
+    return start | {"reason": "because", "evidence": {}, "n_adjustments": 1} | fields
+
+
+ENTRIES = [
+    decision(1200, knob="lr_factor", old=1.0, new=0.5, evidence={"slope": -1.23456789e-06, "window": 2000}),
+    decision(1300, action="rollback", reason="diverged [bold]"),
+    decision(1400, knob="lr_factor", old=0.5, new=1.0, action="fallback"),
+    decision(1500, STOP, action="stop", shadow=True),
+]
+
+
+@pytest.fixture
+def explain(tmp_path, capsys):
+    """Return a function that writes a record and gives exit code, output and errors of the command."""
+
+    def run(text=None, name="run", asked="run"):
+        (tmp_path / name).mkdir()
+        if text is not None:
+            (tmp_path / name / "decisions.jsonl").write_text(text, encoding="utf-8")
+        code = main(["explain-run", asked, "--root", str(tmp_path)])
+        return code, *capsys.readouterr()
+
+    return run
+
+
+def lines_of(*entries):
+    return "".join(f"{json.dumps(entry)}\n" for entry in entries)
+
+
+def test_every_decision_is_a_row(explain):
+    code, output, errors = explain(lines_of({"event": "run_started", "iter": 0}, *ENTRIES))
+    assert (code, errors) == (0, "")
+    rows = [[cell.strip() for cell in line.split("│")[1:-1]] for line in output.splitlines() if "│" in line]
+    assert rows == [
+        ["1200", RATE, "lr_factor 1 -> 0.5", "because", "slope -1.235e-06, window 2000"],
+        ["1300", RATE, "rollback", "diverged [bold]", ""],
+        ["1400", RATE, "lr_factor 0.5 -> 1 (fallback)", "because", ""],
+        ["1500", STOP, "stop [shadow: not applied]", "because", ""],
+    ]
+
+
+def test_a_line_for_each_helper_counts(explain):
+    _, output, _ = explain(lines_of(*ENTRIES))
+    assert output.splitlines()[-2:] == [
+        f"{RATE}: 3 decisions (lr_factor 2, rollback 1)",
+        f"{STOP}: 1 decision (stop 1)",
+    ]
+
+
+@pytest.mark.parametrize("rest", ['{"event": "decisi', "[1]\n", "\n", '"text"'])
+def test_a_line_that_a_killed_run_left_is_skipped(explain, rest):
+    code, output, _ = explain(lines_of(ENTRIES[0]) + rest)
+    assert code == 0
+    assert output.splitlines()[-1] == f"{RATE}: 1 decision (lr_factor 1)"
+
+
+@pytest.mark.parametrize("text", [None, "", lines_of({"event": "run_started"}), '{"event"'])
+def test_a_run_without_decisions_says_so(explain, text):
+    assert explain(text) == (0, "run: no decisions were recorded.\n", "")
+
+
+def test_an_entry_with_hardly_anything_is_shown(explain):
+    code, output, _ = explain(lines_of({"event": "decision", "evidence": 3, "iter": 5}))
+    assert code == 0
+    assert output.splitlines()[-1] == ": 1 decision (other 1)"
+
+
+def test_an_unknown_run_names_the_nearest(explain, tmp_path):
+    (tmp_path / "2x_spann").mkdir()
+    (tmp_path / "other").mkdir()
+    code, output, errors = explain(name="2x_span", asked="2x_Span2")
+    assert (code, output) == (2, "")
+    assert errors == f"There is no run {tmp_path / '2x_Span2'}; nearest: 2x_span, 2x_spann\n"
+
+
+def test_an_unknown_run_unlike_any_lists_what_is_there(explain, tmp_path):
+    assert explain(asked="zzzz")[2] == f"There is no run {tmp_path / 'zzzz'}; there: run\n"
+
+
+def test_no_folder_of_runs(tmp_path, capsys):
+    assert main(["explain-run", "run", "--root", str(tmp_path / "none")]) == 2
+    assert (
+        capsys.readouterr().err == f"There is no folder {tmp_path / 'none'}; name the folder of the runs with --root.\n"
+    )
+
+
+@pytest.mark.parametrize("name", ["../x", "..", "a/b", "/etc", "", "."])
+def test_a_name_that_leaves_the_root_is_refused(explain, name):
+    code, output, errors = explain(asked=name)
+    assert (code, output) == (2, "")
+    assert "is not allowed" in errors
+
+
+def test_a_record_that_cannot_be_read(explain, tmp_path):
+    (tmp_path / "odd" / "decisions.jsonl").mkdir(parents=True)
+    code, _, errors = explain(asked="odd")
+    assert code == 2
+    assert "decisions.jsonl cannot be read: " in errors
