@@ -39,16 +39,17 @@ class DoubleRuntime(Runtime):
     """The runtime in float64."""
 
     def to_float(self, images: Tensor) -> Tensor:
+        """Turn B, H, W, 3 uint8 images into B, 3, H, W float64 in [0, 1]."""
         return images.permute(0, 3, 1, 2).double().div(255)
 
 
 class _Break(torch.autograd.Function):
     @staticmethod
-    def forward(ctx, x):
+    def forward(_, x):
         return x.clone()
 
     @staticmethod
-    def backward(ctx, *_):
+    def backward(*_):
         raise torch.OutOfMemoryError("out of memory (injected)")
 
 
@@ -61,6 +62,7 @@ class Faulty(nn.Module):
         self.fault = ""
 
     def forward(self, lq: Tensor) -> Tensor:
+        """Return the output, or run out of memory."""
         fault, self.fault = self.fault, ""
         if fault == "forward":
             raise torch.OutOfMemoryError("out of memory (injected)")

@@ -1,14 +1,41 @@
-"""The helper that fits micro-batches to the device memory."""
+"""The helper that finds the largest micro-batch that fits the device memory."""
 
-from dataclasses import dataclass
+import math
+from collections.abc import Iterable, Mapping
+from statistics import median
 from typing import Annotated, Literal
 
 from pydantic import Field
 
+from traiNNer.automations.batch_size_rules import GAIN, MOVES, NO_GAIN, PROBE, Choice, Situation
+from traiNNer.automations.memory_model import fit, halves, split, splits
 from traiNNer.engine.automation import Automation
+from traiNNer.engine.events import (
+    Decision,
+    Evidence,
+    GiveUp,
+    KnobChanged,
+    Memory,
+    RunStarted,
+    Say,
+    SetKnob,
+    StepFailed,
+    WindowFinished,
+)
+from traiNNer.engine.knobs import BATCH_SIZE, LR_BATCH, MICRO_BATCH, Range
 from traiNNer.registry import AUTOMATIONS, StrictOptions
 
+Share = Annotated[float, Field(gt=0, le=1)]
 Count = Annotated[int, Field(ge=1)]
+
+SETTLING = 10  # iterations after a change in which cuDNN and the compiler try things out
+FAILURES, FAILURE_SPAN = 5, 1000
+RETRY_WINDOWS = 2
+SPILL_PACE, SPILL_FREE, SPILL_AFTER = 1.5, 0.02, 5
+PACES = 50
+LR_LIMIT = 2.0
+COMPILED_CHANGES = 2
+SELDOM = 1_000_000
 
 
 class BatchFallback(StrictOptions):
@@ -18,13 +45,18 @@ class BatchFallback(StrictOptions):
     """Images per micro-batch."""
 
 
-FALLBACK = BatchFallback()
+_FALLBACK = BatchFallback()
 
 
 @AUTOMATIONS.register(name="DynamicBatchSizeOptimizer")
-@dataclass(eq=False)
 class DynamicBatchSizeOptimizer(Automation):
     """Micro-batches that fit the device memory.
+
+    Our own peak is a line over the size of a micro-batch; what others use is added as last seen. A size is predicted to
+    fit when both stay below the target minus the margin. With one size observed, a line through the origin bounds the
+    peak of every larger size from above; where that leaves no room to grow, half the size is observed first. A step
+    that runs out of memory is repeated in halves, and a size that failed is never used again. Learning rates follow the
+    batch as in Malladi et al. 2022 (Adam: square root) and Goyal et al. 2017 (SGD: linear).
 
     Args:
         target_vram_usage: Ceiling of the memory in use, as a share of the device.
@@ -39,13 +71,252 @@ class DynamicBatchSizeOptimizer(Automation):
         max_adjustments: Changes of its own will before the size is frozen.
     """
 
-    target_vram_usage: Annotated[float, Field(gt=0, le=1)] = 0.85
-    safety_margin: Annotated[float, Field(ge=0, lt=1)] = 0.05
-    adjustment_frequency: Count = 100
-    min_batch_size: Count = 1
-    max_batch_size: Count = 32
-    vram_history_size: Count = 50
-    effective_batch: Literal["preserve", "grow"] = "preserve"
-    lr_scaling: Literal["auto", "none"] = "auto"
-    fallback: BatchFallback = FALLBACK
-    max_adjustments: Count = 20
+    title = "batch"
+    answers_out_of_memory = True
+    needs: str | None = "memory"  # pyright: ignore[reportIncompatibleVariableOverride] - a CPU has none to miss
+    remembered = (
+        "peaks",
+        "total",
+        "used",
+        "others",
+        "seconds",
+        "paces",
+        "home",
+        "home_rate",
+        "is_probing",
+        "is_on_trial",
+        "changed",
+        "due",
+        "wait",
+        "ceiling",
+        "retries",
+        "rising",
+        "failures",
+        "ooms",
+        "moves",
+        "changes",
+    )
+
+    def __init__(
+        self,
+        target_vram_usage: Share = 0.85,
+        safety_margin: Annotated[float, Field(ge=0, lt=1)] = 0.05,
+        adjustment_frequency: Count = 100,
+        min_batch_size: Count = 1,
+        max_batch_size: Count = 32,
+        vram_history_size: Count = 50,
+        effective_batch: Literal["preserve", "grow"] = "preserve",
+        lr_scaling: Literal["auto", "none"] = "auto",
+        fallback: BatchFallback = _FALLBACK,
+        max_adjustments: Count = 20,
+    ) -> None:
+        self.target, self.aim = target_vram_usage, target_vram_usage - safety_margin
+        self.frequency = self.wait = adjustment_frequency
+        self.every = min(adjustment_frequency, SETTLING)
+        self.low, self.high, self.history = min_batch_size, max_batch_size, vram_history_size
+        self.may_grow, self.scales_lr = effective_batch == "grow", lr_scaling == "auto"
+        self.fallback = fallback.batch_size
+        self.max_adjustments = max_adjustments
+        self.peaks: dict[int, list[int]] = {}
+        self.total = self.used = self.others = 0
+        self.seconds: list[float] = []
+        self.paces: list[float] = []
+        self.home, self.home_rate = 0, math.nan
+        self.is_probing = self.is_on_trial = False
+        self.changed, self.due = -1, 0
+        self.ceiling = math.inf
+        self.retries = self.rising = self.ooms = self.changes = 0
+        self.failures: list[int] = []
+        self.moves: list[int] = []
+
+    def ranges(self, run: RunStarted) -> Mapping[str, Range]:
+        """Return the bounds of the micro-batch and, where the batch may grow, of the loader's batch and its rate."""
+        if not run.can_split:
+            return {MICRO_BATCH: Range(run.batch_size, run.batch_size, run.batch_size, run.batch_size)}
+        sizes = self._sizes(run)
+        start = min(run.batch_size, self.high)
+        ranges = {
+            MICRO_BATCH: Range(
+                min(self.low, start), max(sizes[-1], start), start, min(self.fallback, run.batch_size, self.high)
+            )
+        }
+        if self._grows(run):
+            ranges[BATCH_SIZE] = Range(run.batch_size, max(sizes[-1], run.batch_size), fallback=run.batch_size)
+            ranges[LR_BATCH] = Range(1.0, LR_LIMIT, fallback=1.0)
+        return ranges
+
+    def on_start(self, run: RunStarted) -> Iterable[Decision]:
+        """Learn the batch size and what the device allows."""
+        self.batch, self.sizes, self.grows = run.batch_size, self._sizes(run), self._grows(run)
+        self.can_split, self.is_compiled = run.can_split, run.is_compiled
+        self.can_look = run.has_memory and run.can_split
+        self.power = 1.0 if "sgd" in run.optimizer.lower() else 0.5
+        if self.changed < 0:
+            self.changed, self.due, self.home = run.iteration, run.iteration + self.frequency, self._size(run.iteration)
+        if not self.can_look:
+            self.needs, self.every = None, SELDOM
+        return self._limits(run)
+
+    def on_window(self, event: WindowFinished) -> Iterable[Decision]:
+        """Note the peak; shrink at once when the device is overcommitted, and evaluate when it is time."""
+        memory = event.memory
+        if not self.can_look or memory is None or not _is_usable(memory):
+            return []
+        rising, self.retries = memory.retries > self.retries, memory.retries
+        if event.iteration - len(event.steps) < self.changed + SETTLING:
+            return []
+        self.rising = self.rising + 1 if rising else 0
+        size, pace = self._size(event.iteration), event.seconds / self._batch(event.iteration)
+        is_spilling = self._is_spilling(pace, memory)
+        self._observe(size, event.seconds, pace, memory)
+        if self.rising >= RETRY_WINDOWS or is_spilling:
+            reason = "driver memory in use" if is_spilling else "repeated allocation retries"
+            return self._retreat(event.iteration, reason)
+        return self._evaluate(event.iteration, size) if event.iteration >= self.due else []
+
+    def on_failure(self, event: StepFailed) -> Iterable[Decision]:
+        """Halve the micro-batch after running out of memory."""
+        if event.kind != "out of memory" or not self.can_split:
+            return []
+        self.ooms += 1
+        return self._retreat(event.iteration, "out of memory")
+
+    def on_change(self, event: KnobChanged) -> None:
+        """Start to observe anew at the new size."""
+        if event.knob in (MICRO_BATCH, BATCH_SIZE):
+            self.changed, self.due = event.iteration, event.iteration + self.wait
+            self.used = self.others = self.rising = 0
+            self.seconds = []
+
+    def summary(self) -> str:
+        """Return the first and the last split of a batch."""
+        batch = int(self.knobs[BATCH_SIZE].value) if self.grows else self.batch
+        parts = split(batch, int(self.knobs[MICRO_BATCH].value))
+        now = "+".join(map(str, parts)) if len(parts) <= 4 else f"{len(parts)} parts of at most {parts[0]}"
+        failed = f" ({self.ooms} out of memory)" if self.ooms else ""
+        return f"stayed {now}{failed}" if parts == [self.batch] else f"{self.batch} -> {now}{failed}"
+
+    def _limits(self, run: RunStarted) -> list[Decision]:
+        if not run.can_split:
+            return [Say("nothing is done: the images of a batch are coupled, so it must not be split", warn=True)]
+        if not run.has_memory:
+            rest = "a step that runs out of memory is still split and repeated"
+            return [Say(f"this device does not tell its memory; {rest}")]
+        if run.is_compiled and self.may_grow:
+            return [Say("only splits batches: a compiled network keeps its batch size", warn=True)]
+        return []
+
+    def _grows(self, run: RunStarted) -> bool:
+        return self.may_grow and run.can_split and not run.is_compiled and run.batch_size < self.high
+
+    def _sizes(self, run: RunStarted) -> list[int]:
+        high = min(run.batch_size, self.high)
+        sizes = (halves if run.is_compiled else splits)(run.batch_size, min(self.low, high), high)
+        return sizes + list(range(run.batch_size + 1, self.high + 1)) if self._grows(run) else sizes
+
+    def _batch(self, iteration: int) -> int:
+        return int(self.knobs[BATCH_SIZE].at(iteration)) if self.grows else self.batch
+
+    def _size(self, iteration: int) -> int:
+        return split(self._batch(iteration), int(self.knobs[MICRO_BATCH].at(iteration)))[0]
+
+    def _observe(self, size: int, seconds: float, pace: float, memory: Memory) -> None:
+        self.peaks[size] = [*self.peaks.get(size, []), memory.reserved][-self.history :]
+        self.total, self.used = memory.total, max(self.used, memory.used)
+        self.others = max(self.others, memory.used - memory.reserved)
+        if math.isfinite(pace) and pace > 0:
+            self.seconds = [*self.seconds, seconds][-PACES:]
+            self.paces = [*self.paces, pace][-PACES:]
+
+    def _is_spilling(self, pace: float, memory: Memory) -> bool:
+        """Whether the driver moved memory to the host, which Windows does instead of failing."""
+        is_full = memory.total - memory.used < SPILL_FREE * memory.total
+        return is_full and len(self.paces) >= SPILL_AFTER and pace > SPILL_PACE * median(self.paces)
+
+    def _evaluate(self, iteration: int, size: int) -> list[Decision]:
+        self.due = iteration + self.frequency
+        now = self._situation(size)
+        self.used = self.others = 0
+        if self.knobs[MICRO_BATCH].is_frozen or self._changes_left() <= 0:
+            return []
+        chosen = self._choose(now, self._batch(iteration) / median(self.seconds) if self.seconds else math.nan)
+        if chosen is None or chosen[0] == self.knobs[MICRO_BATCH].value:  # asked for already, as in shadow mode
+            return []
+        peaks = sum(map(len, self.peaks.values()))
+        evidence = {"estimate": now.usage(chosen[0]), "observed": now.used, "window": peaks, "threshold": self.aim}
+        return self._adjust(size, *chosen, evidence)
+
+    def _situation(self, size: int) -> Situation:
+        return Situation(
+            size=size,
+            home=self.home,
+            sizes=self.sizes,
+            observed=list(self.peaks),
+            line=fit(self.peaks),
+            used=self.used / self.total,
+            others=self.others,
+            total=self.total,
+            target=self.target,
+            aim=self.aim,
+            ceiling=self.ceiling,
+            moves=self.moves,
+        )
+
+    def _choose(self, now: Situation, rate: float) -> Choice:
+        """Return the size to take and why; `rate` is in images per second."""
+        if chosen := now.shrink():
+            return chosen
+        if self.is_on_trial and now.size > now.home and rate < GAIN * self.home_rate:
+            self.ceiling = min(self.ceiling, self.home + 1)
+            return self.home, NO_GAIN
+        if self.is_probing and (chosen := now.end_probe()):
+            return chosen
+        self.home, self.home_rate, self.is_on_trial, self.is_probing = now.size, rate, False, False
+        return now.grow() or (now.probe() if self._changes_left() > 1 else None)
+
+    def _changes_left(self) -> int:
+        limit = min(self.max_adjustments, COMPILED_CHANGES) if self.is_compiled else self.max_adjustments
+        return limit - self.changes
+
+    def _adjust(self, size: int, new: int, reason: str, evidence: Evidence) -> list[Decision]:
+        self.is_probing = reason == PROBE
+        self.is_on_trial = new > max(self.home, self.batch)
+        self.moves = [*self.moves, 1 if new > size else -1][-MOVES:]
+        self.changes += 1
+        self.wait = self.frequency
+        return self._move(new, reason, evidence, forced=False)
+
+    def _retreat(self, iteration: int, reason: str) -> list[Decision]:
+        """Halve the size and never come back to it; give up when that happens too often."""
+        size = self._size(iteration)
+        new = max(self.low, math.ceil(size / 2))
+        if new >= size:
+            return []
+        self.ceiling, self.wait = min(self.ceiling, size), 2 * self.frequency
+        self.is_probing = self.is_on_trial = False
+        # Halving several times in one iteration is one failure.
+        recent = [failed for failed in self.failures if iteration - FAILURE_SPAN < failed < iteration]
+        self.failures = [*recent, iteration]
+        evidence = {"failed": size, "window": FAILURE_SPAN, "estimate": len(self.failures), "threshold": FAILURES}
+        if len(self.failures) <= FAILURES:
+            return self._move(new, reason, evidence, forced=True)
+        survived = max((known for known in self.peaks if known < size), default=new)
+        last = self._move(min(survived, self.fallback), reason, evidence, forced=True)
+        return [*last, GiveUp(f"ran out of memory in {len(self.failures)} of {FAILURE_SPAN} iterations")]
+
+    def _move(self, size: int, reason: str, evidence: Evidence, forced: bool) -> list[Decision]:
+        """Return the move of the micro-batch and, as its companions that do not count, of what follows from it."""
+        moves: list[Decision] = [SetKnob(MICRO_BATCH, size, reason, evidence, forced)]
+        if not self.grows:
+            return moves
+        batch = max(size, self.batch)
+        if batch != self.knobs[BATCH_SIZE].value:
+            moves.append(SetKnob(BATCH_SIZE, batch, reason, evidence, forced=True))
+        factor = min((batch / self.batch) ** self.power, LR_LIMIT)
+        if self.scales_lr and factor != self.knobs[LR_BATCH].value:
+            moves.append(SetKnob(LR_BATCH, factor, "larger batch", evidence, forced=True))
+        return moves
+
+
+def _is_usable(memory: Memory) -> bool:
+    return memory.total > 0 and all(map(math.isfinite, (memory.used, memory.reserved)))

@@ -1,16 +1,29 @@
-"""The helper that ends a run."""
+"""Early stopping: ends a run that has nothing left to gain, and says why."""
 
-from dataclasses import dataclass
-from typing import Annotated, Literal
+import math
+from bisect import bisect_right
+from collections.abc import Iterable, Iterator
+from statistics import median
+from typing import Annotated, Any, Literal, NamedTuple
 
 from pydantic import Field
 
+from traiNNer.automations.outlook import Outlook
+from traiNNer.automations.trend import Trend, noise_sd, theil_sen
 from traiNNer.engine.automation import Automation
+from traiNNer.engine.events import Decision, KnobChanged, RunStarted, Say, Stop, ValidationFinished, WindowFinished
+from traiNNer.engine.knobs import BATCH_SIZE, LOSS_WEIGHT, LR_BATCH, LR_FACTOR
 from traiNNer.registry import AUTOMATIONS, StrictOptions
 
 Count = Annotated[int, Field(ge=1)]
-CountOrZero = Annotated[int, Field(ge=0)]
+Natural = Annotated[int, Field(ge=0)]
 Number = Annotated[float, Field(ge=0)]
+VALIDATIONS = 10
+"""Smallest number of validations that a trend is read from."""
+REACH = 2
+"""A trend is not projected further ahead than this many times the window that it was read from."""
+NOISE_VALIDATIONS = 30
+"""Validations that the noise is estimated from: with ten, one estimate in twenty is less than half the true sd."""
 
 
 class StoppingFallback(StrictOptions):
@@ -20,43 +33,311 @@ class StoppingFallback(StrictOptions):
     """Stop by plain patience; false never stops."""
 
 
-FALLBACK = StoppingFallback()
+class Preset(NamedTuple):
+    """How sure the stop is: patiences that the trend spans, its interval, validations in a row that must agree."""
+
+    patiences: int
+    confidence: float
+    hits: int
+
+
+PRESETS = {"convenience": Preset(1, 0.90, 1), "fidelity": Preset(2, 0.95, 2)}
+NEVER = StoppingFallback()
 
 
 @AUTOMATIONS.register(name="IntelligentEarlyStopping")
-@dataclass(eq=False)
 class IntelligentEarlyStopping(Automation):
     """Ends a run that has nothing left to gain.
 
+    It stops when even the upper bound of the metric's trend (Theil and Sen) promises too little for the rest of the
+    run, or when the metric has fallen and goes on falling (overfitting), or after a hard limit. Prechelt, "Early
+    Stopping - But When?", 1998, compares simpler criteria and their cost.
+
     Args:
-        preset: How sure it must be: `convenience` looks at one patience with a 90 % interval and stops at the first
-            hit; `fidelity` at two, with 95 %, and wants two hits in a row.
-        patience: Iterations since the last significant best before stopping is considered.
+        preset: `convenience` reads the trend over one patience at 90 %; `fidelity` over two at 95 %, twice in a row.
+        patience: Iterations since the last significant best before stopping is considered; at least five validations.
         min_improvement: Gain of the metric that makes a new best significant.
-        min_epochs: Passes through the data before which nothing stops.
+        min_epochs: Passes through the data before which nothing stops; ignored if the run does not get there.
         min_iterations: Iterations before which nothing stops.
         monitor_metric: `val/<metric>` for the mean over all sets, `<set>/<metric>` for one.
-        max_no_improvement: Iterations without any new best after which the run stops in any case.
+        max_no_improvement: Iterations without any new best after which the run stops in any case; equal to `patience`
+            or left out there is no such limit.
         improvement_threshold: Gain of the metric per patience below which the trend counts as flat.
-        warmup_iterations: Iterations whose values are not looked at.
+        warmup_iterations: Iterations whose values are not looked at; at least those of the warm-up.
         min_projected_gain: Gain still to be expected below which the run stops.
         restore_best: End with the best weights.
-        respect_schedule: Wait while the schedule will still lower the learning rate.
+        respect_schedule: Wait while the learning rate will still be lowered.
         fallback: What is in force after the helper gave up.
-        max_adjustments: Stops per run.
+        max_adjustments: Stops per run; with 0 it only watches.
     """
 
-    preset: Literal["convenience", "fidelity"] = "convenience"
-    patience: Count = 2000
-    min_improvement: Number = 0.001
-    min_epochs: CountOrZero = 0
-    min_iterations: CountOrZero = 5000
-    monitor_metric: str = "val/psnr"
-    max_no_improvement: Count | None = None
-    improvement_threshold: Number = 0.002
-    warmup_iterations: CountOrZero = 1000
-    min_projected_gain: Number = 0.05
-    restore_best: bool = True
-    respect_schedule: bool = True
-    fallback: StoppingFallback = FALLBACK
-    max_adjustments: Count = 1
+    title = "early stopping"
+    remembered = (
+        "iterations",
+        "values",
+        "signals",
+        "signal_sum",
+        "signal_count",
+        "best",
+        "raw_best",
+        "changed_at",
+        "hits",
+        "non_finite",
+        "projected",
+        "stops",
+        "stopped_at",
+        "told",
+        "fallback_best",
+    )
+
+    def __init__(
+        self,
+        preset: Literal["convenience", "fidelity"] = "convenience",
+        patience: Count = 2000,
+        min_improvement: Number = 0.001,
+        min_epochs: Natural = 0,
+        min_iterations: Natural = 5000,
+        monitor_metric: str = "val/psnr",
+        max_no_improvement: Count | None = None,
+        improvement_threshold: Number = 0.002,
+        warmup_iterations: Natural = 1000,
+        min_projected_gain: Number = 0.05,
+        restore_best: bool = True,
+        respect_schedule: bool = True,
+        fallback: StoppingFallback = NEVER,
+        max_adjustments: Natural = 1,
+    ) -> None:
+        if max_no_improvement is not None and max_no_improvement < patience:
+            raise ValueError(f"max_no_improvement = {max_no_improvement} is less than patience = {patience}")
+        self.preset, self.fallback = PRESETS[preset], fallback
+        self.patience, self.hard_limit = patience, max_no_improvement if max_no_improvement != patience else None
+        self.min_improvement, self.improvement_threshold = min_improvement, improvement_threshold
+        self.min_epochs, self.first_stop, self.warmup = min_epochs, min_iterations, warmup_iterations
+        self.plain_rule_after_fallback = fallback.early_stopping
+        self.monitor_metric = self.needs = monitor_metric
+        self.min_projected_gain, self.max_adjustments = min_projected_gain, max_adjustments
+        self.restore_best, self.respect_schedule = restore_best, respect_schedule
+        self.unit = " dB" if "psnr" in monitor_metric.rpartition("/")[2] else ""
+        self.sign, self.total_iter, self.val_freq = 1.0, 0, 1
+        self.length = self.kept = VALIDATIONS
+        self.outlook = Outlook(lambda _: 1.0, 1)
+        # What is remembered. Values are turned so that higher is better; `best` pairs are [value, iteration].
+        self.iterations: list[int] = []
+        self.values: list[float] = []
+        self.signals: list[float] = []
+        self.signal_sum, self.signal_count = 0.0, 0
+        self.best: list[Any] = []
+        self.raw_best: list[Any] = []
+        self.fallback_best: list[Any] = []
+        self.hits: dict[str, int] = {}
+        self.changed_at = self.non_finite = self.stops = self.stopped_at = 0
+        self.projected: float | None = None
+        self.told: list[str] = []
+
+    def on_start(self, run: RunStarted) -> Iterator[Decision]:
+        """Fit patience, warm-up and window to the run."""
+        self.val_freq = run.val_freq or run.total_iter
+        self.patience = max(self.patience, 5 * (run.val_freq or 0))
+        self.length = self._validations(self.preset.patiences * self.patience)
+        self.warmup = max(self.warmup, run.warmup_iter)
+        self.sign = -1.0 if run.metrics.get(self.monitor_metric) == "lower" else 1.0
+        self.total_iter, self.outlook = run.total_iter, Outlook(run.schedule, run.total_iter)
+        self.kept = max(self.length, self._validations(run.total_iter / (REACH + 1)), NOISE_VALIDATIONS)
+        epochs = self.min_epochs * run.epoch_iter if self.min_epochs else 0.0
+        if epochs <= run.total_iter:
+            self.first_stop = max(self.first_stop, math.ceil(epochs))
+        else:
+            yield Say(f"min_epochs {self.min_epochs} is ignored, the run ends before", warn=True)
+
+    def on_window(self, event: WindowFinished) -> Iterable[Decision]:
+        """Keep the mean training signal between validations, evidence beside overfitting."""
+        for signal in map(type(event.steps[0]).signal, event.steps):
+            if math.isfinite(signal):
+                self.signal_sum, self.signal_count = self.signal_sum + signal, self.signal_count + 1
+        return ()
+
+    def on_change(self, event: KnobChanged) -> None:
+        """Read the trend afresh after a change that moves the metric by itself; the best stays."""
+        if event.knob in (LR_FACTOR, LR_BATCH, BATCH_SIZE) or event.knob.startswith(LOSS_WEIGHT):
+            self.changed_at = event.iteration
+
+    def on_validation(self, event: ValidationFinished) -> Iterator[Decision]:
+        """Record the score and stop where a rule says so."""
+        score = event.scores.get(self.monitor_metric)
+        if score is None or event.iteration < self.warmup or self.stops >= self.max_adjustments:
+            return
+        if not math.isfinite(score):
+            yield from self._not_finite(event.iteration)
+            return
+        self.non_finite = 0
+        self._record(event.iteration, self.sign * score)
+        yield from self._examine(event.iteration)
+
+    def plain_rule(self, event: ValidationFinished) -> Iterator[Decision]:
+        """Stop after a patience without improvement; needs nothing that was remembered before."""
+        score = event.scores.get(self.monitor_metric)
+        if score is None or not math.isfinite(score) or event.iteration < self.warmup or self.stops:
+            return
+        value = self.sign * score
+        if not _is_pair(self.fallback_best) or value > self.fallback_best[0] + self.min_improvement:
+            self.fallback_best = [value, event.iteration]
+        flat = event.iteration - self.fallback_best[1]
+        if flat >= self.patience and event.iteration >= self.first_stop:
+            evidence = {"estimate": score, "window": flat, "threshold": self.min_improvement}
+            yield self._stop(
+                event.iteration, f"no improvement in {self.monitor_metric} for {flat} iterations", evidence
+            )
+
+    def summary(self) -> str:
+        """Return where it stopped, or what the rest of the run still promised when last looked at."""
+        if self.stops:
+            best, place = self.raw_best if _is_pair(self.raw_best) else (math.nan, 0)
+            where = f", best {self.sign * best:.4g} at {place:,}" if place else ""
+            return f"at {self.stopped_at:,}{where}"
+        gain = "" if self.projected is None else f", projected gain {self._gain(self.projected)}"
+        return f"not triggered{gain}"
+
+    # What it remembers
+
+    def _record(self, iteration: int, value: float) -> None:
+        signal = self.signal_sum / self.signal_count if self.signal_count else math.nan
+        self.signal_sum, self.signal_count = 0.0, 0
+        self.iterations = [*self.iterations, iteration][-self.kept :]
+        self.values = [*self.values, value][-self.kept :]
+        self.signals = [*self.signals, signal][-self.kept :]
+        if not self.raw_best or value > self.raw_best[0]:
+            self.raw_best = [value, iteration]
+        if not self.best or self._smoothed() > self.best[0] + max(self.min_improvement, self._noise()):
+            self.best = [self._smoothed(), iteration]
+
+    def _noise(self) -> float:
+        return noise_sd(self.values[-NOISE_VALIDATIONS:])
+
+    def _smoothed(self) -> float:
+        return median(self.values[-3:])
+
+    def _validations(self, span: float) -> int:
+        return max(VALIDATIONS, math.ceil(span / self.val_freq) + 1)
+
+    def _trend(self, start: int, length: int) -> Trend | None:
+        """Return the trend of the newest `length` values, if those from `start` on that compare are so many."""
+        start = max(start, bisect_right(self.iterations, self.changed_at))
+        if len(self.values) - start < length:
+            return None
+        return theil_sen(self.iterations[-length:], self.values[-length:], self.preset.confidence)
+
+    # The rules
+
+    def _examine(self, iteration: int) -> Iterator[Decision]:
+        remaining = self.total_iter - iteration
+        whole = self._trend(0, self.length)
+        length = max(self.length, self._validations(remaining / REACH))
+        steady = self._trend(self.outlook.comparable(self.iterations), length) if whole else None
+        if steady and remaining > 0:
+            self.projected = max(steady.upper * remaining, 0.0)
+            yield from self._tell("resolution", self._resolution(steady))
+        is_due = iteration >= self.first_stop and iteration - self.best[1] >= self.patience
+        found = {
+            "overfitting": self._overfitting(whole) if is_due and whole else None,
+            "convergence": self._convergence(iteration, steady) if is_due and steady else None,
+            "hard limit": self._hard_limit(iteration) if iteration >= self.first_stop else None,
+        }
+        yield from self._settle(iteration, found)
+
+    def _settle(self, iteration: int, found: dict[str, Stop | None]) -> Iterator[Decision]:
+        self.hits = {rule: self.hits.get(rule, 0) + 1 for rule, stop in found.items() if stop}
+        for rule, stop in found.items():
+            needed = 1 if rule == "hard limit" else self.preset.hits
+            if not stop or self.hits[rule] < needed:
+                continue
+            if rule != "overfitting" and self._waits(iteration):
+                yield from self._tell("wait", f"waiting for a lower learning rate: {stop.reason}")
+                continue
+            yield self._stop(iteration, stop.reason, stop.evidence)
+            return
+
+    def _overfitting(self, trend: Trend) -> Stop | None:
+        # The best is the highest of many smoothed values, so one more low triple is no fall: the window must be low.
+        fall = self.best[0] - max(self._smoothed(), median(self.values[-self.length :]))
+        threshold = max(2 * self.min_projected_gain, 3 * self._noise())
+        if not (fall > threshold and trend.upper < 0):
+            return None
+        reason = f"overfitting, {self.monitor_metric} is {self._gain(fall)} below its best and falling"
+        return Stop(reason, self._evidence(trend, threshold) | {"fall": fall, "training_signal_falls": self._learns()})
+
+    def _learns(self) -> bool:
+        """Tell whether the training signal falls for sure over the same window."""
+        recent = list(zip(self.iterations, self.signals, strict=True))[-self.length :]
+        seen = [(at, signal) for at, signal in recent if math.isfinite(signal)]
+        places, signals = [at for at, _ in seen], [signal for _, signal in seen]
+        return len(seen) > 1 and theil_sen(places, signals, self.preset.confidence).upper < 0
+
+    def _convergence(self, iteration: int, trend: Trend) -> Stop | None:
+        gain = max(trend.upper * (self.total_iter - iteration), 0.0)
+        threshold = max(self.min_projected_gain, self.min_improvement)
+        if not (gain < threshold or self._is_flat(trend)):
+            return None
+        flat = iteration - self.best[1]
+        reason = f"no improvement in {self.monitor_metric} for {flat} iterations; projected gain {self._gain(gain)}"
+        return Stop(reason, self._evidence(trend, threshold) | {"projected_gain": gain})
+
+    def _is_flat(self, trend: Trend) -> bool:
+        return trend.upper * self.patience < self.improvement_threshold
+
+    def _hard_limit(self, iteration: int) -> Stop | None:
+        limit, waited = max(self.hard_limit or 0, self.patience), iteration - self.raw_best[1]
+        if self.hard_limit is None or waited < limit:
+            return None
+        reason = f"no new best of {self.monitor_metric} for {waited} iterations, limit {limit}"
+        return Stop(reason, {"estimate": self.sign * self.raw_best[0], "window": waited, "threshold": limit})
+
+    def _not_finite(self, iteration: int) -> Iterator[Decision]:
+        self.non_finite += 1
+        if self.non_finite >= 3:
+            reason = f"{self.monitor_metric} was not finite in {self.non_finite} validations in a row"
+            yield self._stop(iteration, reason, {"window": self.non_finite}, failed=True)
+
+    def _waits(self, iteration: int) -> bool:
+        if not self.respect_schedule:
+            return False
+        knob = self.knobs[LR_FACTOR]
+        can_be_cut = knob.claimed and not (knob.is_frozen or knob.given_up) and knob.value > knob.low * 1.01
+        return can_be_cut or self.outlook.will_fall(iteration)
+
+    # What it says
+
+    def _stop(self, iteration: int, reason: str, evidence: Any, failed: bool = False) -> Stop:
+        self.stops, self.stopped_at = self.stops + 1, iteration
+        return Stop(reason, evidence, self.monitor_metric if self.restore_best else None, failed)
+
+    def _evidence(self, trend: Trend, threshold: float) -> dict[str, float]:
+        """Slopes are in units of the metric per patience, turned so that higher is better."""
+        per = self.patience
+        return {
+            "estimate": trend.slope * per,
+            "se": trend.se * per,
+            "upper": trend.upper * per,
+            "window": trend.window,
+            "threshold": threshold,
+            "noise_sd": self._noise(),
+        }
+
+    def _resolution(self, trend: Trend) -> str:
+        noise, least = self._noise(), (trend.upper - trend.slope) * self.patience
+        return (
+            f"{self.monitor_metric} varies by {self._gain(noise)} from one validation to the next; "
+            f"a trend below {self._gain(least)} per {self.patience} iterations cannot be told from none"
+        )
+
+    def _tell(self, topic: str, text: str) -> Iterator[Say]:
+        if topic not in self.told:
+            self.told.append(topic)
+            yield Say(text)
+
+    def _gain(self, value: float) -> str:
+        return f"{value:.2f}{self.unit}" if self.unit else f"{value:.2g}"
+
+
+def _is_pair(value: Any) -> bool:
+    numbers = isinstance(value, list) and all(isinstance(part, (int, float)) and math.isfinite(part) for part in value)
+    return numbers and len(value) == 2

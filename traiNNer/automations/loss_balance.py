@@ -72,7 +72,7 @@ class DynamicLossScheduling(Automation):
 
     def summary(self) -> str:
         """Return what was done."""
-        return f"{self.title}: {self._done or 'not measured yet'}"
+        return self._done or "not measured yet"
 
     def _begin(self, iteration: int) -> MeasureTerms:
         self._started = iteration

@@ -30,7 +30,7 @@ class Automation:
     """Name in the summary line at the end of a run."""
     remembered: ClassVar[tuple[str, ...]] = ()
     """Attributes that are saved in the training state."""
-    needs: ClassVar[str | None] = None
+    needs: str | None = None
     """What it cannot do without: `signal`, `grad_norm`, `memory` or a metric's name; absent for long, it gives up."""
 
     plain_rule_after_fallback: bool = False

@@ -36,6 +36,7 @@ from traiNNer.engine.seat import MISSES_ALLOWED, Seat
 from traiNNer.engine.step import StepReport
 
 SMALLEST_CHANGE = 0.01
+SIZES = (MICRO_BATCH, BATCH_SIZE)
 REPEATS_ALLOWED = 2
 Rule = Callable[[Automation], Iterable[Decision]]
 
@@ -101,7 +102,7 @@ class AutomationHost:
         self._observations.add(report)
         if self._measure_until and iteration >= self._measure_until:
             self._measure(0)
-        if any(iteration % seat.helper.every == 0 for seat in self.seats if seat.listens):
+        if any(iteration % seat.every == 0 for seat in self.seats if seat.listens):
             self._finish_window()
 
     def after_validation(self, iteration: int, scores: Mapping[str, float]) -> None:
@@ -138,7 +139,8 @@ class AutomationHost:
         told = []
         for seat in self.seats:
             text = seat.call("summary", seat.helper.summary)
-            told += [f"{text}{' (gave up)' if seat.is_off else ''}"] if text else []
+            title = f"{seat.helper.title}: " if seat.helper.title else ""
+            told += [f"{title}{text}{' (gave up)' if seat.is_off else ''}"] if text else []
         if told:
             mark = " (shadow: nothing was applied)" if self.shadow else ""
             self.logbook.info(f"Automations{mark}: {'; '.join(told)}")
@@ -164,27 +166,27 @@ class AutomationHost:
         for seat in self.seats:
             before(seat)
             if whom(seat):
-                decisions = self.runtime.from_main(self._decide(seat, hook, rule))
-                for decision in decisions:
+                answer = self.runtime.from_main(seat.decide(hook, rule) if self.runtime.is_main else None)
+                seat.every, seat.needs = answer.every, answer.needs
+                for decision in answer.decisions:
                     self._apply(seat, decision)
-                taken += decisions
+                taken += answer.decisions
         return taken
 
-    def _decide(self, seat: Seat, hook: str, rule: Rule) -> list[Decision]:
-        if not self.runtime.is_main:
-            return []
-        found = seat.call(hook, lambda: list(rule(seat.helper)))
-        return [GiveUp(f"its {hook} rule failed")] if found is None else found
-
     def _note_steps(self, event: WindowFinished, seat: Seat) -> None:
-        if seat.helper.needs not in ("signal", "grad_norm") or seat.is_off:
-            return
-        for step in event.steps:
-            if seat.misses_input(step.signal() if seat.helper.needs == "signal" else step.grad_norm):
-                self._give_up(seat, f"{seat.helper.needs} was missing {MISSES_ALLOWED} times in a row")
+        needed = seat.needs
+        if needed == "memory":
+            values = [math.nan if event.memory is None else event.memory.used]
+        elif needed in ("signal", "grad_norm"):
+            values = [step.signal() if needed == "signal" else step.grad_norm for step in event.steps]
+        else:
+            values = []
+        for value in values:
+            if seat.listens and seat.misses_input(value):
+                self._give_up(seat, f"{needed} was missing {MISSES_ALLOWED} times in a row")
 
     def _note_score(self, event: ValidationFinished, seat: Seat) -> None:
-        needed = seat.helper.needs or ""
+        needed = seat.needs or ""
         if needed in self.run.metrics and seat.listens and seat.misses_input(event.scores.get(needed, math.nan)):
             self._give_up(seat, f"{needed} was missing {MISSES_ALLOWED} times in a row")
 
@@ -234,8 +236,7 @@ class AutomationHost:
         if is_stuck or not differs(decision.knob, old, new):
             return
         knob.set(new, self.iteration)
-        if decision.knob == BATCH_SIZE and self.plan and not self.shadow:
-            self.plan.change(self.iteration, int(new))
+        self._resize(decision.knob, int(new) if decision.knob in SIZES else 0)
         if not decision.forced:
             seat.count(decision.knob, new > old)
         self._log.knob(self.iteration, seat, decision, old, new)
@@ -245,6 +246,14 @@ class AutomationHost:
                 other.call("change", partial(other.helper.on_change, event))
         if not decision.forced:
             self._limit(seat, decision.knob)
+
+    def _resize(self, knob: str, size: int) -> None:
+        """Follow a change of a size: order larger batches, and let the next window show the peak of the new size."""
+        if knob == BATCH_SIZE and self.plan and not self.shadow:
+            self.plan.change(self.iteration, size)
+        if knob in SIZES:
+            self.runtime.release_memory()
+            self.runtime.memory()
 
     def _limit(self, seat: Seat, knob: str) -> None:
         """Freeze the knobs of a helper that used up its adjustments; switch one off that goes to and fro."""
@@ -266,6 +275,8 @@ class AutomationHost:
         moved = []
         for name in seat.claims:
             knob = self.knobs[name]
+            if name == MICRO_BATCH and not callable(knob.fallback):
+                knob.fallback = min(knob.fallback, knob.value)  # what does not fit now will not fit then
             old, knob.given_up = knob.at(self.iteration), True
             moved.append(f"{name} {old:.4g} -> {knob.at(self.iteration):.4g}")
         self._log.action(self.iteration, seat, "fallback", reason, {"in_force": ", ".join(moved)}, "")
@@ -307,6 +318,6 @@ class AutomationHost:
 
 def differs(knob: str, old: float, new: float) -> bool:
     """Whether a move is one: more than 1 %, for sizes any."""
-    if knob in (MICRO_BATCH, BATCH_SIZE) or math.isinf(old) or math.isinf(new):
+    if knob in SIZES or math.isinf(old) or math.isinf(new):
         return old != new
     return abs(new - old) > SMALLEST_CHANGE * abs(old)

@@ -196,11 +196,8 @@ def exactness_warnings(state: Mapping[str, Any], environment: Mapping[str, Any],
     """Return what makes a resumed run differ in bits from one that was never stopped."""
     recorded = {**state["environment"], **state["stream"]}
     now = {**environment, **data}
-    changed = [
-        f"{name} ({recorded.get(name)} -> {now.get(name)})"
-        for name in dict.fromkeys([*now, *recorded])
-        if name != "files" and recorded.get(name) != now.get(name)
-    ]
+    names = [name for name in dict.fromkeys([*now, *recorded]) if name != "files"]
+    changed = [text for name in names for text in _changes(name, recorded.get(name), now.get(name))]
     warnings = []
     if changed:
         warnings.append(f"Exact resume is off: {', '.join(changed)} changed. Results will be close, not bit-identical.")
@@ -211,3 +208,14 @@ def exactness_warnings(state: Mapping[str, Any], environment: Mapping[str, Any],
             f"Dataset changed since the checkpoint: {counts}. Continuing at iteration {state['iteration']:,}."
         )
     return warnings
+
+
+def _changes(name: str, before: Any, after: Any) -> list[str]:
+    """Return what differs in words: `lr (0.1 -> 0.2)`; sections are compared key by key, or told as a whole."""
+    if before == after:
+        return []
+    if isinstance(before, Mapping) and isinstance(after, Mapping):
+        keys = dict.fromkeys([*after, *before])
+        return [text for key in keys for text in _changes(f"{name}.{key}", before.get(key), after.get(key))]
+    words = ["on" if isinstance(value, Mapping) else value for value in (before, after)]
+    return [f"{name} ({words[0]} -> {words[1]})"]

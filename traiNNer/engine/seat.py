@@ -2,18 +2,26 @@
 
 import math
 import traceback
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from itertools import pairwise
-from typing import Any
+from typing import Any, NamedTuple
 
 from traiNNer.engine.automation import Automation
-from traiNNer.engine.events import RunStarted
+from traiNNer.engine.events import Decision, GiveUp, RunStarted
 from traiNNer.engine.knobs import Knobs, Range
 from traiNNer.engine.logbook import Logbook
 
 MISSES_ALLOWED = 100
 REVERSALS, AMONG = 4, 10
 COUNTERS = ("adjustments", "is_off", "is_frozen", "misses", "directions")
+
+
+class Decided(NamedTuple):
+    """What a helper answers, and which windows and input it wants from now on: all that other ranks need to know."""
+
+    decisions: list[Decision]
+    every: int
+    needs: str | None
 
 
 class Seat:
@@ -32,6 +40,7 @@ class Seat:
         self.logbook = logbook
         self.strict = strict
         self.claims: Mapping[str, Range] = {}
+        self.every, self.needs = helper.every, helper.needs
         self.adjustments = 0
         self.misses = 0
         self.is_off = False
@@ -47,6 +56,12 @@ class Seat:
     def has_rule_left(self) -> bool:
         """Whether it gave up but has a simple rule that goes on."""
         return self.is_off and self.helper.plain_rule_after_fallback
+
+    def decide(self, hook: str, ask: Callable[[Automation], Iterable[Decision]]) -> "Decided":
+        """Ask the helper. One that raises gives up."""
+        found = self.call(hook, lambda: list(ask(self.helper)))
+        decisions: list[Decision] = [GiveUp(f"its {hook} rule failed")] if found is None else found
+        return Decided(decisions, self.helper.every, self.helper.needs)
 
     def set_up(self, run: RunStarted, knobs: Knobs) -> None:
         """Give the helper the knobs and the knobs its bounds."""

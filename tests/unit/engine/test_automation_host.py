@@ -303,7 +303,7 @@ def test_out_of_memory_is_answered_with_a_smaller_micro_batch():
 
 
 def test_a_run_stays_protected_after_the_helper_gave_up():
-    built, book, _ = host(Scripted("micro_batch", Range(1, 8), window={5: [GiveUp("too often")]}))
+    built, _, _ = host(Scripted("micro_batch", Range(1, 8), window={5: [GiveUp("too often")]}))
     drive(built, 1, 5)
     assert [built.out_of_memory() for _ in range(6)] == [True] * 5 + [False]
     assert built.knobs["micro_batch"].at() == 1

@@ -3,9 +3,9 @@ import pytest
 import torch
 
 from traiNNer.batch import Sample
+from traiNNer.engine.progress import duration
 from traiNNer.engine.runtime import Runtime
 from traiNNer.engine.scoring import describe_score, evaluating
-from traiNNer.engine.progress import duration
 from traiNNer.engine.validation import Evaluation, EvaluationStopped, to_eight_bits, to_image
 from traiNNer.errors import DataError
 from traiNNer.metrics.psnr import PSNR

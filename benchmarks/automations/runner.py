@@ -1,0 +1,175 @@
+"""Training runs as processes of their own, and a record of what came out, so that an interrupted benchmark goes on."""
+
+import hashlib
+import json
+import math
+import os
+import shutil
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from threading import Lock
+from typing import Any
+
+import yaml
+
+from traiNNer.errors import TrainingDiverged
+
+REPOSITORY = Path(__file__).resolve().parents[2]
+SIGNALLED = 128
+COLLAPSE_DB = 1.0
+
+
+@dataclass(frozen=True)
+class Arm:
+    """One way to train: a name, and a complete option tree except for the run's name, seed and folders."""
+
+    name: str
+    tree: dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Result:
+    """What came out of one run. Scores are PSNR in dB of the averaged weights on the test images, NaN if there is none.
+
+    `curve` holds (iteration, score) of every validation, `decisions` the helpers' records, `seconds` is wall time.
+    """
+
+    arm: str
+    seed: int
+    key: str
+    exit_code: int
+    iterations: int
+    seconds: float
+    final: float
+    best: float
+    curve: list[tuple[int, float]] = field(default_factory=list)
+    decisions: list[dict[str, Any]] = field(default_factory=list)
+
+    @property
+    def survived(self) -> bool:
+        """Whether the run ended by itself, with a score that is not far below an earlier one."""
+        return self.exit_code == 0 and self.final > self.best - COLLAPSE_DB
+
+    @property
+    def dip(self) -> float:
+        """The largest fall below an earlier score, in dB."""
+        highest, deepest = -math.inf, 0.0
+        for _, score in self.curve:
+            highest = max(highest, score)
+            deepest = max(deepest, highest - score)
+        return deepest
+
+
+class Runs:
+    """Starts runs, `jobs` at a time, below a folder whose `results.jsonl` remembers those that are finished.
+
+    A remembered result is used again only for the same options, seed and code.
+    """
+
+    def __init__(self, place: Path, jobs: int = 1, say: Callable[[str], None] = print) -> None:
+        self.place, self.jobs, self.say = place, jobs, say
+        self.record = place / "results.jsonl"
+        self.code = _code_hash()
+        self.lock = Lock()
+        self.known = {result.key: result for result in _read(self.record)}
+
+    def measure(self, wanted: Sequence[tuple[Arm, int]]) -> dict[tuple[str, int], Result]:
+        """Return the result of every (arm, seed), in the order given for those that have to be run."""
+        missing = [(arm, seed) for arm, seed in _unique(wanted) if self.key(arm, seed) not in self.known]
+        self.say(f"{len(missing)} runs to do, {len(_unique(wanted)) - len(missing)} known, in {self.place}")
+        pool = ThreadPoolExecutor(self.jobs)
+        try:
+            for number, result in enumerate(pool.map(lambda run: self.run_arm(*run), missing), 1):
+                self.say(f"{number}/{len(missing)} {describe(result)}")
+        finally:
+            pool.shutdown(cancel_futures=True)
+        return {(arm.name, seed): self.known[self.key(arm, seed)] for arm, seed in wanted}
+
+    def key(self, arm: Arm, seed: int) -> str:
+        """Return a hash of everything that a result depends on."""
+        text = json.dumps([arm.tree, seed, self.code], sort_keys=True)
+        return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+    def run_arm(self, arm: Arm, seed: int) -> Result:
+        """Train once with train.py, from a new folder. A run that fails is a result, too."""
+        name = f"{arm.name}-{seed}"
+        folder = self.place / "experiments" / name
+        shutil.rmtree(folder, ignore_errors=True)
+        options = self.place / "options" / f"{name}.yml"
+        options.parent.mkdir(parents=True, exist_ok=True)
+        own = {"name": name, "manual_seed": seed, "path": {"experiments_root": str(self.place / "experiments")}}
+        options.write_text(yaml.safe_dump({**own, **arm.tree}, sort_keys=False))
+        started = time.perf_counter()
+        code = self._train(options)
+        result = _collect(arm, seed, self.key(arm, seed), folder, code, time.perf_counter() - started)
+        self._note(result)
+        return result
+
+    def _train(self, options: Path) -> int:
+        threads = os.environ.get("OMP_NUM_THREADS") or str(max(1, (os.cpu_count() or 1) // self.jobs))
+        output = options.with_suffix(".txt")
+        with output.open("w") as screen:
+            code = subprocess.run(
+                [sys.executable, str(REPOSITORY / "train.py"), "-opt", str(options)],
+                cwd=self.place,
+                env={**os.environ, "OMP_NUM_THREADS": threads},
+                stdout=screen,
+                stderr=subprocess.STDOUT,
+                check=False,
+            ).returncode
+        if code < 0 or code >= SIGNALLED:
+            raise KeyboardInterrupt  # somebody wants it to end: that is no result
+        if code not in (0, TrainingDiverged.exit_code):
+            raise SystemExit(f"{options}: train.py ended with {code}:\n{output.read_text()[-3000:]}")
+        return code
+
+    def _note(self, result: Result) -> None:
+        with self.lock, self.record.open("a") as record:
+            self.known[result.key] = result
+            record.write(json.dumps(asdict(result)) + "\n")
+
+
+def _unique(wanted: Sequence[tuple[Arm, int]]) -> list[tuple[Arm, int]]:
+    return list({(arm.name, seed): (arm, seed) for arm, seed in wanted}.values())
+
+
+def describe(result: Result) -> str:
+    """Return a line for the screen."""
+    acted = f", {len(result.decisions)} decisions" if result.decisions else ""
+    ended = "" if result.exit_code == 0 else f", exit code {result.exit_code}"
+    return (
+        f"{result.arm} seed {result.seed}: {result.final:.2f} dB (best {result.best:.2f}) after "
+        f"{result.iterations} iterations, {result.seconds:.0f} s{acted}{ended}"
+    )
+
+
+def _collect(arm: Arm, seed: int, key: str, folder: Path, code: int, seconds: float) -> Result:
+    events = _lines(folder / "metrics.jsonl")
+    title = f"val/{arm.tree['datasets']['val']['name']}/psnr"
+    curve = [(event["iter"], event[title]) for event in events if event.get(title) is not None]
+    done = max((event["iter"] for event in events), default=0)
+    final = curve[-1][1] if curve and curve[-1][0] == done else math.nan
+    best = max((score for _, score in curve), default=math.nan)
+    return Result(arm.name, seed, key, code, done, seconds, final, best, curve, _lines(folder / "decisions.jsonl"))
+
+
+def _lines(path: Path) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in path.read_text().splitlines()] if path.exists() else []
+
+
+def _read(path: Path) -> Iterable[Result]:
+    for line in _lines(path):
+        yield Result(**{**line, "curve": [tuple(point) for point in line["curve"]]})
+
+
+def _code_hash() -> str:
+    digest = hashlib.sha256()
+    own = Path(__file__).parent / "plugins"
+    for path in sorted([*(REPOSITORY / "traiNNer").rglob("*.py"), *own.glob("*.py"), REPOSITORY / "train.py"]):
+        digest.update(path.read_bytes())
+    return digest.hexdigest()

@@ -1,0 +1,466 @@
+import math
+import pickle
+import random
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from traiNNer.automations.early_stopping import IntelligentEarlyStopping, StoppingFallback
+from traiNNer.engine.events import KnobChanged, RunStarted, Say, Step, Stop, ValidationFinished, WindowFinished
+from traiNNer.engine.knobs import Knobs
+from traiNNer.optim.schedules import CosineAnnealingLR, MultiStepLR
+from traiNNer.registry import AUTOMATIONS, StrictOptions
+
+TOTAL, FREQ = 40000, 1000
+
+
+def start(options=None, total=TOTAL, freq=FREQ, load=None, **run):
+    helper = IntelligentEarlyStopping(**(options or {}))
+    helper.knobs = Knobs()
+    if load:
+        helper.load_state_dict(load)
+    metrics = run.pop("metrics", {"val/psnr": "higher"})
+    said = list(helper.on_start(RunStarted(total, 16, val_freq=freq, metrics=metrics, **run)))
+    return helper, said
+
+
+def play(helper, curve, first=FREQ, last=TOTAL, freq=FREQ, metric="val/psnr", hook=None):
+    """Feed a curve until the helper stops; return all decisions with their iteration."""
+    seen = []
+    for iteration in range(first, last + 1, freq):
+        if hook:
+            hook(iteration)
+        seen += [
+            (iteration, one) for one in helper.on_validation(ValidationFinished(iteration, {metric: curve(iteration)}))
+        ]
+        if any(isinstance(one, Stop) for _, one in seen):
+            break
+    return seen
+
+
+def stop_of(helper, curve, **how):
+    """Return iteration and decision of the stop, or (None, None)."""
+    return next(((at, one) for at, one in play(helper, curve, **how) if isinstance(one, Stop)), (None, None))
+
+
+def noise(iteration, sd=0.02, seed=0):
+    return random.Random(iteration * 7919 + seed).gauss(0, sd)
+
+
+def flat(iteration):
+    return 30 + noise(iteration, 0.002)
+
+
+def rising(iteration):
+    return 25 + iteration / 4000 + noise(iteration)
+
+
+def overfitted(iteration):
+    return 30 + min(iteration, 8000) / 4000 - 0.4 * max(iteration - 8000, 0) / 5000 + noise(iteration)
+
+
+# Rules
+
+
+def test_stops_a_run_that_is_flat_with_reason_and_evidence():
+    at, stop = stop_of(start()[0], flat)
+    assert 10000 <= at <= 16000
+    assert stop.reason.startswith("no improvement in val/psnr for ")
+    assert stop.reason.endswith(" dB")
+    assert "iterations; projected gain 0.0" in stop.reason
+    assert stop.best == "val/psnr"
+    assert not stop.failed
+    assert stop.evidence["projected_gain"] < stop.evidence["threshold"] == 0.05
+    assert stop.evidence["noise_sd"] == pytest.approx(0.002, rel=0.9)
+    assert {"estimate", "se", "upper", "window"} <= stop.evidence.keys()
+
+
+def test_lets_a_run_that_improves_go_on():
+    helper, _ = start()
+    assert stop_of(helper, rising) == (None, None)
+    assert helper.summary().startswith("not triggered, projected gain 0.")
+    assert helper.summary().endswith(" dB")
+
+
+def test_stops_an_overfitting_run_although_the_rate_will_fall():
+    helper, _ = start(schedule=CosineAnnealingLR(TOTAL, 1e-3))
+    at, stop = stop_of(helper, overfitted)
+    assert 8000 < at <= 8000 + 5 * 5000
+    assert stop.reason.startswith("overfitting, val/psnr is 0.")
+    assert stop.evidence["upper"] < 0
+    assert stop.evidence["fall"] > stop.evidence["threshold"]
+    assert helper.summary() == f"at {at:,}, best {helper.raw_best[0]:.4g} at {helper.raw_best[1]:,}"
+    assert abs(helper.raw_best[1] - 8000) <= 1000
+
+
+def test_a_fall_within_the_noise_is_no_overfitting():
+    helper, _ = start({"max_no_improvement": None}, schedule=CosineAnnealingLR(TOTAL, 1e-3))
+    at, _ = stop_of(helper, lambda t: 30 - 0.01 * t / 5000 + noise(t, 0.1), last=30000)
+    assert at is None
+
+
+@pytest.mark.parametrize(("loss", "expected"), [(lambda t: 2.0 - t / 50000, True), (lambda t: 1.0 + t / 50000, False)])
+def test_overfitting_tells_whether_the_training_signal_falls(loss, expected):
+    helper, _ = start(schedule=CosineAnnealingLR(TOTAL, 1e-3))
+
+    def train(iteration):
+        skipped, done = Step(False, 1.0, 1.0), Step(True, 1.0, loss(iteration))
+        assert list(helper.on_window(WindowFinished(iteration, [done, skipped, done]))) == []
+
+    _, stop = stop_of(helper, overfitted, hook=train)
+    assert stop.evidence["training_signal_falls"] is expected
+
+
+def test_three_scores_in_a_row_that_are_not_finite_end_the_run_as_failed():
+    broken = {3000: math.nan, 4000: math.inf, 6000: math.nan, 7000: math.nan, 8000: -math.inf}
+    at, stop = stop_of(start()[0], lambda t: broken.get(t, rising(t)))
+    assert (at, stop.failed) == (8000, True)
+    assert stop.reason == "val/psnr was not finite in 3 validations in a row"
+
+
+def test_a_missing_metric_is_not_held_against_the_run():
+    helper, _ = start()
+    for iteration in range(FREQ, TOTAL, FREQ):
+        assert list(helper.on_validation(ValidationFinished(iteration, {"val/ssim": 0.9}))) == []
+    assert helper.values == []
+    assert helper.needs == "val/psnr"
+
+
+def test_lower_is_better_is_turned_round():
+    helper, _ = start({"monitor_metric": "val/lpips", "min_projected_gain": 0.01}, metrics={"val/lpips": "lower"})
+    at, stop = stop_of(helper, lambda t: 0.2 + 0.1 * abs(t - 8000) / 8000, metric="val/lpips")
+    assert at is not None
+    assert helper.summary().endswith("best 0.2 at 8,000")
+    assert "dB" not in stop.reason
+
+
+def test_patience_is_at_least_five_validations():
+    assert start(freq=1000)[0].patience == 5000
+    assert start({"patience": 9000}, freq=1000)[0].patience == 9000
+
+
+def test_the_trend_spans_half_of_what_it_is_projected_over():
+    """A window of ten validations says nothing about ten times as many; noise would stop every long run."""
+    short, _ = stop_of(start(total=40000)[0], flat)
+    at, stop = stop_of(start(total=300000)[0], flat, last=300000)
+    assert short < at
+    assert stop.evidence["window"] >= (300000 - at) / 2
+
+
+# Options
+
+
+def test_preset_decides_how_sure_a_stop_is():
+    short, _ = stop_of(start({"preset": "convenience", "patience": 5000})[0], flat)
+    helper, _ = start({"preset": "fidelity", "patience": 5000})
+    assert helper.length == 11
+    first = []
+    rule = helper._convergence
+    helper._convergence = lambda *a: first.append(a[0]) or rule(*a)
+    at, _ = stop_of(helper, flat)
+    assert at > short
+    assert len(first) >= 2
+    assert at - first[-2] == FREQ
+
+
+def test_patience_postpones():
+    early, _ = stop_of(start({"patience": 5000})[0], flat)
+    late, _ = stop_of(start({"patience": 15000})[0], flat)
+    assert early < late
+
+
+def test_min_improvement_decides_what_is_a_new_best():
+    def creeping(iteration):
+        return 30 + 0.005 * iteration / 1000
+
+    options = {"min_projected_gain": 1.0}
+    assert stop_of(start(options | {"min_improvement": 0.001})[0], creeping)[0] is None
+    assert stop_of(start(options | {"min_improvement": 0.5})[0], creeping)[0] is not None
+
+
+def test_min_epochs_postpones_where_the_run_gets_there():
+    early, _ = stop_of(start({"min_epochs": 0}, epoch_iter=1000)[0], flat)
+    helper, said = start({"min_epochs": 30}, epoch_iter=1000)
+    late, _ = stop_of(helper, flat)
+    assert early < late == 30000
+    assert said == []
+
+
+@pytest.mark.parametrize("epoch_iter", [18000, math.inf])
+def test_min_epochs_out_of_reach_is_ignored_with_a_warning(epoch_iter):
+    helper, said = start({"min_epochs": 1000}, epoch_iter=epoch_iter)
+    assert [one.warn for one in said] == [True]
+    assert "min_epochs 1000" in said[0].text
+    assert stop_of(helper, flat)[0] == stop_of(start()[0], flat)[0]
+
+
+def test_min_iterations_postpones():
+    early, _ = stop_of(start({"min_iterations": 0})[0], flat)
+    late, _ = stop_of(start({"min_iterations": 25000})[0], flat)
+    assert early < late == 25000
+
+
+def test_monitor_metric_is_the_one_that_counts():
+    def scores(iteration):
+        return {"val/psnr": rising(iteration), "set5/psnr": flat(iteration)}
+
+    stops = {}
+    for metric in ("val/psnr", "set5/psnr"):
+        helper, _ = start({"monitor_metric": metric})
+        found = (helper.on_validation(ValidationFinished(t, scores(t))) for t in range(FREQ, TOTAL + 1, FREQ))
+        stops[metric] = [one.best for many in found for one in many if isinstance(one, Stop)]
+    assert stops == {"val/psnr": [], "set5/psnr": ["set5/psnr"]}
+
+
+def test_max_no_improvement_is_a_hard_limit_only_when_larger_than_patience():
+    def sagging(iteration):  # too noisy for the other rules, no new best after 2000
+        return 33.0 if iteration == 2000 else 30 + noise(iteration, 1.0)
+
+    options = {"patience": 5000, "min_projected_gain": 0.0, "improvement_threshold": 0.0}
+    found = {
+        limit: stop_of(start(options | {"max_no_improvement": limit})[0], sagging) for limit in (None, 5000, 12000)
+    }
+    assert found[None] == found[5000]
+    at, stop = found[12000]
+    assert at == 14000
+    assert stop.reason == "no new best of val/psnr for 12000 iterations, limit 12000"
+    # Larger than the option but less than five validations: the hard limit is then five validations.
+    assert stop_of(start(options | {"patience": 2000, "max_no_improvement": 3000})[0], sagging)[0] == 7000
+    assert stop_of(start(options | {"patience": 2000, "max_no_improvement": 2000})[0], sagging) == found[None]
+    with pytest.raises(ValueError, match="max_no_improvement = 1000 is less than patience"):
+        start({"patience": 2000, "max_no_improvement": 1000})
+
+
+def test_improvement_threshold_decides_what_is_flat():
+    """A long run: the little that is gained per patience adds up to more than `min_projected_gain`."""
+
+    def creeping(iteration):
+        return 30 + 0.0015 * iteration / 5000
+
+    options = {"min_improvement": 0.05}
+    low, _ = stop_of(start(options | {"improvement_threshold": 0.0005}, total=300000)[0], creeping, last=200000)
+    high, _ = stop_of(start(options | {"improvement_threshold": 0.002}, total=300000)[0], creeping, last=200000)
+    assert low is None or low > high
+
+
+def test_warmup_iterations_are_not_looked_at():
+    def spiked(iteration):  # a lucky value before training has begun
+        return 60.0 if iteration <= 3000 else rising(iteration)
+
+    assert stop_of(start({"warmup_iterations": 1000})[0], spiked)[0] is not None
+    assert stop_of(start({"warmup_iterations": 4000})[0], spiked)[0] is None
+    assert stop_of(start({"warmup_iterations": 1000}, warmup_iter=4000)[0], spiked)[0] is None
+
+
+def test_min_projected_gain_decides_what_is_worth_waiting_for():
+    def slow(iteration):
+        return 30 + 0.3 * iteration / TOTAL
+
+    options = {"min_improvement": 0.2}
+    early, _ = stop_of(start(options | {"min_projected_gain": 0.2})[0], slow)
+    at, _ = stop_of(start({"min_improvement": 0.05, "min_projected_gain": 0.01})[0], slow)
+    assert early is not None
+    assert at is None or early < at
+
+
+@pytest.mark.parametrize(("restore", "best"), [(True, "val/psnr"), (False, None)])
+def test_restore_best_decides_which_weights_are_left(restore, best):
+    assert stop_of(start({"restore_best": restore})[0], flat)[1].best == best
+
+
+def test_respect_schedule_waits_for_a_milestone_and_reads_the_trend_afresh_after_it():
+    schedule = MultiStepLR((20000,), 0.5)
+    early, _ = stop_of(start({"respect_schedule": False}, schedule=schedule)[0], flat)
+    seen = play(start(schedule=schedule)[0], flat)
+    at, _ = seen[-1]
+    assert early < 20000 + 10 * FREQ <= at
+    waits = [one.text for _, one in seen if isinstance(one, Say) and "waiting" in one.text]
+    assert len(waits) == 1
+
+
+@pytest.mark.parametrize(
+    ("state", "waits"),
+    [
+        ({}, False),
+        ({"claimed": True}, True),
+        ({"claimed": True, "is_frozen": True}, False),
+        ({"claimed": True, "given_up": True}, False),
+        ({"claimed": True, "value": 0.1}, False),
+    ],
+)
+@pytest.mark.parametrize("respect", [True, False])
+def test_respect_schedule_waits_while_the_learning_rate_can_be_cut(state, waits, respect):
+    helper, _ = start({"respect_schedule": respect, "max_no_improvement": 6000})
+    knob = helper.knobs["lr_factor"]
+    knob.low = 0.1
+    for name, value in state.items():
+        setattr(knob, name, value)
+    assert (stop_of(helper, flat)[0] is None) is (waits and respect)
+
+
+def test_hard_limit_waits_for_the_schedule_too():
+    def fallen(iteration):
+        return 33.0 if iteration == 2000 else 30 + noise(iteration, 1.0)
+
+    options = {"max_no_improvement": 12000, "min_projected_gain": 0.0, "improvement_threshold": 0.0, "patience": 11000}
+    assert stop_of(start(options)[0], fallen)[0] == 14000
+    assert stop_of(start(options, schedule=MultiStepLR((30000,), 0.5))[0], fallen)[0] == 31000
+
+
+@pytest.mark.parametrize(("most", "stops"), [(0, 0), (1, 1), (2, 2)])
+def test_max_adjustments_is_the_number_of_stops(most, stops):
+    helper, _ = start({"max_adjustments": most})
+    found = [
+        one
+        for t in range(FREQ, TOTAL + 1, FREQ)
+        for one in helper.on_validation(ValidationFinished(t, {"val/psnr": flat(t)}))
+    ]
+    assert sum(isinstance(one, Stop) for one in found) == stops
+
+
+@pytest.mark.parametrize("wanted", [True, False])
+def test_fallback_decides_whether_plain_patience_takes_over(wanted):
+    helper, _ = start({"fallback": StoppingFallback(early_stopping=wanted)})
+    assert helper.plain_rule_after_fallback is wanted
+
+
+# Plain patience, after the helper gave up
+
+
+@pytest.mark.parametrize("damage", [None, "x", [math.nan, "y"], [1.0], {}])
+def test_plain_patience_stops_after_a_patience_whatever_the_memory_holds(damage):
+    helper, _ = start()
+    helper.best = helper.raw_best = helper.values = helper.fallback_best = damage
+    seen = {}
+    for iteration in range(FREQ, TOTAL + 1, FREQ):
+        score = 30.0 + min(iteration, 10000) / 1000 if iteration != 12000 else math.nan
+        for one in helper.plain_rule(ValidationFinished(iteration, {"val/psnr": score})):
+            seen[iteration] = one
+    assert list(seen) == [15000]
+    assert seen[15000].reason == "no improvement in val/psnr for 5000 iterations"
+    assert seen[15000].best == "val/psnr"
+    assert helper.summary().startswith("at 15,000")
+
+
+def test_plain_patience_respects_min_iterations_min_improvement_and_missing_scores():
+    def stop_at(curve, **options):
+        helper, _ = start(options)
+        found = (list(helper.plain_rule(ValidationFinished(t, curve(t)))) for t in range(FREQ, TOTAL + 1, FREQ))
+        return next((FREQ * (place + 1) for place, many in enumerate(found) if many), None)
+
+    assert stop_at(lambda t: {"val/psnr": 30.0}) == 6000
+    assert stop_at(lambda t: {"val/psnr": 30.0}, min_iterations=20000) == 20000
+    assert stop_at(lambda t: {"val/psnr": 30.0 + t / 1e8}) == 6000
+    assert stop_at(lambda t: {"val/psnr": 30.0 + t / 1e8}, min_improvement=0.0) is None
+    assert stop_at(lambda t: {}) is None
+
+
+# Changes
+
+
+@pytest.mark.parametrize(
+    ("knob", "restarts"),
+    [("lr_factor", True), ("batch_size", True), ("loss_weight.l1", True), ("grad_clip", False), ("micro_batch", False)],
+)
+def test_a_change_that_moves_the_metric_restarts_the_trend_but_keeps_the_best(knob, restarts):
+    plain, _ = stop_of(start()[0], flat)
+    helper, _ = start()
+
+    def hook(iteration):
+        if iteration == plain - FREQ:
+            best = list(helper.best)
+            helper.on_change(KnobChanged(iteration, knob, 1.0, 0.5))
+            assert helper.best == best
+
+    at, _ = stop_of(helper, flat, hook=hook)
+    assert at == (plain + 9 * FREQ if restarts else plain)
+
+
+# Memory
+
+
+def test_memory_is_bounded_and_plain():
+    helper, _ = start()
+    for iteration in range(FREQ, 400 * FREQ, FREQ):
+        list(helper.on_validation(ValidationFinished(iteration, {"val/psnr": rising(iteration)})))
+    state = helper.state_dict()
+    assert max(len(state[name]) for name in ("iterations", "values", "signals")) <= 30
+    assert _is_plain(state)
+
+
+def _is_plain(value):
+    if isinstance(value, dict):
+        return all(isinstance(key, str) and _is_plain(part) for key, part in value.items())
+    if isinstance(value, list):
+        return all(map(_is_plain, value))
+    return value is None or type(value) in (int, float, str, bool)
+
+
+@pytest.mark.parametrize("preset", ["convenience", "fidelity"])
+@pytest.mark.parametrize("curve", [flat, overfitted, rising])
+def test_a_resumed_run_decides_as_an_uninterrupted_one(preset, curve):
+    options = {"preset": preset, "max_adjustments": 3}
+    schedule = MultiStepLR((15000,), 0.5)
+
+    def feed(helper, first):
+        found = []
+        for t in range(first, TOTAL + 1, FREQ):
+            list(helper.on_window(WindowFinished(t, [Step(True, 1.0, 1 + noise(t))])))
+            if t == 22000:
+                helper.on_change(KnobChanged(t, "lr_factor", 1.0, 0.8))
+            found += [(t, one) for one in helper.on_validation(ValidationFinished(t, {"val/psnr": curve(t)}))]
+        return found
+
+    whole = feed(start(options, schedule=schedule)[0], FREQ)
+    assert whole
+    for cut in random.Random(1).sample(range(2 * FREQ, TOTAL, FREQ), 7):
+        before, _ = start(options, schedule=schedule)
+        feed_until = [(t, one) for t, one in whole if t < cut]
+        for t in range(FREQ, cut, FREQ):
+            list(before.on_window(WindowFinished(t, [Step(True, 1.0, 1 + noise(t))])))
+            if t == 22000:
+                before.on_change(KnobChanged(t, "lr_factor", 1.0, 0.8))
+            list(before.on_validation(ValidationFinished(t, {"val/psnr": curve(t)})))
+        state = pickle.loads(pickle.dumps(before.state_dict()))
+        after, _ = start(options, schedule=schedule, load=state)
+        assert feed_until + feed(after, cut) == whole
+
+
+# Properties
+
+
+@settings(max_examples=50)
+@given(st.lists(st.one_of(st.floats(20, 40), st.sampled_from([math.nan, math.inf])), max_size=60), st.integers(0, 99))
+def test_any_scores_give_at_most_one_stop_and_none_too_early(scores, shift):
+    helper, _ = start()
+    seen = []
+    for place, score in enumerate(scores, 1):
+        iteration = place * FREQ + shift
+        seen += [(iteration, one) for one in helper.on_validation(ValidationFinished(iteration, {"val/psnr": score}))]
+    stops = [(at, one) for at, one in seen if isinstance(one, Stop)]
+    assert len(stops) <= 1
+    assert all(at >= 10000 or one.failed for at, one in stops)
+    assert helper.summary()
+
+
+@settings(max_examples=15)
+@given(st.floats(-100, 100), st.floats(0.5, 2))
+def test_an_offset_does_not_matter(offset, slope):
+    def at(shift):
+        return stop_of(start()[0], lambda t: shift + slope * (1 - math.exp(-t / 3000)) + noise(t, 0.01))[0]
+
+    assert at(round(offset * 4) / 4) == at(0.0)
+
+
+def test_options_are_the_signature_and_strict():
+    component = AUTOMATIONS["intelligent_early_stopping"]
+    assert set(component.options.model_fields) == {
+        *("preset", "patience", "min_improvement", "min_epochs", "min_iterations", "monitor_metric"),
+        *("max_no_improvement", "improvement_threshold", "warmup_iterations", "min_projected_gain", "restore_best"),
+        *("respect_schedule", "fallback", "max_adjustments"),
+    }
+    helper = component.build({"patience": 3000, "fallback": {"early_stopping": True}})
+    assert helper.patience == 3000
+    assert helper.plain_rule_after_fallback
+    assert issubclass(component.options, StrictOptions)

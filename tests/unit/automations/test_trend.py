@@ -1,0 +1,65 @@
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from scipy.stats import theilslopes
+
+from traiNNer.automations.trend import noise_sd, theil_sen
+
+
+@pytest.mark.parametrize("n", [10, 11, 21, 50])
+@pytest.mark.parametrize("confidence", [0.9, 0.95])
+def test_slope_and_interval_agree_with_scipy(n, confidence):
+    rng = np.random.default_rng(n)
+    x = np.cumsum(rng.integers(1, 5, n)).astype(float)
+    y = 0.3 * x + rng.normal(size=n)
+    trend, oracle = theil_sen(x, y, confidence), theilslopes(y, x, alpha=confidence)
+    assert trend.slope == pytest.approx(oracle[0])
+    steps = np.sort([(y[j] - y[i]) / (x[j] - x[i]) for i in range(n) for j in range(i + 1, n)])
+    for mine, theirs in ((trend.lower, oracle[2]), (trend.upper, oracle[3])):  # scipy rounds the rank, we go outwards
+        assert abs(int(np.argmin(abs(steps - mine))) - int(np.argmin(abs(steps - theirs)))) <= 1
+    assert trend.lower <= oracle[2]
+    assert trend.upper >= oracle[3]
+
+
+@pytest.mark.parametrize("confidence", [0.9, 0.95])
+def test_the_interval_covers_the_true_slope_as_often_as_it_says(confidence):
+    rng, x = np.random.default_rng(0), np.arange(10.0)
+    found = [theil_sen(x, 2 * x + rng.normal(size=10), confidence) for _ in range(1000)]
+    covered = np.mean([trend.lower <= 2 <= trend.upper for trend in found])
+    assert confidence - 0.02 <= covered <= confidence + 0.05
+
+
+def test_one_wild_value_hardly_moves_the_slope():
+    x = np.arange(20.0)
+    y = 0.1 * x
+    y[7] = 1e6
+    assert theil_sen(x, y, 0.9).slope == pytest.approx(0.1)
+
+
+def test_a_long_series_is_averaged_down_and_keeps_its_slope():
+    x = np.arange(5000.0)
+    trend = theil_sen(x, 0.5 * x + np.random.default_rng(1).normal(size=5000), 0.95)
+    assert trend.lower < 0.5 < trend.upper
+    assert trend.upper - trend.lower < 1e-3
+    assert trend.window == 4999
+
+
+@given(st.lists(st.floats(-1e3, 1e3), min_size=2, max_size=30), st.floats(-5, 5))
+def test_bounds_enclose_the_slope_and_turn_with_the_series(values, tilt):
+    x = list(range(len(values)))
+    trend = theil_sen(x, values, 0.9)
+    turned = theil_sen(x, [-value for value in values], 0.9)
+    assert trend.lower <= trend.slope <= trend.upper
+    assert (turned.lower, turned.upper) == (-trend.upper, -trend.lower)
+    tilted = theil_sen(x, [value + tilt * at for at, value in zip(x, values, strict=True)], 0.9)
+    assert tilted.slope == pytest.approx(trend.slope + tilt, abs=1e-6)
+
+
+def test_noise_is_measured_about_the_trend_and_needs_four_values():
+    rng = np.random.default_rng(2)
+    values = (0.7 * np.arange(2000) + rng.normal(0, 0.05, 2000)).tolist()
+    assert noise_sd(values) == pytest.approx(0.05, rel=0.1)
+    values[100] = 1e9
+    assert noise_sd(values) == pytest.approx(0.05, rel=0.1)
+    assert noise_sd(values[:3]) == 0.0

@@ -1,0 +1,101 @@
+import math
+import sys
+from importlib.util import module_from_spec, spec_from_file_location
+from pathlib import Path
+
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+
+from traiNNer.engine.gate import NormGate
+
+ROOT = Path(__file__).resolve().parents[3]
+NORMS = st.sampled_from([1.0, 9.9, 10.0, 10.1, 1e4, math.inf, math.nan])
+
+
+@pytest.fixture(scope="module")
+def simulated():
+    spec = spec_from_file_location("simulated_clipping", ROOT / "benchmarks/automations/simulated_clipping.py")
+    module = module_from_spec(spec)
+    path = list(sys.path)
+    sys.modules[spec.name] = module  # dataclasses look their module up
+    spec.loader.exec_module(module)
+    yield module
+    del sys.modules[spec.name]
+    sys.path[:] = path
+
+
+def accepts(gate: NormGate, norm: float, limit: float = 10.0) -> bool:
+    value = torch.tensor(norm)
+    answer = gate.accepts(value, torch.isfinite(value), limit)
+    assert answer.dtype == torch.bool
+    assert answer.shape == ()
+    return bool(answer)
+
+
+def test_without_a_limit_the_answer_is_finite_itself():
+    finite = torch.tensor(False)
+    assert NormGate().accepts(torch.tensor(math.nan), finite, math.inf) is finite
+
+
+def test_only_norms_above_the_limit_are_skipped():
+    assert accepts(NormGate(), 10.0)
+    assert not accepts(NormGate(), 10.1)
+
+
+@pytest.mark.parametrize("norm", [math.nan, math.inf])
+def test_what_is_not_finite_is_never_made_and_not_counted(norm):
+    gate = NormGate()
+    assert not any(accepts(gate, norm) for _ in range(20))
+    assert [accepts(gate, 11.0) for _ in range(6)] == [False] * 5 + [True]
+
+
+def test_a_finite_norm_of_a_step_whose_loss_is_not_finite_is_not_counted():
+    gate = NormGate()
+    for _ in range(20):
+        assert not bool(gate.accepts(torch.tensor(99.0), torch.tensor(False), 10.0))
+    assert gate.state_dict() == {"streak": 0}
+
+
+def test_the_sixth_in_a_row_is_a_new_regime_that_lasts_until_a_norm_within_the_limit():
+    gate = NormGate()
+    assert [accepts(gate, 11.0) for _ in range(9)] == [False] * 5 + [True] * 4
+    assert accepts(gate, 9.0)
+    assert not accepts(gate, 11.0)
+
+
+def test_a_norm_within_the_limit_ends_a_row():
+    gate = NormGate()
+    assert [accepts(gate, norm) for norm in (11.0, 11.0, 11.0, 1.0)] == [False, False, False, True]
+    assert [accepts(gate, 11.0) for _ in range(6)] == [False] * 5 + [True]
+
+
+@given(st.lists(NORMS, max_size=30), st.lists(NORMS, max_size=30))
+def test_a_restored_gate_goes_on_as_the_first_would(before, after):
+    one, other = NormGate(), NormGate()
+    for norm in before:
+        accepts(one, norm)
+    other.load_state_dict(one.state_dict())
+    assert [accepts(one, norm) for norm in after] == [accepts(other, norm) for norm in after]
+
+
+def test_the_twin_of_the_simulation_agrees(simulated):
+    @given(st.lists(st.tuples(NORMS, st.sampled_from([10.0, 10.0, 10.0, 2.0, math.inf])), max_size=60))
+    def agree(steps):
+        gate, twin = NormGate(), simulated.FloatGate()
+        assert [accepts(gate, *step) for step in steps] == [twin.accepts(*step) for step in steps]
+
+    agree()
+
+
+@pytest.mark.gpu
+def test_nothing_waits_for_the_device():
+    gate, norm = NormGate(), torch.tensor(11.0, device="cuda")
+    finite = torch.isfinite(norm)
+    gate.accepts(norm, finite, 10.0)
+    torch.cuda.set_sync_debug_mode("error")
+    try:
+        gate.accepts(norm, finite, 10.0)
+    finally:
+        torch.cuda.set_sync_debug_mode("default")

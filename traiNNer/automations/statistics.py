@@ -1,0 +1,106 @@
+"""Small statistics of noisy series: trimmed means, slopes with their uncertainty, Student quantiles."""
+
+import math
+from collections.abc import Sequence
+from functools import cache
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+
+class Mean(NamedTuple):
+    """A mean and its standard error."""
+
+    value: float
+    se: float
+
+
+class Slope(NamedTuple):
+    """Change per unit of x, its standard error, and from how many points."""
+
+    value: float
+    se: float
+    points: int
+
+
+def trimmed_mean(values: Sequence[float], share: float = 0.1) -> Mean:
+    """Return the mean without the `share` lowest and highest values, and its standard error.
+
+    The error is that of Tukey and McLaughlin (1963): the winsorised standard deviation over (1 - 2 share) sqrt(n).
+    It is not a number for fewer than two values.
+    """
+    ordered, count = sorted(values), len(values)
+    cut = int(share * count)
+    inner = ordered[cut : count - cut]
+    if not inner:
+        return Mean(math.nan, math.nan)
+    if count < 2:
+        return Mean(inner[0], math.nan)
+    sum_inner = math.fsum(inner)
+    middle = (sum_inner + cut * (inner[0] + inner[-1])) / count
+    spread = math.fsum([(value - middle) ** 2 for value in inner])
+    spread += cut * ((inner[0] - middle) ** 2 + (inner[-1] - middle) ** 2)
+    return Mean(sum_inner / len(inner), math.sqrt(spread / (count - 1) / count) * count / len(inner))
+
+
+def ols_slope(values: ArrayLike, spacing: float = 1.0) -> Slope:
+    """Return the least-squares slope of equally spaced values, leaving out those that are not numbers."""
+    y = np.asarray(values, dtype=float)
+    x, power = _grid(len(y))
+    total = float(y.sum())
+    if not math.isfinite(total):
+        known = np.isfinite(y)
+        x, y = x[known], y[known]
+        x = x - x.sum() / max(1, len(x))
+        power, total = float(x @ x), float(y.sum())
+    if len(y) < 3:
+        return Slope(math.nan, math.nan, len(y))
+    y = y - total / len(y)
+    slope = float(x @ y) / power
+    rest = y - slope * x
+    return Slope(slope / spacing, math.sqrt(float(rest @ rest) / (len(y) - 2) / power) / spacing, len(y))
+
+
+@cache
+def _grid(count: int) -> tuple[np.ndarray, float]:
+    """Return the centred positions of equally spaced values and the sum of their squares."""
+    x = np.arange(count) - (count - 1) / 2
+    return x, float(x @ x)
+
+
+@cache
+def student_quantile(df: int, probability: float) -> float:
+    """Return the quantile of Student's distribution; infinite without a degree of freedom."""
+    from scipy.special import stdtrit
+
+    return float(stdtrit(df, probability)) if df > 0 else math.inf
+
+
+def sen_slope(x: ArrayLike, y: ArrayLike, confidence: float = 0.9) -> tuple[float, float, float]:
+    """Return the median of all pairwise slopes between the ends of its two-sided interval: low, slope, high.
+
+    Theil (1950) and Sen (1968): the interval comes from the normal approximation of Kendall's statistic. Its ends
+    are infinite where the points are too few for the confidence.
+    """
+    x, y = np.asarray(x, dtype=float), np.asarray(y, dtype=float)
+    x, y = x[np.isfinite(y)], y[np.isfinite(y)]
+    first, second = np.triu_indices(len(y), 1)
+    apart = x[second] != x[first]
+    first, second = first[apart], second[apart]
+    slopes = np.sort((y[second] - y[first]) / (x[second] - x[first]))
+    if not len(slopes):
+        return -math.inf, math.nan, math.inf
+    reach = _normal_quantile((1 + confidence) / 2) * math.sqrt(len(y) * (len(y) - 1) * (2 * len(y) + 5) / 18)
+    low, high = math.floor((len(slopes) - reach) / 2) - 1, math.ceil((len(slopes) + reach) / 2)
+    middle = float(np.median(slopes))
+    if low < 0 or high >= len(slopes):
+        return -math.inf, middle, math.inf
+    return float(slopes[low]), middle, float(slopes[high])
+
+
+@cache
+def _normal_quantile(probability: float) -> float:
+    from scipy.special import ndtri
+
+    return float(ndtri(probability))
