@@ -157,8 +157,10 @@ def test_every_helper_decides_and_says_so(straight):
         re.M,
     )
     rates = {entry["iter"]: entry["lr"] for entry in record(folder) if entry["event"] == "train"}
-    last = [entry for entry in found if entry["knob"] == "lr_factor"][-1]
-    assert rates[60] == pytest.approx(1e-3 * last["new"])
+    moves = {entry["iter"]: entry["new"] for entry in found if entry["knob"] == "lr_factor"}
+    for iteration, rate in rates.items():
+        factor = [new for at, new in moves.items() if at < iteration]
+        assert rate == pytest.approx(1e-3 * (factor[-1] if factor else 1.0))
 
 
 @pytest.mark.parametrize("iteration", sorted(random.Random(3).sample(range(1, 59), 7)))

@@ -287,9 +287,13 @@ class DynamicBatchSizeOptimizer(Automation):
         return self._move(new, reason, evidence, forced=False)
 
     def _retreat(self, iteration: int, reason: str) -> list[Decision]:
-        """Halve the size and never come back to it; give up when that happens too often."""
+        """Halve the size and never come back to it; give up when that happens too often.
+
+        Where nothing was seen yet, take a quarter: what fits is soon known, and then the size grows back.
+        """
         size = self._size(iteration)
-        new = max(self.low, math.ceil(size / 2))
+        parts = 4 if self.can_look and not self.peaks else 2
+        new = max(self.low, math.ceil(size / parts))
         if new >= size:
             return []
         self.ceiling, self.wait = min(self.ceiling, size), 2 * self.frequency

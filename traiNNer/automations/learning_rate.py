@@ -1,7 +1,7 @@
 """The helper that moves the learning rate: down on a plateau, up on trial early on, and back after a divergence."""
 
 import math
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Annotated, Any, ClassVar, Literal
 
@@ -78,6 +78,7 @@ class IntelligentLearningRateScheduler(Automation):
         "may_raise",
         "skipped",
         "rollbacks",
+        "recovered_at",
         "adjustments",
         "is_forced",
         "has_explained",
@@ -109,6 +110,7 @@ class IntelligentLearningRateScheduler(Automation):
         self.may_raise, self.is_forced, self.has_explained, self.has_begun = True, False, False, False
         self.skipped = [0, 0]
         self.rollbacks = self.adjustments = 0
+        self.recovered_at = -math.inf
 
     # Events
 
@@ -148,10 +150,11 @@ class IntelligentLearningRateScheduler(Automation):
         self._note_start()
         if event.iteration % self.every:
             return
+        parts = self.blocks.parts()
         mean = self.blocks.close(event.iteration)
         if math.isfinite(mean.value):
             rewound = self.rollbacks
-            yield from self._guard(event.iteration, mean)
+            yield from self._guard(event.iteration, mean, parts)
             if self.rollbacks > rewound:
                 return
         self._follow_schedule(event.iteration)
@@ -192,13 +195,17 @@ class IntelligentLearningRateScheduler(Automation):
         if self.level.saved_at is None and not self.level.seen and self.blocks.values:
             self.level.begin(self.blocks.values[0])
 
-    def _guard(self, iteration: int, mean: Mean) -> Iterator[Decision]:
-        """Keep a snapshot of the best level; return to it when the level has risen clearly."""
+    def _guard(self, iteration: int, mean: Mean, parts: Sequence[Mean]) -> Iterator[Decision]:
+        """Keep a snapshot of the best level; return to it when the level has risen clearly, or exploded."""
+        is_alone = len(self.run.losses) < 2  # other losses may pull the pixel loss up for good reasons
+        least = math.log1p(rules.RISE if is_alone else rules.RISE_OF_MANY)
+        sudden = math.log1p(rules.EXPLOSION if is_alone else rules.EXPLOSION_OF_MANY)
+        explosion = self.level.explosion(parts, sudden)
         rise = self.level.rise(mean, math.log1p(self.adaptation_threshold))
-        least = math.log1p(rules.RISE if len(self.run.losses) < 2 else rules.RISE_OF_MANY)
-        if self.level.has_exploded(mean, self.every):
-            rise = max(rise, mean.value - (self.level.start or 0.0))
-        if rise > least and iteration > self.run.warmup_iter:
+        if explosion:
+            evidence = _evidence(explosion, self.level.se, self.every / rules.PARTS, sudden)
+            yield from self._recover(iteration, "divergence", evidence, mean.value)
+        elif rise > least and iteration > self.run.warmup_iter:
             evidence = _evidence(rise, self.level.se, rules.CHECKS * self.every, least)
             yield from self._recover(iteration, "divergence", evidence, mean.value)
         elif self.level.is_best(mean) and self.level.is_below_saved(mean) and self._is_snapshot_due(iteration):
@@ -206,7 +213,10 @@ class IntelligentLearningRateScheduler(Automation):
             yield KeepSnapshot("lowest loss so far")
 
     def _is_snapshot_due(self, iteration: int) -> bool:
-        return not self.level.saved_at or iteration - self.level.saved_at >= self.plateau_patience / 4
+        # Weights of a rate that is about to diverge look fine: a rate is trusted only after half a patience.
+        trusted = max(self.recovered_at, self.run.warmup_iter) + self.plateau_patience / 2
+        saved_at = self.level.saved_at or 0
+        return iteration >= trusted and iteration - saved_at >= self.plateau_patience / 4
 
     def _recover_from_nonfinite(self, iteration: int) -> Iterator[Decision]:
         skipped, self.skipped = self.skipped, [0, 0]
@@ -214,7 +224,9 @@ class IntelligentLearningRateScheduler(Automation):
             yield from self._recover(iteration, "loss not finite", {"estimate": skipped[0]}, None)
 
     def _recover(self, iteration: int, reason: str, evidence: Evidence, level: float | None) -> Iterator[Decision]:
-        """Return to the snapshot while that is allowed, and halve the factor."""
+        """Return to the snapshot while that is allowed, and halve the factor; quarter it if that was not enough."""
+        is_again = iteration - self.recovered_at <= self.plateau_patience
+        self.recovered_at = iteration
         self.may_raise, self.trial = False, None
         self.blocks.values, self.scores = [], []
         self._restart(iteration, self.plateau_patience // 2)
@@ -224,7 +236,8 @@ class IntelligentLearningRateScheduler(Automation):
             yield Rewind(reason, evidence)
         else:
             self.level.accept(level)
-        yield from self._set(self._knob.value * rules.RETREAT, reason, evidence, forced=True)
+        retreat = rules.RETREAT_AGAIN if is_again else rules.RETREAT
+        yield from self._set(self._knob.value * retreat, reason, evidence, forced=True)
 
     # Plateaus and raises
 

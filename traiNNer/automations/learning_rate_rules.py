@@ -3,9 +3,18 @@
 import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from statistics import median
 from typing import Any
 
-from traiNNer.automations.statistics import Mean, Slope, ols_slope, sen_slope, student_quantile, trimmed_mean
+from traiNNer.automations.statistics import (
+    Mean,
+    Slope,
+    neighbour_sd,
+    ols_slope,
+    sen_slope,
+    student_quantile,
+    trimmed_mean,
+)
 from traiNNer.engine.events import Direction, Step
 
 BLOCK = 50
@@ -14,8 +23,9 @@ MAX_ROLLBACKS = 3
 CHECKS = 3
 SIGMAS = 5.0
 RISE, RISE_OF_MANY = 0.1, 0.5
-EXPLOSION, EXPLOSION_SIGMAS = 0.5, 4.0
-RETREAT = 0.5
+EXPLOSION, EXPLOSION_OF_MANY = 0.5, 1.0
+PARTS, MEDIAN_ERROR = 5, 1.2533
+RETREAT, RETREAT_AGAIN = 0.5, 0.25
 CONFIDENCE, VETO_CONFIDENCE = 0.9973, 0.9
 COARSE = 2.0
 NORMAL = {3: 0.99865, 4: 0.9999683}
@@ -36,10 +46,22 @@ class Blocks:
         """Take the signal of every step that made an update."""
         self.values += [value for step in steps if math.isfinite(value := step.signal())]
 
+    def parts(self) -> list[Mean]:
+        """Return the level of every fifth of the open block, by its median, which one odd batch does not move."""
+        length = len(self.values) // PARTS
+        spread = neighbour_sd(self.values)
+        return [
+            Mean(median(self.values[part * length : (part + 1) * length]), MEDIAN_ERROR * spread / math.sqrt(length))
+            for part in range(PARTS if length > 1 else 0)
+        ]
+
     def close(self, iteration: int) -> Mean:
         """End a block and return its mean; not a number when less than half of its steps were seen."""
         seen, self.values = self.values, []
-        mean = trimmed_mean(seen) if 2 * len(seen) >= self.size else Mean(math.nan, math.nan)
+        mean = Mean(math.nan, math.nan)
+        if 2 * len(seen) >= self.size:
+            # From neighbours, which a level on the move within the block tells little of.
+            mean = Mean(trimmed_mean(seen).value, neighbour_sd(seen) / math.sqrt(len(seen)))
         if iteration - self.size >= self.opened:
             self.levels = [*self.levels[1 - self.most :], mean.value]
         return mean
@@ -85,15 +107,18 @@ class Level:
         self.start = value
         self.save(0, value)
 
-    def has_exploded(self, mean: Mean, size: int) -> bool:
-        """Whether a block of `size` values is half as large again as what the run began with, and beyond its noise.
+    def explosion(self, parts: Sequence[Mean], least: float) -> float:
+        """Return how far the worst part of a block is above the best level, or the start; 0 unless by `least` and sure.
 
-        A healthy run gets better than it began, so one block is enough; once it has, `rise` is the judge.
+        Weights that have been half as bad again, be it for ten iterations, rarely recover: activations die, and what
+        looks like a recovery is the network falling back to its skip connection.
         """
-        if self.start is None or (self.best is not None and self.best.value < self.start):
-            return False
-        spread = mean.se * math.sqrt(size) if math.isfinite(mean.se) else 0.0
-        return mean.value - self.start > max(math.log1p(EXPLOSION), EXPLOSION_SIGMAS * spread)
+        if not parts or (self.best is None and self.start is None):
+            return 0.0
+        best = self.best or Mean(self.start or 0.0, parts[0].se)
+        worst = max(parts, key=lambda part: part.value)
+        rise = worst.value - best.value
+        return rise if rise > max(least, SIGMAS * math.hypot(worst.se, best.se)) else 0.0
 
     def rise(self, mean: Mean, least: float) -> float:
         """Return how far the last three blocks are above the best in the mean; 0 unless all of them clearly are.

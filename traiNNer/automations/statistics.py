@@ -3,6 +3,8 @@
 import math
 from collections.abc import Sequence
 from functools import cache
+from itertools import pairwise
+from statistics import median
 from typing import NamedTuple
 
 import numpy as np
@@ -42,6 +44,15 @@ def trimmed_mean(values: Sequence[float], share: float = 0.1) -> Mean:
     spread = math.fsum([(value - middle) ** 2 for value in inner])
     spread += cut * ((inner[0] - middle) ** 2 + (inner[-1] - middle) ** 2)
     return Mean(sum_inner / len(inner), math.sqrt(spread / (count - 1) / count) * count / len(inner))
+
+
+def neighbour_sd(values: Sequence[float]) -> float:
+    """Return the standard deviation of independent noise around a level that may drift, from neighbouring values.
+
+    The median distance of neighbours is 0.954 of it for normal noise; von Neumann (1941) uses the mean square instead.
+    """
+    distances = [abs(b - a) for a, b in pairwise(values)]
+    return median(distances) / 0.954 if distances else math.nan
 
 
 def ols_slope(values: ArrayLike, spacing: float = 1.0) -> Slope:

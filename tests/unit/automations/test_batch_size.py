@@ -255,7 +255,7 @@ def test_preserve_never_touches_batch_or_rate():
 
 
 def test_out_of_memory_halves_and_is_not_counted():
-    device = Device(batch=7)
+    device = Device(batch=7, has_memory=False)
     (move,) = device.fail()
     assert (move.knob, move.value, move.reason, move.forced) == (MICRO_BATCH, 4, "out of memory", True)
     assert [device.fail()[0].value for _ in range(2)] == [2, 1]
@@ -264,8 +264,16 @@ def test_out_of_memory_halves_and_is_not_counted():
     assert device.helper.summary() == "7 -> 7 parts of at most 1 (4 out of memory)"
 
 
+def test_a_start_that_does_not_fit_costs_one_failure_and_grows_back():
+    device = Device(per_image=1500)  # 8 do not fit, 4 do
+    device.iteration = 1
+    assert [move.value for move in device.fail()] == [2]
+    device.go(1000)
+    assert device.size == 4
+
+
 def test_what_is_halved_is_the_part_that_was_computed():
-    device = Device()
+    device = Device(has_memory=False)
     device.knobs[MICRO_BATCH].set(6, 0)  # computes 4+4
     assert device.fail()[0].value == 2
 
@@ -315,7 +323,7 @@ def test_failures_far_apart_are_no_reason_to_give_up():
 
 
 def test_many_halvings_in_one_iteration_are_one_failure():
-    device = Device(DynamicBatchSizeOptimizer(max_batch_size=512), batch=512)
+    device = Device(DynamicBatchSizeOptimizer(max_batch_size=512), batch=512, has_memory=False)
     values = [decision.value for _ in range(9) for decision in device.fail()]
     assert values == [256, 128, 64, 32, 16, 8, 4, 2, 1]
 
@@ -474,7 +482,7 @@ def test_adjustment_frequency_is_the_time_between_changes():
 
 
 def test_min_batch_size_is_where_halving_and_shrinking_end():
-    device = Device(DynamicBatchSizeOptimizer(min_batch_size=3))
+    device = Device(DynamicBatchSizeOptimizer(min_batch_size=3), has_memory=False)
     assert device.knobs[MICRO_BATCH].low == 3
     assert [move.value for _ in range(4) for move in device.fail()] == [4, 3]
     assert outcome({"min_batch_size": 3}, others=9000)[-1][1] == 3
@@ -482,7 +490,7 @@ def test_min_batch_size_is_where_halving_and_shrinking_end():
 
 
 def test_max_batch_size_clamps_the_start():
-    device = Device(DynamicBatchSizeOptimizer(max_batch_size=6))
+    device = Device(DynamicBatchSizeOptimizer(max_batch_size=6), has_memory=False)
     assert device.knobs[MICRO_BATCH].value == 6
     assert device.helper.summary() == "8 -> 4+4"
     assert device.fail()[0].value == 2
@@ -560,6 +568,7 @@ def test_summaries():
     device = Device()
     assert device.helper.title == "batch"
     assert device.helper.summary() == "stayed 8"
+    device.go(50)
     device.fail()
     assert device.helper.summary() == "8 -> 4+4 (1 out of memory)"
     device = Device(growing())
