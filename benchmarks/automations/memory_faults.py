@@ -2,8 +2,8 @@
 
     python -m benchmarks.automations.memory_faults [--quick]
 
-paragonsr2_nano in float64 trains on random crops, through the project's own step, host and batch-size helper, while 5 %
-of the iterations run out of memory in the forward or in the backward; with two gloo ranks only on one of them. The
+A small ParagonSR2 in float64 trains on random crops, through the project's own step, host and batch-size helper, while
+5 % of the iterations run out of memory in the forward or in the backward; with two gloo ranks only on one of them. The
 weights are compared with those of the same run without faults. A run that takes longer than a minute counts as hung.
 """
 
@@ -85,7 +85,7 @@ def fault_at(iteration: int, seed: int) -> str:
 def train(seed: int, iterations: int, faults: bool) -> tuple[list[Tensor], int]:
     """Return the weights after a run and how many faults there were on this rank."""
     runtime = DoubleRuntime(torch.device("cpu"), "")
-    network = Faulty(build_network("paragonsr2_nano", scale=2)).double()
+    network = Faulty(build_network("paragonsr2", scale=2, num_feat=16, num_groups=1, num_blocks=2)).double()
     torch.manual_seed(seed)
     for parameter in network.parameters():
         nn.init.normal_(parameter, std=0.05)

@@ -1,7 +1,7 @@
 """The helper that moves the learning rate: down on a plateau, up on trial early on, and back after a divergence."""
 
 import math
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Annotated, Any, ClassVar, Literal
 
@@ -150,11 +150,11 @@ class IntelligentLearningRateScheduler(Automation):
         self._note_start()
         if event.iteration % self.every:
             return
-        parts = self.blocks.parts()
+        worst = self.blocks.worst_part()
         mean = self.blocks.close(event.iteration)
         if math.isfinite(mean.value):
             rewound = self.rollbacks
-            yield from self._guard(event.iteration, mean, parts)
+            yield from self._guard(event.iteration, mean, worst)
             if self.rollbacks > rewound:
                 return
         self._follow_schedule(event.iteration)
@@ -195,12 +195,12 @@ class IntelligentLearningRateScheduler(Automation):
         if self.level.saved_at is None and not self.level.seen and self.blocks.values:
             self.level.begin(self.blocks.values[0])
 
-    def _guard(self, iteration: int, mean: Mean, parts: Sequence[Mean]) -> Iterator[Decision]:
+    def _guard(self, iteration: int, mean: Mean, worst: float) -> Iterator[Decision]:
         """Keep a snapshot of the best level; return to it when the level has risen clearly, or exploded."""
         is_alone = len(self.run.losses) < 2  # other losses may pull the pixel loss up for good reasons
         least = math.log1p(rules.RISE if is_alone else rules.RISE_OF_MANY)
         sudden = math.log1p(rules.EXPLOSION if is_alone else rules.EXPLOSION_OF_MANY)
-        explosion = self.level.explosion(parts, sudden)
+        explosion = self.level.explosion(worst, mean.se, self.every, sudden)
         rise = self.level.rise(mean, math.log1p(self.adaptation_threshold))
         if explosion:
             evidence = _evidence(explosion, self.level.se, self.every / rules.PARTS, sudden)

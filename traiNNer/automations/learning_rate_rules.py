@@ -46,14 +46,11 @@ class Blocks:
         """Take the signal of every step that made an update."""
         self.values += [value for step in steps if math.isfinite(value := step.signal())]
 
-    def parts(self) -> list[Mean]:
-        """Return the level of every fifth of the open block, by its median, which one odd batch does not move."""
+    def worst_part(self) -> float:
+        """Return the level of the worst fifth of the open block, by its median, which one odd batch does not move."""
         length = len(self.values) // PARTS
-        spread = neighbour_sd(self.values)
-        return [
-            Mean(median(self.values[part * length : (part + 1) * length]), MEDIAN_ERROR * spread / math.sqrt(length))
-            for part in range(PARTS if length > 1 else 0)
-        ]
+        levels = [median(self.values[part * length : (part + 1) * length]) for part in range(PARTS) if length > 1]
+        return max(levels, default=-math.inf)
 
     def close(self, iteration: int) -> Mean:
         """End a block and return its mean; not a number when less than half of its steps were seen."""
@@ -107,18 +104,20 @@ class Level:
         self.start = value
         self.save(0, value)
 
-    def explosion(self, parts: Sequence[Mean], least: float) -> float:
+    def explosion(self, worst: float, se: float, size: int, least: float) -> float:
         """Return how far the worst part of a block is above the best level, or the start; 0 unless by `least` and sure.
 
         Weights that have been half as bad again, be it for ten iterations, rarely recover: activations die, and what
-        looks like a recovery is the network falling back to its skip connection.
+        looks like a recovery is the network falling back to its skip connection. `se` is that of the block's mean, over
+        `size` values.
         """
-        if not parts or (self.best is None and self.start is None):
+        if self.best is None and self.start is None:
             return 0.0
-        best = self.best or Mean(self.start or 0.0, parts[0].se)
-        worst = max(parts, key=lambda part: part.value)
-        rise = worst.value - best.value
-        return rise if rise > max(least, SIGMAS * math.hypot(worst.se, best.se)) else 0.0
+        # The start is a single value; the best of many blocks lies three errors below their level.
+        first = Mean(self.start or 0.0, se * math.sqrt(size))
+        best, sigmas = (self.best, SIGMAS + 1) if self.best else (first, SIGMAS - 1)
+        rise, error = worst - best.value, self._pooled(se) * math.sqrt(PARTS) * MEDIAN_ERROR
+        return rise if rise > max(least, sigmas * math.hypot(error, best.se)) else 0.0
 
     def rise(self, mean: Mean, least: float) -> float:
         """Return how far the last three blocks are above the best in the mean; 0 unless all of them clearly are.
