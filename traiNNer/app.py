@@ -187,6 +187,7 @@ def _run(trainer: Trainer, train_set: ImageSet) -> str:
     done = f"{trainer.iteration:,}/{trainer.total:,}"
     stop = trainer.parts.automations and trainer.parts.automations.stop
     if stop and trainer.iteration < trainer.total and not trainer.is_owing():
+        trainer.leave_early()
         return (
             f"finished: {done} (stopped early before: {stop.reason}; to go on, change the options of that helper or "
             "set it to enabled: false)"
@@ -266,13 +267,13 @@ def assemble(
         logbook=book,
         signals=signals,
         identity=identity(options),
-        data=stream_identity(options, sets["train"]) | {"automations": chosen_helpers(options)},
+        data=stream_identity(options, sets["train"]) | ({"automations": chosen_helpers(options)} if host else {}),
         knobs=knobs,
         automations=host,
     )
     if host:
         host.plan = parts.plan = BatchPlan(options.datasets["train"].batch_size_per_gpu)
-    if host and any(seat.helper.answers_out_of_memory for seat in host.seats):
+    if host and not host.shadow and any(seat.helper.answers_out_of_memory for seat in host.seats):
         scorer.halves_tiles = True
         parts.stepper.on_out_of_memory = host.out_of_memory if host.run.can_split else None
     return parts

@@ -43,13 +43,14 @@ class Batch:
 class BatchPlan:
     """How many images the loader draws per device and micro-batch: a function of the iteration, with a few changes.
 
-    Batches are drawn ahead, so a change takes effect `LEAD` iterations later; then the stream of samples does not
+    Batches are drawn ahead, so a change takes effect `lead` iterations later; then the stream of samples does not
     depend on how many processes read.
     """
 
     LEAD = 100
 
     def __init__(self, size: int) -> None:
+        self.lead = self.LEAD
         self.changes: list[tuple[int, int]] = [(0, size)]
 
     def size(self, iteration: int) -> int:
@@ -63,8 +64,8 @@ class BatchPlan:
         return sum(size * max(0, min(end, iteration) - start) for (start, size), end in spans)
 
     def change(self, iteration: int, size: int) -> None:
-        """Ask for another size; it comes `LEAD` iterations later."""
-        self.changes.append((max(iteration + self.LEAD, self.changes[-1][0]), size))
+        """Ask for another size; it comes `lead` iterations later."""
+        self.changes.append((max(iteration + self.lead, self.changes[-1][0]), size))
 
 
 class ImageSet(Protocol):

@@ -62,7 +62,8 @@ def build_knobs(options: TrainOptions) -> Knobs:
 
 def watched_loss(options: TrainOptions) -> int | None:
     """Return the place of the first pixel loss, which bicubic upscaling can be measured by; None without one."""
-    kinds = [LOSSES[choice.type].traits.get("pixel") for choice in options.train.losses]
+    losses = options.train.losses
+    kinds = [bool(LOSSES[choice.type].traits.get("pixel") and choice.loss_weight) for choice in losses]
     return kinds.index(True) if True in kinds else None
 
 

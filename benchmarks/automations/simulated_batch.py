@@ -27,6 +27,7 @@ from benchmarks.automations.rows import Row, table
 from traiNNer.automations.batch_size import DynamicBatchSizeOptimizer
 from traiNNer.automations.batch_size_rules import reversals
 from traiNNer.automations.memory_model import split, splits
+from traiNNer.batch import BatchPlan
 from traiNNer.engine.automation import Automation
 from traiNNer.engine.events import (
     Decision,
@@ -42,7 +43,7 @@ from traiNNer.engine.events import (
 from traiNNer.engine.knobs import BATCH_SIZE, MICRO_BATCH, Knobs, Range
 
 HELPER = "DynamicBatchSizeOptimizer"
-ITERATIONS, WINDOW, DELAY = 2000, 10, 9
+ITERATIONS, WINDOW = 2000, 10
 START, LARGEST, TARGET, MARGIN = 8, 32, 0.85, 0.05
 GB = 1e9
 
@@ -247,7 +248,7 @@ class Run:
         if decision.knob == MICRO_BATCH:
             self.reserved = 0.0  # the engine empties the cache
         elif decision.knob == BATCH_SIZE:
-            self.asked, self.arriving = int(new), iteration + DELAY
+            self.asked, self.arriving = int(new), iteration + BatchPlan.LEAD
         self.helper.on_change(KnobChanged(iteration, decision.knob, old, new))
         if decision.knob == MICRO_BATCH and not decision.forced:
             self.moves = [*self.moves, 1 if new > old else -1][-10:]
@@ -287,7 +288,8 @@ class Run:
             if iteration % WINDOW == 0 and self.helper:
                 used = int(self.others + self.reserved)
                 memory = Memory(int(self.pair.total), used, int(self.reserved))
-                event = WindowFinished(iteration, steps, seconds / WINDOW, memory)
+                changed = iteration - WINDOW < self.arriving <= iteration
+                event = WindowFinished(iteration, steps, seconds / WINDOW, memory, None if changed else self.batch)
                 self.apply(self.helper.on_window(event), iteration)
                 seconds = 0.0
         return self.outcome()

@@ -163,6 +163,9 @@ class DynamicBatchSizeOptimizer(Automation):
         if not self.can_look or memory is None or not _is_usable(memory):
             return []
         rising, self.retries = memory.retries > self.retries, memory.retries
+        if self.grows and event.batch != self._batch(event.iteration):  # batches of the old size are still on their way
+            self.changed, self.due = event.iteration, max(self.due, event.iteration + self.wait)
+            return []
         if event.iteration - len(event.steps) < self.changed + SETTLING:
             return []
         self.rising = self.rising + 1 if rising else 0

@@ -121,6 +121,7 @@ class IntelligentEarlyStopping(Automation):
         self.sign, self.total_iter, self.val_freq = 1.0, 0, 1
         self.length = self.kept = VALIDATIONS
         self.outlook = Outlook(lambda _: 1.0, 1)
+        self.fallen_back: Outlook | None = None
         # What is remembered. Values are turned so that higher is better; `best` pairs are [value, iteration].
         self.iterations: list[int] = []
         self.values: list[float] = []
@@ -137,6 +138,9 @@ class IntelligentEarlyStopping(Automation):
     def on_start(self, run: RunStarted) -> Iterator[Decision]:
         """Fit patience, warm-up and window to the run."""
         self.val_freq = run.val_freq or run.total_iter
+        if self.stops and run.iteration:  # its options were changed in order to go on
+            self.stops = self.stopped_at = 0
+            self.hits = {}
         self.patience = max(self.patience, 5 * (run.val_freq or 0))
         self.length = self._validations(self.preset.patiences * self.patience)
         self.warmup = max(self.warmup, run.warmup_iter)
@@ -236,6 +240,8 @@ class IntelligentEarlyStopping(Automation):
         if steady and remaining > 0:
             self.projected = max(steady.upper * remaining, 0.0)
             yield from self._tell("resolution", self._resolution(steady))
+        if remaining <= 0:  # there is nothing left to stop
+            return
         is_due = iteration >= self.first_stop and iteration - self.best[1] >= self.patience
         found = {
             "overfitting": self._overfitting(whole) if is_due and whole else None,
@@ -301,8 +307,11 @@ class IntelligentEarlyStopping(Automation):
         if not self.respect_schedule:
             return False
         knob = self.knobs[LR_FACTOR]
+        if knob.given_up and callable(knob.fallback) and self.fallen_back is None:
+            schedule, fallback = self.outlook.schedule, knob.fallback
+            self.fallen_back = Outlook(lambda at: schedule(at) * fallback(at), self.total_iter)
         can_be_cut = knob.claimed and not (knob.is_frozen or knob.given_up) and knob.value > knob.low * 1.01
-        return can_be_cut or self.outlook.will_fall(iteration)
+        return can_be_cut or (self.fallen_back or self.outlook).will_fall(iteration)
 
     # What it says
 

@@ -51,7 +51,18 @@ class AdaptiveGradientClipping(Automation):
 
     title = "clipping"
     needs = "grad_norm"
-    remembered = ("memory", "bound", "has_warned", "direction", "regimes", "applied", "clipped", "exploded", "observed")
+    remembered = (
+        "memory",
+        "bound",
+        "has_warned",
+        "direction",
+        "regimes",
+        "applied",
+        "clipped",
+        "exploded",
+        "broken",
+        "observed",
+    )
 
     def __init__(
         self,
@@ -78,7 +89,7 @@ class AdaptiveGradientClipping(Automation):
         self.bound = 0
         self.has_warned = False
         self.direction = self.regimes = 0
-        self.applied = self.clipped = self.exploded = 0
+        self.applied = self.clipped = self.exploded = self.broken = 0
         self.observed = self.start
 
     @property
@@ -118,7 +129,8 @@ class AdaptiveGradientClipping(Automation):
             return f"observing only (grad_clip is false), {share:.1f} % of steps were above the threshold"
         steps = "step" if self.exploded == 1 else "steps"
         skipped = f", {self.exploded} exploding {steps} skipped" if self.exploded else ""
-        return f"{share:.1f} % of steps{skipped}"
+        broken = f", {self.broken} not finite" if self.broken else ""
+        return f"{share:.1f} % of steps{skipped}{broken}"
 
     # What was seen
 
@@ -127,10 +139,10 @@ class AdaptiveGradientClipping(Automation):
 
     def _record(self, step: Step, limit: float) -> None:
         norm = step.grad_norm
-        if not math.isfinite(norm):
-            return
         if not step.applied:
-            self.exploded += 1
+            is_finite = math.isfinite(norm) and math.isfinite(step.loss)
+            self.exploded, self.broken = self.exploded + is_finite, self.broken + (not is_finite)
+        if not step.applied or not math.isfinite(norm):
             return
         self.applied += 1
         self.clipped += norm > limit

@@ -34,13 +34,22 @@ RAISE_UNTIL = 0.2
 VETO_VALIDATIONS, ALONE_VALIDATIONS, MOST_VALIDATIONS = 5, 8, 64
 
 
+class CosineParams(StrictOptions):
+    """Parameters of the schedule that takes over."""
+
+    eta_min: Annotated[float, Field(ge=0)] = 0.0
+    """The lowest learning rate itself, not a factor."""
+    T_max: Count | None = None
+    """Accepted, but always `train.total_iter`."""
+
+
 class ScheduleFallback(StrictOptions):
     """The schedule in force when the learning-rate helper gives up and the file names none."""
 
     scheduler_type: Literal["cosine"] = "cosine"
     """Kind of the schedule."""
-    scheduler_params: dict[str, Any] = Field(default_factory=dict)
-    """Its parameters, such as `eta_min`; `T_max` is always `train.total_iter`."""
+    scheduler_params: CosineParams = Field(default_factory=CosineParams)
+    """Its parameters."""
 
 
 FALLBACK = ScheduleFallback()
@@ -116,7 +125,7 @@ class IntelligentLearningRateScheduler(Automation):
 
     def ranges(self, run: RunStarted) -> Mapping[str, Range]:
         """Bound the factor; given up, it is 1, or half a cosine where the file has no schedule."""
-        last = float(self.fallback.scheduler_params.get("eta_min", 0.0)) / run.base_lr
+        last = min(1.0, self.fallback.scheduler_params.eta_min / run.base_lr)
         given_up = 1.0 if run.has_schedule else rules.cosine(run.total_iter, last)
         return {LR_FACTOR: Range(self.min_lr_factor, self.max_lr_factor, fallback=given_up)}
 
@@ -136,9 +145,6 @@ class IntelligentLearningRateScheduler(Automation):
         self.has_begun = True
         self.blocks.restart(run.iteration + run.warmup_iter + self.plateau_patience)
         yield KeepSnapshot("start of the run")
-        length = self.fallback.scheduler_params.get("T_max", run.total_iter)
-        if length != run.total_iter:
-            yield Say(f"fallback T_max {length} is not used: it is always total_iter, {run.total_iter}", warn=True)
 
     def on_window(self, event: WindowFinished) -> Iterable[Decision]:
         """Guard the level block by block; look for plateaus every quarter of the patience."""
@@ -220,8 +226,7 @@ class IntelligentLearningRateScheduler(Automation):
 
     def _recover_from_nonfinite(self, iteration: int) -> Iterator[Decision]:
         skipped, self.skipped = self.skipped, [0, 0]
-        if self.rollback and self.rollbacks < rules.MAX_ROLLBACKS:
-            yield from self._recover(iteration, "loss not finite", {"estimate": skipped[0]}, None)
+        yield from self._recover(iteration, "loss not finite", {"estimate": skipped[0]}, None)
 
     def _recover(self, iteration: int, reason: str, evidence: Evidence, level: float | None) -> Iterator[Decision]:
         """Return to the snapshot while that is allowed, and halve the factor; quarter it if that was not enough."""
@@ -257,10 +262,10 @@ class IntelligentLearningRateScheduler(Automation):
             yield from self._raise(iteration)
 
     def _reduce(self, iteration: int, fall: float, se: float, window: float, least: float) -> Iterator[Decision]:
-        self.may_raise = False
         limit = rules.envelope(iteration, self.run.total_iter, self.run.warmup_iter, self.run.schedule)
         value = max(self._knob.value * self.reduction_factor, limit)
         if value < self._knob.value:
+            self.may_raise = False
             yield from self._set(value, "plateau detection", _evidence(fall, se, window, least))
 
     def _raise(self, iteration: int) -> Iterator[Decision]:

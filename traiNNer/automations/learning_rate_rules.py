@@ -73,11 +73,14 @@ class Blocks:
 
     def state_dict(self) -> dict[str, Any]:
         """Return plain values."""
-        return {"opened": self.opened, "values": list(self.values), "levels": list(self.levels)}
+        state = {"opened": self.opened, "values": list(self.values), "levels": list(self.levels)}
+        return state | {"size": self.size}
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """Restore what `state_dict` returned."""
-        self.opened, self.values, self.levels = state["opened"], list(state["values"]), list(state["levels"])
+        self.opened = state["opened"]
+        if state["size"] == self.size:  # means over blocks of another length are not comparable
+            self.values, self.levels = list(state["values"]), list(state["levels"])
 
 
 @dataclass

@@ -2,7 +2,7 @@
 
 import math
 import statistics
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 
 from traiNNer.config.automation_options import LossSchedulingOptions
 from traiNNer.engine.automation import NEVER, Automation
@@ -55,7 +55,7 @@ class DynamicLossScheduling(Automation):
         waits = max(1, min(self._begin_at, BATCHES))
         self.every = NEVER if self._done else BATCHES if self._started >= 0 else waits
         if not self._done and self._begin_at == 0 and self._started < 0:
-            yield self._begin(0)
+            yield self._begin(run.iteration)
 
     def on_window(self, event: WindowFinished) -> Iterable[Decision]:
         """Collect the norms; decide when there are enough."""
@@ -91,14 +91,18 @@ class DynamicLossScheduling(Automation):
             self._done, self.every = "not calibrated", NEVER
             yield Say("too few batches with a gradient of every loss to measure; the weights stay as they are", True)
             return
-        units = {name: math.exp(statistics.median(logs)) for name, logs in self._logs.items()}
-        ratios = {name: units[self._anchor or ""] / unit for name, unit in units.items()}
-        factors = ratios if self.auto_calibrate else dict.fromkeys(ratios, 1.0)
+        anchor = self._logs[self._anchor or ""]
+        # Batch by batch, because a hard batch pulls harder through every loss.
+        ratios = {
+            name: [own - other for own, other in zip(logs, anchor, strict=True)] for name, logs in self._logs.items()
+        }
+        units = {name: math.exp(midmean(logs)) for name, logs in ratios.items()}
+        factors = {name: 1 / unit if self.auto_calibrate else 1.0 for name, unit in units.items()}
         applied = {name: min(max(factor, LOWEST), HIGHEST) for name, factor in factors.items()}
         yield Say(self._table(units, applied))
         for name, factor in applied.items():
-            noise = statistics.pstdev(self._logs[name]) / math.sqrt(len(self._logs[name]))
-            evidence = {"estimate": units[name], "se": noise * units[name], "window": len(self._logs[name])}
+            noise = statistics.pstdev(ratios[name]) / math.sqrt(len(anchor))
+            evidence = {"estimate": units[name], "se": noise * units[name], "window": len(anchor)}
             yield SetKnob(LOSS_WEIGHT + name, factor, "equal gradient norms for equal weights", evidence)
         shares = ", ".join(f"{name} {share:.0%}" for name, share in self._shares(units, applied).items())
         self._done = f"{'calibrated' if self.auto_calibrate else 'measured'} ({shares})"
@@ -116,3 +120,9 @@ class DynamicLossScheduling(Automation):
             for name, weight in self._weights.items()
         ]
         return "\n".join([f"shares of the gradient over {BATCHES} batches", head, *rows])
+
+
+def midmean(values: Sequence[float]) -> float:
+    """Return the mean of the middle half: nearly as exact as the mean, and no outlier moves it (Tukey 1977)."""
+    quarter = len(values) // 4
+    return statistics.fmean(sorted(values)[quarter : len(values) - quarter])

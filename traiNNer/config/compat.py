@@ -30,6 +30,7 @@ NO_EFFECT = (
     "use_rot",
     "dataset_enlarge_ratio",
 )
+MISPLACED = ("target_vram_usage",)
 NOT_OURS = {
     "dynamicbatchandpatchsizeoptimizer": "is not part of traiNNer; use DynamicBatchSizeOptimizer (the crop size stays)",
 }
@@ -186,9 +187,9 @@ def _take_helper(name: str, node: Node, found: dict[str, Node], report: Report) 
 
 
 def _drop_misplaced(name: str, node: Node, report: Report) -> None:
-    """Take out keys that belong to a neighbouring helper; the community's examples have such."""
+    """Take out the key of the community's example that stands in the wrong section; others are refused as unknown."""
     known = (*helpers()[name].options.model_fields, *AutomationChoice.model_fields)
-    for key in [key for key in node.value if key not in known]:
+    for key in [key for key in node.value if key not in known and key in MISPLACED]:
         owner = next((other for other, helper in helpers().items() if key in helper.options.model_fields), None)
         if owner is not None:
             place = node.value.pop(key)

@@ -20,6 +20,7 @@ from traiNNer.errors import DataError, RunError
 
 DAMAGED_ALLOWED = 0.01
 IDLE = -1
+PREFETCH = 4
 LOOK_EVERY_S = 2.0
 Draw = tuple[int, int]
 
@@ -102,6 +103,7 @@ class TrainLoader:
         self.seed = seed
         self.plan = batch_size if isinstance(batch_size, BatchPlan) else BatchPlan(batch_size)
         self.accum_iter = accum_iter
+        self.plan.lead = max(self.plan.lead, workers * PREFETCH // accum_iter + 2)
         self.start_iteration = start_iteration
         self.total_iter = total_iter
         self.rank = rank
@@ -113,7 +115,11 @@ class TrainLoader:
         options: dict[str, Any] = {}
         if workers:
             # torch looks whether its workers live when this time is over, so it is short; `_next` waits on.
-            options = {"timeout": min(LOOK_EVERY_S, timeout_s), "worker_init_fn": _start_worker, "prefetch_factor": 4}
+            options = {
+                "timeout": min(LOOK_EVERY_S, timeout_s),
+                "worker_init_fn": _start_worker,
+                "prefetch_factor": PREFETCH,
+            }
             # A forked worker starts in milliseconds and knows the plugins; other systems cannot fork safely.
             options["multiprocessing_context"] = "fork" if sys.platform == "linux" else None
         share = getattr(dataset, "share_cache", None)

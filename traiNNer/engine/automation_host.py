@@ -5,7 +5,7 @@ their fallback, and the run goes on. Rank 0 asks the helpers; every rank applies
 """
 
 import math
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from typing import Any
@@ -28,7 +28,7 @@ from traiNNer.engine.events import (
     ValidationFinished,
     WindowFinished,
 )
-from traiNNer.engine.knobs import BATCH_SIZE, LR_FACTOR, MICRO_BATCH, Knobs
+from traiNNer.engine.knobs import BATCH_SIZE, LR_BATCH, LR_FACTOR, MICRO_BATCH, Knobs
 from traiNNer.engine.logbook import Logbook
 from traiNNer.engine.observations import Observations
 from traiNNer.engine.runtime import Runtime
@@ -74,12 +74,14 @@ class AutomationHost:
         self.actions: dict[type, Callable[[Any], bool | None]] = {}
         self.seats = [Seat(name, helper, logbook, strict) for name, helper in helpers.items()]
         self.stop: Stop | None = None
+        self.stopped_by = ""
         self.plan: BatchPlan | None = None
         self.iteration = 0
         self._log = DecisionLog(logbook, self._rate, shadow)
         self._observations = Observations(runtime, run.anchor)
         self._measure_until = 0
-        self._repeats = 0
+        self._repeats = self._reported = 0
+        self._has_rewound = False
         if shadow:
             for knob in knobs.values():
                 knob.shadow()
@@ -90,19 +92,27 @@ class AutomationHost:
 
     def start(self, iteration: int) -> None:
         """Tell the helpers that the run begins, or goes on, after `iteration`."""
-        self.iteration = iteration
+        self.iteration = self._reported = iteration
         self.run = replace(self.run, iteration=iteration)
         if iteration < self._measure_until:
             self.actions[MeasureTerms](MeasureTerms(self._measure_until - iteration))
+        for seat in self.seats:
+            if seat.has_failed:
+                self._give_up(seat, "its ranges rule failed")
         self._ask("start", lambda helper: helper.on_start(self.run))
+        for seat in self.seats:  # one that gave up before may still have a simple rule and a summary
+            if seat.is_off and self.runtime.is_main:
+                seat.call("start", lambda helper=seat.helper: list(helper.on_start(self.run)))
 
     def after_step(self, iteration: int, report: StepReport) -> None:
         """Note an iteration; where a helper's window is full, read it and let the helpers look."""
-        self.iteration, self._repeats = iteration, 0
-        self._observations.add(report)
+        self.iteration = self._reported = iteration
+        self._repeats = 0
+        if any(seat.every <= self.run.total_iter for seat in self.seats if seat.listens):
+            self._observations.add(report)
         if self._measure_until and iteration >= self._measure_until:
             self._measure(0)
-        if any(iteration % seat.every == 0 for seat in self.seats if seat.listens):
+        if any(iteration % max(1, seat.every) == 0 for seat in self.seats if seat.listens):
             self._finish_window()
 
     def after_validation(self, iteration: int, scores: Mapping[str, float]) -> None:
@@ -116,7 +126,8 @@ class AutomationHost:
         """Ask for a smaller micro-batch after a step ran out of memory. Returns whether to try again."""
         knob = self.knobs[MICRO_BATCH]
         before = knob.at()
-        event = StepFailed(self.iteration + 1, "out of memory")
+        self.iteration = self._reported + 1
+        event = StepFailed(self.iteration, "out of memory")
         self._ask("failure", lambda helper: helper.on_failure(event))
         if knob.at() < before:
             return True
@@ -131,13 +142,15 @@ class AutomationHost:
     def not_finite(self) -> bool:
         """Tell that the run is about to end because nothing is finite. Returns whether a helper rewound it."""
         event = StepFailed(self.iteration, "not finite")
-        taken = self._finish_window() + self._ask("failure", lambda helper: helper.on_failure(event))
-        return not self.shadow and any(isinstance(decision, Rewind) for decision in taken)
+        self._has_rewound = False
+        if not _rewinds(self._finish_window()):  # a helper may have seen it in the window already
+            self._ask("failure", lambda helper: helper.on_failure(event))
+        return self._has_rewound
 
     def finish(self) -> None:
         """Say in one line what the helpers did."""
         told = []
-        for seat in self.seats:
+        for seat in self.seats if self.runtime.is_main else ():
             text = seat.call("summary", seat.helper.summary)
             title = f"{seat.helper.title}: " if seat.helper.title else ""
             told += [f"{title}{text}{' (gave up)' if seat.is_off else ''}"] if text else []
@@ -149,8 +162,16 @@ class AutomationHost:
         event = self._observations.read(self.iteration, self.runtime.memory())
         if event is None:
             return []
+        event = replace(event, batch=self._batch_of(event))
         self._compare_ranks()
         return self._ask("window", lambda helper: helper.on_window(event), partial(self._note_steps, event))
+
+    def _batch_of(self, event: WindowFinished) -> int | None:
+        """Return the loader's batch during a window; None while it changes."""
+        if self.plan is None:
+            return self.run.batch_size
+        sizes = {self.plan.size(event.iteration - 1 - back) for back in range(len(event.steps))}
+        return sizes.pop() if len(sizes) == 1 else None
 
     # Asking
 
@@ -166,7 +187,8 @@ class AutomationHost:
         for seat in self.seats:
             before(seat)
             if whom(seat):
-                answer = self.runtime.from_main(seat.decide(hook, rule) if self.runtime.is_main else None)
+                known = tuple(self.knobs)
+                answer = self.runtime.from_main(seat.decide(hook, rule, known) if self.runtime.is_main else None)
                 seat.every, seat.needs = answer.every, answer.needs
                 for decision in answer.decisions:
                     self._apply(seat, decision)
@@ -211,13 +233,15 @@ class AutomationHost:
             case Stop():
                 text = f"Early stopping triggered - {decision.reason}"
                 self._log.action(self.iteration, seat, "stop", decision.reason, decision.evidence, text)
-                self.stop = self.stop or (None if self.shadow else decision)
+                if self.stop is None and not self.shadow:
+                    self.stop, self.stopped_by = decision, seat.name
             case KeepSnapshot():
                 self._act(decision)
             case MeasureTerms():
                 self._measure(decision.iterations)
             case Rewind():
                 done = self._act(decision)
+                self._has_rewound |= bool(done)
                 text = f"returned to the last good weights, reason: {decision.reason}"
                 told = text if done or self.shadow else f"there are no good weights to return to ({decision.reason})"
                 self._log.action(self.iteration, seat, "rollback", decision.reason, decision.evidence, told)
@@ -235,22 +259,28 @@ class AutomationHost:
         is_stuck = knob.given_up or (seat.is_frozen and not decision.forced)
         if is_stuck or not differs(decision.knob, old, new):
             return
-        knob.set(new, self.iteration)
-        self._resize(decision.knob, int(new) if decision.knob in SIZES else 0)
+        # A larger batch comes later, and only then may its learning rate.
+        knob.set(new, self.iteration + (self.plan.lead if decision.knob == LR_BATCH and self.plan else 0))
+        self._resize(decision.knob, new)
         if not decision.forced:
             seat.count(decision.knob, new > old)
         self._log.knob(self.iteration, seat, decision, old, new)
-        event = KnobChanged(self.iteration, decision.knob, old, new)
-        for other in self.seats:
-            if other.listens:
-                other.call("change", partial(other.helper.on_change, event))
+        self._tell_change(decision.knob, old, new)
         if not decision.forced:
             self._limit(seat, decision.knob)
 
-    def _resize(self, knob: str, size: int) -> None:
+    def _tell_change(self, knob: str, old: float, new: float) -> None:
+        event = KnobChanged(self.iteration, knob, old, new)
+        for seat in self.seats:
+            if seat.listens:
+                failed = self.runtime.is_main and not seat.succeeds("change", partial(seat.helper.on_change, event))
+                if self.runtime.from_main(failed):
+                    self._give_up(seat, "its change rule failed")
+
+    def _resize(self, knob: str, size: float) -> None:
         """Follow a change of a size: order larger batches, and let the next window show the peak of the new size."""
         if knob == BATCH_SIZE and self.plan and not self.shadow:
-            self.plan.change(self.iteration, size)
+            self.plan.change(self.iteration, int(size))
         if knob in SIZES:
             self.runtime.release_memory()
             self.runtime.memory()
@@ -278,13 +308,19 @@ class AutomationHost:
             if name == MICRO_BATCH and not callable(knob.fallback):
                 knob.fallback = min(knob.fallback, knob.value)  # what does not fit now will not fit then
             old, knob.given_up = knob.at(self.iteration), True
-            moved.append(f"{name} {old:.4g} -> {knob.at(self.iteration):.4g}")
+            new = knob.at(self.iteration)
+            moved.append(f"{name} {old:.4g} -> {new:.4g}")
+            if new != old:
+                self._resize(name, new)
+                self._tell_change(name, old, new)
         self._log.action(self.iteration, seat, "fallback", reason, {"in_force": ", ".join(moved)}, "")
         force = f" In force: {', '.join(moved)}." if moved else ""
         self.logbook.warn(f"Automation {seat.name} is off for the rest of the run: {reason}.{force} Training goes on.")
 
     def _rate(self, iteration: int) -> float:
-        return self.run.base_lr * self.run.schedule(iteration) * self.knobs[LR_FACTOR].value
+        return (
+            self.run.base_lr * self.run.schedule(iteration) * self.knobs[LR_FACTOR].value * self.knobs[LR_BATCH].value
+        )
 
     # State
 
@@ -295,20 +331,22 @@ class AutomationHost:
             "knobs": self.knobs.state_dict(),
             "observations": self._observations.state_dict(),
             "measure_until": self._measure_until,
-            "stopped": self.stop.reason if self.stop else None,
+            "stopped": [self.stopped_by, self.stop.reason, self.stop.best, self.stop.failed] if self.stop else None,
             "plan": [list(change) for change in self.plan.changes] if self.plan else None,
         }
 
-    def load_state_dict(self, state: Mapping[str, Any], keep_stop: bool = True) -> None:
+    def load_state_dict(self, state: Mapping[str, Any], unchanged: Sequence[str] = ()) -> None:
         """Restore what `state_dict` returned, before `start`; a helper that was not there begins anew.
 
-        With `keep_stop` a run that a helper had ended stays ended.
+        A run that a helper had ended stays ended if that helper is among those whose options are `unchanged`.
         """
-        if state["stopped"] and keep_stop:
-            self.stop = Stop(state["stopped"])
-        if self.plan and state["plan"]:
-            self.plan.changes = [(start, size) for start, size in state["plan"]]
-        self.knobs.load_state_dict(state["knobs"])
+        if state["stopped"] and state["stopped"][0] in unchanged:
+            self.stopped_by, reason, best, failed = state["stopped"]
+            self.stop = Stop(reason, best=best, failed=failed)
+        plan = [(start, size) for start, size in state["plan"] or ()]
+        if self.plan and self.knobs[BATCH_SIZE].claimed and plan[:1] == self.plan.changes[:1]:
+            self.plan.changes = plan
+        self.knobs.load_state_dict(state["knobs"], {name for seat in self.seats for name in seat.claims})
         self._observations.load_state_dict(state["observations"])
         self._measure_until = state["measure_until"]
         for seat in self.seats:
@@ -321,3 +359,7 @@ def differs(knob: str, old: float, new: float) -> bool:
     if knob in SIZES or math.isinf(old) or math.isinf(new):
         return old != new
     return abs(new - old) > SMALLEST_CHANGE * abs(old)
+
+
+def _rewinds(decisions: Sequence[Decision]) -> bool:
+    return any(isinstance(decision, Rewind) for decision in decisions)

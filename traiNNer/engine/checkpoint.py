@@ -155,7 +155,8 @@ class CheckpointStore:
 
     def supersede_all(self) -> None:
         """Rename every file of a run that has no complete checkpoint to go on from."""
-        for path in (*self.weights(), *self.folder.training_states.glob("*.state"), self.folder.metrics):
+        records = (self.folder.metrics, self.folder.decisions)
+        for path in (*self.weights(), *self.folder.training_states.glob("*.state"), *records):
             if path.exists():
                 _rename_aside(path, SUPERSEDED)
 

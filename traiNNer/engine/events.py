@@ -76,13 +76,15 @@ class Memory:
 class WindowFinished:
     """The iterations since the last window, the newest last; `iteration` is that one's number, counted from 1.
 
-    `seconds` is the mean time of an iteration of the window; `memory` is None where the device does not tell.
+    `seconds` is the time of an iteration of the window; `memory` is None where the device does not tell; `batch` is how
+    many images per device and loader batch were trained, None in a window in which that changed.
     """
 
     iteration: int
     steps: Sequence[Step]
     seconds: float = math.nan
     memory: Memory | None = None
+    batch: int | None = None
 
 
 @dataclass(frozen=True)

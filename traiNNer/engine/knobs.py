@@ -1,7 +1,7 @@
 """The few numbers that a training automation may move while a run goes on, each within bounds."""
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -51,7 +51,7 @@ class Knob:
         if self.given_up:
             return self.fallback(iteration) if callable(self.fallback) else self.fallback
         if self.ramp and iteration < self._since + self.ramp:
-            share = (iteration - self._since) / self.ramp
+            share = max(0, iteration - self._since) / self.ramp
             return self._before + (self.value - self._before) * share
         return self.value
 
@@ -121,7 +121,9 @@ class Knobs(dict[str, Knob]):
 
     def rate(self, iteration: int) -> float:
         """Return the factor on the scheduled learning rate."""
-        return self[LR_FACTOR].at(iteration) * self[LR_BATCH].at(iteration)
+        factor = self[LR_FACTOR]
+        product = factor.at(iteration) * self[LR_BATCH].at(iteration)
+        return min(product, factor.high) if factor.claimed and not factor.given_up else product
 
     def loss_weights(self) -> dict[str, float]:
         """Return the factors on the loss terms that differ from 1."""
@@ -132,7 +134,7 @@ class Knobs(dict[str, Knob]):
         """Return the state of every knob."""
         return {name: knob.state_dict() for name, knob in self.items()}
 
-    def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        """Restore the knobs that still exist."""
-        for name in self.keys() & state.keys():
+    def load_state_dict(self, state: Mapping[str, Any], names: Iterable[str]) -> None:
+        """Restore the knobs of these names; the others have no helper any more and stay as the file says."""
+        for name in state.keys() & self.keys() & set(names):
             self[name].load_state_dict(state[name])

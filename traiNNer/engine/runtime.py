@@ -277,14 +277,17 @@ class Runtime:
         return self.device.type == "cuda"
 
     def memory(self) -> Memory | None:
-        """Return the peak memory use since the last call, and start anew; None where the device does not tell."""
+        """Return the peak memory use since the last call, and start anew; None where the device does not tell.
+
+        With several ranks it is that of the fullest device; all ranks have to ask.
+        """
         if not self.has_memory:
             return None
         free, total = torch.cuda.mem_get_info(self.device)
         peak, now = torch.cuda.max_memory_reserved(self.device), torch.cuda.memory_reserved(self.device)
         retries = torch.cuda.memory_stats(self.device).get("num_alloc_retries", 0)
         torch.cuda.reset_peak_memory_stats(self.device)
-        return Memory(total, total - free + peak - now, peak, retries)
+        return fullest(self.gather(Memory(total, total - free + peak - now, peak, retries)))
 
     def release_memory(self) -> None:
         """Give memory that is not in use back to the device."""
@@ -305,11 +308,23 @@ class Runtime:
         }
 
 
+def fullest(ranks: Sequence[Memory]) -> Memory:
+    """Return what one device would show that is as full as the fullest of several."""
+    total = min(memory.total for memory in ranks)
+    used, reserved, retries = (max(getattr(m, name) for m in ranks) for name in ("used", "reserved", "retries"))
+    return Memory(total, used, reserved, retries)
+
+
 def is_out_of_memory(error: BaseException | None) -> bool:
     """Whether an error says that the device, or the host, has no memory left."""
     signs = ("can't allocate memory", "not enough memory", "out of memory", "ALLOC_FAILED")
     known = isinstance(error, torch.OutOfMemoryError | MemoryError)
     return known or (isinstance(error, RuntimeError) and any(sign in str(error) for sign in signs))
+
+
+def may_be_out_of_memory(error: BaseException | None) -> bool:
+    """Whether doing it again in smaller parts may help: also what cuDNN says when its workspace finds no room."""
+    return is_out_of_memory(error) or (isinstance(error, RuntimeError) and "CUDNN_STATUS_NOT_SUPPORTED" in str(error))
 
 
 def start_runtime(options: CommonOptions) -> tuple[Runtime, list[str]]:

@@ -2,12 +2,13 @@
 
 import math
 import traceback
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import replace
 from itertools import pairwise
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, get_args
 
 from traiNNer.engine.automation import Automation
-from traiNNer.engine.events import Decision, GiveUp, RunStarted
+from traiNNer.engine.events import Decision, GiveUp, RunStarted, SetKnob
 from traiNNer.engine.knobs import Knobs, Range
 from traiNNer.engine.logbook import Logbook
 
@@ -40,6 +41,8 @@ class Seat:
         self.logbook = logbook
         self.strict = strict
         self.claims: Mapping[str, Range] = {}
+        self.has_failed = False
+        self._shown: set[str] = set()
         self.every, self.needs = helper.every, helper.needs
         self.adjustments = 0
         self.misses = 0
@@ -57,18 +60,26 @@ class Seat:
         """Whether it gave up but has a simple rule that goes on."""
         return self.is_off and self.helper.plain_rule_after_fallback
 
-    def decide(self, hook: str, ask: Callable[[Automation], Iterable[Decision]]) -> "Decided":
-        """Ask the helper. One that raises gives up."""
-        found = self.call(hook, lambda: list(ask(self.helper)))
+    def decide(self, hook: str, ask: Callable[[Automation], Iterable[Decision]], knobs: Sequence[str]) -> "Decided":
+        """Ask the helper. One that raises, or decides what cannot be, gives up."""
+        found = self.call(hook, lambda: [checked(decision, knobs) for decision in ask(self.helper)])
         decisions: list[Decision] = [GiveUp(f"its {hook} rule failed")] if found is None else found
         return Decided(decisions, self.helper.every, self.helper.needs)
 
     def set_up(self, run: RunStarted, knobs: Knobs) -> None:
         """Give the helper the knobs and the knobs its bounds."""
         self.helper.knobs = knobs
-        self.claims = self.call("ranges", lambda: dict(self.helper.ranges(run))) or {}
-        for name, wanted in self.claims.items():
-            knobs[name].configure(wanted)
+        claims = self.call(
+            "ranges", lambda: {name: (knobs[name], wanted) for name, wanted in self.helper.ranges(run).items()}
+        )
+        self.has_failed = claims is None
+        self.claims = {name: wanted for name, (_, wanted) in (claims or {}).items()}
+        for knob, wanted in (claims or {}).values():
+            knob.configure(wanted)
+
+    def succeeds(self, hook: str, do: Callable[[], Any]) -> bool:
+        """Call the helper for its own sake; whether it went well."""
+        return self.call(hook, lambda: [do()]) is not None
 
     def call(self, hook: str, ask: Callable[[], Any]) -> Any:
         """Call the helper; what it raises is shown once and answered with None."""
@@ -77,7 +88,9 @@ class Seat:
         except Exception:
             if self.strict:
                 raise
-            self.logbook.info(f"{traceback.format_exc()}(in the {hook} rule of automation {self.name})")
+            if hook not in self._shown:
+                self._shown.add(hook)
+                self.logbook.info(f"{traceback.format_exc()}(in the {hook} rule of automation {self.name})")
             return None
 
     def count(self, knob: str, is_up: bool) -> None:
@@ -107,3 +120,24 @@ class Seat:
             setattr(self, name, state[name])
         if state["memory"] is not None:
             self.call("state", lambda: self.helper.load_state_dict(state["memory"]))
+
+
+def checked(decision: Any, knobs: Sequence[str]) -> Decision:
+    """Return a decision with plain numbers. Raises `TypeError` or `ValueError` for one that cannot be carried out."""
+    if not isinstance(decision, get_args(Decision)):
+        raise TypeError(f"{decision!r} is not a decision")
+    if isinstance(decision, SetKnob):
+        if decision.knob not in knobs:
+            raise ValueError(f"there is no knob '{decision.knob}'; known: {', '.join(knobs)}")
+        decision = replace(decision, value=float(decision.value))
+        if math.isnan(decision.value):
+            raise ValueError(f"{decision.knob} cannot be set to a value that is not a number")
+    evidence = getattr(decision, "evidence", None)
+    return decision if not evidence else replace(decision, evidence={k: _plain(v) for k, v in evidence.items()})
+
+
+def _plain(value: Any) -> Any:
+    """Return numbers of numpy and torch as Python's, and anything else but texts as its text."""
+    if value is None or isinstance(value, bool | int | float | str):
+        return value
+    return value.item() if hasattr(value, "item") else str(value)

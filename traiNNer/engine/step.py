@@ -14,7 +14,7 @@ from torch.optim import Optimizer
 from traiNNer.batch import Batch
 from traiNNer.engine.gate import NormGate
 from traiNNer.engine.knobs import GRAD_CLIP, GRAD_SKIP, MICRO_BATCH, Knobs
-from traiNNer.engine.runtime import Runtime, is_out_of_memory
+from traiNNer.engine.runtime import Runtime, may_be_out_of_memory
 from traiNNer.models.protocol import PhaseLoss, TrainableModel
 
 Reference = Callable[[Batch], Tensor]
@@ -109,17 +109,24 @@ class Stepper:
 
     def _gradients(self, batches: Sequence[Batch], buffers: Sequence[Tensor]) -> _Sums:
         while True:
-            draws = self.runtime.draws() if self.on_out_of_memory else None
+            draws = self.runtime.draws() if self._may_retry else None
             sums = self._attempt(batches)
             # Every rank comes here whatever happened to it, so that a failure on one of them cannot block the others.
-            failed = self.runtime.any_rank(int(sums is None)) if self.on_out_of_memory else 0
+            failed = self.runtime.any_rank(int(sums is None)) if self._may_retry else 0
             if sums is not None and not failed:
                 return sums
             del sums
             self._forget(buffers)
             self.runtime.redraw(draws)
+            if self.is_measuring:
+                self.is_measuring = False  # its extra graphs are what there was no room for, most likely
+                continue
             if self.on_out_of_memory is None or not self.on_out_of_memory():
                 raise torch.OutOfMemoryError("out of memory, and the micro-batch cannot be made smaller")
+
+    @property
+    def _may_retry(self) -> bool:
+        return self.on_out_of_memory is not None or self.is_measuring
 
     def _attempt(self, batches: Sequence[Batch]) -> _Sums | None:
         """Return the sums over all micro-batches, or None when memory ran out and may be retried."""
@@ -131,7 +138,7 @@ class Stepper:
                     self._accumulate(part, sums, share / len(batches))
         # The error is not given a name: its traceback would keep every tensor of the failed step alive.
         except (RuntimeError, MemoryError):
-            if self.on_out_of_memory is None or not is_out_of_memory(sys.exception()):
+            if not self._may_retry or not may_be_out_of_memory(sys.exception()):
                 raise
             return None
         return sums

@@ -13,7 +13,7 @@ from traiNNer.config.options import TrainOptions
 from traiNNer.engine.automation_host import AutomationHost
 from traiNNer.engine.checkpoint import Restored
 from traiNNer.engine.clock import Clock
-from traiNNer.engine.events import KeepSnapshot, MeasureTerms, Rewind, Stop
+from traiNNer.engine.events import KeepSnapshot, MeasureTerms, Rewind
 from traiNNer.engine.interrupt import StopSignals
 from traiNNer.engine.knobs import Knobs
 from traiNNer.engine.logbook import Logbook
@@ -81,10 +81,10 @@ class Trainer:
     def run(self, stream: Iterable[Sequence[Batch]], damaged: Callable[[Sequence[Batch]], list[str]]) -> None:
         """Train from the current iteration to the last. Raises what `errors.py` lists."""
         self.parts.logbook.start_progress(self.total, self.iteration)
+        if self.parts.automations:
+            self.parts.automations.start(self.iteration)
         self._finish_interrupted_duties()
         batches = iter(stream)
-        if self.parts.automations and not self.is_over:
-            self.parts.automations.start(self.iteration)
         while not self.is_over:
             with self._saved_if_data_fails(), self.clock.waiting():
                 micro_batches = next(batches)
@@ -285,8 +285,10 @@ class Trainer:
         self.watch.streak = state["nonfinite_streak"]
         parts.scorer.best.load_state_dict(state["best"])
         if parts.automations and state.get("automations"):
-            is_same = state["stream"].get("automations") == parts.data.get("automations")
-            parts.automations.load_state_dict(state["automations"], keep_stop=is_same)
+            before, now = state["stream"].get("automations", {}), parts.data.get("automations", {})
+            parts.automations.load_state_dict(
+                state["automations"], [name for name in now if before.get(name) == now[name]]
+            )
             parts.stepper.gate.load_state_dict(state["gate"])
             self.snapshot.kept = state["snapshot"]
         self.iteration = parts.saver.last = state["iteration"]
@@ -313,9 +315,11 @@ class Trainer:
             self.parts.logbook.info(f"best {metric}: {value:.4f} at iteration {iteration:,}")
         if self.parts.automations:
             self.parts.automations.finish()
-            self._leave_early(self.parts.automations.stop)
+            self.leave_early()
 
-    def _leave_early(self, stop: Stop | None) -> None:
+    def leave_early(self) -> None:
+        """Leave the best weights behind where a helper ended the run. Raises `TrainingDiverged` if it had failed."""
+        stop = self.parts.automations.stop if self.parts.automations else None
         if stop is None or self.iteration >= self.total:
             return
         if stop.failed:

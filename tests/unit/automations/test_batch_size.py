@@ -70,7 +70,8 @@ class Device:
     def window(self, length=10, memory=None, seconds=None):
         self.iteration += length
         seconds = self.seconds(self.knobs[BATCH_SIZE].value) if seconds is None else seconds
-        event = WindowFinished(self.iteration, [STEP] * length, seconds, memory or self.memory())
+        batch = int(self.knobs[BATCH_SIZE].value)
+        event = WindowFinished(self.iteration, [STEP] * length, seconds, memory or self.memory(), batch)
         return self.apply(self.helper.on_window(event))
 
     def go(self, iterations):
@@ -89,6 +90,20 @@ class Device:
 
 def growing(**options):
     return DynamicBatchSizeOptimizer(effective_batch="grow", **options)
+
+
+def test_nothing_is_concluded_while_batches_of_the_old_size_still_arrive():
+    device = Device(growing(), seconds=lambda images: images)  # a larger batch takes as much longer
+    device.go(100)
+    assert device.size == 14
+    for _ in range(10):  # the wish is out, but batches of 8 still come
+        device.iteration += 10
+        memory = Memory(TOTAL, 4700, 4200)
+        device.apply(device.helper.on_window(WindowFinished(device.iteration, [STEP] * 10, 8.0, memory, 8)))
+    assert 14 not in device.helper.peaks
+    assert device.size == 14
+    device.go(300)
+    assert device.size == 8
 
 
 # The memory model
@@ -445,7 +460,7 @@ def test_in_shadow_mode_a_wish_is_said_once():
         knob.shadow()
     for _ in range(100):
         device.iteration += 10
-        event = WindowFinished(device.iteration, [STEP] * 10, 1.0, Memory(TOTAL, 4700, 4200))
+        event = WindowFinished(device.iteration, [STEP] * 10, 1.0, Memory(TOTAL, 4700, 4200), 8)
         device.apply(device.helper.on_window(event))
     assert device.moves() == [(100, 14, GROW)]
 

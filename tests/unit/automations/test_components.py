@@ -7,7 +7,7 @@ import pytest
 from traiNNer.automations.batch_size import BatchFallback
 from traiNNer.automations.early_stopping import StoppingFallback
 from traiNNer.automations.gradient_clipping import ClippingFallback
-from traiNNer.automations.learning_rate import ScheduleFallback
+from traiNNer.automations.learning_rate import CosineParams, ScheduleFallback
 from traiNNer.automations.loss_balance import DynamicLossScheduling
 from traiNNer.config.automation_options import LossSchedulingOptions
 from traiNNer.engine.automation import Automation
@@ -15,7 +15,7 @@ from traiNNer.engine.events import RunStarted
 from traiNNer.registry import AUTOMATIONS
 
 FALLBACKS = {
-    "IntelligentLearningRateScheduler": ScheduleFallback(scheduler_params={"eta_min": 1e-6}),
+    "IntelligentLearningRateScheduler": ScheduleFallback(scheduler_params=CosineParams(eta_min=1e-6)),
     "DynamicBatchSizeOptimizer": BatchFallback(batch_size=3),
     "AdaptiveGradientClipping": ClippingFallback(threshold=0.5),
     "IntelligentEarlyStopping": StoppingFallback(early_stopping=True),

@@ -248,9 +248,16 @@ def test_warmup_iterations_are_not_looked_at():
     def spiked(iteration):  # a lucky value before training has begun
         return 60.0 if iteration <= 3000 else rising(iteration)
 
-    assert stop_of(start({"warmup_iterations": 1000})[0], spiked)[0] is not None
-    assert stop_of(start({"warmup_iterations": 4000})[0], spiked)[0] is None
-    assert stop_of(start({"warmup_iterations": 1000}, warmup_iter=4000)[0], spiked)[0] is None
+    hard = {"max_no_improvement": 6000}
+    assert stop_of(start(hard | {"warmup_iterations": 1000})[0], spiked)[0] is not None
+    assert stop_of(start(hard | {"warmup_iterations": 4000})[0], spiked)[0] is None
+    assert stop_of(start(hard | {"warmup_iterations": 1000}, warmup_iter=4000)[0], spiked)[0] is None
+
+
+def test_nothing_is_stopped_at_the_last_iteration():
+    """Where nothing remains nothing is left to gain; a run that is given more iterations must be able to go on."""
+    found = play(start()[0], rising)
+    assert not [one for _, one in found if isinstance(one, Stop)]
 
 
 def test_min_projected_gain_decides_what_is_worth_waiting_for():

@@ -226,12 +226,13 @@ def test_a_spike_that_is_not_skipped_is_remembered_as_the_limit():
 def test_steps_that_are_not_applied_are_not_remembered():
     run = Run().feed(draw(100))
     before = run.helper.state_dict()
-    for norm in (math.inf, math.nan, 500.0):
+    for norm, loss in ((math.inf, 0.1), (math.nan, 0.1), (3.0, math.nan), (500.0, 0.1)):
         run.iteration += 1
-        run.step(Step(False, norm, math.nan), windows=[run.iteration])
+        run.step(Step(False, norm, loss), windows=[run.iteration])
     changed = {name for name, value in run.helper.state_dict().items() if value != before[name]}
-    assert changed == {"exploded"}
-    assert run.helper.exploded == 1
+    assert changed == {"exploded", "broken"}
+    assert (run.helper.exploded, run.helper.broken) == (1, 3)
+    assert run.helper.summary().endswith(", 1 exploding step skipped, 3 not finite")
 
 
 @pytest.mark.parametrize("norm", [0.0, math.nan, math.inf])
@@ -368,7 +369,7 @@ def test_a_resumed_run_decides_as_an_uninterrupted_one(cut, options):
     file.seek(0)
     state = torch.load(file, weights_only=True)
     second = Run(**options)
-    second.knobs.load_state_dict(state["knobs"])
+    second.knobs.load_state_dict(state["knobs"], second.knobs)
     second.helper.load_state_dict(state["helper"])
     second.iteration, second.window = cut, first.window
     second.streak = first.streak

@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from traiNNer.automations import learning_rate_rules as rules
-from traiNNer.automations.learning_rate import IntelligentLearningRateScheduler, ScheduleFallback
+from traiNNer.automations.learning_rate import CosineParams, IntelligentLearningRateScheduler, ScheduleFallback
 from traiNNer.automations.statistics import Mean, ols_slope, sen_slope, student_quantile, trimmed_mean
 from traiNNer.engine.events import (
     KeepSnapshot,
@@ -296,15 +296,15 @@ def test_log_every():
 
 
 def test_fallback():
-    helper = IntelligentLearningRateScheduler(fallback=ScheduleFallback(scheduler_params={"eta_min": 1e-5}))
+    helper = IntelligentLearningRateScheduler(fallback=ScheduleFallback(scheduler_params=CosineParams(eta_min=1e-5)))
     given_up = helper.ranges(RunStarted(1000, 8, base_lr=1e-4))["lr_factor"].fallback
     assert [given_up(at) for at in (0, 500, 1000, 2000)] == pytest.approx([1.0, 0.55, 0.1, 0.1])
     plain = IntelligentLearningRateScheduler().ranges(RunStarted(1000, 8))["lr_factor"].fallback
     assert plain(1000) == pytest.approx(0.0)
     assert helper.ranges(RunStarted(1000, 8, has_schedule=True))["lr_factor"].fallback == 1.0
-    told = Loop(flat, fallback=ScheduleFallback(scheduler_params={"T_max": 77})).of(Say)
-    assert told[0][1].warn
-    assert "77" in told[0][1].text
+    short = IntelligentLearningRateScheduler(fallback=ScheduleFallback(scheduler_params=CosineParams(T_max=77)))
+    given_up = short.ranges(RunStarted(1000, 8))["lr_factor"].fallback
+    assert given_up(77) == plain(77) > 0.9  # T_max is always total_iter; the check of the file says so
 
 
 def test_max_adjustments_is_for_the_host():
@@ -314,7 +314,7 @@ def test_max_adjustments_is_for_the_host():
 def test_the_signature_is_the_schema():
     component = AUTOMATIONS["intelligent_learning_rate_scheduler"]
     helper = component.build({"fallback": {"scheduler_params": {"eta_min": 1e-6}}, "rollback": False})
-    assert helper.fallback.scheduler_params == {"eta_min": 1e-6}
+    assert helper.fallback.scheduler_params == CosineParams(eta_min=1e-6)
     assert not helper.rollback
 
 
@@ -467,7 +467,9 @@ def test_losses_that_are_not_finite_take_the_same_path():
     assert [at for at, _ in loop.of(Rewind)] == [2000]
     assert loop.moves() == [(2000, 0.5)]
     assert not Loop(lambda i: None if i > 1998 else 0.0, 0.002).go(2000).of(Rewind)
-    assert not Loop(lambda i: None if i > 1997 else falling(0.01)(i), 0.002, rollback=False).go(2000).moves()
+    only_halved = Loop(lambda i: None if i > 1997 else falling(0.01)(i), 0.002, rollback=False).go(2000)
+    assert only_halved.moves() == [(2000, 0.5)]
+    assert not only_halved.of(Rewind)
 
 
 def test_skipped_steps_with_a_finite_loss_have_more_time():
@@ -534,7 +536,7 @@ def test_a_resumed_run_decides_the_same(cut):
     whole, first, second = make().go(6000), make().go(cut), make()
     memory = json.loads(json.dumps({"helper": first.helper.state_dict(), "knob": first.helper.knobs.state_dict()}))
     second.helper.load_state_dict(memory["helper"])
-    second.helper.knobs.load_state_dict(memory["knob"])
+    second.helper.knobs.load_state_dict(memory["knob"], second.helper.knobs)
     second.at, second.log = cut, []
     resumed = RunStarted(TOTAL, 8, iteration=cut, losses={"l1": 1.0}, metrics={"val/psnr": "higher"})
     second.apply(second.helper.on_start(resumed))

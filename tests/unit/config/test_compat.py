@@ -163,7 +163,7 @@ def test_an_empty_section_of_a_helper_is_its_defaults(load, base, helper_of):
         "AdaptiveGradientClipping": True,
         "IntelligentEarlyStopping": True,
     }
-    assert helper_of(loaded, "AdaptiveGradientClipping")["fallback"] == {"threshold": 1.0}
+    assert helper_of(loaded, "AdaptiveGradientClipping")["fallback"] == {"threshold": None}
     assert helper_of(loaded, "IntelligentEarlyStopping")["fallback"] == {"early_stopping": False}
 
 

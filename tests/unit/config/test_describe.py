@@ -39,7 +39,7 @@ def test_every_option_has_a_row_and_a_description():
     assert '| `num_gpu` | whole number ≥ 0 or `auto` | `"auto"` |' in page
     assert "## `train.training_automations.IntelligentEarlyStopping`" in page
     assert "| `IntelligentEarlyStopping` | section | off unless written | Ends a run that" in page
-    assert '| `preset` | `convenience` or `fidelity` | `"convenience"` | How sure it must be: ' in page
+    assert '| `preset` | `convenience` or `fidelity` | `"convenience"` | `convenience` reads the trend ' in page
     assert "| `fallback` | section |  | What is in force after the helper gave up. |" in page
     assert (
         "| `fallback.early_stopping` | `true`/`false` | `false` | Stop by plain patience; false never stops. |" in page

@@ -4,9 +4,11 @@ import json
 import math
 from collections import defaultdict
 
+import numpy as np
 import pytest
 import torch
 
+from traiNNer.batch import BatchPlan
 from traiNNer.engine.automation import Automation
 from traiNNer.engine.automation_host import AutomationHost
 from traiNNer.engine.events import GiveUp, KeepSnapshot, MeasureTerms, Rewind, RunStarted, Say, SetKnob, Stop
@@ -202,14 +204,114 @@ def test_a_failure_rule_that_raises_is_off_too(hook):
     assert "its failure rule failed" in book.warnings[0]
 
 
-@pytest.mark.parametrize("hook", ["change", "summary"])
-def test_what_raises_elsewhere_is_shown_and_goes_on(hook):
-    script = {"window": {5: [SetKnob("lr_factor", 0.5, "down")]}, hook: {5: ValueError("boom"), 0: ValueError("boom")}}
-    built, book, _ = host(Scripted(**script))
-    drive(built, 1, 5)
+def test_a_summary_that_raises_is_shown_and_goes_on():
+    built, book, _ = host(Scripted(summary={0: ValueError("boom")}))
     built.finish()
-    assert built.knobs["lr_factor"].at(5) == 0.5
     assert any("ValueError: boom" in text for text in book.infos)
+
+
+def test_a_change_rule_that_raises_switches_its_helper_off():
+    one, two = Scripted(window={5: [SetKnob("lr_factor", 0.5, "down")]}), Scripted("grad_clip", change={5: KeyError()})
+    built, book, _ = host(one, two)
+    drive(built, 1, 5)
+    assert [seat.is_off for seat in built.seats] == [False, True]
+    assert built.knobs["lr_factor"].at(5) == 0.5
+    assert "its change rule failed" in book.warnings[0]
+
+
+class WithoutRanges(Scripted):
+    def ranges(self, run):
+        raise ValueError("boom")
+
+
+def test_ranges_that_raise_switch_the_helper_off():
+    built, book, _ = host(WithoutRanges(window={5: [SetKnob("lr_factor", 0.5, "down")]}))
+    drive(built, 1, 5)
+    assert "its ranges rule failed" in book.warnings[0]
+    assert built.knobs["lr_factor"].at(5) == 1.0
+
+
+@pytest.mark.parametrize(
+    "decision",
+    [
+        SetKnob("lr_factr", 0.5, "a typo"),
+        SetKnob("lr_factor", math.nan, "no number"),
+        SetKnob("lr_factor", "a lot", "no number"),
+        "stop",
+        None,
+    ],
+)
+def test_a_decision_that_cannot_be_carried_out_switches_its_helper_off(decision):
+    built, book, _ = host(Scripted(window={5: [decision]}))
+    drive(built, 1, 5)
+    assert "its window rule failed" in book.warnings[0]
+    assert built.knobs["lr_factor"].at(5) == 1.0
+
+
+def test_numbers_of_other_libraries_are_recorded_as_plain_ones():
+    evidence = {"a": np.float32(0.5), "b": torch.tensor(2), "c": Range(), "d": None}
+    built, book, _ = host(Scripted(window={5: [SetKnob("lr_factor", np.float32(0.5), "down", evidence)]}))
+    drive(built, 1, 5)
+    assert book.decisions[0]["evidence"] == {"a": 0.5, "b": 2, "c": str(Range()), "d": None}
+
+
+def test_one_burst_of_nan_is_one_recovery():
+    helper = Scripted(window={7: [Rewind("seen in the window")]}, **{"not finite": {7: [Rewind("told")]}})
+    built, _, done = host(helper)
+    drive(built, 1, 7)
+    assert built.not_finite()
+    assert len(done) == 1
+
+
+def test_a_rewind_that_finds_no_snapshot_rescues_nothing():
+    built, _, _ = host(Scripted(**{"not finite": {7: [Rewind("told")]}}))
+    built.actions[Rewind] = lambda decision: False
+    drive(built, 1, 7)
+    assert not built.not_finite()
+
+
+def test_nothing_piles_up_when_nobody_looks():
+    helper = Scripted()
+    helper.every = 10**12
+    built, _, _ = host(helper)
+    drive(built, 1, 300)
+    assert built.state_dict()["observations"]["steps"] == []
+
+
+def test_a_knob_without_a_helper_is_the_files():
+    before, _, _ = host(Scripted(window={5: [SetKnob("lr_factor", 0.5, "down")]}), Scripted("grad_clip"))
+    drive(before, 1, 5)
+    after, _, _ = host(Scripted("grad_clip"))
+    after.load_state_dict(torch_round_trip(before.state_dict()))
+    assert after.knobs["lr_factor"].at(6) == 1.0
+
+
+def test_giving_up_is_a_change_that_the_others_hear_of():
+    one, two = (
+        Scripted(bounds=Range(0.1, 2.0, start=0.5, fallback=1.0), window={5: ValueError()}),
+        Scripted("grad_clip"),
+    )
+    built, _, _ = host(one, two)
+    built.plan = BatchPlan(8)
+    drive(built, 1, 5)
+    assert [(event.knob, event.old, event.new) for event in two.changes] == [("lr_factor", 0.5, 1.0)]
+
+
+def test_a_larger_batch_that_is_given_up_is_ordered_back():
+    script = {5: [SetKnob("batch_size", 16, "idle memory")], 10: ValueError()}
+    built, _, _ = host(Scripted("batch_size", Range(1, 32, fallback=8), window=script))
+    built.plan = BatchPlan(8)
+    drive(built, 1, 10)
+    assert [built.plan.size(i) for i in (104, 105, 109, 110)] == [8, 16, 16, 8]
+
+
+def test_windows_tell_the_batch_that_was_trained():
+    helper = Scripted("batch_size", Range(1, 32), window={5: [SetKnob("batch_size", 16, "idle memory")]})
+    built, _, _ = host(helper)
+    built.plan = BatchPlan(8)
+    built.plan.lead = 3
+    drive(built, 1, 15)
+    assert [event.batch for event in helper.windows] == [8, None, 16]
 
 
 def test_strict_lets_exceptions_through():
@@ -366,13 +468,13 @@ def test_a_helper_that_gave_up_stays_off_after_a_resume():
 
 
 def test_a_stop_is_remembered_unless_its_helper_was_changed():
-    before, _, _ = host(Scripted(window={5: [Stop("enough")]}))
+    before, _, _ = host(Scripted(window={5: [Stop("enough", best="val/psnr", failed=True)]}))
     drive(before, 1, 5)
     after, _, _ = host(Scripted())
-    after.load_state_dict(torch_round_trip(before.state_dict()))
-    assert after.stop.reason == "enough"
+    after.load_state_dict(torch_round_trip(before.state_dict()), unchanged=["Helper"])
+    assert (after.stop.reason, after.stop.best, after.stop.failed) == ("enough", "val/psnr", True)
     changed, _, _ = host(Scripted())
-    changed.load_state_dict(torch_round_trip(before.state_dict()), keep_stop=False)
+    changed.load_state_dict(torch_round_trip(before.state_dict()), unchanged=())
     assert changed.stop is None
 
 

@@ -74,7 +74,7 @@ def test_the_state_survives_and_respects_new_bounds():
     old[LR_BATCH].set(2.0, 100)
     old[GRAD_CLIP].given_up = True
     new[LR_FACTOR].configure(Range(0.1, 1.5))
-    new.load_state_dict(old.state_dict())
+    new.load_state_dict(old.state_dict(), new)
     assert new[LR_FACTOR].value == 1.5
     assert new[LR_BATCH].at(150) == old[LR_BATCH].at(150) == 1.25
     assert new[GRAD_CLIP].given_up

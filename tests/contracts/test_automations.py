@@ -1,0 +1,131 @@
+"""What every registered helper keeps to: faults in it, or in what it sees, never reach the run."""
+
+import math
+
+import pytest
+import torch
+
+import traiNNer.automations  # noqa: F401 - registers the helpers
+from traiNNer.engine.automation_host import AutomationHost
+from traiNNer.engine.events import KeepSnapshot, MeasureTerms, Memory, Rewind, RunStarted
+from traiNNer.engine.knobs import Knobs
+from traiNNer.engine.runtime import Runtime
+from traiNNer.engine.step import StepReport
+from traiNNer.registry import AUTOMATIONS
+
+NAMES = [component.name for component in AUTOMATIONS if component.builder.__module__.startswith("traiNNer.")]
+HOOKS = ("ranges", "on_start", "on_window", "on_validation", "on_failure", "on_change")
+METRICS = {"val/psnr": "higher"}
+
+
+class Book:
+    def __init__(self):
+        self.infos, self.warnings, self.decisions = [], [], []
+        self.info, self.warn = self.infos.append, self.warnings.append
+
+    def decision(self, iteration, about):
+        self.decisions.append((iteration, about))
+
+
+def build(name, helper=None):
+    helper = helper or AUTOMATIONS.build(name, {"enabled": True} if name == "DynamicLossScheduling" else {})
+    run = RunStarted(
+        4000, 8, val_freq=100, losses={"l1": 1.0, "mse": 1.0}, anchor="l1", metrics=METRICS, has_memory=True
+    )
+    runtime, book = Runtime(torch.device("cpu"), ""), Book()
+    runtime.memory = lambda: Memory(10_000, 5_000, 4_000)
+    host = AutomationHost({name: helper}, run, Knobs(1.0, 8, ("l1", "mse")), runtime, book)
+    host.actions = {KeepSnapshot: lambda _: True, Rewind: lambda _: True, MeasureTerms: lambda _: None}
+    host.start(0)
+    return host, book
+
+
+def report(iteration, loss=None, norm=1.0):
+    generator = torch.Generator().manual_seed(iteration)
+    noise = torch.rand(3, generator=generator) * 0.1
+    loss = 0.5 + noise[0] if loss is None else torch.tensor(loss)
+    flag = torch.tensor(math.isfinite(float(loss)))
+    norms = {"l1": torch.tensor(1.0) + noise[1], "mse": torch.tensor(3.0) + noise[2]}
+    return StepReport({"l1": loss, "mse": loss}, torch.tensor(norm) + noise[1], flag, flag, torch.tensor(0.5), norms)
+
+
+def live(host, iterations=range(1, 1200), scores=True, **values):
+    """Let a helper see iterations, validations, a failure, and another helper's change."""
+    for iteration in iterations:
+        host.after_step(iteration, report(iteration, **values))
+        if iteration % 100 == 0:
+            host.after_validation(iteration, {"val/psnr": 30 + math.sin(iteration)} if scores else {})
+        if iteration == 500:
+            host.out_of_memory()
+            host._tell_change("loss_weight.mse", 1.0, 2.0)
+            host.not_finite()
+    host.finish()
+
+
+@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("hook", HOOKS)
+def test_an_exception_in_any_hook_leaves_the_fallback_in_force_and_one_warning(name, hook, monkeypatch):
+    def boom(*_):
+        raise ValueError("boom")
+
+    monkeypatch.setattr(AUTOMATIONS[name].builder, hook, boom)
+    host, book = build(name)
+    live(host)
+    (seat,) = host.seats
+    assert seat.is_off
+    assert sum("off for the rest of the run" in text for text in book.warnings) == 1
+    assert sum("ValueError: boom" in text for text in book.infos) == 1
+    for claimed in seat.claims:
+        knob = host.knobs[claimed]
+        assert knob.at(2000) == (knob.fallback(2000) if callable(knob.fallback) else knob.fallback)
+
+
+@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("loss", [math.nan, math.inf])
+def test_inputs_that_are_no_numbers_never_reach_the_run(name, loss):
+    host, book = build(name)
+    live(host, loss=loss, norm=math.nan, scores=False)
+    assert all(
+        math.isfinite(host.knobs[claimed].at(1200)) or claimed == "grad_skip" for claimed in host.seats[0].claims
+    )
+    assert sum("off for the rest" in text for text in book.warnings) <= 1
+    assert not any("Traceback" in text for text in book.infos)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_missing_metric_is_no_fault(name):
+    host, book = build(name)
+    live(host, scores=False)
+    assert not any("Traceback" in text for text in book.infos)
+    assert not host.seats[0].is_off
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_jump_of_the_clock_changes_no_decision(name, monkeypatch):
+    first, straight = build(name)
+    live(first)
+    clock = iter(range(10**9, -(10**9), -(10**5)))
+    monkeypatch.setattr("time.perf_counter", lambda: float(next(clock)))
+    monkeypatch.setattr("time.time", lambda: 0.0)
+    second, jumped = build(name)
+    live(second)
+    assert jumped.decisions == straight.decisions
+    assert jumped.warnings == straight.warnings
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_its_memory_is_plain_and_complete(name, tmp_path):
+    """Saved anywhere and loaded into a new helper, the tail of the decisions is the same."""
+    whole, straight = build(name)
+    live(whole)
+    for stop in (37, 500, 801):
+        before, early = build(name)
+        live(before, range(1, stop + 1))
+        torch.save(before.state_dict(), tmp_path / "state")
+        after, late = build(name)
+        late.decisions.clear()
+        after.load_state_dict(torch.load(tmp_path / "state", weights_only=True))
+        after.start(stop)
+        late.decisions.clear()
+        live(after, range(stop + 1, 1200))
+        assert early.decisions + late.decisions == straight.decisions
