@@ -10,42 +10,57 @@ table in docs/automations.md was made with 400 photos of BSDS and Set5.
 
 import argparse
 import sys
+from concurrent.futures import ProcessPoolExecutor
+from importlib import import_module
+from multiprocessing import get_context
 from pathlib import Path
 
+import torch
+
+from benchmarks.automations.rows import Row, table
+
 PARTS = ("simulated", "faults", "cost", "real")
+SIMULATIONS = ("rate", "clipping", "stopping", "batch", "balance")
+
+
+def simulate(name: str, quick: bool) -> list[Row]:
+    """Run the simulations of one helper."""
+    torch.set_num_threads(1)
+    return import_module(f"benchmarks.automations.simulated_{name}").run(quick)
 
 
 def simulated(quick: bool) -> bool:
-    from benchmarks.automations import simulated_batch, simulated_clipping, simulated_rate, simulated_stopping
-    from benchmarks.automations.rows import table
-
-    rows = [
-        row
-        for part in (simulated_rate, simulated_batch, simulated_clipping, simulated_stopping)
-        for row in part.run(quick)
-    ]
-    sys.stdout.write(table(rows) + "\n\n")
-    return all(row.is_met for row in rows)
+    """Run all simulations, on as many processes as there are cores."""
+    with ProcessPoolExecutor(mp_context=get_context("spawn")) as pool:
+        rows = [row for part in pool.map(simulate, SIMULATIONS, [quick] * len(SIMULATIONS)) for row in part]
+    return told(rows)
 
 
 def faults(quick: bool) -> bool:
+    """Compare runs that ran out of memory with runs that did not."""
     from benchmarks.automations import memory_faults
-    from benchmarks.automations.rows import table
 
-    rows = memory_faults.run(quick)
+    return told(memory_faults.run(quick))
+
+
+def told(rows: list[Row]) -> bool:
+    """Print a table; tell whether every target in it is met."""
     sys.stdout.write(table(rows) + "\n\n")
     return all(row.is_met for row in rows)
 
 
 def main() -> int:
     parser = argparse.ArgumentParser("python -m benchmarks.automations", description=(__doc__ or "").split("\n", 1)[0])
-    parser.add_argument("--quick", action="store_true", help="fewer and shorter runs: under three minutes")
+    parser.add_argument(
+        "--quick", action="store_true", help="simulations and faults with fewer runs: under three minutes"
+    )
     parser.add_argument("--only", choices=PARTS, help="one part")
     parser.add_argument("--data", type=Path, help="folder of training photos (default: the demo set)")
     parser.add_argument("--test", type=Path, help="folder of test photos")
+    parser.add_argument("--work", type=Path, help="folder for the real runs; the same one again goes on")
     parser.add_argument("--jobs", type=int, default=1, help="training processes at once, each with one thread")
     args = parser.parse_args()
-    wanted = (args.only,) if args.only else ("simulated", "faults", "real") if args.quick else PARTS
+    wanted = (args.only,) if args.only else ("simulated", "faults") if args.quick else PARTS
     met = True
     for part in wanted:
         sys.stdout.write(f"## {part}\n\n")
@@ -60,7 +75,7 @@ def main() -> int:
         else:
             from benchmarks.automations import real
 
-            met &= real.run(args.quick, args.data, args.test, args.jobs)
+            met &= real.measure(args.data, args.test, args.work, args.jobs, args.quick)
     return 0 if met else 1
 
 

@@ -49,7 +49,7 @@ def report(iteration, loss=None, norm=1.0):
     return StepReport({"l1": loss, "mse": loss}, torch.tensor(norm) + noise[1], flag, flag, torch.tensor(0.5), norms)
 
 
-def live(host, iterations=range(1, 1200), scores=True, **values):
+def live(host, iterations=range(1, 700), scores=True, **values):
     """Let a helper see iterations, validations, a failure, and another helper's change."""
     for iteration in iterations:
         host.after_step(iteration, report(iteration, **values))
@@ -85,9 +85,7 @@ def test_an_exception_in_any_hook_leaves_the_fallback_in_force_and_one_warning(n
 def test_inputs_that_are_no_numbers_never_reach_the_run(name, loss):
     host, book = build(name)
     live(host, loss=loss, norm=math.nan, scores=False)
-    assert all(
-        math.isfinite(host.knobs[claimed].at(1200)) or claimed == "grad_skip" for claimed in host.seats[0].claims
-    )
+    assert all(math.isfinite(host.knobs[claimed].at(700)) or claimed == "grad_skip" for claimed in host.seats[0].claims)
     assert sum("off for the rest" in text for text in book.warnings) <= 1
     assert not any("Traceback" in text for text in book.infos)
 
@@ -118,7 +116,7 @@ def test_its_memory_is_plain_and_complete(name, tmp_path):
     """Saved anywhere and loaded into a new helper, the tail of the decisions is the same."""
     whole, straight = build(name)
     live(whole)
-    for stop in (37, 500, 801):
+    for stop in (37, 300, 501):
         before, early = build(name)
         live(before, range(1, stop + 1))
         torch.save(before.state_dict(), tmp_path / "state")
@@ -127,5 +125,5 @@ def test_its_memory_is_plain_and_complete(name, tmp_path):
         after.load_state_dict(torch.load(tmp_path / "state", weights_only=True))
         after.start(stop)
         late.decisions.clear()
-        live(after, range(stop + 1, 1200))
+        live(after, range(stop + 1, 700))
         assert early.decisions + late.decisions == straight.decisions

@@ -22,6 +22,7 @@ MOVING_WEIGHTS = (
     "baseline_iterations",
 )
 ADD_METRICS = "add val.metrics, with val.metrics_enabled on"
+IN_DB = ("min_improvement", "improvement_threshold", "min_projected_gain")
 LEAST_VALIDATIONS = 5  # a trend of fewer values is no evidence
 
 
@@ -124,6 +125,7 @@ def _warn(facts: Facts) -> None:
         _warn_fallback(facts)
     if _in_use(facts, STOPPING):
         _warn_raised(facts)
+        _warn_units(facts)
 
 
 def _warn_batch(facts: Facts) -> None:
@@ -147,6 +149,16 @@ def _warn_raised(facts: Facts) -> None:
     least = None if frequency is None else LEAST_VALIDATIONS * frequency
     _warn_below(facts, "patience", f"{LEAST_VALIDATIONS} validations", least)
     _warn_below(facts, "warmup_iterations", "train.warmup_iter", facts.value(("train", "warmup_iter"), int))
+
+
+def _warn_units(facts: Facts) -> None:
+    """Warn of thresholds in dB for a metric that is not in dB: an SSIM never gains 0.05."""
+    metric = facts.value((*AT, STOPPING, "monitor_metric"), str) or ""
+    missing = [key for key in IN_DB if facts.root.at((*AT, STOPPING, key)) is None]
+    if missing and "psnr" not in metric.rpartition("/")[2].lower():
+        facts.report.warnings.append(
+            f"{STOPPING}: the defaults of {', '.join(missing)} are in dB; give values in units of {metric}"
+        )
 
 
 def _warn_below(facts: Facts, key: str, what: str, least: int | None) -> None:
