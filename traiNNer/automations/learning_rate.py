@@ -219,8 +219,9 @@ class IntelligentLearningRateScheduler(Automation):
             yield KeepSnapshot("lowest loss so far")
 
     def _is_snapshot_due(self, iteration: int) -> bool:
-        # Weights of a rate that is about to diverge look fine: a rate is trusted only after half a patience.
-        trusted = max(self.recovered_at, self.run.warmup_iter) + self.plateau_patience / 2
+        # Weights of a rate that is about to diverge look fine, so a rate has to prove itself first; but not for long,
+        # or a late divergence would cost the whole run until then.
+        trusted = max(self.recovered_at, self.run.warmup_iter) + min(self.plateau_patience / 2, rules.PROBATION)
         saved_at = self.level.saved_at or 0
         return iteration >= trusted and iteration - saved_at >= self.plateau_patience / 4
 

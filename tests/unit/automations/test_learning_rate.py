@@ -362,6 +362,14 @@ def test_snapshots_are_taken_at_the_start_and_at_new_bests_not_too_often():
     assert [at for at, _ in Loop(rising(0, 0.05)).go(1500).of(KeepSnapshot)] == [0]
 
 
+def test_a_long_patience_does_not_put_the_first_snapshot_off():
+    """A divergence in the middle must not cost the run from its start."""
+    loop = Loop(falling(0.05), 0.001, plateau_patience=2000).go(600)
+    assert [at for at, _ in loop.of(KeepSnapshot)] == [0, 500]
+    loop = Loop(falling(0.05), 0.001, plateau_patience=1000).go(600)
+    assert [at for at, _ in loop.of(KeepSnapshot)] == [0, 250, 500]
+
+
 def test_a_rise_is_answered_within_three_checks():
     loop = Loop(rising(2000, 0.3), 0.002).go(2150)
     assert [at for at, _ in loop.of(Rewind)] == [2150]
