@@ -77,3 +77,19 @@ def test_the_main_job_beats_bicubic_by_a_decibel(tmp_path):
     assert result.code == 0, result.output
     last = [entry for entry in record(tmp_path, "2x_paragonsr2") if entry["event"] == "validation"][-1]
     assert last["val/demo/psnr"] - last["val/demo/psnr_bicubic"] >= 1.0
+
+
+def test_the_block_for_the_rtx_3060_loads_when_it_is_uncommented(tmp_path):
+    import traiNNer.build  # noqa: F401 - registers every component
+
+    text = (REPOSITORY / "options/train/2x_paragonsr2_automations.yml").read_text(encoding="utf-8")
+    section, block = text.index("  training_automations:\n"), text.index("  # For an RTX 3060")
+    end = text.index("\nval:\n")
+    lines = [line.removeprefix("  # ").removeprefix("  #") for line in text[block:end].splitlines()[2:]]
+    path = tmp_path / "rtx.yml"
+    path.write_text(text[:section] + "".join(f"  {line}\n" for line in lines) + text[end:], encoding="utf-8")
+    loaded = load_options(path, TrainOptions)
+    assert (
+        loaded.options.train.training_automations.helpers["DynamicBatchSizeOptimizer"].options["max_batch_size"] == 16
+    )
+    assert [one for one in loaded.warnings if "target_vram_usage belongs to DynamicBatchSizeOptimizer; ignored" in one]

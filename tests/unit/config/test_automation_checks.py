@@ -181,8 +181,8 @@ def test_thresholds_in_db_for_another_metric_warn(load, with_helpers, base):
     text = with_helpers(f"{STOP}: {{patience: 2000, monitor_metric: val/ssim}}").replace("psnr: {}", "ssim: {}")
     warnings = [text for text in load(text).warnings if "are in dB" in text]
     assert warnings == [
-        "IntelligentEarlyStopping: the defaults of min_improvement, improvement_threshold, min_projected_gain are in dB;"
-        " give values in units of val/ssim"
+        "IntelligentEarlyStopping: the defaults of min_improvement, improvement_threshold, min_projected_gain are in "
+        "dB; give values in units of val/ssim"
     ]
     given = "min_improvement: 1e-4, improvement_threshold: 1e-4, min_projected_gain: 1e-3, "
     assert not [one for one in load(text.replace("{patience", f"{{{given}patience")).warnings if "are in dB" in one]
