@@ -11,22 +11,13 @@ table in docs/automations.md was made with 400 photos of BSDS and Set5.
 import argparse
 import sys
 from concurrent.futures import ProcessPoolExecutor
-from importlib import import_module
 from multiprocessing import get_context
 from pathlib import Path
 
-import torch
-
 from benchmarks.automations.rows import Row, table
+from benchmarks.automations.simulate import SIMULATIONS, simulate
 
 PARTS = ("simulated", "faults", "cost", "real")
-SIMULATIONS = ("rate", "clipping", "stopping", "batch", "balance")
-
-
-def simulate(name: str, quick: bool) -> list[Row]:
-    """Run the simulations of one helper."""
-    torch.set_num_threads(1)
-    return import_module(f"benchmarks.automations.simulated_{name}").run(quick)
 
 
 def simulated(quick: bool) -> bool:

@@ -163,7 +163,11 @@ def test_every_helper_decides_and_says_so(straight):
         assert rate == pytest.approx(1e-3 * (factor[-1] if factor else 1.0))
 
 
-@pytest.mark.parametrize("iteration", sorted(random.Random(3).sample(range(1, 59), 7)))
+SOME = sorted(random.Random(3).sample(range(1, 59), 7))
+LATER = [pytest.param(iteration, marks=pytest.mark.nightly) for iteration in SOME[3:]]
+
+
+@pytest.mark.parametrize("iteration", [*SOME[:3], *LATER])
 def test_a_resume_anywhere_decides_the_same(straight, tmp_path, iteration):
     folder, _ = straight
     shutil.copytree(folder, tmp_path, dirs_exist_ok=True)
@@ -212,6 +216,7 @@ def test_more_memory_is_never_there(tmp_path):
     assert "stopped: out of memory" in result.output
 
 
+@pytest.mark.nightly
 def test_one_rank_out_of_memory_takes_the_other_along(tmp_path):
     folder = faulty(tmp_path, automations({"DynamicBatchSizeOptimizer": {}}), {"dist": True})
     with socket.socket() as server:

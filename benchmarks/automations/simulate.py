@@ -1,0 +1,15 @@
+"""The simulations of one helper by name, for a process of its own."""
+
+from importlib import import_module
+
+import torch
+
+from benchmarks.automations.rows import Row
+
+SIMULATIONS = ("rate", "clipping", "stopping", "batch", "balance")
+
+
+def simulate(name: str, quick: bool) -> list[Row]:
+    """Run the simulations of one helper on one thread."""
+    torch.set_num_threads(1)
+    return import_module(f"benchmarks.automations.simulated_{name}").run(quick)
