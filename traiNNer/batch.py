@@ -47,7 +47,7 @@ class BatchPlan:
     depend on how many processes read.
     """
 
-    LEAD = 100
+    LEAD = 64
 
     def __init__(self, size: int) -> None:
         self.lead = self.LEAD

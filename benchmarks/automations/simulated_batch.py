@@ -373,18 +373,14 @@ def not_faster(pairs: list[Pair]) -> Row:
 
 
 def restless(pairs: list[Pair]) -> Row:
-    """Return how often the helper rests in the second half, with a process that comes and goes every 150 iterations.
-
-    No target: the specification has no such scenario, and a batch that arrives 100 iterations after it was ordered
-    cannot follow a neighbour that stays for 150.
-    """
+    """Return how often the helper rests in the second half, with a process that comes and goes every 150 iterations."""
     visited = [
         replace(pair, visits={at: (at // 150 % 2) * 0.15 * pair.total for at in range(150, ITERATIONS, 150)})
         for pair in pairs
     ]
     outcomes = [Run(pair, RULES["ours, grow"][0](), GROWN).go() for pair in visited]
     good = sum(o.failures <= 1 and not o.gave_up and o.settled <= ITERATIONS // 2 for o in outcomes)
-    return Row(HELPER, "neighbour comes and goes: at rest", "ours, grow", len(visited), good, None, note(outcomes))
+    return Row(HELPER, "neighbour comes and goes: at rest", "ours, grow", len(visited), good, 0.97, note(outcomes))
 
 
 def run(quick: bool) -> list[Row]:
