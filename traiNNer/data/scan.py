@@ -66,9 +66,9 @@ def scan_set(
     for place, lq_root in enumerate(lq_roots):
         gt_root = gt_roots[place] if gt_roots else None
         if gt_root:
-            _require_folder(f"{name}.dataroot_gt", gt_root)
-        _require_folder(f"{name}.dataroot_lq", lq_root)
-        pairings.append(_pair(name, gt_root, lq_root))
+            require_folder(f"{name}.dataroot_gt", gt_root)
+        require_folder(f"{name}.dataroot_lq", lq_root)
+        pairings.append(pair_or_refuse(name, gt_root, lq_root))
     several = len(pairings) > 1
     for place, pairing in enumerate(pairings):
         _note_missing(scan, pairing)
@@ -78,7 +78,12 @@ def scan_set(
     return scan
 
 
-def _pair(name: str, gt_root: Path | None, lq_root: Path) -> Pairing:
+def pair_or_refuse(name: str, gt_root: Path | None, lq_root: Path) -> Pairing:
+    """Pair two folders; `name` is the set in the person's words.
+
+    Raises:
+        DataError: a folder cannot be read or holds no images.
+    """
     try:
         pairing = pair_folders(gt_root, lq_root)
     except OSError as error:
@@ -90,7 +95,8 @@ def _pair(name: str, gt_root: Path | None, lq_root: Path) -> Pairing:
     return pairing
 
 
-def _require_folder(name: str, root: Path) -> None:
+def require_folder(name: str, root: Path) -> None:
+    """Raise `DataError` with what is there instead, if `root` is no folder; `name` says what it is for."""
     if is_folder(root):
         return
     near = nearest_existing(root)
@@ -110,8 +116,8 @@ def _note_missing(scan: Scan, pairing: Pairing) -> None:
         scan.add("GT images without an LQ partner", str(path))
     for path in pairing.without_gt:
         scan.add("LQ images without a GT partner", str(path))
-    for text in pairing.ambiguous:
-        scan.add("names that mean two files", text)
+    for first, second in pairing.ambiguous:
+        scan.add("names that mean two files", f"{first} and {second}")
 
 
 def _check_headers(scan: Scan, scale: int, crop: int | None, max_megapixels: float) -> None:
