@@ -27,8 +27,8 @@ from traiNNer.optim.schedules import compose
 from traiNNer.registry import ARCHS, DATASETS, LOSSES, METRICS, SCHEDULES
 
 DEMO_ROOT = Path("datasets/demo")
-# Where images are and how they are kept changes no sample: their names and sizes are in the fingerprint.
-ELSEWHERE = ("dataroot_gt", "dataroot_lq", "cache_mb")
+# Where images are, how they are kept and which are chosen: what counts, their names and sizes, is in the fingerprint.
+ELSEWHERE = ("dataroot_gt", "dataroot_lq", "cache_mb", "split", "meta_info")
 
 
 def prepare_demo_if_named(options: CommonOptions, book: Logbook) -> None:

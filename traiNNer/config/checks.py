@@ -1,6 +1,7 @@
 """Rules between options: what each value alone cannot tell."""
 
 from collections.abc import Callable
+from pathlib import Path
 
 from traiNNer.config.facts import Facts
 from traiNNer.config.names import refusal
@@ -17,6 +18,7 @@ def check_rules(facts: Facts) -> None:
         _check_train_sets(facts)
         _check_needed(facts)
         _check_crops(facts)
+        _check_splits(facts)
     else:
         _check_test(facts)
 
@@ -111,3 +113,27 @@ def _check_crops(facts: Facts) -> None:
         near = [size for size in (lq // multiple * multiple, -(-lq // multiple) * multiple) if size]
         found = ", ".join(str(size) for size in near)
         facts.problem(lq_path, f"{arch.name} needs a multiple of {multiple}; nearest: {found}")
+
+
+def _check_splits(facts: Facts) -> None:
+    """Report validation images that are held out of folders which the training uses in another way."""
+    train = ("datasets", "train")
+    for key in facts.entries("datasets"):
+        held = ("datasets", key)
+        shared = _roots(facts, *train) & _roots(facts, *held)
+        if key == "train" or not shared or facts.value((*held, "split"), str) != "val":
+            continue
+        if facts.value((*train, "split"), str) == "all":
+            facts.problem((*train, "split"), f"must be train: datasets.{key} holds images out of the same folder")
+        for name, same in (
+            ("dataroot_gt", _roots(facts, *train) == _roots(facts, *held)),
+            ("meta_info", facts.value((*train, "meta_info"), str) == facts.value((*held, "meta_info"), str)),
+        ):
+            if not same:
+                facts.problem((*held, name), "must be as in datasets.train, else other images are held out")
+
+
+def _roots(facts: Facts, *path: str) -> set[Path]:
+    node = facts.root.at((*path, "dataroot_gt"))
+    written = None if node is None else node.plain()
+    return {Path(root) for root in (written if isinstance(written, list) else [written]) if isinstance(root, str)}

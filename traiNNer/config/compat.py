@@ -140,7 +140,7 @@ def _name_metrics(root: Node) -> None:
 def _expand_home(root: Node) -> None:
     datasets = root.child("datasets")
     for dataset in (datasets.entries() if datasets is not None else {}).values():
-        _expand(dataset, lambda key: key.startswith("dataroot"))
+        _expand(dataset, lambda key: key.startswith("dataroot") or key == "meta_info")
     losses = root.at(("train", "losses"))
     for loss in losses.value if losses is not None and isinstance(losses.value, list) else []:
         _expand(loss, lambda key: key == "weights")

@@ -3,7 +3,7 @@
 import inspect
 import re
 
-from traiNNer.registry import Component
+from traiNNer.registry import Component, own_bases
 
 ENTRY = re.compile(r"(\w+)(?: \([^)]*\))?:\s*(.*)")
 
@@ -34,8 +34,9 @@ def argument_docs(doc: str | None) -> dict[str, str]:
 
 
 def option_docs(component: Component) -> dict[str, str]:
-    """Return what each option of a component does, from its docstring or its own options model."""
+    """Return what each option of a component does, from its docstring, those of its bases or its options model."""
     fields = {name: field.description or "" for name, field in component.options.model_fields.items()}
-    doc = component.builder.__doc__ or component.options.__doc__
-    own = argument_docs(doc) | argument_docs(getattr(component.builder.__init__, "__doc__", None))
+    own = argument_docs(component.options.__doc__)
+    for part in reversed(own_bases(component.builder)) if inspect.isclass(component.builder) else [component.builder]:
+        own |= argument_docs(part.__doc__) | argument_docs(getattr(part.__init__, "__doc__", None))
     return {name: fields[name] or own.get(name, "") for name in fields}

@@ -6,9 +6,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from traiNNer.data.findings import Finding, by_kind
+from traiNNer.data.folders import find_gt, find_pairs, require_folder
 from traiNNer.data.headers import read_headers
+from traiNNer.data.meta_info import MetaInfo
 from traiNNer.data.pairing import Pair, Pairing
-from traiNNer.data.scan import pair_or_refuse, require_folder
 from traiNNer.utils.images import MAX_MEGAPIXELS, Header, ImageError
 
 SMALL_LQ, SMALL_GT = 32, 64
@@ -48,13 +49,19 @@ class Survey:
         return 2 * sum(_is_swapped(self.headers, pair) for pair in self.pairs) > len(self.pairs)
 
 
-def survey(gt_root: Path, lq_root: Path | None = None, max_megapixels: float = MAX_MEGAPIXELS) -> Survey:
+def survey(
+    gt_root: Path,
+    lq_root: Path | None = None,
+    max_megapixels: float = MAX_MEGAPIXELS,
+    meta_info: MetaInfo | None = None,
+) -> Survey:
     """Read the headers of a set, in parallel and remembered from the last time.
 
     Args:
         gt_root: the folder of the HR images.
         lq_root: the folder of the LR images; None for HR only.
         max_megapixels: larger images count as unreadable.
+        meta_info: the list of those that count; None takes all.
 
     Raises:
         DataError: a folder is missing, cannot be read or holds no images.
@@ -62,9 +69,10 @@ def survey(gt_root: Path, lq_root: Path | None = None, max_megapixels: float = M
     require_folder("The folder of the HR images", gt_root)
     if lq_root:
         require_folder("The folder of the LR images", lq_root)
-        pairing = pair_or_refuse("The set", gt_root, lq_root)
+        pairing = find_pairs("The set", [gt_root], [lq_root], meta_info)[0]
     else:
-        pairing = pair_or_refuse("The set", None, gt_root)
+        pairing = find_gt("The set", [gt_root], meta_info)[0]
+        pairing.pairs = [Pair(pair.key, pair.lq, None) for pair in pairing.pairs]
     results = read_headers([path for pair in pairing.pairs for path in files_of(pair)], max_megapixels)
     headers = {path: result for path, result in results.items() if isinstance(result, Header)}
     pairs = tuple(pair for pair in pairing.pairs if all(path in headers for path in files_of(pair)))

@@ -4,10 +4,11 @@ import os
 import re
 import unicodedata
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from traiNNer.data.meta_info import name_in_list
 from traiNNer.utils.files import natural_key
 from traiNNer.utils.images import SUFFIXES
 
@@ -18,7 +19,10 @@ SAMPLED = 200
 
 @dataclass(frozen=True)
 class Pair:
-    """One image: its key (relative stem of the LQ or GT file) and its files; `gt` is None without ground truth."""
+    """One image: its key (relative stem of the LQ or GT file) and its files.
+
+    `gt` is None without ground truth, and the same as `lq` where LQ is made from GT.
+    """
 
     key: str
     lq: Path
@@ -27,9 +31,10 @@ class Pair:
 
 @dataclass
 class Pairing:
-    """The pairs in natural order, and the files without a partner."""
+    """The pairs in natural order, the files without a partner, and which names of a list were found."""
 
     pairs: list[Pair] = field(default_factory=list)
+    listed: set[str] = field(default_factory=set)
     without_lq: list[Path] = field(default_factory=list)
     without_gt: list[Path] = field(default_factory=list)
     ambiguous: list[tuple[Path, Path]] = field(default_factory=list)
@@ -76,16 +81,27 @@ def _stem(name: str) -> str:
     return unicodedata.normalize("NFC", name[: name.rindex(".")])
 
 
-def pair_folders(gt_root: Path | None, lq_root: Path) -> Pairing:
-    """Pair the files of two folders. Without a GT folder every LQ file is an image of its own."""
+def pair_folders(gt_root: Path | None, lq_root: Path, names: Collection[str] | None = None) -> Pairing:
+    """Pair the files of two folders. Without a GT folder every LQ file is an image of its own.
+
+    Args:
+        gt_root: folder of the large images, or None.
+        lq_root: folder of the small ones.
+        names: the only GT files that count, as a list names them; None: all.
+
+    Raises:
+        OSError: a folder below cannot be read.
+    """
     lq = list_images(lq_root)
     if gt_root is None:
         return Pairing([Pair(key, path, None) for key, path in lq.items()])
-    gt = list_images(gt_root)
+    gt, listed = _listed(list_images(gt_root), gt_root, names)
     suffix_gt, suffix_lq = infer_suffixes(list(gt), list(lq))
     gt_by_base, ambiguous = _by_base(gt, suffix_gt)
+    if names is not None:
+        lq = {key: path for key, path in lq.items() if key.removesuffix(suffix_lq) in gt_by_base}
     lq_by_base, more = _by_base(lq, suffix_lq)
-    pairing = Pairing(ambiguous=ambiguous + more)
+    pairing = Pairing(listed=listed, ambiguous=ambiguous + more)
     for base, path in gt_by_base.items():
         if base in lq_by_base:
             pairing.pairs.append(Pair(base, lq_by_base[base], path))
@@ -93,6 +109,19 @@ def pair_folders(gt_root: Path | None, lq_root: Path) -> Pairing:
             pairing.without_lq.append(path)
     pairing.without_gt = [path for base, path in lq_by_base.items() if base not in gt_by_base]
     return pairing
+
+
+def pair_with_themselves(gt_root: Path, names: Collection[str] | None = None) -> Pairing:
+    """Take every file of a GT folder, or those that a list names, as both sides of a pair. Raises `OSError`."""
+    gt, listed = _listed(list_images(gt_root), gt_root, names)
+    return Pairing([Pair(key, path, path) for key, path in gt.items()], listed)
+
+
+def _listed(files: dict[str, Path], root: Path, names: Collection[str] | None) -> tuple[dict[str, Path], set[str]]:
+    if names is None:
+        return files, set()
+    found = {key: name for key, path in files.items() if (name := name_in_list(path, root)) in names}
+    return {key: files[key] for key in found}, set(found.values())
 
 
 def _by_base(files: dict[str, Path], suffix: str) -> tuple[dict[str, Path], list[tuple[Path, Path]]]:

@@ -5,14 +5,26 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from traiNNer.data.folders import find_gt, find_pairs
 from traiNNer.data.headers import read_headers
-from traiNNer.data.pairing import Pair, Pairing, pair_folders
+from traiNNer.data.meta_info import MetaInfo, read_meta_info
+from traiNNer.data.pairing import Pair, Pairing
+from traiNNer.data.split import Split, held_out
 from traiNNer.errors import DataError
-from traiNNer.utils.files import is_folder, natural_key, nearest_existing
-from traiNNer.utils.images import SUFFIXES, Header, ImageError
+from traiNNer.utils.images import Header, ImageError
 
 NAMES_SHOWN = 5
-FOLDERS_SHOWN = 8
+
+
+@dataclass(frozen=True)
+class Selection:
+    """Which images of the folders belong to a set: those that a list names, and of these one part of the hold-out."""
+
+    meta_info: Path | None = None
+    split: Split = "all"
+
+
+ALL = Selection()
 
 
 @dataclass
@@ -47,6 +59,7 @@ def scan_set(
     scale: int,
     crop: int | None,
     max_megapixels: float,
+    selection: Selection = ALL,
 ) -> Scan:
     """Pair the files of every folder and read their headers.
 
@@ -57,57 +70,80 @@ def scan_set(
         scale: how many times larger the ground truth must be.
         crop: side of the training crop in LQ pixels; None for whole images.
         max_megapixels: larger images are refused unread.
+        selection: which images are used.
 
     Raises:
-        DataError: a folder is missing or holds no images.
+        DataError: a folder or list is missing, or a folder holds no images, or only one where it is to be split.
     """
     scan = Scan(name)
-    pairings = []
-    for place, lq_root in enumerate(lq_roots):
-        gt_root = gt_roots[place] if gt_roots else None
-        if gt_root:
-            require_folder(f"{name}.dataroot_gt", gt_root)
-        require_folder(f"{name}.dataroot_lq", lq_root)
-        pairings.append(pair_or_refuse(name, gt_root, lq_root))
-    several = len(pairings) > 1
-    for place, pairing in enumerate(pairings):
-        _note_missing(scan, pairing)
-        prefix = f"{place}/" if several else ""
-        scan.pairs += [Pair(prefix + pair.key, pair.lq, pair.gt) for pair in pairing.pairs]
-    _check_headers(scan, scale, crop, max_megapixels)
+    meta_info = _meta_info(name, selection)
+    pairings = find_pairs(name, gt_roots, lq_roots, meta_info)
+    _take(scan, pairings, gt_roots or lq_roots, meta_info, selection.split)
+    good = _check_headers(scan, max_megapixels)
+    _check_sizes(scan, good, scale, crop)
+    _notice_types(scan, good)
     return scan
 
 
-def pair_or_refuse(name: str, gt_root: Path | None, lq_root: Path) -> Pairing:
-    """Pair two folders; `name` is the set in the person's words.
+def scan_gt(
+    name: str,
+    gt_roots: Sequence[Path],
+    scale: int,
+    crop: int | None,
+    max_megapixels: float,
+    selection: Selection = ALL,
+) -> Scan:
+    """Find the images of every folder that LQ is to be made from, and read their headers: as `scan_set`."""
+    scan = Scan(name)
+    meta_info = _meta_info(name, selection)
+    pairings = find_gt(name, gt_roots, meta_info)
+    _take(scan, pairings, gt_roots, meta_info, selection.split)
+    needed, kind = (crop * scale, f"lq_size {crop} x scale {scale}") if crop else (scale, f"scale {scale}")
+    good = _check_headers(scan, max_megapixels)
+    for pair in good:
+        header = scan.headers[pair.lq]
+        if min(header.width, header.height) < needed:
+            scan.add(f"GT images too small for {kind}", f"{pair.lq} {header.width}x{header.height}")
+    _notice_types(scan, good)
+    return scan
 
-    Raises:
-        DataError: a folder cannot be read or holds no images.
-    """
-    try:
-        pairing = pair_folders(gt_root, lq_root)
-    except OSError as error:
-        raise DataError(f"{name}: cannot read the folder {error.filename} ({error.strerror}).") from None
-    if not pairing.pairs:
-        for root, others in ((gt_root, pairing.without_lq), (lq_root, pairing.without_gt)):
-            if root and not others:
-                raise DataError(f"{name} has no images in {root}. Allowed: {', '.join(SUFFIXES)}.")
-    return pairing
+
+def _meta_info(name: str, selection: Selection) -> MetaInfo | None:
+    return read_meta_info(f"{name}.meta_info", selection.meta_info) if selection.meta_info else None
 
 
-def require_folder(name: str, root: Path) -> None:
-    """Raise `DataError` with what is there instead, if `root` is no folder; `name` says what it is for."""
-    if is_folder(root):
-        return
-    near = nearest_existing(root)
-    try:
-        inside = sorted((path.name for path in near.iterdir() if is_folder(path)), key=natural_key)
-    except OSError:
-        inside = []
-    shown = ", ".join(inside[:FOLDERS_SHOWN]) + (", …" if len(inside) > FOLDERS_SHOWN else "")
-    raise DataError(
-        f"{name}: no such folder {root}. The nearest that exists is {near.absolute()}"
-        + (f", with the folders {shown}." if inside else ", which has no folders in it.")
+def _take(
+    scan: Scan, pairings: Sequence[Pairing], roots: Sequence[Path], meta_info: MetaInfo | None, split: Split
+) -> None:
+    """Note what is missing, and take the pairs of the chosen part of the hold-out."""
+    stems = []
+    for place, pairing in enumerate(pairings):
+        _note_missing(scan, pairing)
+        prefix = f"{place}/" if len(pairings) > 1 else ""
+        scan.pairs += [Pair(prefix + pair.key, pair.lq, pair.gt) for pair in pairing.pairs]
+        # The file's own name, not the key: a paired and an unpaired set of the same photos are split alike.
+        files = [pair.gt or pair.lq for pair in pairing.pairs]
+        stems += [file.relative_to(roots[place]).with_suffix("").as_posix() for file in files]
+    if meta_info:
+        found = {listed for pairing in pairings for listed in pairing.listed}
+        for text in meta_info.refused:
+            scan.add("names in meta_info that lead out of dataroot_gt", text)
+        for listed in [listed for listed in meta_info.names if listed not in found]:
+            scan.add("names in meta_info that no image in dataroot_gt has", listed)
+    if split != "all":
+        held = held_out(stems)
+        if not held:
+            scan.raise_if_broken()
+            raise _cannot_split(scan)
+        scan.pairs = [pair for pair, stem in zip(scan.pairs, stems, strict=True) if (stem in held) == (split == "val")]
+
+
+def _cannot_split(scan: Scan) -> DataError:
+    count, first = len(scan.pairs), scan.pairs[0].lq
+    found = f"there is only {first}" if count == 1 else f"by their names all {count} are crops of one, like {first}"
+    return DataError(
+        f"{scan.name}: nothing can be held out, {found}. Add images, or leave out `split` and name folders of their "
+        "own for training and validation."
     )
 
 
@@ -120,17 +156,16 @@ def _note_missing(scan: Scan, pairing: Pairing) -> None:
         scan.add("names that mean two files", f"{first} and {second}")
 
 
-def _check_headers(scan: Scan, scale: int, crop: int | None, max_megapixels: float) -> None:
-    files = [path for pair in scan.pairs for path in (pair.lq, pair.gt) if path]
-    results = read_headers(files, max_megapixels)
+def _check_headers(scan: Scan, max_megapixels: float) -> list[Pair]:
+    """Read the header of every file. Returns the pairs that have them."""
+    files = dict.fromkeys(path for pair in scan.pairs for path in (pair.lq, pair.gt) if path)
+    results = read_headers(list(files), max_megapixels)
     for path, result in results.items():
         if isinstance(result, ImageError):
             scan.add("unreadable images", str(result))
         else:
             scan.headers[path] = result
-    good = [pair for pair in scan.pairs if pair.lq in scan.headers and (not pair.gt or pair.gt in scan.headers)]
-    _check_sizes(scan, good, scale, crop)
-    _notice_types(scan, good)
+    return [pair for pair in scan.pairs if pair.lq in scan.headers and (not pair.gt or pair.gt in scan.headers)]
 
 
 def _check_sizes(scan: Scan, pairs: Sequence[Pair], scale: int, crop: int | None) -> None:
@@ -170,7 +205,7 @@ def _ratio_hint(ratios: Counter[float], scale: int) -> str:
 
 
 def _notice_types(scan: Scan, pairs: Sequence[Pair]) -> None:
-    headers = [scan.headers[path] for pair in pairs for path in (pair.lq, pair.gt) if path]
+    headers = [scan.headers[path] for path in dict.fromkeys(p for pair in pairs for p in (pair.lq, pair.gt) if p)]
     alpha = sum(header.has_alpha for header in headers)
     grey = sum(header.is_grey for header in headers)
     deep = sum(header.bits > 8 for header in headers)

@@ -3,12 +3,16 @@
 import numpy as np
 
 
+def random_place(height: int, width: int, size: int, rng: np.random.Generator) -> tuple[int, int]:
+    """Return the top and left of a random square of `size` within an image."""
+    return int(rng.integers(0, height - size + 1)), int(rng.integers(0, width - size + 1))
+
+
 def random_crop(
     lq: np.ndarray, gt: np.ndarray, size: int, scale: int, rng: np.random.Generator
 ) -> tuple[np.ndarray, np.ndarray]:
     """Return the same random square of both images: `size` LQ pixels, `size * scale` GT pixels wide (views)."""
-    top = int(rng.integers(0, lq.shape[0] - size + 1))
-    left = int(rng.integers(0, lq.shape[1] - size + 1))
+    top, left = random_place(lq.shape[0], lq.shape[1], size, rng)
     small = lq[top : top + size, left : left + size]
     large = gt[top * scale : (top + size) * scale, left * scale : (left + size) * scale]
     return small, large

@@ -4,6 +4,7 @@ Keys' cubic kernel with a = -0.5, widened by the factor when shrinking (antialia
 pixel repeated. OpenCV, Pillow and torch each differ in one of these points.
 """
 
+from collections.abc import Iterator
 from functools import lru_cache
 
 import numpy as np
@@ -39,29 +40,79 @@ def imresize(image: np.ndarray, scale: float | None = None, size: tuple[int, int
     result = image.astype(np.float64)
     # MATLAB takes the side that shrinks most first; the order matters only in the last bits.
     for axis in sorted((0, 1), key=lambda axis: factors[axis]):
-        result = _resize_axis(result, axis, size[axis], factors[axis])
-    if image.dtype in (np.uint8, np.uint16):
-        return np.clip(np.floor(result + 0.5), 0, np.iinfo(image.dtype).max).astype(image.dtype)
-    return result
+        result = _resize_axis(result, axis, *contributions(image.shape[axis], size[axis], factors[axis]))
+    return _in_type(result, image.dtype)
 
 
-def _resize_axis(image: np.ndarray, axis: int, length: int, factor: float) -> np.ndarray:
-    indices, weights = contributions(image.shape[axis], length, factor)
-    shape = [1] * image.ndim
-    shape[axis] = length
-    result = np.zeros([length if i == axis else side for i, side in enumerate(image.shape)])
-    for tap in range(indices.shape[1]):
-        result += np.take(image, indices[:, tap], axis=axis) * weights[:, tap].reshape(shape)
-    return result
+def imresize_crop(image: np.ndarray, scale: int, top: int, left: int, height: int, width: int) -> np.ndarray:
+    """Return a part of the image shrunk by a whole factor, without shrinking, or reading, what it is not made of.
+
+    Equal to `imresize(image, 1 / scale)[top : top + height, left : left + width]`, bit for bit.
+
+    Args:
+        image: H, W or H, W, C; uint8, uint16 or float.
+        scale: how many times smaller the result is.
+        top: first row of the part, in pixels of the small image.
+        left: first column.
+        height: rows of the part.
+        width: columns of the part.
+
+    Raises:
+        ValueError: the part is empty or reaches beyond the small image.
+    """
+    rows, columns = (int(np.ceil(side * (1 / scale))) for side in image.shape[:2])
+    if min(top, left) < 0 or min(height, width) < 1 or top + height > rows or left + width > columns:
+        raise ValueError(f"{width}x{height} pixels at column {left}, row {top} are not in a {columns}x{rows} image")
+    axes = [
+        _part_of_contributions(image.shape[0], height, 1 / scale, top),
+        _part_of_contributions(image.shape[1], width, 1 / scale, left),
+    ]
+    first = [int(indices.min()) for indices, _ in axes]
+    last = [int(indices.max()) for indices, _ in axes]
+    result = image[first[0] : last[0] + 1, first[1] : last[1] + 1].astype(np.float64)
+    for axis, (indices, weights) in enumerate(axes):
+        result = _resize_axis(result, axis, indices - first[axis], weights)
+    return _in_type(result, image.dtype)
+
+
+def _in_type(result: np.ndarray, kind: np.dtype) -> np.ndarray:
+    if kind in (np.uint8, np.uint16):
+        return np.clip(np.floor(result + 0.5), 0, np.iinfo(kind).max).astype(kind, order="C")
+    return np.ascontiguousarray(result)
+
+
+def _resize_axis(image: np.ndarray, axis: int, indices: np.ndarray, weights: np.ndarray) -> np.ndarray:
+    # With the axis in front each tap is a sum over long rows; three channels inside would be loops of three.
+    lines = np.ascontiguousarray(np.swapaxes(image, 0, axis))
+    weights = weights.reshape(*weights.shape, *[1] * (image.ndim - 1))
+    result = np.zeros((len(indices), *lines.shape[1:]))
+    product = np.empty_like(result)
+    for tap, places in enumerate(_places(indices)):
+        np.multiply(lines[places], weights[:, tap], out=product)
+        result += product
+    return np.swapaxes(result, 0, axis)
+
+
+def _places(indices: np.ndarray) -> Iterator[np.ndarray | slice]:
+    """Return the lines of every tap: as a slice where they are evenly spaced, which copies nothing."""
+    step = int(indices[1, 0] - indices[0, 0]) if len(indices) > 1 else 1
+    even = np.all(np.diff(indices, axis=0) == step, axis=0) & (step > 0)
+    for tap, is_even in enumerate(even):
+        yield slice(indices[0, tap], indices[-1, tap] + 1, step) if is_even else indices[:, tap]
 
 
 @lru_cache(maxsize=64)
 def contributions(before: int, after: int, factor: float) -> tuple[np.ndarray, np.ndarray]:
     """Return which input pixels, and with which weights, make each output pixel: two (after, taps) arrays."""
+    return _contributions(before, after, factor, 0)
+
+
+def _contributions(before: int, count: int, factor: float, start: int) -> tuple[np.ndarray, np.ndarray]:
+    """Return the same for `count` output pixels from `start` on."""
     stretch = min(factor, 1.0)
     width = KERNEL_WIDTH / stretch
     # Pixel centres: output pixel i (from 0) lies at (i + 0.5) / factor - 0.5 of the input.
-    centres = (np.arange(after) + 0.5) / factor - 0.5
+    centres = (np.arange(start, start + count) + 0.5) / factor - 0.5
     first = np.floor(centres - width / 2).astype(np.int64)
     indices = first[:, None] + np.arange(int(np.ceil(width)) + 2)
     weights = stretch * cubic(stretch * (centres[:, None] - indices))
@@ -70,6 +121,9 @@ def contributions(before: int, after: int, factor: float) -> tuple[np.ndarray, n
     indices = np.where(mirrored < before, mirrored, 2 * before - 1 - mirrored)
     used = np.flatnonzero(np.any(weights != 0, axis=0))
     return indices[:, used], weights[:, used]
+
+
+_part_of_contributions = lru_cache(maxsize=1024)(_contributions)
 
 
 def cubic(x: np.ndarray) -> np.ndarray:

@@ -88,6 +88,8 @@ class PairedImageDataset:
         gt_size: Annotated[int, Field(gt=0)] | None = None,
         use_hflip: bool = True,
         use_rot: bool = True,
+        split: Literal["all", "train", "val"] = "all",
+        meta_info: str | None = None,
     ): ...
 
 

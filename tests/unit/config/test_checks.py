@@ -92,3 +92,44 @@ def test_sets_of_a_test_file(load, problems, base):
     assert problems(text.replace("pretrain_network_g", "pretrain_network"), model=TestOptions) == [
         (15, "path.pretrain_network", "unknown option; did you mean 'pretrain_network_g'?")
     ]
+
+
+def held_out(base, train="", val="    split: val\n", root="data/hr"):
+    text = base.replace("    lq_size: 48\n", f"    lq_size: 48\n{train}")
+    return text.replace("    dataroot_gt: val/hr\n", f"    dataroot_gt: {root}\n{val}")
+
+
+SPLITS = {
+    "trained on": ({}, ("datasets.train.split", "must be train: datasets.val holds images out of the same folder")),
+    "written": (
+        {"train": "    split: all\n"},
+        ("datasets.train.split", "must be train: datasets.val holds images out of the same folder"),
+    ),
+    "other folders": (
+        {"train": "    split: train\n", "root": "[data/hr, more/hr]"},
+        ("datasets.val.dataroot_gt", "must be as in datasets.train, else other images are held out"),
+    ),
+    "other list": (
+        {"train": "    split: train\n", "val": "    split: val\n    meta_info: a.txt\n"},
+        ("datasets.val.meta_info", "must be as in datasets.train, else other images are held out"),
+    ),
+}
+
+
+@pytest.mark.parametrize(("changes", "problem"), SPLITS.values(), ids=SPLITS)
+def test_held_out_images_are_not_trained_on(problems, base, changes, problem):
+    assert [(key, text) for _, key, text in problems(held_out(base, **changes))] == [problem]
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"train": "    split: train\n"},
+        {"train": "    split: train\n", "root": "./data/hr/"},
+        {"root": "val/hr"},
+        {"val": ""},
+        {"train": "    split: train\n    meta_info: a\n", "val": "    split: val\n    meta_info: a\n"},
+    ],
+)
+def test_splits_that_fit_are_accepted(load, base, changes):
+    assert load(held_out(base, **changes)).warnings == ()

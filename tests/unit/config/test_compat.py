@@ -75,13 +75,15 @@ def test_type_names_in_any_letter_case(load, base, spelling):
 
 
 def test_home_folders(load, base):
-    text = base.replace("data/hr", "~/hr").replace("val/hr", "[~/a, b~/c]") + "path: {pretrain_network_g: ~/w.pth}\n"
+    text = base.replace("lq_size: 48", "lq_size: 48\n    meta_info: ~/list.txt")
+    text = text.replace("data/hr", "~/hr").replace("val/hr", "[~/a, b~/c]") + "path: {pretrain_network_g: ~/w.pth}\n"
     text = text.replace("type: L1Loss", "{type: PerceptualLoss, weights: ~/vgg.pth}").replace(
         "name: run", 'name: "run"'
     )
     options = load(text).options
     home = str(Path.home())
     assert options.datasets["train"].options["dataroot_gt"] == str(Path(home, "hr"))
+    assert options.datasets["train"].options["meta_info"] == str(Path(home, "list.txt"))
     assert options.datasets["val"].options["dataroot_gt"] == [str(Path(home, "a")), "b~/c"]
     assert options.path.pretrain_network_g == str(Path(home, "w.pth"))
     assert options.train.losses[0].options["weights"] == str(Path(home, "vgg.pth"))

@@ -162,7 +162,7 @@ def test_when_nothing_can_be_read_it_ends(tmp_path, monkeypatch):
     shutil.rmtree(tmp_path / "lr")
     with pytest.raises(DataError, match=r"datasets.train: 3 images in a row cannot be read; first: .*lr/001\.png"):
         dataset.sample(1, rng())
-    monkeypatch.setattr("traiNNer.data.paired_images.MOST_IN_A_ROW", 2)
+    monkeypatch.setattr("traiNNer.data.image_files.MOST_IN_A_ROW", 2)
     with pytest.raises(DataError, match="2 images in a row"):
         dataset.sample(1, rng())
 
@@ -232,7 +232,7 @@ def test_the_memory_is_shared_out_evenly(tmp_path, monkeypatch, processes, image
             dataset.sample(index, rng())
     reads = []
     monkeypatch.setattr(
-        "traiNNer.data.paired_images.read_image", lambda path, limit: reads.append(path) or read_image(path)
+        "traiNNer.data.image_files.read_image", lambda path, limit: reads.append(path) or read_image(path)
     )
     for index in range(images_kept):
         dataset.sample(index, rng())

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from oracles.make_resize import naive_resize
 
-from traiNNer.utils.resize import contributions, cubic, imresize
+from traiNNer.utils.resize import contributions, cubic, imresize, imresize_crop
 
 GOLDEN = json.loads((Path(__file__).parents[2] / "oracles/resize.json").read_text())
 
@@ -120,3 +120,65 @@ def test_one_of_scale_and_size_is_needed(arguments):
 def test_an_empty_result_is_refused():
     with pytest.raises(ValueError, match="5x4 image cannot be resized to 0x2"):
         imresize(np.zeros((4, 5)), size=(2, 0))
+
+
+def checked_crop(image, scale, top, left, height, width):
+    before = image.copy()
+    result = imresize_crop(image, scale, top, left, height, width)
+    expected = imresize(image, 1 / scale)[top : top + height, left : left + width]
+    assert result.dtype == image.dtype
+    assert result.flags.c_contiguous
+    np.testing.assert_array_equal(result, expected)
+    np.testing.assert_array_equal(image, before)
+
+
+def pattern(kind, scale, shape, seed):
+    """Return noise, half levels that end in rounding ties, or the extremes that overshoot."""
+    rng = np.random.default_rng(seed)
+    most = np.iinfo(kind).max
+    if seed % 3 == 0:
+        return rng.integers(0, most + 1, shape).astype(kind)
+    if seed % 3 == 1:  # columns that alternate between neighbouring levels: their mean lies half-way
+        level = int(rng.integers(0, most))
+        return np.broadcast_to((level + np.arange(shape[1]) % 2)[None, :, None], shape).astype(kind)
+    return (rng.integers(0, 2, shape) * most).astype(kind)
+
+
+@pytest.mark.parametrize("kind", [np.uint8, np.uint16])
+@pytest.mark.parametrize("scale", [1, 2, 3, 4, 8])
+def test_a_part_equals_the_part_of_the_whole_bit_for_bit(scale, kind):
+    rng = np.random.default_rng(scale)
+    for seed in range(30):
+        rows, columns = (int(side) for side in rng.integers(1, 30, 2))
+        more = rng.integers(0, scale, 2) * (seed % 2)  # sides that the factor does not divide are rounded up
+        image = pattern(kind, scale, (rows * scale - int(more[0]), columns * scale - int(more[1]), 3), seed)
+        height, width = int(rng.integers(1, rows + 1)), int(rng.integers(1, columns + 1))
+        for top in {0, rows - height, int(rng.integers(0, rows - height + 1))}:
+            for left in {0, columns - width, int(rng.integers(0, columns - width + 1))}:
+                checked_crop(image, scale, top, left, height, width)
+
+
+def test_half_levels_round_alike_in_the_part_and_the_whole():
+    image = pattern(np.uint8, 2, (40, 40, 3), 1)
+    exact = imresize(image.astype(np.float64), 0.5)[8:12, 8:12]
+    assert np.all(exact % 1 == 0.5)  # so the patterns above do contain ties
+    checked_crop(image, 2, 8, 8, 4, 4)
+
+
+@pytest.mark.parametrize("scale", [2, 3, 4])
+def test_a_part_of_grey_and_of_float_images(scale):
+    image = np.random.default_rng(5).normal(size=(scale * 9, scale * 8))
+    checked_crop(image, scale, 2, 0, 5, 8)
+    checked_crop((image * 20 + 100).astype(np.uint8), scale, 0, 3, 9, 5)
+
+
+def test_only_the_pixels_that_matter_are_read():
+    image = np.full((200, 200, 3), np.nan)
+    image[40:80, 60:100] = 7.0
+    np.testing.assert_array_equal(imresize_crop(image, 2, 22, 32, 16, 16), np.full((16, 16, 3), 7.0))
+
+
+@pytest.mark.parametrize("part", [(-1, 0, 2, 2), (0, -1, 2, 2), (0, 0, 0, 2), (0, 0, 2, 0), (4, 0, 2, 2), (0, 5, 2, 2)])
+def test_a_part_beyond_the_image_is_refused(part):
+    with pytest.raises(ValueError, match="are not in a 6x5 image"):
+        imresize_crop(np.zeros((10, 12, 3), np.uint8), 2, *part)

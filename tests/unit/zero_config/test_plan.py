@@ -51,16 +51,17 @@ def test_a_plan_ends_within_its_budget_and_uses_most_of_it(budget, speed, valida
     costs = Costs(speed, validation, first, start, save)
     try:
         plan = fit(budget, costs, 1000, spent * budget)
-    except ConfigError as error:
-        assert "too short for one validation" in str(error)
+    except ConfigError:
+        # Refused only where not even fifty iterations and a validation fit.
+        assert spent * budget + start + first + validation + 2 * save + 50 / speed > 0.9 * budget  # noqa: PT017
         return
     total = plan.seconds + spent * budget
     assert total <= budget
     # The rest: a margin, one more validation that did not fit, and the rounding of iterations.
     assert total >= 0.93 * budget - validation - 100 / speed
-    assert plan.seconds, plan.validating == price(plan.total_iter, plan.val_freq, costs)
+    assert (plan.seconds, plan.validating) == price(plan.total_iter, plan.val_freq, costs)
     assert plan.validations <= 21
-    assert 1 <= plan.val_freq
+    assert plan.val_freq >= 1
     assert plan.warmup_iter < plan.total_iter
     assert plan.patience >= 5 * plan.val_freq
 

@@ -1,0 +1,76 @@
+"""The images below the folders of a set, paired; folders that are missing or empty are told."""
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from traiNNer.data.meta_info import MetaInfo
+from traiNNer.data.pairing import Pairing, pair_folders, pair_with_themselves
+from traiNNer.errors import DataError
+from traiNNer.utils.files import is_folder, natural_key, nearest_existing
+from traiNNer.utils.images import SUFFIXES
+
+FOLDERS_SHOWN = 8
+
+
+def find_pairs(
+    name: str, gt_roots: Sequence[Path] | None, lq_roots: Sequence[Path], meta_info: MetaInfo | None
+) -> list[Pairing]:
+    """Pair the files of every LQ folder with those of its GT folder, if there is one.
+
+    Raises:
+        DataError: a folder is missing, cannot be read, or holds no images.
+    """
+    names = frozenset(meta_info.names) if meta_info else None
+    pairings = []
+    for place, lq_root in enumerate(lq_roots):
+        gt_root = gt_roots[place] if gt_roots else None
+        if gt_root:
+            require_folder(f"{name}.dataroot_gt", gt_root)
+        require_folder(f"{name}.dataroot_lq", lq_root)
+        pairing = _readable(name, lambda gt=gt_root, lq=lq_root: pair_folders(gt, lq, names))
+        if not pairing.pairs and names is None:
+            for root, others in ((gt_root, pairing.without_lq), (lq_root, pairing.without_gt)):
+                if root and not others:
+                    raise _no_images(name, root)
+        pairings.append(pairing)
+    return pairings
+
+
+def find_gt(name: str, gt_roots: Sequence[Path], meta_info: MetaInfo | None) -> list[Pairing]:
+    """Find the files of every GT folder, each as its own partner. Raises `DataError` as `find_pairs` does."""
+    names = frozenset(meta_info.names) if meta_info else None
+    pairings = []
+    for root in gt_roots:
+        require_folder(f"{name}.dataroot_gt", root)
+        pairing = _readable(name, lambda root=root: pair_with_themselves(root, names))
+        if not pairing.pairs and names is None:
+            raise _no_images(name, root)
+        pairings.append(pairing)
+    return pairings
+
+
+def _readable(name: str, pair: Callable[[], Pairing]) -> Pairing:
+    try:
+        return pair()
+    except OSError as error:
+        raise DataError(f"{name}: cannot read the folder {error.filename} ({error.strerror}).") from None
+
+
+def _no_images(name: str, root: Path) -> DataError:
+    return DataError(f"{name} has no images in {root}. Allowed: {', '.join(SUFFIXES)}.")
+
+
+def require_folder(name: str, root: Path) -> None:
+    """Raise `DataError` with what is there instead, if `root` is no folder; `name` says what it is for."""
+    if is_folder(root):
+        return
+    near = nearest_existing(root)
+    try:
+        inside = sorted((path.name for path in near.iterdir() if is_folder(path)), key=natural_key)
+    except OSError:
+        inside = []
+    shown = ", ".join(inside[:FOLDERS_SHOWN]) + (", …" if len(inside) > FOLDERS_SHOWN else "")
+    raise DataError(
+        f"{name}: no such folder {root}. The nearest that exists is {near.absolute()}"
+        + (f", with the folders {shown}." if inside else ", which has no folders in it.")
+    )

@@ -1,0 +1,168 @@
+"""What every set of image files does: open, crop, replace the damaged, tell what it holds."""
+
+import hashlib
+from abc import ABC, abstractmethod
+from pathlib import Path
+from typing import Annotated, Literal
+
+import numpy as np
+from pydantic import Field
+
+from traiNNer.batch import Sample
+from traiNNer.data.cache import ImageCache
+from traiNNer.data.pairing import Pair
+from traiNNer.data.scan import Scan, Selection
+from traiNNer.data.split import Split
+from traiNNer.data.transforms import random_turn
+from traiNNer.errors import DataError
+from traiNNer.utils.images import Header, ImageError, read_image
+
+Folder = Annotated[str, Field(min_length=1)]
+Folders = Folder | Annotated[tuple[Folder, ...], Field(min_length=1)]
+Side = Annotated[int, Field(gt=0)]
+Megabytes = Annotated[int, Field(ge=0)]
+Megapixels = Annotated[float, Field(gt=0)]
+MOST_IN_A_ROW = 100  # so many damaged ones together mean a lost disk: trying on would only look like a hang
+
+
+class ImageFiles(ABC):
+    """Images in folders. What differs, where LQ comes from, is in the four abstract methods.
+
+    Args:
+        lq_size: side of the random training crops in LQ pixels; derived from `gt_size` when left out.
+        gt_size: the same in GT pixels: `lq_size * scale`.
+        use_hflip: mirror at random.
+        use_rot: turn by 0, 90, 180 or 270 degrees at random.
+        cache_mb: memory for decoded images, in MB, shared out among the reading processes.
+        max_pixels: images of more megapixels are refused unread.
+        strict: stop at the first damaged image instead of replacing it.
+        split: `val`: only the images that a hash of their names holds out: 1 %, from 8 to 100 (of fewer than 32 a
+            quarter); `train`: all others; crops of one image (`0001_s001`, `photo_tile_2_5`) stay together.
+        meta_info: a text file with one path below `dataroot_gt` per line: only these images are used.
+    """
+
+    def __init__(
+        self,
+        scale: int,
+        gt_roots: list[Path] | None,
+        lq_size: int | None,
+        gt_size: int | None,
+        use_hflip: bool,
+        use_rot: bool,
+        cache_mb: int,
+        max_pixels: float,
+        strict: bool,
+        split: Split,
+        meta_info: str | None,
+    ) -> None:
+        self.scale = scale
+        self.gt_roots = gt_roots
+        self.lq_size = lq_size or (gt_size // scale if gt_size else None)
+        self.use_hflip = use_hflip
+        self.use_rot = use_rot
+        self.max_megapixels = max_pixels
+        self.strict = strict
+        self.selection = Selection(Path(meta_info).expanduser() if meta_info else None, split)
+        self.name = "dataset"
+        self._cache_bytes = cache_mb * 1024**2
+        self._cache = ImageCache(self._cache_bytes)
+        self._pairs: list[Pair] = []
+        self._headers: dict[Path, Header] = {}
+
+    @abstractmethod
+    def _scan(self, crop: int | None) -> Scan:
+        """Find and check every file; `crop` is the side of the training crops in LQ pixels. Raises `DataError`."""
+
+    @abstractmethod
+    def _crop(self, pair: Pair, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
+        """Return a random crop, LQ and GT. Raises `ImageError`."""
+
+    @abstractmethod
+    def _whole(self, pair: Pair) -> tuple[np.ndarray, np.ndarray | None]:
+        """Return the whole LQ, and the GT cropped to LQ x scale. Raises `ImageError`."""
+
+    @abstractmethod
+    def _lq_shape(self, pair: Pair) -> tuple[int, int]:
+        """Return height and width of the LQ, from the header."""
+
+    def open(self, purpose: Literal["train", "val"], name: str) -> list[str]:
+        """Find and check every file. Returns notices for the log.
+
+        Raises:
+            DataError: a folder or partner is missing, a file unreadable, a size wrong: a table names them all.
+        """
+        self.name = name
+        if purpose == "train" and (self.gt_roots is None or self.lq_size is None):
+            missing = "dataroot_gt" if self.gt_roots is None else "lq_size (or gt_size)"
+            raise DataError(f"{name}: training needs {missing}")
+        scan = self._scan(self.lq_size if purpose == "train" else None)
+        scan.raise_if_broken()
+        self._pairs, self._headers = scan.pairs, scan.headers
+        return scan.notices
+
+    def share_cache(self, processes: int) -> None:
+        """Divide the memory for decoded images among the reading processes."""
+        self._cache = ImageCache(self._cache_bytes // max(1, processes))
+
+    def __len__(self) -> int:
+        return len(self._pairs)
+
+    def sample(self, index: int, rng: np.random.Generator) -> Sample:
+        """Return a random crop of pair `index`, mirrored and turned. A damaged pair is replaced by the next good one.
+
+        Raises:
+            DataError: this pair and the next hundred cannot be read.
+        """
+        skipped: list[str] = []
+        for offset in range(min(len(self), MOST_IN_A_ROW)):
+            pair = self._pairs[(index + offset) % len(self)]
+            try:
+                lq, gt = self._crop(pair, rng)
+            except ImageError as error:
+                skipped.append(str(error))
+                continue
+            lq, gt = random_turn(lq, gt, self.use_hflip, self.use_rot, rng)
+            return Sample(lq, gt, pair.key, tuple(skipped))
+        raise DataError(f"{self.name}: {len(skipped)} images in a row cannot be read; first: {skipped[0]}")
+
+    def whole(self, index: int) -> Sample:
+        """Return the whole pair `index`, the ground truth cropped to LQ x scale. Raises `DataError` if damaged."""
+        pair = self._pairs[index]
+        try:
+            lq, gt = self._whole(pair)
+        except ImageError as error:
+            raise DataError(f"{self.name}: damaged image {error}") from None
+        return Sample(lq, gt, pair.key)
+
+    def _image(self, path: Path) -> np.ndarray:
+        return self._cache.get(str(path), lambda: self._decode(path))
+
+    def _decode(self, path: Path) -> np.ndarray:
+        image = read_image(path, self.max_megapixels)
+        height, width = image.shape[:2]
+        header = self._headers[path]
+        if (width, height) != (header.width, header.height):
+            raise ImageError(path, f"changed since the start: {header.width}x{header.height} -> {width}x{height}")
+        return image
+
+    def describe(self, index: int) -> str:
+        """Return the file that `sample(index, …)` reads first, for messages."""
+        return str(self._pairs[index].lq)
+
+    def smallest_output(self) -> tuple[int, int]:
+        """Return height and width of the smallest image that will be made and compared."""
+        height, width = min((self._lq_shape(pair) for pair in self._pairs), key=min)
+        return height * self.scale, width * self.scale
+
+    def fingerprint(self) -> dict[str, str | int]:
+        """Return the count of pairs and a hash of their names and sizes."""
+        digest = hashlib.sha256()
+        for pair in self._pairs:
+            header = self._headers[pair.lq]
+            digest.update(f"{pair.key} {header.width}x{header.height}\n".encode("utf-8", "surrogateescape"))
+        return {"count": len(self), "sha256": digest.hexdigest()}
+
+
+def folders(roots: str | tuple[str, ...]) -> list[Path]:
+    """Return the folders of an option that takes one or several."""
+    return [Path(root).expanduser() for root in ((roots,) if isinstance(roots, str) else roots)]

@@ -1,0 +1,66 @@
+"""Folders of sharp photos alone: the small images are made from them while training."""
+
+import numpy as np
+
+from traiNNer.data.image_files import Folder, Folders, ImageFiles, Megabytes, Megapixels, Side, folders
+from traiNNer.data.pairing import Pair
+from traiNNer.data.scan import Scan, scan_gt
+from traiNNer.data.split import Split
+from traiNNer.data.transforms import random_place
+from traiNNer.registry import DATASETS
+from traiNNer.utils.resize import imresize, imresize_crop
+
+
+@DATASETS.register()
+class SingleGTDataset(ImageFiles):
+    """Sharp photos in one or several folders, searched with their sub-folders; no small images are needed.
+
+    LQ is the photo, cropped to a multiple of the scale, shrunk as MATLAB's `imresize` does it (bicubic, antialiased),
+    bit for bit. For a training crop only that crop is shrunk, which gives the same pixels, at the borders too.
+
+    Args:
+        dataroot_gt: folder of the photos, or a list of folders.
+    """
+
+    def __init__(
+        self,
+        scale: int,
+        dataroot_gt: Folders,
+        lq_size: Side | None = None,
+        gt_size: Side | None = None,
+        use_hflip: bool = True,
+        use_rot: bool = True,
+        cache_mb: Megabytes = 1024,
+        max_pixels: Megapixels = 200,
+        strict: bool = False,
+        split: Split = "all",
+        meta_info: Folder | None = None,
+    ) -> None:
+        self._roots = folders(dataroot_gt)
+        super().__init__(
+            scale, self._roots, lq_size, gt_size, use_hflip, use_rot, cache_mb, max_pixels, strict, split, meta_info
+        )
+
+    def _scan(self, crop: int | None) -> Scan:
+        return scan_gt(self.name, self._roots, self.scale, crop, self.max_megapixels, self.selection)
+
+    def _crop(self, pair: Pair, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
+        assert self.lq_size is not None
+        scale, side = self.scale, self.lq_size
+        gt = self._divisible(pair)
+        top, left = random_place(gt.shape[0] // scale, gt.shape[1] // scale, side, rng)
+        large = gt[top * scale : (top + side) * scale, left * scale : (left + side) * scale]
+        return imresize_crop(gt, scale, top, left, side, side), large
+
+    def _whole(self, pair: Pair) -> tuple[np.ndarray, np.ndarray | None]:
+        gt = np.ascontiguousarray(self._divisible(pair))
+        # Kept like a decoded image: every validation asks for it again, and it is the smaller of the two.
+        return self._cache.get(f"LQ of {pair.lq}", lambda: imresize(gt, size=self._lq_shape(pair))), gt
+
+    def _divisible(self, pair: Pair) -> np.ndarray:
+        height, width = self._lq_shape(pair)
+        return self._image(pair.lq)[: height * self.scale, : width * self.scale]
+
+    def _lq_shape(self, pair: Pair) -> tuple[int, int]:
+        header = self._headers[pair.lq]
+        return header.height // self.scale, header.width // self.scale
