@@ -13,9 +13,10 @@ from rich.table import Table
 from rich.text import Text
 
 from traiNNer.errors import UNFIT_MACHINE
+from traiNNer.report.finding import Finding
 from traiNNer.report.machine import Facts, machine_facts
 from traiNNer.report.probes import try_out
-from traiNNer.report.verdicts import Finding, judge, overall
+from traiNNer.report.verdicts import judge, overall
 
 COLOURS = {"ok": "green", "warning": "yellow", "problem": "bold red"}
 FORMAT = 1

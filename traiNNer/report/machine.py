@@ -67,10 +67,14 @@ class Graphics:
 
 @dataclass(frozen=True)
 class Trial:
-    """Something that was really tried: the seconds it took, or the first line of its error."""
+    """Something that was really tried: the seconds it took, or the first line of its error.
+
+    Where it was `given_up` for taking too long, whether it works is not known.
+    """
 
     seconds: float | None = None
     error: str | None = None
+    given_up: bool = False
 
 
 @dataclass(frozen=True)

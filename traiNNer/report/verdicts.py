@@ -5,12 +5,16 @@ file. A judge is asked only where what it needs is known.
 """
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
-from typing import Literal
 
-from traiNNer.report.machine import GIB, Decoder, Facts, Graphics, Trial
-
-Status = Literal["ok", "warning", "problem"]
+from traiNNer.report.device_verdicts import (
+    device_name,
+    judge_compiling,
+    judge_device,
+    judge_device_memory,
+    judge_precisions,
+)
+from traiNNer.report.finding import Finding, size
+from traiNNer.report.machine import GIB, Decoder, Facts
 
 # A common batch: 16 crops of 256 GT pixels and their 128 LQ pixels, 8 bit. The loader reads four batches ahead in each
 # process, and two processes is its default.
@@ -18,19 +22,7 @@ BATCH, BATCH_BYTES = 16, 16 * 3 * (256**2 + 128**2)
 BATCHES_AHEAD, PROCESSES = 4, 2
 # Below these there is no room for python and torch with a tiny network, or for the weights and states of one run.
 LEAST_MEMORY, LITTLE_MEMORY = GIB // 4, 2 * GIB
-LEAST_DEVICE_MEMORY, LITTLE_DEVICE_MEMORY = GIB // 4, 4 * GIB
 LEAST_DISK, LITTLE_DISK = GIB // 10, 5 * GIB
-
-
-@dataclass(frozen=True)
-class Finding:
-    """One row of the report: what was looked at, how it is, what was found, what that means and what to do."""
-
-    check: str
-    status: Status
-    found: str
-    meaning: str = ""
-    fix: str = ""
 
 
 def judge(facts: Facts) -> list[Finding]:
@@ -51,7 +43,7 @@ def overall(facts: Facts, findings: Sequence[Finding]) -> str:
     counted = _counted(len(warnings), "warning") + (f" ({', '.join(warnings)})" if warnings else "")
     if problems:
         return f"Overall: training is not possible here: {', '.join(problems)}. Also {counted}."
-    return f"Overall: training works here, on {_device_name(facts)}. {counted[0].upper()}{counted[1:]}."
+    return f"Overall: training works here, on {device_name(facts)}. {counted[0].upper()}{counted[1:]}."
 
 
 def _counted(count: int, noun: str) -> str:
@@ -66,117 +58,6 @@ def _not_found_out(check: str, field: str, reason: str) -> Finding:
     return Finding(check, "warning", f"could not be found out: {reason}", meaning, "Nothing, if runs start.")
 
 
-# The device
-
-
-def _device_name(facts: Facts) -> str:
-    if facts.device is None or facts.device.kind == "cpu":
-        return f"CPU ({facts.cpu})" if facts.cpu else "CPU"
-    return facts.device.name
-
-
-def _judge_device(facts: Facts) -> Iterator[Finding]:
-    device, name = facts.device, _device_name(facts)
-    assert device is not None
-    if device.kind != "cpu":
-        more = f", the first of {device.count}" if device.count > 1 else ""
-        yield Finding("device", "ok", f"{name} ({device.why}){more}")
-        return
-    found = f"{name}, {device.why}"
-    if facts.graphics and facts.graphics.cards:
-        meaning, fix = _why_unused(facts, facts.graphics)
-        yield Finding("device", "warning", f"{found}; but there is: {', '.join(facts.graphics.cards)}", meaning, fix)
-    else:
-        yield Finding("device", "ok", found, "Small networks train well on a CPU; large ones need a graphics card.")
-
-
-def _why_unused(facts: Facts, graphics: Graphics) -> tuple[str, str]:
-    """Return why torch does not use a card that the system has, and the cure."""
-    device, hidden = facts.device, facts.settings.get("CUDA_VISIBLE_DEVICES")
-    assert device is not None
-    if not (device.built_for or "").startswith("CUDA"):
-        return (
-            "The installed torch is made for the CPU only, so the card stays idle.",
-            "Install torch with CUDA: choose it at https://pytorch.org/get-started/locally/ and run its command.",
-        )
-    if hidden is not None and hidden.strip() in ("", "-1"):
-        return f"CUDA_VISIBLE_DEVICES={hidden!r} hides the card.", "unset CUDA_VISIBLE_DEVICES"
-    if graphics.driver is None:
-        return (
-            f"No NVIDIA driver is loaded, so the card stays idle. torch says: {graphics.complaint or 'nothing'}",
-            "Install NVIDIA's driver; in a container, start it with --gpus all.",
-        )
-    return (
-        f"torch is made for {device.built_for} and cannot use the driver {graphics.driver}. "
-        f"torch says: {graphics.complaint or 'nothing'}",
-        "Update the NVIDIA driver, or install a torch for an older CUDA: https://pytorch.org/get-started/locally/",
-    )
-
-
-def _judge_device_memory(facts: Facts) -> Iterator[Finding]:
-    memory = facts.device_memory
-    assert memory is not None
-    free = memory.available or 0
-    found = f"{_size(memory.total)}, {_size(free)} free"
-    if free < LEAST_DEVICE_MEMORY:
-        meaning, fix = "A run would end with out of memory.", "See `nvidia-smi` for what uses it, or set num_gpu: 0."
-        yield Finding("device memory", "problem", found, meaning, fix)
-    elif free < memory.total / 2:
-        meaning = "Other programs hold more than half of it; batches have to be smaller."
-        yield Finding("device memory", "warning", found, meaning, "See `nvidia-smi` for what uses it.")
-    elif memory.total < LITTLE_DEVICE_MEMORY:
-        meaning, fix = "Only small networks and batches fit.", "Lower batch_size_per_gpu and lq_size; use use_amp."
-        yield Finding("device memory", "warning", found, meaning, fix)
-    else:
-        yield Finding("device memory", "ok", found)
-
-
-def _judge_precisions(facts: Facts) -> Iterator[Finding]:
-    assert facts.precisions is not None
-    kind = facts.device.kind if facts.device else "cpu"
-    plain = facts.precisions["float32"]
-    if plain.seconds is None:
-        architecture = f" ({facts.device.architecture})" if facts.device and facts.device.architecture else ""
-        yield Finding(
-            "float32",
-            "problem",
-            f"a small convolution fails: {plain.error}",
-            f"The installed torch cannot compute on this device{architecture}.",
-            "Install a torch made for it (https://pytorch.org/get-started/locally/), or train with num_gpu: 0.",
-        )
-        return
-    yield Finding("float32", "ok", f"works, {_ms(plain)} for a small convolution forward and backward")
-    for name, option in (("bf16", "use_amp with amp_bf16"), ("fp16", "use_amp")):
-        if name == "fp16" and kind == "cpu":
-            works = "works" if facts.precisions[name].error is None else "does not work"
-            yield Finding(name, "ok", f"{works}; runs on the CPU do not use it")
-        else:
-            yield _judge_half(name, option, facts.precisions[name], plain.seconds)
-
-
-def _judge_half(name: str, option: str, trial: Trial, plain_s: float) -> Finding:
-    if trial.seconds is None:
-        meaning = f"Option files with {option} do not work here."
-        return Finding(name, "warning", f"does not work: {trial.error}", meaning, f"Leave {option} out.")
-    ratio = plain_s / trial.seconds
-    if ratio < 0.9:
-        found = f"works, but {1 / ratio:.1f} times slower than float32 ({_ms(trial)})"
-        return Finding(name, "warning", found, f"{option} would slow a run down.", f"Leave {option} out.")
-    found = f"works, {ratio:.1f} times as fast as float32" if ratio > 1.1 else "works, as fast as float32"
-    return Finding(name, "ok", f"{found} ({_ms(trial)})")
-
-
-def _judge_compiling(facts: Facts) -> Iterator[Finding]:
-    trial = facts.compiling
-    assert trial is not None
-    if trial.seconds is not None:
-        yield Finding("compile", "ok", f"works ({trial.seconds:.0f} s for a small network)")
-        return
-    found = f"{COMPILE_NAME} does not work here: {trial.error}; runs go without it"
-    fix = "Leave use_compile out. On the CPU it needs a C++ compiler (g++), on CUDA the package triton."
-    yield Finding("compile", "warning", found, "Training is not affected, only use_compile is.", fix)
-
-
 # The host
 
 
@@ -184,8 +65,8 @@ def _judge_memory(facts: Facts) -> Iterator[Finding]:
     memory = facts.memory
     assert memory is not None
     free = memory.total if memory.available is None else memory.available
-    told = "" if memory.available is None else f", {_size(free)} free"
-    found = f"{_size(memory.total)}{told}{' (the limit of this container)' if memory.limited else ''}"
+    told = "" if memory.available is None else f", {size(free)} free"
+    found = f"{size(memory.total)}{told}{' (the limit of this container)' if memory.limited else ''}"
     raised = "Close other programs" + (", or raise the container's limit." if memory.limited else ".")
     if free < LEAST_MEMORY:
         yield Finding("memory", "problem", found, "There is no room for even a tiny network.", raised)
@@ -231,7 +112,7 @@ def _judge_shared_memory(facts: Facts) -> Iterator[Finding]:
     space, usable = facts.shared_memory, facts.cores.usable if facts.cores else PROCESSES
     assert space is not None
     room = space.free // BATCH_BYTES // BATCHES_AHEAD
-    found = f"{space.path}: {_size(space.total)}, {_size(space.free)} free"
+    found = f"{space.path}: {size(space.total)}, {size(space.free)} free"
     if room >= max(PROCESSES, min(usable, 8)):
         yield Finding("shared memory", "ok", found)
         return
@@ -248,7 +129,7 @@ def _judge_shared_memory(facts: Facts) -> Iterator[Finding]:
 def _judge_disk(facts: Facts) -> Iterator[Finding]:
     space = facts.disk
     assert space is not None
-    found = f"{space.path}: {_size(space.free)} free of {_size(space.total)}"
+    found = f"{space.path}: {size(space.free)} free of {size(space.total)}"
     elsewhere = "or start from a folder on another disk."
     if space.refusal:
         meaning = "A run cannot write its folder."
@@ -332,15 +213,6 @@ def _judge_torchvision(facts: Facts) -> Iterator[Finding]:
     yield Finding("torchvision", "warning", f"cannot be imported: {trial.error}", meaning, "pip install -U torchvision")
 
 
-def _size(number: float) -> str:
-    return f"{number / GIB:.1f} GiB" if number >= GIB else f"{number / 2**20:.0f} MiB"
-
-
-def _ms(trial: Trial) -> str:
-    return f"{(trial.seconds or 0) * 1e3:.1f} ms"
-
-
-COMPILE_NAME = ".".join(("torch", "compile"))
 THREAD_SETTINGS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS")
 # What training cannot do without: the meaning and the cure where finding out about it fails.
 ESSENTIAL = {
@@ -349,11 +221,11 @@ ESSENTIAL = {
     "decoder": ("Images cannot be read.", "pip install --force-reinstall opencv-python-headless"),
 }
 CHECKS: tuple[tuple[str, str, Callable[[Facts], Iterator[Finding]]], ...] = (
-    ("device", "device", _judge_device),
+    ("device", "device", judge_device),
     ("graphics card", "graphics", lambda _: iter(())),
-    ("device memory", "device_memory", _judge_device_memory),
-    ("precision", "precisions", _judge_precisions),
-    ("compile", "compiling", _judge_compiling),
+    ("device memory", "device_memory", judge_device_memory),
+    ("precision", "precisions", judge_precisions),
+    ("compile", "compiling", judge_compiling),
     ("memory", "memory", _judge_memory),
     ("cores", "cores", _judge_cores),
     ("threads", "device", _judge_threads),

@@ -73,6 +73,10 @@ CASES = {
     "no bf16": (replace(FINE, precisions=NO_HALF), "bf16", "warning", "Leave use_amp with amp_bf16 out"),
     "slow bf16": (replace(ON_CPU, precisions=SLOW), "bf16", "warning", "Leave use_amp with amp_bf16 out"),
     "no compiler": (replace(FINE, compiling=Trial(error="InvalidCxxCompiler: none")), "compile", "warning", "g++"),
+    "slow compiler": (
+        replace(FINE, compiling=Trial(error="not done after 60 s", given_up=True)),
+        *("compile", "warning", "when the machine is idle"),
+    ),
     "no memory": (replace(FINE, memory=Memory(GIB, 200 * MIB)), "memory", "problem", "Close other programs."),
     "little memory": (replace(FINE, memory=Memory(2 * GIB, GIB, True)), "memory", "warning", "the container's limit"),
     "one core": (replace(ON_CPU, cores=Cores(8, 8, 1.5), device=replace(CPU, threads=1)), "cores", "warning", "more"),
