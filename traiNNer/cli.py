@@ -24,16 +24,21 @@ def main(arguments: Sequence[str] | None = None) -> int:
     explain.add_argument("--root", type=Path, default=Path("experiments"), help="the folder of the runs")
     explain.set_defaults(run=_explain_run)
     add_init(commands)
+    doctor = commands.add_parser("doctor", help="look at this machine and say what is wrong with it, and the cure")
+    doctor.add_argument("--root", type=Path, default=Path("experiments"), help="the folder of the runs")
+    doctor.add_argument("--quick", action="store_true", help="do not try compiling, which takes most of the time")
+    doctor.add_argument("--json", action="store_true", help="print the report as JSON")
+    doctor.set_defaults(run=_doctor)
     args = parser.parse_args(arguments)
     try:
-        args.run(args)
+        code = args.run(args)
     except RunError as error:
         sys.stderr.write(f"{error}\n")
         return error.exit_code
     except OSError as error:
         sys.stderr.write(f"Cannot write {error.filename} ({(error.strerror or '').lower()}).\n")
         return CannotWrite.exit_code
-    return 0
+    return code or 0
 
 
 def _demo(args: argparse.Namespace) -> None:
@@ -69,6 +74,12 @@ def _explain_run(args: argparse.Namespace) -> None:
     # Read by a program or kept in a file, lines are not folded to the width of a screen.
     width = None if sys.stdout.isatty() else 200
     Console(width=width, markup=False, highlight=False, emoji=False).print(explain_run(args.root, args.name))
+
+
+def _doctor(args: argparse.Namespace) -> int:
+    from traiNNer.report.doctor import examine
+
+    return examine(args.root, quick=args.quick, as_json=args.json)
 
 
 if __name__ == "__main__":

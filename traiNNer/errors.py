@@ -108,3 +108,7 @@ class Interrupted(RunError):
     def __init__(self, message: str, signal_number: int) -> None:
         super().__init__(message)
         self.exit_code = 128 + signal_number
+
+
+UNFIT_MACHINE = 9
+"""Exit code of `trainner doctor` where training is impossible. Its report says why, so nothing is raised."""

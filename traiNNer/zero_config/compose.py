@@ -11,7 +11,7 @@ from traiNNer.config.names import refusal
 from traiNNer.config.presets import Preset, preset_values
 from traiNNer.errors import ConfigError
 from traiNNer.registry import ARCHS, Component, UnknownComponent
-from traiNNer.utils.host_memory import available_bytes
+from traiNNer.report.machine import memory
 from traiNNer.zero_config.subject import TILE, Folders, Subject
 
 USUAL = Recipe(lr=2e-4, lq_size=48, batch_size=8)
@@ -100,7 +100,7 @@ def _decide_set(draft: Draft, at: str, gt: Path, lq: Path | None) -> None:
 def cache_mb(subject: Subject) -> tuple[int, str]:
     """Return the memory for decoded images and why: room for all of them, where a quarter of what is free is enough."""
     needed = -(-subject.decoded_bytes() // 2**20) + 1
-    free = available_bytes() / 2**20
+    free = (memory().available or 0) / 2**20
     if needed <= DEFAULT_CACHE_MB:
         return DEFAULT_CACHE_MB, f"all images stay in memory: {needed} MB"
     if needed <= CACHE_SHARE * free:

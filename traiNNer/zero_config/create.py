@@ -1,6 +1,5 @@
 """The whole way from folders to a complete option tree."""
 
-import os
 import shutil
 import sys
 import time
@@ -18,6 +17,7 @@ from traiNNer.config.presets import VALUES, Preset
 from traiNNer.engine.logbook import Logbook
 from traiNNer.errors import ConfigError
 from traiNNer.preflight import check_losses, check_metrics, check_shapes
+from traiNNer.report.machine import machine_id
 from traiNNer.utils.files import nearest_existing
 from traiNNer.zero_config.compose import compose, find_arch, folders_of, keeps_all
 from traiNNer.zero_config.decide import FACTORS, Measured, decide_measured, decide_plan, workers_to_try
@@ -118,7 +118,7 @@ def make(request: Request, say: Say) -> Made:
     parameters = _rehearse(options, sets)
     _require_disk(options, parameters)
     job = _job(request, draft, subject, options)
-    key = {"job": job, "files": {name: dict(one.fingerprint()) for name, one in sets.items()}, "machine": machine()}
+    key = {"job": job, "files": {name: dict(one.fingerprint()) for name, one in sets.items()}, "machine": machine_id()}
     found = remembered(key, lambda: measure(job, say), request.measures_anew)
     measured = Measured(found)
     decide_measured(draft, measured)
@@ -188,11 +188,3 @@ def _job(request: Request, draft: Draft, subject: Subject, options: TrainOptions
         "all_in_memory": in_memory,
         "run_s": budget,
     }
-
-
-def machine() -> dict[str, Any]:
-    """Return what measured figures depend on besides the job."""
-    import torch
-
-    names = [torch.cuda.get_device_name(index) for index in range(torch.cuda.device_count())]
-    return {"torch": torch.__version__, "devices": names, "cores": os.cpu_count(), "threads": torch.get_num_threads()}

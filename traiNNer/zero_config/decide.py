@@ -1,12 +1,12 @@
 """From what was measured to decisions with their reasons."""
 
-import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from traiNNer.config.draft import Draft
 from traiNNer.config.presets import RATE, STOPPING
+from traiNNer.report.machine import cores
 from traiNNer.zero_config.plan import Costs, Plan, duration
 
 FACTORS = (1, 2.5, 5, 10, 20, 40)
@@ -104,8 +104,5 @@ def decide_plan(draft: Draft, plan: Plan, budget_s: float) -> None:
 
 def workers_to_try() -> list[int]:
     """Return the numbers of reading processes that are worth a trial here."""
-    try:
-        cores = len(os.sched_getaffinity(0))
-    except AttributeError:  # not on Linux
-        cores = os.cpu_count() or 1
-    return sorted({min(cores, 2), min(cores, 8)})
+    usable = cores().usable
+    return sorted({min(usable, 2), min(usable, 8)})

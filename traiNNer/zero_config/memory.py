@@ -9,7 +9,8 @@ from traiNNer.batch import ImageSet
 from traiNNer.config.options import TrainOptions
 from traiNNer.engine.runtime import is_out_of_memory
 from traiNNer.engine.scoring import evaluating
-from traiNNer.utils.host_memory import available_bytes, peak_bytes
+from traiNNer.report.machine import memory as host_memory
+from traiNNer.utils.host_memory import peak_bytes
 from traiNNer.utils.tiles import run_tiled
 from traiNNer.zero_config.bench import Bench, synthetic_batches
 
@@ -53,8 +54,8 @@ def largest_fit(
         say: told what is being tried.
     """
     wanted = options.datasets["train"].batch_size_per_gpu
-    available = available_bytes()
-    total_host = available and available + peak_bytes()
+    available = host_memory().available
+    total_host = available + peak_bytes() if available else 0
     best: Fit | None = None
     for size in sizes_up_to(wanted):
         say(f"testing whether {size} crop{'s' * (size > 1)} at a time fit into memory")

@@ -13,11 +13,15 @@ from traiNNer.zero_config.bench import Bench, synthetic_batches
 WARM_STEPS, ROUNDS = 2, 3
 LEAST_GAIN = 1.03
 """A setting is taken when it is at least so many times as fast; less is within the noise of a measurement."""
-HOPELESS = 1.5
-"""A setting whose first steps take so many times as long is not looked at any further."""
+HOPELESS, HOPELESS_SMALL = 1.5, 3
+"""A setting whose first steps, or steps with a single crop, take so many times as long is not looked at further."""
 TOLERANCE = {"exact": 1e-3, "half": 2e-2}
 """Largest relative difference of the loss over the first steps from the same start."""
 SECONDS_PER_BLOCK = 0.5
+
+
+class Hopeless(Exception):
+    """A setting is so slow that measuring it well would be a waste."""
 
 
 @dataclass(frozen=True)
@@ -31,14 +35,14 @@ class Candidate:
 
 CANDIDATES = {
     "cpu": (
-        Candidate("channels_last off", {"use_channels_last": False}, TOLERANCE["exact"]),
+        Candidate("plain memory format", {"use_channels_last": False}, TOLERANCE["exact"]),
         Candidate("bf16", {"use_amp": True, "amp_bf16": True}, TOLERANCE["half"]),
     ),
     "cuda": (
         Candidate("bf16", {"use_amp": True, "amp_bf16": True}, TOLERANCE["half"]),
         Candidate("fp16", {"use_amp": True, "amp_bf16": False}, TOLERANCE["half"]),
         Candidate("TF32", {"fast_matmul": True}, TOLERANCE["half"]),
-        Candidate("channels_last off", {"use_channels_last": False}, TOLERANCE["exact"]),
+        Candidate("plain memory format", {"use_channels_last": False}, TOLERANCE["exact"]),
     ),
 }
 COMPILED = Candidate("compiled", {"use_compile": True}, TOLERANCE["exact"])
@@ -94,7 +98,12 @@ def _compare(
     candidate: Candidate,
     worth: Callable[[Comparison], bool],
 ) -> Comparison:
-    old, new = _Timed(before, sets), _Timed(after, sets)
+    old = _Timed(before, sets)
+    try:
+        new = _Timed(after, sets, HOPELESS_SMALL * old.small_s)
+    except Hopeless:
+        note = f"a step with one crop takes more than {HOPELESS_SMALL} times as long"
+        return Comparison(candidate.title, candidate.changes, 0.0, 0.0, False, note)
     if new.step_s > HOPELESS * old.step_s:
         ratio = old.step_s / new.step_s
         return Comparison(candidate.title, candidate.changes, ratio, 0.0, False, f"{ratio:.2f} times as fast")
@@ -118,17 +127,30 @@ def _compare(
 
 
 class _Timed:
-    """A run that has done its first steps, with their losses."""
+    """A run that has done its first steps, with their losses; `small_s` is what a step with a single crop takes."""
 
-    def __init__(self, options: TrainOptions, sets: dict[str, ImageSet]) -> None:
+    def __init__(self, options: TrainOptions, sets: dict[str, ImageSet], at_most_s: float | None = None) -> None:
         self.bench = Bench(options, sets)
         self.batches = synthetic_batches(options)
+        self.small_s = 0.0
+        if not options.use_compile:  # it would be compiled for this size
+            self.small_s = self._small_step()
+            if at_most_s is not None and self.small_s > at_most_s:
+                raise Hopeless
+            self.bench = Bench(options, sets)
         started = time.perf_counter()
         self.losses = [self.bench.step(self.batches)]
         self.first_step_s = time.perf_counter() - started
         started = time.perf_counter()
         self.losses += [self.bench.step(self.batches) for _ in range(WARM_STEPS)]
         self.step_s = (time.perf_counter() - started) / WARM_STEPS
+
+    def _small_step(self) -> float:
+        batches = synthetic_batches(self.bench.options, 1)
+        self.bench.step(batches)
+        started = time.perf_counter()
+        self.bench.step(batches)
+        return time.perf_counter() - started
 
     def block(self, steps: int) -> float:
         """Return the seconds of one step, over several."""

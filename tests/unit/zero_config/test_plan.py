@@ -53,7 +53,7 @@ def test_a_plan_ends_within_its_budget_and_uses_most_of_it(budget, speed, valida
         plan = fit(budget, costs, 1000, spent * budget)
     except ConfigError:
         # Refused only where not even fifty iterations and a validation fit.
-        assert spent * budget + start + first + validation + 2 * save + 50 / speed > 0.9 * budget  # noqa: PT017
+        assert spent * budget + start + first + validation + 2 * save + 50 / speed > 0.9 * budget
         return
     total = plan.seconds + spent * budget
     assert total <= budget
