@@ -12,6 +12,7 @@ from traiNNer.batch import BatchPlan, ImageSet
 from traiNNer.build import (
     build_evaluations,
     build_learning_rate,
+    build_loader,
     build_losses,
     build_network,
     describe_network,
@@ -25,7 +26,7 @@ from traiNNer.build_helpers import build_host, build_knobs, build_reference, cho
 from traiNNer.command import argument_parser, run_guarded
 from traiNNer.config.load import Loaded, load_options
 from traiNNer.config.options import CommonOptions, TestOptions, TrainOptions
-from traiNNer.data.loader import DamageCounter, TrainLoader
+from traiNNer.data.loader import DamageCounter
 from traiNNer.engine import resume
 from traiNNer.engine.best import BestScores
 from traiNNer.engine.checkpoint import SUPERSEDED, CheckpointStore
@@ -194,19 +195,7 @@ def _run(trainer: Trainer, train_set: ImageSet) -> str:
         )
     if trainer.is_over and not trainer.is_owing():
         return f"finished: {done} (nothing left to do; raise train.total_iter to go on)"
-    loader = TrainLoader(
-        train_set,
-        seed=options.manual_seed,
-        batch_size=trainer.parts.plan or choice.batch_size_per_gpu,
-        accum_iter=choice.accum_iter,
-        workers=choice.num_worker_per_gpu,
-        pin_memory=choice.pin_memory and runtime.device.type == "cuda",
-        enlarge_ratio=choice.dataset_enlarge_ratio,
-        start_iteration=trainer.iteration,
-        total_iter=trainer.total,
-        rank=runtime.rank,
-        world=runtime.world,
-    )
+    loader = build_loader(options, train_set, runtime, trainer.parts.plan, trainer.iteration)
     try:
         trainer.run(loader, DamageCounter(train_set).count)
     except (RuntimeError, MemoryError) as error:

@@ -14,9 +14,10 @@ import traiNNer.data
 import traiNNer.losses
 import traiNNer.metrics
 import traiNNer.optim  # noqa: F401 - importing these packages registers their components
-from traiNNer.batch import ImageSet
+from traiNNer.batch import BatchPlan, ImageSet
 from traiNNer.config.options import CommonOptions, LossChoice, TrainOptions
 from traiNNer.data.demo import prepare_demo
+from traiNNer.data.loader import TrainLoader
 from traiNNer.engine.logbook import Logbook
 from traiNNer.engine.runtime import Runtime, is_out_of_memory
 from traiNNer.engine.validation import Evaluation
@@ -135,6 +136,26 @@ def build_evaluations(options: CommonOptions, sets: dict[str, ImageSet], runtime
         for key, dataset in sets.items()
         if not key.startswith("train")
     ]
+
+
+def build_loader(
+    options: TrainOptions, dataset: ImageSet, runtime: Runtime, plan: BatchPlan | None = None, start: int = 0
+) -> TrainLoader:
+    """Build the stream of micro-batches from iteration `start` to the last."""
+    choice = options.datasets["train"]
+    return TrainLoader(
+        dataset,
+        seed=options.manual_seed,
+        batch_size=plan or choice.batch_size_per_gpu,
+        accum_iter=choice.accum_iter,
+        workers=choice.num_worker_per_gpu,
+        pin_memory=choice.pin_memory and runtime.device.type == "cuda",
+        enlarge_ratio=choice.dataset_enlarge_ratio,
+        start_iteration=start,
+        total_iter=options.train.total_iter,
+        rank=runtime.rank,
+        world=runtime.world,
+    )
 
 
 def build_learning_rate(options: TrainOptions) -> Callable[[int], float]:

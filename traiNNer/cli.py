@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from traiNNer.errors import CannotWrite, RunError
+from traiNNer.zero_config.arguments import add_init
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -22,6 +23,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     explain.add_argument("name", metavar="NAME", help="name of the run")
     explain.add_argument("--root", type=Path, default=Path("experiments"), help="the folder of the runs")
     explain.set_defaults(run=_explain_run)
+    add_init(commands)
     args = parser.parse_args(arguments)
     try:
         args.run(args)

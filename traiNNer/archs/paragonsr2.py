@@ -12,7 +12,7 @@ from traiNNer.archs.paragonsr2_layers import DynamicTransformer, EvalKernels, HR
 from traiNNer.archs.paragonsr2_release import ReleasedParagonSR2
 from traiNNer.archs.paragonsr2_state import VARIANTS, Size, adapt_state, infer_options
 from traiNNer.archs.paragonsr2_upsampler import MagicUpsampler
-from traiNNer.archs.traits import arch
+from traiNNer.archs.traits import Recipe, arch
 
 
 def _odd(value: int) -> int:
@@ -24,6 +24,7 @@ def _odd(value: int) -> int:
 Count = Annotated[int, Field(gt=0)]
 OddCount = Annotated[int, Field(gt=0), AfterValidator(_odd)]
 Momentum = Annotated[float, Field(gt=0, le=1)]
+RECIPE = Recipe(lr=2e-4, lq_size=64, batch_size=8)
 
 COMMON_ARGS = """
         in_chans: Channels of the images.
@@ -35,7 +36,7 @@ COMMON_ARGS = """
             `per_sample` as in training."""
 
 
-@arch(infer_options=infer_options, adapt_state=adapt_state)
+@arch(infer_options=infer_options, adapt_state=adapt_state, recipe=RECIPE)
 class ParagonSR2(nn.Module):
     """ParagonSR2 with every size given by hand; the `paragonsr2_*` variants fix those sizes.
 
@@ -152,7 +153,7 @@ def _variant(name: str, size: Size) -> Callable[..., ParagonSR2]:
     build.__name__ = build.__qualname__ = name
     sizes = ", ".join(f"{option} {value}" for option, value in asdict(size).items())
     build.__doc__ = f"ParagonSR2 with {sizes}.\n\n    Args:{COMMON_ARGS}\n    "
-    return arch(infer_options=infer_options, adapt_state=adapt_state)(build)
+    return arch(infer_options=infer_options, adapt_state=adapt_state, recipe=RECIPE)(build)
 
 
 paragonsr2_nano = _variant("paragonsr2_nano", VARIANTS["paragonsr2_nano"])

@@ -3,6 +3,7 @@
 import json
 import re
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from typing import Any
 
 from traiNNer.config.automation_options import AutomationOptions
@@ -36,9 +37,32 @@ def sources_of(tree: Any, root: Node) -> dict[str, str]:
     return {key_of(path): _source(root, path) for path in _leaves(tree, ())}
 
 
+@dataclass(frozen=True)
+class Comments:
+    """What is written beside values, by key; an empty comment is left out."""
+
+    by_key: Mapping[str, str]
+    otherwise: str
+    column: int = 0
+
+    def beside(self, text: str, path: tuple[str | int, ...]) -> str:
+        """Return a line with its comment."""
+        comment = self.by_key.get(key_of(path), self.otherwise)
+        return f"{text:<{self.column}}  # {comment}" if comment else text
+
+
 def write(tree: Mapping[str, Any], sources: Mapping[str, str]) -> str:
     """Return the tree as YAML with the source of every value as a comment; reading it gives the same options."""
-    return "\n".join(_section(tree, (), sources, 0)) + "\n"
+    return "\n".join(_section(tree, (), Comments(sources, DEFAULT), 0)) + "\n"
+
+
+def write_explained(tree: Mapping[str, Any], reasons: Mapping[str, str], column: int = 44) -> str:
+    """Return the tree as YAML with reasons in a column beside the values, and an empty line before each section."""
+    lines: list[str] = []
+    for line in _section(tree, (), Comments(reasons, "", column), 0):
+        starts_section = line.endswith(":") and not line.startswith(" ")
+        lines += ["", line] if starts_section and lines else [line]
+    return "\n".join(lines) + "\n"
 
 
 def _plain(value: Any) -> Any:
@@ -73,22 +97,22 @@ def _source(root: Node, path: tuple[str | int, ...]) -> str:
     return f"{FILE} {node.place()}" if node.source == FILE else node.source
 
 
-def _section(tree: Mapping[str, Any], path: tuple[str | int, ...], sources: Mapping[str, str], depth: int) -> list[str]:
+def _section(tree: Mapping[str, Any], path: tuple[str | int, ...], comments: Comments, depth: int) -> list[str]:
     lines: list[str] = []
     for key, value in tree.items():
         here = (*path, key)
-        lines += _entry(f"{'  ' * depth}{_scalar(key)}:", value, here, sources, depth)
+        lines += _entry(f"{'  ' * depth}{scalar(key)}:", value, here, comments, depth)
     return lines
 
 
-def _entry(head: str, value: Any, path: tuple[str | int, ...], sources: Mapping[str, str], depth: int) -> list[str]:
+def _entry(head: str, value: Any, path: tuple[str | int, ...], comments: Comments, depth: int) -> list[str]:
     if _is_leaf(value):
-        return [f"{head} {_flow(value)}  # {sources.get(key_of(path), DEFAULT)}"]
+        return [comments.beside(f"{head} {_flow(value)}", path)]
     if isinstance(value, dict):
-        return [head, *_section(value, path, sources, depth + 1)]
+        return [head, *_section(value, path, comments, depth + 1)]
     lines = [head]
     for index, item in enumerate(value):
-        first, *others = _section(item, (*path, index), sources, depth + 2)
+        first, *others = _section(item, (*path, index), comments, depth + 2)
         lines += [f"{'  ' * (depth + 1)}- {first.lstrip()}", *others]
     return lines
 
@@ -97,11 +121,12 @@ def _flow(value: Any) -> str:
     if isinstance(value, list):
         return f"[{', '.join(_flow(item) for item in value)}]"
     if isinstance(value, dict):
-        return f"{{{', '.join(f'{_scalar(key)}: {_flow(item)}' for key, item in value.items())}}}"
-    return _scalar(value)
+        return f"{{{', '.join(f'{scalar(key)}: {_flow(item)}' for key, item in value.items())}}}"
+    return scalar(value)
 
 
-def _scalar(value: Any) -> str:
+def scalar(value: Any) -> str:
+    """Return a value as it is written in YAML."""
     if isinstance(value, str) and PLAIN_TEXT.fullmatch(value) and value.lower() not in OTHERS_BOOLEAN:
         return value if isinstance(plain_scalar(value), str) else json.dumps(value)
     if isinstance(value, float):

@@ -64,10 +64,25 @@ def load_options(path: Path, model: type[Options], overrides: Sequence[str] = ()
     import_plugins(root, path.parent, report)
     if report.problems and "plugins" in {problem.key.split("[")[0] for problem in report.problems}:
         raise ConfigError(str(path), report.sorted())  # without its components every other message could mislead
+    return _loaded(root, model, report, str(path), text)
+
+
+def check_tree(root: Node, model: type[Options], title: str, folder: Path = Path()) -> Loaded[Options]:
+    """Complete and check a tree that comes from no file; `title` is what problems are reported of.
+
+    Plugins are looked for relative to `folder`. Raises `ConfigError` with every problem found.
+    """
+    report = Report()
+    compat.move_sections(root, model, report)
+    import_plugins(root, folder, report)
+    return _loaded(root, model, report, title, "")
+
+
+def _loaded(root: Node, model: type[Options], report: Report, title: str, text: str) -> Loaded[Options]:
     compat.adapt(root, report)
     options = _check(root, model, report)
     if options is None or report.problems:
-        raise ConfigError(str(path), report.sorted())
+        raise ConfigError(title, report.sorted())
     return Loaded(options, tuple(report.warnings), text, root)
 
 

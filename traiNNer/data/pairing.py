@@ -37,7 +37,7 @@ class Pairing:
     listed: set[str] = field(default_factory=set)
     without_lq: list[Path] = field(default_factory=list)
     without_gt: list[Path] = field(default_factory=list)
-    ambiguous: list[str] = field(default_factory=list)
+    ambiguous: list[tuple[Path, Path]] = field(default_factory=list)
 
 
 def list_images(root: Path) -> dict[str, Path]:
@@ -124,13 +124,13 @@ def _listed(files: dict[str, Path], root: Path, names: Collection[str] | None) -
     return {key: files[key] for key in found}, set(found.values())
 
 
-def _by_base(files: dict[str, Path], suffix: str) -> tuple[dict[str, Path], list[str]]:
+def _by_base(files: dict[str, Path], suffix: str) -> tuple[dict[str, Path], list[tuple[Path, Path]]]:
     found: dict[str, Path] = {}
     twice = []
     for key, path in files.items():
         base = key.removesuffix(suffix) if suffix else key
         if base in found:
-            twice.append(f"{found[base]} and {path}")
+            twice.append((found[base], path))
         found.setdefault(base, path)
     return found, twice
 

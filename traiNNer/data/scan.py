@@ -77,7 +77,7 @@ def scan_set(
     """
     scan = Scan(name)
     meta_info = _meta_info(name, selection)
-    pairings = find_pairs(name, gt_roots, lq_roots, meta_info)
+    pairings = find_pairs(name, gt_roots, lq_roots, meta_info and frozenset(meta_info.names))
     _take(scan, pairings, gt_roots or lq_roots, meta_info, selection.split)
     good = _check_headers(scan, max_megapixels)
     _check_sizes(scan, good, scale, crop)
@@ -96,7 +96,7 @@ def scan_gt(
     """Find the images of every folder that LQ is to be made from, and read their headers: as `scan_set`."""
     scan = Scan(name)
     meta_info = _meta_info(name, selection)
-    pairings = find_gt(name, gt_roots, meta_info)
+    pairings = find_gt(name, gt_roots, meta_info and frozenset(meta_info.names))
     _take(scan, pairings, gt_roots, meta_info, selection.split)
     needed, kind = (crop * scale, f"lq_size {crop} x scale {scale}") if crop else (scale, f"scale {scale}")
     good = _check_headers(scan, max_megapixels)
@@ -152,8 +152,8 @@ def _note_missing(scan: Scan, pairing: Pairing) -> None:
         scan.add("GT images without an LQ partner", str(path))
     for path in pairing.without_gt:
         scan.add("LQ images without a GT partner", str(path))
-    for text in pairing.ambiguous:
-        scan.add("names that mean two files", text)
+    for first, second in pairing.ambiguous:
+        scan.add("names that mean two files", f"{first} and {second}")
 
 
 def _check_headers(scan: Scan, max_megapixels: float) -> list[Pair]:

@@ -91,7 +91,7 @@ class Trainer:
             if self.iteration == 0:
                 self._rehearse(micro_batches)
             with self.clock.working():
-                self._train(micro_batches)
+                self.advance(micro_batches)
             with self._saved_if_data_fails():
                 self.parts.logbook.warn_all(damaged(micro_batches))
             self._duties()
@@ -113,7 +113,8 @@ class Trainer:
                 self._save_before_leaving()
             raise
 
-    def _train(self, batches: Sequence[Batch]) -> None:
+    def advance(self, batches: Sequence[Batch]) -> StepReport:
+        """Do one iteration: rate, step, average of the weights, helpers. Raises `TrainingDiverged`."""
         self._set_rate(self.iteration)
         self.iteration += 1
         report = self.parts.stepper.step(batches)
@@ -123,6 +124,7 @@ class Trainer:
         if self.parts.automations:
             self.parts.automations.after_step(self.iteration, report)
         self._note(report, batches)
+        return report
 
     def _set_rate(self, iteration: int) -> None:
         for group in self.parts.optimizer.param_groups:

@@ -1,0 +1,142 @@
+"""Decisions with reasons, and a person's values above them."""
+
+import pytest
+import yaml
+
+import traiNNer.build  # noqa: F401 - registers every component
+from traiNNer.config.draft import Draft
+from traiNNer.config.options import TrainOptions
+from traiNNer.config.presets import preset_values
+from traiNNer.errors import ConfigError
+
+# The example of the document that the user wrote, with `val` under `train`.
+DOCUMENT = {
+    "train": {
+        "total_iter": 100000,
+        "optim_g": {"lr": 5e-5},
+        "training_automations": {
+            "IntelligentEarlyStopping": {"patience": 8000, "min_improvement": 0.0002},
+            "IntelligentLearningRateScheduler": {"plateau_patience": 3000, "min_lr_factor": 0.7},
+        },
+        "val": {"val_freq": 200},
+    }
+}
+
+
+def draft(overrides=None, preset="convenience") -> Draft:
+    made = Draft(overrides)
+    made.decide("name", "run", "its folder")
+    made.decide("scale", 2, "from the sizes")
+    for section in ("train", "val"):
+        made.decide(f"datasets.{section}.type", "PairedImageDataset")
+        made.decide(f"datasets.{section}.dataroot_gt", "photos  # not a comment", "yours")
+        made.decide(f"datasets.{section}.dataroot_lq", "lr")
+    made.decide("datasets.train.lq_size", 48)
+    made.decide("network_g.type", "paragonsr2_nano")
+    made.decide("train.optim_g.type", "AdamW")
+    made.decide("train.losses", [{"type": "L1Loss", "loss_weight": 1.0}])
+    for key, (value, reason) in preset_values(preset).items():
+        made.decide(key, value, reason)
+    made.decide("val.metrics.psnr", {})
+    return made
+
+
+def test_what_is_decided_loads_like_a_file():
+    options = draft().checked().options
+    assert isinstance(options, TrainOptions)
+    assert options.train.total_iter == 40_000
+    assert options.datasets["train"].options["dataroot_gt"] == "photos  # not a comment"
+
+
+def test_the_yaml_reads_back_as_the_tree_and_carries_the_reasons(tmp_path):
+    made = draft(DOCUMENT)
+    text = made.yaml()
+    assert yaml.safe_load(text) == made.tree()
+    assert "scale: 2                                      # from the sizes\n" in text
+    lr = next(line for line in text.splitlines() if line.strip().startswith("lr:"))
+    assert lr.endswith("# yours")
+
+
+def test_the_overrides_of_the_document_give_exactly_the_named_values():
+    tree = draft(DOCUMENT, "fidelity").tree()
+    helpers = tree["train"]["training_automations"]
+    assert tree["train"]["total_iter"] == 100_000
+    assert tree["train"]["optim_g"]["lr"] == 5e-5
+    assert helpers["IntelligentEarlyStopping"]["patience"] == 8000
+    assert helpers["IntelligentEarlyStopping"]["min_improvement"] == 0.0002
+    assert helpers["IntelligentLearningRateScheduler"]["plateau_patience"] == 3000
+    assert helpers["IntelligentLearningRateScheduler"]["min_lr_factor"] == 0.7
+    assert tree["val"]["val_freq"] == 200
+    assert "val" not in tree["train"]
+    # What the document does not name stays.
+    assert tree["train"]["warmup_iter"] == 2000
+    assert helpers["IntelligentLearningRateScheduler"]["improvement_threshold"] == 0.0005
+
+
+def test_no_decision_replaces_a_value_of_the_person():
+    made = draft({"train": {"optim_g": {"lr": 1e-3}}})
+    made.decide("train.optim_g.lr", 4e-3, "measured")
+    assert made.tree()["train"]["optim_g"]["lr"] == 1e-3
+    assert made.value("train.optim_g.lr") == 1e-3
+
+
+@pytest.mark.parametrize(
+    ("key", "given"),
+    [
+        ("train.optim_g.lr", True),
+        ("train.optim_g.weight_decay", False),
+        ("train.training_automations.IntelligentEarlyStopping.patience", True),
+        ("train.training_automations.IntelligentEarlyStopping.preset", False),
+        ("val.val_freq", True),
+        ("scale", False),
+        ("train.scheduler.eta_min", True),
+    ],
+)
+def test_it_knows_what_was_given(key, given):
+    overrides = {
+        "train": {
+            "optim_g": {"lr": 1e-3},
+            "val": {"val_freq": 200},
+            "training_automations": {"intelligent_early_stopping": {"patience": 9}},
+            "scheduler": None,
+        }
+    }
+    assert draft(overrides).is_given(key) is given
+
+
+def test_a_helper_is_found_under_any_spelling():
+    tree = draft({"training_automations": {"intelligent_early_stopping": {"patience": 9000}}}).tree()
+    helpers = tree["train"]["training_automations"]
+    assert helpers["IntelligentEarlyStopping"]["patience"] == 9000
+    assert "intelligent_early_stopping" not in helpers
+
+
+def test_none_resets_to_the_default():
+    tree = draft({"train": {"optim_g": {"weight_decay": None}}}).tree()
+    assert "weight_decay" not in tree["train"]["optim_g"]
+
+
+def test_lists_replace():
+    tree = draft({"train": {"losses": [{"type": "MSELoss"}]}}).tree()
+    assert tree["train"]["losses"] == [{"type": "MSELoss"}]
+
+
+def test_unknown_keys_are_told_as_in_a_file_and_all_at_once():
+    with pytest.raises(ConfigError) as caught:
+        draft({"train": {"total_itr": 5, "optim_g": {"lr": "fast"}}, "sclae": 3, "val": {"val_freq": 0}}).checked()
+    text = str(caught.value)
+    assert text.startswith("custom_overrides: 4 problems")
+    assert "train.total_itr = 5" in text
+    assert "unknown option; did you mean 'total_iter'?" in text
+    assert "did you mean 'scale'?" in text
+
+
+def test_a_place_named_twice_is_refused():
+    with pytest.raises(ConfigError, match=r"train\.val +also written as val"):
+        Draft({"train": {"val": {"val_freq": 3}}, "val": {"val_freq": 1}})
+
+
+def test_the_overrides_are_left_as_they_were():
+    overrides = {"train": {"val": {"val_freq": 200}}}
+    draft(overrides).checked()
+    assert overrides == {"train": {"val": {"val_freq": 200}}}

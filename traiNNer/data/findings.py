@@ -1,0 +1,69 @@
+"""What an audit can find: the kinds of findings with what to do about each, and one finding."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+
+@dataclass(frozen=True)
+class Kind:
+    """One kind of finding.
+
+    Args:
+        title: what is wrong, for the table.
+        advice: what to do about it, one sentence.
+        stops: training would be refused.
+        removes: `--fix list` leaves these images out.
+    """
+
+    title: str
+    advice: str
+    stops: bool = False
+    removes: bool = True
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One problem of one image, or of the set.
+
+    Args:
+        kind: a key of `KINDS`.
+        name: the key of the pair, the file, or the folder.
+        detail: what was measured, in a few words.
+        severity: the larger, the worse; comparable within one kind only.
+        files: the images it is about, the HR one first; the first is the one that `--fix list` leaves out.
+    """
+
+    kind: str
+    name: str
+    detail: str = ""
+    severity: float = 0.0
+    files: tuple[Path, ...] = ()
+
+
+# In the order of the report: what stops training first.
+KINDS = {
+    "swapped_folders": Kind(
+        "the folders are swapped", "Give the folder of the large images to --gt.", stops=True, removes=False
+    ),
+    "one_image": Kind(
+        "one image only", "Add images: nothing can be held out to measure on.", stops=True, removes=False
+    ),
+    "all_small": Kind("all images are very small", "Add larger images: no crop fits.", stops=True, removes=False),
+    "unreadable": Kind("unreadable images", "Restore or delete them.", stops=True),
+    "no_partner": Kind("images without a partner", "Add the missing file or delete the one left.", stops=True),
+    "two_files": Kind("names that mean two files", "Delete or rename one of the two.", stops=True),
+    "wrong_scale": Kind("pairs of another scale", "Make the LR image again, or leave the pair out.", stops=True),
+    "small": Kind("very small images", "Leave them out: a training crop does not fit."),
+    "alpha": Kind("images with transparency", "Nothing: transparency is dropped.", removes=False),
+    "grey": Kind("grey images", "Nothing: grey becomes three equal channels.", removes=False),
+    "bits": Kind("images of another bit depth", "Nothing: all precision is kept.", removes=False),
+    "animated": Kind("files with several images", "Nothing: only the first is used.", removes=False),
+    "aspect": Kind("images of an odd shape", "Look whether they are strips or collages.", removes=False),
+}
+
+
+def by_kind(findings: Iterable[Finding]) -> tuple[Finding, ...]:
+    """Return findings in the order of `KINDS`, within a kind the worst first."""
+    order = list(KINDS)
+    return tuple(sorted(findings, key=lambda finding: (order.index(finding.kind), -finding.severity)))

@@ -1,0 +1,152 @@
+"""The process that measures: it reads a job from stdin and tells on stdout, line by line, what it does and finds.
+
+Whatever it does to memory, random generators, switches and files ends with it.
+"""
+
+import json
+import os
+import sys
+import time
+import warnings
+from dataclasses import asdict
+from typing import Any, TextIO
+
+import traiNNer.build  # noqa: F401 - registers every component
+from traiNNer.batch import ImageSet
+from traiNNer.build import open_dataset
+from traiNNer.config.draft import node_of
+from traiNNer.config.load import check_tree
+from traiNNer.config.options import TrainOptions
+from traiNNer.engine.logbook import Logbook
+from traiNNer.engine.runtime import start_runtime
+from traiNNer.zero_config.bench import Bench
+from traiNNer.zero_config.halving import first_length, halve
+from traiNNer.zero_config.memory import largest_fit
+from traiNNer.zero_config.pace import measure_pace
+from traiNNer.zero_config.settings import CANDIDATES, COMPILED, Comparison, compare_settings
+
+COMPILE_FROM_S = 1800
+"""Length of a run from which compiling is tried: it takes most of a minute, several times."""
+
+
+class Measuring:
+    """The steps of a job, each of which may change the options that the next ones are measured with."""
+
+    def __init__(self, job: dict[str, Any], out: TextIO) -> None:
+        self.job, self.out = job, out
+        self.options = check_tree(node_of(job["tree"]), TrainOptions, "the measured run").options
+        quiet = Logbook(quiet=True)
+        self.sets: dict[str, ImageSet] = {key: open_dataset(self.options, key, quiet) for key in self.options.datasets}
+        self.device = start_runtime(self.options)[0].device.type
+        self.run_s = 0.0
+
+    def run(self) -> None:
+        """Do every step of the job."""
+        self._fit()
+        self._choose(CANDIDATES.get(self.device, ()))
+        if self.job["rates"]:
+            self._find_rate()
+        pace = measure_pace(self.options, self.sets, self.job["workers"], self.job["all_in_memory"], self.say)
+        self.found("pace", pace.as_dict())
+        self.run_s = self.job["run_s"] or self.options.train.total_iter / pace.it_per_s
+        if self.run_s >= COMPILE_FROM_S:
+            self._write({"optional": True})
+            self._choose((COMPILED,))
+            if self.options.use_compile:
+                self.found("pace", measure_pace(self.options, self.sets, (), False, self.say).as_dict())
+
+    def say(self, text: str) -> None:
+        """Tell what is going on."""
+        self._write({"say": text})
+
+    def found(self, what: str, value: Any) -> None:
+        """Tell a result."""
+        self._write({"found": what, "value": value})
+
+    def _write(self, message: dict[str, Any]) -> None:
+        self.out.write(json.dumps(message) + "\n")
+        self.out.flush()
+
+    def _fit(self) -> None:
+        fit = largest_fit(
+            self.options,
+            self.sets,
+            tuple(self.job["validated"]),
+            lambda fit: self.found("fit", asdict(fit)),
+            self.say,
+        )
+        if fit is None:
+            self.found("fit", None)
+            sys.exit(0)
+        self.found("fit", asdict(fit))
+        data = self.options.datasets["train"]
+        batch = data.batch_size_per_gpu * data.accum_iter
+        changes = {"batch_size_per_gpu": fit.size, "accum_iter": batch // fit.size}
+        train = data.model_copy(update=changes)
+        self.options = self.options.model_copy(update={"datasets": self.options.datasets | {"train": train}})
+
+    def _choose(self, candidates: tuple[Any, ...]) -> None:
+        wanted = tuple(one for one in candidates if not set(one.changes) & set(self.job["given"]))
+        for result, options in compare_settings(self.options, self.sets, wanted, self.say, self._is_worth):
+            self.options = options
+            self.found("setting", result.as_dict())
+
+    def _is_worth(self, result: Comparison) -> bool:
+        if "use_compile" not in result.changes:
+            return True
+        # Validation is compiled too, for the shapes of its images.
+        return 3 * result.first_step_s < self.run_s * (1 - 1 / result.ratio)
+
+    def _find_rate(self) -> None:
+        rates = self.job["rates"]
+        probe = Bench(self._at_rate(rates[0]), self.sets)
+        probe.train(2)
+        started = time.perf_counter()
+        probe.train(3)
+        step_s = (time.perf_counter() - started) / 3
+        probe.score()
+        started = time.perf_counter()
+        probe.score()
+        score_s = time.perf_counter() - started
+        length = 0
+        for seconds in (self.job["rate_seconds"], self.job["rate_seconds_at_most"]):
+            length = length or first_length(len(rates), seconds, step_s, score_s)
+        probe.close()
+        if not length:
+            self.found("rates", {"scores": [], "lengths": [], "best": None, "seconds": 0.0})
+            return
+        started = time.perf_counter()
+        outcome = halve(rates, length, lambda rate: Bench(self._at_rate(rate, length), self.sets), self.say)
+        scores = [[rate, scores] for rate, scores in outcome.scores.items()]
+        seconds = time.perf_counter() - started
+        self.found("rates", {"scores": scores, "lengths": outcome.lengths, "best": outcome.best, "seconds": seconds})
+
+    def _at_rate(self, rate: float, length: int = 10) -> TrainOptions:
+        """Return the options of a trial: a constant rate after a short warm-up, no helper."""
+        train = self.options.train
+        optimizer = train.optim_g.model_copy(update={"options": train.optim_g.options | {"lr": rate}})
+        changes = {
+            "optim_g": optimizer,
+            "scheduler": None,
+            "warmup_iter": length // 2,
+            "training_automations": None,
+            "dynamic_loss_scheduling": None,
+        }
+        return self.options.model_copy(update={"train": train.model_copy(update=changes)})
+
+
+def main() -> None:
+    """Do the job that stdin holds. Every problem of the measured run has been told before, so nothing is caught."""
+    warnings.simplefilter("ignore")  # untrained networks are measured, and that is no news
+    out = os.fdopen(os.dup(1), "w", encoding="utf-8")
+    os.dup2(2, 1)  # whatever a library prints is no message of ours
+    started = time.perf_counter()
+    job = json.load(sys.stdin)
+    measuring = Measuring(job, out)
+    measuring.found("ready", time.perf_counter() - started)
+    measuring.run()
+    measuring.found("done", True)
+
+
+if __name__ == "__main__":
+    main()

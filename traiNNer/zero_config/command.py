@@ -1,0 +1,171 @@
+"""`trainner init`: asks or reads what is wanted, tells what it does, writes the option file."""
+
+import argparse
+import sys
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+from rich.console import Console
+
+from traiNNer.config.presets import Preset
+from traiNNer.errors import ConfigError, DataError
+from traiNNer.zero_config.compose import folders_of
+from traiNNer.zero_config.create import Made, Request, make
+from traiNNer.zero_config.output import require_free, write
+from traiNNer.zero_config.plan import duration, price, seconds_of
+
+
+def run_init(args: argparse.Namespace) -> None:
+    """Run `trainner init`. Raises what `errors.py` lists."""
+    if args.source:
+        from traiNNer.zero_config.upgrade import run_upgrade
+
+        run_upgrade(args)
+        return
+    if not args.gt:
+        _ask(args)
+    output = args.output or Path("my.yml")
+    require_free(output, args.overwrite)
+    request = Request(
+        args.arch,
+        folders_of(args.gt, args.lq, args.val_gt, args.val_lq),
+        args.preset or "convenience",
+        args.scale,
+        None if args.budget is None else seconds_of(args.budget),
+        None,
+        args.find_lr,
+        args.fresh,
+    )
+    console = Console(stderr=True, highlight=False, markup=False, soft_wrap=True)
+    made = _make(request, console)
+    for warning in made.warnings:
+        console.print(f"Warning: {warning}", style="yellow")
+    print("\n".join(report(made)))
+    write(output, file_text(made, output))
+    print(f"written: {output}\nNext: python train.py -opt {output}")
+
+
+def _make(request: Request, console: Console) -> Made:
+    try:
+        with console.status("") as status:
+
+            def say(text: str) -> None:
+                status.update(text) if console.is_terminal else console.print(text)
+
+            return make(request, say)
+    except DataError as error:
+        if "are swapped" not in str(error) or not _is_terminal():
+            raise
+        print(error)
+        if _answer("Swap them now? [Y/n]", "y").lower() not in ("y", "yes"):
+            raise
+        return _make(replace(request, folders=request.folders.swapped()), console)
+
+
+def report(made: Made) -> list[str]:
+    """Return what was found and decided, for the screen."""
+    found, draft = made.measured.found, made.draft
+    headers = list(made.subject.survey.headers.values())
+    sides = sorted((max(h.width, h.height), f"{h.width}x{h.height}") for h in headers)
+    sizes = sides[0][1] if sides[0] == sides[-1] else f"{sides[0][1]} to {sides[-1][1]}"
+    lines = [f"{len(made.subject.survey.pairs):,} images ({sizes}), scale {made.subject.scale}"]
+    if made.request.folders.is_held_out:
+        lines[0] += f"; {made.held_out} are held out for validation"
+    lines += [f"{one['title']}: {one['note']}" for one in found["setting"]]
+    if made.measured.rate is not None:
+        share = f", {made.measured.trials_s / made.request.budget_s:.0%} of the budget" if made.request.budget_s else ""
+        remembered = " (remembered)" if found.get("remembered") else share
+        lines.append(
+            f"learning rate {made.measured.rate:g}: {draft.reasons['train.optim_g.lr']}; the trials took "
+            f"{duration(made.measured.trials_s)}{remembered}"
+        )
+    elif found.get("rates"):
+        lines.append("learning rate: too little time for trials; the preset's stands")
+    if found["ended"]:
+        lines.append(f"Measuring ended early ({found['ended']}); what was not measured has its usual value.")
+    return [*lines, plan_line(made)]
+
+
+def plan_line(made: Made) -> str:
+    """Return the plan: network, images, pace, iterations and their time, validations and theirs."""
+    draft = made.draft
+    total, frequency = draft.value("train.total_iter"), draft.value("val.val_freq")
+    what = f"{draft.value('network_g.type')} {draft.value('scale')}x on {made.images:,} photos"
+    if "pace" not in made.measured.found:
+        return f"{what}: {total:,} iterations, validation every {frequency:,}"
+    costs = made.measured.costs
+    seconds, validating = price(total, frequency, costs)
+    line = (
+        f"{what}: {costs.it_per_s:.1f} it/s, {total:,} iterations in {duration(seconds)}, validation every "
+        f"{frequency:,} ({validating:.0%} of the time)"
+    )
+    if made.request.budget_s:
+        return f"{line}; measuring took {duration(made.seconds)} of the {duration(made.request.budget_s)}"
+    offer = "" if made.request.wants_rate else "; --find-lr tries learning rates"
+    return f"{line}. --budget 30m fits all of it into 30 minutes{offer}"
+
+
+def file_text(made: Made, output: Path) -> str:
+    """Return the content of the option file."""
+    head = [
+        f"# Made by: {command_of(made.request, output)}",
+        "# Every value can be changed; its reason stands beside it. docs/options.md explains all of them.",
+        f"# {plan_line(made)}",
+        "",
+    ]
+    return "\n".join(head) + made.draft.yaml()
+
+
+def command_of(request: Request, output: Path) -> str:
+    """Return the command line that makes the same file."""
+    folders = request.folders
+    named = {"--gt": folders.gt, "--lq": folders.lq, "--val-gt": folders.val_gt, "--val-lq": folders.val_lq}
+    words = ["trainner init"]
+    for flag, value in named.items():
+        words += [flag, _quoted(str(value))] if value else []
+    words += ["--arch", request.arch, "--preset", request.preset]
+    words += ["--scale", str(request.scale)] if request.scale else []
+    words += ["--budget", duration(request.budget_s).replace(" ", "").replace("in", "")] if request.budget_s else []
+    words += ["--find-lr"] if request.wants_rate else []
+    return " ".join([*words, "-o", _quoted(str(output))])
+
+
+def _quoted(text: str) -> str:
+    import shlex
+
+    return shlex.quote(" ".join(text.split()) if not text.isprintable() else text)
+
+
+# Questions
+
+
+def _is_terminal() -> bool:
+    return sys.stdin.isatty() and sys.stdout.isatty()
+
+
+def _ask(args: argparse.Namespace, ask: Callable[[str, str], str] | None = None) -> None:
+    """Ask the four questions: large images, small images, scale, goal."""
+    if ask is None and not _is_terminal():
+        raise ConfigError("trainner init needs --gt DIR, the folder of the large images (at a terminal it asks).")
+    ask = ask or _answer
+    args.gt = ask("Folder of the sharp, large images:", "")
+    if not args.gt:
+        raise ConfigError("Without images there is nothing to train on.")
+    args.lq = args.lq or ask("Folder of the small ones (empty: make them from the large ones):", "") or None
+    if not args.lq and args.scale is None:
+        scale = ask("How many times larger shall the output be? [2]", "2")
+        if not scale.isdecimal():
+            raise ConfigError(f"{scale} is no scale: write 2, 3 or 4.")
+        args.scale = int(scale)
+    goal = ask("How long may it train (30m, 8h; empty: 40,000 iterations; best: 80,000)?", "")
+    preset: Preset = "fidelity" if goal.lower() == "best" else "convenience"
+    args.preset = args.preset or preset
+    args.budget = args.budget or (goal if goal and goal.lower() != "best" else None)
+
+
+def _answer(question: str, otherwise: str) -> str:
+    try:
+        return input(f"{question} ").strip().strip("'\"") or otherwise
+    except EOFError:
+        return otherwise

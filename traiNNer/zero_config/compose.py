@@ -1,0 +1,141 @@
+"""From folders, a preset and an arch to a draft of the option file; measured values come later."""
+
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from traiNNer.archs.traits import Recipe
+from traiNNer.config.draft import Draft
+from traiNNer.config.names import refusal
+from traiNNer.config.presets import Preset, preset_values
+from traiNNer.errors import ConfigError
+from traiNNer.registry import ARCHS, Component, UnknownComponent
+from traiNNer.utils.host_memory import available_bytes
+from traiNNer.zero_config.subject import TILE, Folders, Subject
+
+USUAL = Recipe(lr=2e-4, lq_size=48, batch_size=8)
+"""Where an arch declares no settings of its own."""
+LEAST_BATCH = {"convenience": 1, "fidelity": 16}
+CACHE_SHARE = 0.25
+"""Share of the free memory that decoded images may take."""
+DEFAULT_CACHE_MB = 1024
+
+
+def find_arch(name: str) -> Component:
+    """Return a registered arch. Raises `ConfigError` with the nearest names."""
+    try:
+        return ARCHS[name]
+    except UnknownComponent as error:
+        raise ConfigError(f"--arch {name}: {error}") from None
+
+
+def compose(arch: Component, subject: Subject, preset: Preset, overrides: Mapping[str, Any] | None = None) -> Draft:
+    """Return the draft of a run: everything that needs no measuring.
+
+    Raises:
+        ConfigError: the overrides are no option tree.
+        DataError: the images are too small for a training crop.
+    """
+    draft = Draft(overrides)
+    recipe: Recipe = arch.traits.get("recipe") or USUAL
+    values = preset_values(preset)
+    draft.decide("name", name_of(arch.name, subject, preset), "the run's folder in experiments/")
+    draft.decide("scale", subject.scale, subject.scale_reason)
+    draft.decide("num_gpu", "auto", "the GPU if there is one")
+    draft.decide("manual_seed", 0, "same seed, same run")
+    for key in ("use_channels_last", "use_amp", "amp_bf16", "fast_matmul", "use_compile"):
+        draft.decide(key, key == "use_channels_last", "")
+    _decide_data(draft, arch, subject, recipe, preset)
+    draft.decide("network_g.type", arch.name)
+    _decide_training(draft, values)
+    for key, (value, reason) in values.items():
+        draft.decide(key, value, reason)
+    _decide_validation(draft, subject)
+    draft.decide("logger.print_freq", 100, "iterations between log lines")
+    draft.decide("logger.save_checkpoint_freq", 5000, "iterations between checkpoints")
+    return draft
+
+
+def name_of(arch: str, subject: Subject, preset: Preset) -> str:
+    """Return a name for the run from what it trains: `2x_paragonsr2_nano_photos`."""
+    folder = re.sub(r"[^\w.-]+", "_", subject.folders.gt.resolve().name).strip("._- ")[:40]
+    name = f"{subject.scale}x_{arch}" + (f"_{folder}" if folder else "") + ("_fidelity" if preset == "fidelity" else "")
+    return name if refusal(name) is None else f"{subject.scale}x_{arch}"
+
+
+def _decide_data(draft: Draft, arch: Component, subject: Subject, recipe: Recipe, preset: Preset) -> None:
+    folders = subject.folders
+    train = "datasets.train"
+    _decide_set(draft, train, folders.gt, folders.lq)
+    if folders.is_held_out:
+        draft.decide(f"{train}.split", "train", "without the images that are held out below")
+    crop, why = subject.crop(recipe.lq_size, arch.traits.get("size_multiple", 1))
+    if not draft.is_given(f"{train}.gt_size"):
+        draft.decide(f"{train}.lq_size", crop, why or f"side of the random crops, as {arch.name} was published with")
+    batch = max(recipe.batch_size, LEAST_BATCH[preset])
+    draft.decide(f"{train}.batch_size_per_gpu", batch, "crops per step")
+    draft.decide(f"{train}.accum_iter", 1, "steps that are added up")
+    draft.decide(f"{train}.num_worker_per_gpu", 0, "processes that read images")
+    cache, why = cache_mb(subject)
+    draft.decide(f"{train}.cache_mb", cache, why)
+    draft.decide("datasets.val.name", "held_out" if folders.is_held_out else "val")
+    if folders.is_held_out:
+        _decide_set(draft, "datasets.val", folders.gt, folders.lq)
+        draft.decide("datasets.val.split", "val", "a fixed choice by a hash of the names; never trained on")
+    elif folders.val_gt:
+        _decide_set(draft, "datasets.val", folders.val_gt, folders.val_lq)
+
+
+def _decide_set(draft: Draft, at: str, gt: Path, lq: Path | None) -> None:
+    if lq is None:
+        draft.decide(f"{at}.type", "SingleGTDataset", "LQ is made from GT: MATLAB's antialiased bicubic")
+        draft.decide(f"{at}.dataroot_gt", str(gt))
+        return
+    draft.decide(f"{at}.type", "PairedImageDataset")
+    draft.decide(f"{at}.dataroot_gt", str(gt))
+    draft.decide(f"{at}.dataroot_lq", str(lq))
+
+
+def cache_mb(subject: Subject) -> tuple[int, str]:
+    """Return the memory for decoded images and why: room for all of them, where a quarter of what is free is enough."""
+    needed = -(-subject.decoded_bytes() // 2**20) + 1
+    free = available_bytes() / 2**20
+    if needed <= DEFAULT_CACHE_MB:
+        return DEFAULT_CACHE_MB, f"all images stay in memory: {needed} MB"
+    if needed <= CACHE_SHARE * free:
+        return needed, f"all images stay in memory, of which {free / 1024:.0f} GB are free"
+    return DEFAULT_CACHE_MB, f"of the {needed:,} MB that all images take"
+
+
+def keeps_all(subject: Subject, cache: int) -> bool:
+    """Whether every decoded image stays in a cache of so many MB."""
+    return subject.decoded_bytes() < cache * 2**20
+
+
+def _decide_training(draft: Draft, values: Mapping[str, tuple[Any, str]]) -> None:
+    train = "train"
+    for key in ("total_iter", "warmup_iter"):
+        draft.decide(f"{train}.{key}", *values[f"{train}.{key}"])
+    draft.decide(f"{train}.ema_decay", 0.999, "average of the weights: what is validated and shipped")
+    draft.decide(f"{train}.grad_clip", True, "limits the length of a step")
+    draft.decide(f"{train}.optim_g.type", "AdamW")
+    for key in ("lr", "weight_decay"):
+        draft.decide(f"{train}.optim_g.{key}", *values[f"{train}.optim_g.{key}"])
+    draft.decide(f"{train}.optim_g.betas", [0.9, 0.99])
+    draft.decide(f"{train}.scheduler.type", "CosineAnnealingLR", "falls smoothly to the end of the run")
+    draft.decide(f"{train}.scheduler.eta_min", 1e-7)
+    draft.decide(f"{train}.losses", [{"type": "L1Loss", "loss_weight": 1.0}])
+
+
+def _decide_validation(draft: Draft, subject: Subject) -> None:
+    height, width = subject.largest()
+    is_large = height * width > TILE * TILE * 2
+    draft.decide("val.tile_size", TILE if is_large else 0, f"images of up to {width}x{height} LQ pixels")
+    draft.decide("val.metrics.psnr", {})
+    draft.decide("val.metrics.ssim", {})
+
+
+def folders_of(gt: Any, lq: Any = None, val_gt: Any = None, val_lq: Any = None) -> Folders:
+    """Return folders from what a person gave: text or paths, `~` allowed."""
+    return Folders(*(None if path is None else Path(path).expanduser() for path in (gt, lq, val_gt, val_lq)))  # pyright: ignore[reportArgumentType]

@@ -1,0 +1,198 @@
+"""The whole way from folders to a complete option tree."""
+
+import os
+import shutil
+import sys
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import traiNNer.build_helpers  # noqa: F401 - registers every component, helpers too
+from traiNNer.batch import ImageSet
+from traiNNer.build import build_network, open_dataset
+from traiNNer.config.draft import Draft
+from traiNNer.config.options import TrainOptions
+from traiNNer.config.presets import VALUES, Preset
+from traiNNer.engine.logbook import Logbook
+from traiNNer.errors import ConfigError
+from traiNNer.preflight import check_losses, check_metrics, check_shapes
+from traiNNer.utils.files import nearest_existing
+from traiNNer.zero_config.compose import compose, find_arch, folders_of, keeps_all
+from traiNNer.zero_config.decide import FACTORS, Measured, decide_measured, decide_plan, workers_to_try
+from traiNNer.zero_config.measure import Say, measure, remembered
+from traiNNer.zero_config.plan import fit, seconds_of
+from traiNNer.zero_config.subject import Folders, Subject, look
+
+TRIALS_SHARE, TRIALS_S = 0.1, 45.0
+"""Most of a budget that trials of learning rates take, as a share and in seconds."""
+RESERVE_MB = 100
+"""Free disk that a run needs besides its weights: log, curves, pictures."""
+
+
+@dataclass(frozen=True)
+class Request:
+    """What a person asked for."""
+
+    arch: str
+    folders: Folders
+    preset: Preset = "convenience"
+    scale: int | None = None
+    budget_s: float | None = None
+    overrides: Mapping[str, Any] | None = None
+    wants_rate: bool = False
+    measures_anew: bool = False
+
+
+@dataclass(frozen=True)
+class Made:
+    """A draft with every value decided, and what it rests on."""
+
+    request: Request
+    draft: Draft
+    subject: Subject
+    images: int
+    held_out: int
+    measured: Measured
+    seconds: float
+    """What all of it took."""
+    warnings: tuple[str, ...]
+
+
+def create_zero_config_training(
+    architecture: str,
+    dataset_gt_path: str | Path,
+    dataset_lq_path: str | Path | None = None,
+    val_gt_path: str | Path | None = None,
+    val_lq_path: str | Path | None = None,
+    preset: Preset = "convenience",
+    scale: int | None = None,
+    budget: str | float | None = None,
+    custom_overrides: Mapping[str, Any] | None = None,
+) -> dict[str, Any]:
+    """Return a complete option tree for a training on folders of images, decided by measuring data and machine.
+
+    Saved as YAML it is what `python train.py -opt` takes. Data and machine are measured in a process of its own, for
+    about a minute; results are remembered. What it does meanwhile is told on stderr.
+
+    Args:
+        architecture: name of a registered network, e.g. `paragonsr2_nano`.
+        dataset_gt_path: folder of the large images.
+        dataset_lq_path: folder of the small ones; without it they are made from the large ones.
+        val_gt_path: folder of large images to validate with; without it some images are held out.
+        val_lq_path: the small ones to it.
+        preset: `convenience` (40,000 iterations, quick to settle) or `fidelity` (80,000, patient).
+        scale: how many times larger the output is; by default the sizes tell, 2 where there are no small images.
+        budget: time that the run may take, `30m` or `8h` (a number means minutes); iterations, schedule and learning
+            rate follow from it. Measuring counts.
+        custom_overrides: values that win over every decision, as a tree like an option file.
+
+    Raises:
+        ConfigError: an argument or override cannot be used; every problem of the overrides is named.
+        DataError: the images cannot be trained on; the message names them.
+        OutOfMemory: not even one training crop fits.
+    """
+    request = Request(
+        architecture,
+        folders_of(dataset_gt_path, dataset_lq_path, val_gt_path, val_lq_path),
+        preset,
+        scale,
+        None if budget is None else seconds_of(str(budget)),
+        custom_overrides,
+    )
+    return make(request, lambda text: print(text, file=sys.stderr)).draft.tree()
+
+
+def make(request: Request, say: Say) -> Made:
+    """Decide everything. Raises what `create_zero_config_training` does; writes nothing but the memory of results."""
+    started = time.perf_counter()
+    arch = find_arch(request.arch)
+    if request.preset not in ("convenience", "fidelity"):
+        raise ConfigError(f"preset {request.preset!r}: must be convenience or fidelity")
+    say("reading the headers of the images")
+    subject = look(request.folders, request.scale)
+    draft = compose(arch, subject, request.preset, request.overrides)
+    options = draft.checked().options
+    sets = _open(options)
+    parameters = _rehearse(options, sets)
+    _require_disk(options, parameters)
+    job = _job(request, draft, subject, options)
+    key = {"job": job, "files": {name: dict(one.fingerprint()) for name, one in sets.items()}, "machine": machine()}
+    found = remembered(key, lambda: measure(job, say), request.measures_anew)
+    measured = Measured(found)
+    decide_measured(draft, measured)
+    if request.budget_s:
+        if "pace" not in found:
+            raise ConfigError(f"No plan for a budget without a measured pace ({found['ended']}).")
+        spent = time.perf_counter() - started
+        plan = fit(request.budget_s, measured.costs, draft.value("train.warmup_iter"), spent)
+        decide_plan(draft, plan, request.budget_s)
+    loaded = draft.checked()
+    return Made(
+        request,
+        draft,
+        subject,
+        len(sets["train"]),
+        len(sets["val"]),
+        measured,
+        time.perf_counter() - started,
+        loaded.warnings,
+    )
+
+
+def _open(options: TrainOptions) -> dict[str, ImageSet]:
+    quiet = Logbook(quiet=True)
+    return {key: open_dataset(options, key, quiet) for key in options.datasets}
+
+
+def _rehearse(options: TrainOptions, sets: dict[str, ImageSet]) -> int:
+    """Compute network, losses and metrics once; returns the number of parameters."""
+    network = build_network(options)
+    check_shapes(network, options)
+    check_losses(options)
+    check_metrics(options, sets)
+    return sum(parameter.numel() for parameter in network.parameters())
+
+
+def _require_disk(options: TrainOptions, parameters: int) -> None:
+    """Raise `ConfigError` when the run's files would not find room: weights, states of ten times their size."""
+    folder = nearest_existing(Path(options.path.experiments_root).expanduser())
+    saves = -(-options.train.total_iter // options.logger.save_checkpoint_freq)
+    needed = 4 * parameters * (2 * saves + 10 * (options.logger.keep_last + 1)) + RESERVE_MB * 2**20
+    free = shutil.disk_usage(folder).free
+    if free < needed:
+        raise ConfigError(
+            f"{folder.absolute()} has {free / 2**20:,.0f} MB free; this run needs about {needed / 2**20:,.0f} MB. Make "
+            "room, or name another disk with path.experiments_root."
+        )
+
+
+def _job(request: Request, draft: Draft, subject: Subject, options: TrainOptions) -> dict[str, Any]:
+    wants_rate = (request.wants_rate or request.budget_s is not None) and not draft.is_given("train.optim_g.lr")
+    rate, budget = VALUES["train.optim_g.lr"][0], request.budget_s
+    height, width = subject.largest()
+    tile = options.val.tile_size and options.val.tile_size + 2 * options.val.tile_overlap
+    cache = options.datasets["train"].options.get("cache_mb", 0)
+    in_memory = keeps_all(subject, cache)
+    switches = ("use_channels_last", "use_amp", "amp_bf16", "fast_matmul", "use_compile")
+    fixed_workers = draft.is_given("datasets.train.num_worker_per_gpu")
+    return {
+        "tree": draft.tree(),
+        "given": [key for key in switches if draft.is_given(key)],
+        "validated": [min(height, tile), min(width, tile)] if tile else [height, width],
+        "rates": [rate * factor for factor in FACTORS] if wants_rate else [],
+        "rate_seconds": TRIALS_S if budget is None else min(TRIALS_S, TRIALS_SHARE * budget),
+        "rate_seconds_at_most": TRIALS_S if budget is None else TRIALS_SHARE * budget,
+        "workers": [] if fixed_workers else workers_to_try(),
+        "all_in_memory": in_memory,
+        "run_s": budget,
+    }
+
+
+def machine() -> dict[str, Any]:
+    """Return what measured figures depend on besides the job."""
+    import torch
+
+    names = [torch.cuda.get_device_name(index) for index in range(torch.cuda.device_count())]
+    return {"torch": torch.__version__, "devices": names, "cores": os.cpu_count(), "threads": torch.get_num_threads()}

@@ -1,0 +1,139 @@
+"""Which of the settings that change only the speed are faster here: each is tried against the best so far, in turns."""
+
+import statistics
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import asdict, dataclass
+
+from traiNNer.batch import ImageSet
+from traiNNer.config.options import TrainOptions
+from traiNNer.engine.runtime import is_out_of_memory
+from traiNNer.zero_config.bench import Bench, synthetic_batches
+
+WARM_STEPS, ROUNDS = 2, 3
+LEAST_GAIN = 1.03
+"""A setting is taken when it is at least so many times as fast; less is within the noise of a measurement."""
+HOPELESS = 1.5
+"""A setting whose first steps take so many times as long is not looked at any further."""
+TOLERANCE = {"exact": 1e-3, "half": 2e-2}
+"""Largest relative difference of the loss over the first steps from the same start."""
+SECONDS_PER_BLOCK = 0.5
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """A change of settings: the keys and values, its name for people, and how equal the result has to be."""
+
+    title: str
+    changes: dict[str, bool]
+    tolerance: float
+
+
+CANDIDATES = {
+    "cpu": (
+        Candidate("channels_last off", {"use_channels_last": False}, TOLERANCE["exact"]),
+        Candidate("bf16", {"use_amp": True, "amp_bf16": True}, TOLERANCE["half"]),
+    ),
+    "cuda": (
+        Candidate("bf16", {"use_amp": True, "amp_bf16": True}, TOLERANCE["half"]),
+        Candidate("fp16", {"use_amp": True, "amp_bf16": False}, TOLERANCE["half"]),
+        Candidate("TF32", {"fast_matmul": True}, TOLERANCE["half"]),
+        Candidate("channels_last off", {"use_channels_last": False}, TOLERANCE["exact"]),
+    ),
+}
+COMPILED = Candidate("compiled", {"use_compile": True}, TOLERANCE["exact"])
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """How a candidate did: `ratio` times as fast as before (0: it failed), and why it was taken or not."""
+
+    title: str
+    changes: dict[str, bool]
+    ratio: float
+    difference: float
+    is_taken: bool
+    note: str
+    first_step_s: float = 0.0
+
+    def as_dict(self) -> dict[str, object]:
+        """Return plain values."""
+        return asdict(self)
+
+
+def compare_settings(
+    options: TrainOptions,
+    sets: dict[str, ImageSet],
+    candidates: tuple[Candidate, ...],
+    say: Callable[[str], None],
+    worth: Callable[[Comparison], bool] = lambda _: True,
+) -> Iterator[tuple[Comparison, TrainOptions]]:
+    """Yield for each candidate how it did, and the options in force afterwards.
+
+    `worth` may refuse one that is faster, for what it costs.
+    """
+    best = options
+    for candidate in candidates:
+        if all(getattr(best, key) == value for key, value in candidate.changes.items()):
+            continue
+        say(f"trying settings: {candidate.title}")
+        changed = best.model_copy(update=candidate.changes)
+        try:
+            result = _compare(best, changed, sets, candidate, worth)
+        except Exception as error:  # whatever a device or a compiler answers, training goes on without the setting
+            kind = "out of memory" if is_out_of_memory(error) else (str(error).strip() or type(error).__name__)
+            result = Comparison(candidate.title, candidate.changes, 0.0, 0.0, False, kind.splitlines()[0][:100])
+        best = changed if result.is_taken else best
+        yield result, best
+
+
+def _compare(
+    before: TrainOptions,
+    after: TrainOptions,
+    sets: dict[str, ImageSet],
+    candidate: Candidate,
+    worth: Callable[[Comparison], bool],
+) -> Comparison:
+    old, new = _Timed(before, sets), _Timed(after, sets)
+    if new.step_s > HOPELESS * old.step_s:
+        ratio = old.step_s / new.step_s
+        return Comparison(candidate.title, candidate.changes, ratio, 0.0, False, f"{ratio:.2f} times as fast")
+    differences = [abs(a - b) / max(abs(a), 1e-12) for a, b in zip(old.losses, new.losses, strict=True)]
+    difference = max(differences)
+    times: tuple[list[float], list[float]] = ([], [])
+    count = max(1, round(SECONDS_PER_BLOCK / old.step_s))
+    for _ in range(ROUNDS):
+        for seconds, run in zip(times, (old, new), strict=True):
+            seconds.append(run.block(max(1, min(count, round(3 * SECONDS_PER_BLOCK / run.step_s)))))
+    ratio = statistics.median(times[0]) / statistics.median(times[1])
+    found = Comparison(candidate.title, candidate.changes, ratio, difference, False, "", new.first_step_s)
+    if not difference <= candidate.tolerance:
+        return Comparison(**{**asdict(found), "note": f"results differ by {difference:.1%}"})
+    if ratio < LEAST_GAIN:
+        return Comparison(**{**asdict(found), "note": f"{ratio:.2f} times as fast"})
+    if not worth(found):
+        note = f"{ratio:.2f} times as fast, but it takes {found.first_step_s:.0f} s to start"
+        return Comparison(**{**asdict(found), "note": note})
+    return Comparison(**{**asdict(found), "is_taken": True, "note": f"measured: {ratio:.2f} times as fast"})
+
+
+class _Timed:
+    """A run that has done its first steps, with their losses."""
+
+    def __init__(self, options: TrainOptions, sets: dict[str, ImageSet]) -> None:
+        self.bench = Bench(options, sets)
+        self.batches = synthetic_batches(options)
+        started = time.perf_counter()
+        self.losses = [self.bench.step(self.batches)]
+        self.first_step_s = time.perf_counter() - started
+        started = time.perf_counter()
+        self.losses += [self.bench.step(self.batches) for _ in range(WARM_STEPS)]
+        self.step_s = (time.perf_counter() - started) / WARM_STEPS
+
+    def block(self, steps: int) -> float:
+        """Return the seconds of one step, over several."""
+        self.bench.activate()
+        started = time.perf_counter()
+        for _ in range(steps):
+            self.bench.step(self.batches)
+        return (time.perf_counter() - started) / steps

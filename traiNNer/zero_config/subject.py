@@ -1,0 +1,156 @@
+"""What is to be trained on: the folders, what their headers tell, and what follows from it for the run."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from traiNNer.data.audit import Survey, survey
+from traiNNer.data.findings import KINDS
+from traiNNer.errors import ConfigError, DataError
+from traiNNer.utils.images import Header
+
+LEAST_CROP = 24
+"""Side of the smallest training crop in LQ pixels that a network can still learn from."""
+NAMES_SHOWN = 5
+TILE = 512
+"""Side of the tiles, in LQ pixels, that larger validation images are taken in."""
+
+
+@dataclass(frozen=True)
+class Folders:
+    """The folders that a person named: GT and, where they exist, LQ and validation."""
+
+    gt: Path
+    lq: Path | None = None
+    val_gt: Path | None = None
+    val_lq: Path | None = None
+
+    @property
+    def is_held_out(self) -> bool:
+        """Whether validation images are taken from the training folder."""
+        return self.val_gt is None
+
+    def swapped(self) -> "Folders":
+        """Return the same with GT and LQ exchanged."""
+        return Folders(self.lq or self.gt, self.gt, self.val_gt, self.val_lq)
+
+
+@dataclass(frozen=True)
+class Subject:
+    """Folders with their headers, and the scale."""
+
+    folders: Folders
+    scale: int
+    scale_reason: str
+    survey: Survey
+
+    def smallest_side(self) -> int:
+        """Return the shortest side of all LQ images, in LQ pixels."""
+        return min(min(header.width, header.height) for header in self._lq()) // self._shrink
+
+    def largest(self) -> tuple[int, int]:
+        """Return height and width of the LQ image with the most pixels."""
+        header = max(self._lq(), key=lambda header: header.width * header.height)
+        return header.height // self._shrink, header.width // self._shrink
+
+    def decoded_bytes(self) -> int:
+        """Return the memory that all images take once they are decoded."""
+        return sum(h.width * h.height * 3 * (2 if h.bits > 8 else 1) for h in self.survey.headers.values())
+
+    @property
+    def _shrink(self) -> int:
+        return 1 if self.folders.lq else self.scale
+
+    def _lq(self) -> list[Header]:
+        return [self.survey.headers[pair.lq] for pair in self.survey.pairs]
+
+    def crop(self, wanted: int, multiple: int) -> tuple[int, str]:
+        """Return the side of the training crops in LQ pixels and why: what is wanted, or what the images allow.
+
+        Raises:
+            DataError: images are too small for any sensible crop.
+        """
+        smallest = self.smallest_side()
+        if smallest >= wanted:
+            return wanted, ""
+        least = max(LEAST_CROP, wanted // 2)
+        fitting = smallest // multiple * multiple
+        if fitting >= least:
+            return fitting, f"the smallest image is {smallest} px; {wanted} otherwise"
+        small = [pair.key for pair in self.survey.pairs if self._side(pair.lq) < least]
+        which = f"all {len(small)} images are" if len(small) == len(self.survey.pairs) else f"{len(small)} images are"
+        names = ", ".join(small[:NAMES_SHOWN]) + (", …" if len(small) > NAMES_SHOWN else "")
+        help_ = "Use larger images" if len(small) == len(self.survey.pairs) else f"Leave them out: {_fix(self.folders)}"
+        raise DataError(
+            f"{self.folders.gt}: {which} smaller than a training crop: {names}. Their LQ side must be {least} px at "
+            f"least ({least * self.scale} px of GT); the smallest has {smallest}. {help_}."
+        )
+
+    def _side(self, lq: Path) -> int:
+        header = self.survey.headers[lq]
+        return min(header.width, header.height) // self._shrink
+
+
+def look(folders: Folders, scale: int | None) -> Subject:
+    """Read the headers and find the scale.
+
+    Args:
+        folders: where the images are.
+        scale: how many times larger the output is to be; None finds it from the sizes, 2 where there is no LQ.
+
+    Raises:
+        DataError: what the images are keeps them from being trained on; the message names them.
+        ConfigError: `scale` is not that of the images, or `val_lq` stands without `val_gt`.
+    """
+    if folders.val_lq and not folders.val_gt:
+        raise ConfigError("--val-lq without --val-gt: without large images nothing can be compared.")
+    found = survey(folders.gt, folders.lq)
+    _refuse_swapped(folders, found)
+    _refuse_mixed(folders, found)
+    if folders.is_held_out and len(found.pairs) == 1:
+        raise DataError(
+            f"{folders.gt} holds one image only: nothing can be held out to measure by. Add images, or name a folder "
+            "of others with --val-gt."
+        )
+    broken = [finding for finding in found.findings if KINDS[finding.kind].stops and finding.kind != "all_small"]
+    if broken:
+        rows = [f"  {KINDS[f.kind].title}: {f.name} {f.detail}".rstrip() for f in broken[:NAMES_SHOWN]]
+        more = [f"  … and {len(broken) - NAMES_SHOWN} more"] if len(broken) > NAMES_SHOWN else []
+        text = "\n".join([f"{folders.gt}: not every image can be used", *rows, *more])
+        raise DataError(f"{text}\nLeave them out: {_fix(folders)}.")
+    return Subject(folders, *_scale(folders, found, scale), found)
+
+
+def _scale(folders: Folders, found: Survey, wanted: int | None) -> tuple[int, str]:
+    if folders.lq is None:
+        return (wanted or 2), "yours" if wanted else "the usual one; --scale changes it"
+    assert found.scale is not None  # mixed ones were refused
+    if wanted and wanted != found.scale:
+        raise ConfigError(f"--scale {wanted}, but GT is {found.scale} times as large as LQ in all pairs.")
+    return found.scale, f"the sizes of all {len(found.pairs)} pairs say so"
+
+
+def _refuse_swapped(folders: Folders, found: Survey) -> None:
+    if found.is_swapped:
+        swapped = folders.swapped()
+        raise DataError(
+            f"LQ and GT are swapped: the images in {folders.lq} are larger than those in {folders.gt}.\n"
+            f"Swap them: trainner init --gt {swapped.gt} --lq {swapped.lq}"
+        )
+
+
+def _refuse_mixed(folders: Folders, found: Survey) -> None:
+    if folders.lq is None or found.scale is not None or not found.scales:
+        return
+    known = sorted((scale, count) for scale, count in found.scales.items() if scale)
+    counts = [f"{count:,} pairs are {scale}x" for scale, count in known]
+    if found.scales.get(None):
+        counts.append(f"{found.scales[None]:,} fit no scale")
+    raise DataError(
+        f"{folders.gt} and {folders.lq} hold several scales: {', '.join(counts)}. Train one scale at a time; leave the "
+        f"others out: {_fix(folders)}."
+    )
+
+
+def _fix(folders: Folders) -> str:
+    lq = ["--lq", str(folders.lq)] if folders.lq else []
+    return f"`{' '.join(['trainner audit --gt', str(folders.gt), *lq])} --fix list` writes a list for --meta-info"
