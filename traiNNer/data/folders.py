@@ -1,9 +1,8 @@
 """The images below the folders of a set, paired; folders that are missing or empty are told."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from pathlib import Path
 
-from traiNNer.data.meta_info import MetaInfo
 from traiNNer.data.pairing import Pairing, pair_folders, pair_with_themselves
 from traiNNer.errors import DataError
 from traiNNer.utils.files import is_folder, natural_key, nearest_existing
@@ -13,32 +12,31 @@ FOLDERS_SHOWN = 8
 
 
 def find_pairs(
-    name: str, gt_roots: Sequence[Path] | None, lq_roots: Sequence[Path], meta_info: MetaInfo | None
+    name: str, gt_roots: Sequence[Path] | None, lq_roots: Sequence[Path], names: Collection[str] | None
 ) -> list[Pairing]:
     """Pair the files of every LQ folder with those of its GT folder, if there is one.
+
+    Args:
+        name: the set in the person's words, e.g. `datasets.train`.
+        gt_roots: folders of the ground truth, one for each of `lq_roots`; None for images without.
+        lq_roots: folders of the small images.
+        names: the only GT files that count, as a list names them; None: all.
 
     Raises:
         DataError: a folder is missing, cannot be read, or holds no images.
     """
-    names = frozenset(meta_info.names) if meta_info else None
     pairings = []
     for place, lq_root in enumerate(lq_roots):
         gt_root = gt_roots[place] if gt_roots else None
         if gt_root:
             require_folder(f"{name}.dataroot_gt", gt_root)
         require_folder(f"{name}.dataroot_lq", lq_root)
-        pairing = _readable(name, lambda gt=gt_root, lq=lq_root: pair_folders(gt, lq, names))
-        if not pairing.pairs and names is None:
-            for root, others in ((gt_root, pairing.without_lq), (lq_root, pairing.without_gt)):
-                if root and not others:
-                    raise _no_images(name, root)
-        pairings.append(pairing)
+        pairings.append(pair_or_refuse(name, gt_root, lq_root, names))
     return pairings
 
 
-def find_gt(name: str, gt_roots: Sequence[Path], meta_info: MetaInfo | None) -> list[Pairing]:
+def find_gt(name: str, gt_roots: Sequence[Path], names: Collection[str] | None) -> list[Pairing]:
     """Find the files of every GT folder, each as its own partner. Raises `DataError` as `find_pairs` does."""
-    names = frozenset(meta_info.names) if meta_info else None
     pairings = []
     for root in gt_roots:
         require_folder(f"{name}.dataroot_gt", root)
@@ -47,6 +45,20 @@ def find_gt(name: str, gt_roots: Sequence[Path], meta_info: MetaInfo | None) -> 
             raise _no_images(name, root)
         pairings.append(pairing)
     return pairings
+
+
+def pair_or_refuse(name: str, gt_root: Path | None, lq_root: Path, names: Collection[str] | None = None) -> Pairing:
+    """Pair two folders; `name` and `names` are as for `find_pairs`.
+
+    Raises:
+        DataError: a folder cannot be read or holds no images.
+    """
+    pairing = _readable(name, lambda: pair_folders(gt_root, lq_root, names))
+    if not pairing.pairs and names is None:
+        for root, others in ((gt_root, pairing.without_lq), (lq_root, pairing.without_gt)):
+            if root and not others:
+                raise _no_images(name, root)
+    return pairing
 
 
 def _readable(name: str, pair: Callable[[], Pairing]) -> Pairing:

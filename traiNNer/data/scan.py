@@ -77,7 +77,7 @@ def scan_set(
     """
     scan = Scan(name)
     meta_info = _meta_info(name, selection)
-    pairings = find_pairs(name, gt_roots, lq_roots, meta_info)
+    pairings = find_pairs(name, gt_roots, lq_roots, meta_info and frozenset(meta_info.names))
     _take(scan, pairings, gt_roots or lq_roots, meta_info, selection.split)
     good = _check_headers(scan, max_megapixels)
     _check_sizes(scan, good, scale, crop)
@@ -96,7 +96,7 @@ def scan_gt(
     """Find the images of every folder that LQ is to be made from, and read their headers: as `scan_set`."""
     scan = Scan(name)
     meta_info = _meta_info(name, selection)
-    pairings = find_gt(name, gt_roots, meta_info)
+    pairings = find_gt(name, gt_roots, meta_info and frozenset(meta_info.names))
     _take(scan, pairings, gt_roots, meta_info, selection.split)
     needed, kind = (crop * scale, f"lq_size {crop} x scale {scale}") if crop else (scale, f"scale {scale}")
     good = _check_headers(scan, max_megapixels)
