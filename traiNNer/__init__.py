@@ -4,6 +4,10 @@ from traiNNer import build_network, load_network
 
 network = build_network("paragonsr2_nano", scale=2)
 network = load_network("experiments/2x_paragonsr2/models/net_g_best_psnr.safetensors")
+
+from traiNNer import create_zero_config_training
+
+options = create_zero_config_training("paragonsr2_nano", "photos", budget="30m")
 """
 
 from typing import TYPE_CHECKING, Any
@@ -13,7 +17,18 @@ if TYPE_CHECKING:
 
     from torch import nn
 
-__all__ = ["build_network", "load_network"]
+    from traiNNer.zero_config.create import create_zero_config_training
+
+__all__ = ["build_network", "create_zero_config_training", "load_network"]
+
+
+def __getattr__(name: str) -> Any:
+    """Import what takes long to import when it is first asked for."""
+    if name == "create_zero_config_training":
+        from traiNNer.zero_config.create import create_zero_config_training
+
+        return create_zero_config_training
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 
 def build_network(arch: str, scale: int, **options: Any) -> "nn.Module":

@@ -1,14 +1,13 @@
 """What the headers tell of a set: its pairs, the scale that their sizes fit, and what is wrong. Nothing is decoded."""
 
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from traiNNer.data.findings import Finding, by_kind
 from traiNNer.data.folders import find_gt, find_pairs, require_folder
 from traiNNer.data.headers import read_headers
-from traiNNer.data.meta_info import MetaInfo
 from traiNNer.data.pairing import Pair, Pairing
 from traiNNer.utils.images import MAX_MEGAPIXELS, Header, ImageError
 
@@ -53,7 +52,7 @@ def survey(
     gt_root: Path,
     lq_root: Path | None = None,
     max_megapixels: float = MAX_MEGAPIXELS,
-    meta_info: MetaInfo | None = None,
+    names: Collection[str] | None = None,
 ) -> Survey:
     """Read the headers of a set, in parallel and remembered from the last time.
 
@@ -61,7 +60,7 @@ def survey(
         gt_root: the folder of the HR images.
         lq_root: the folder of the LR images; None for HR only.
         max_megapixels: larger images count as unreadable.
-        meta_info: the list of those that count; None takes all.
+        names: the only GT files that count, as a list names them; None: all.
 
     Raises:
         DataError: a folder is missing, cannot be read or holds no images.
@@ -69,9 +68,9 @@ def survey(
     require_folder("The folder of the HR images", gt_root)
     if lq_root:
         require_folder("The folder of the LR images", lq_root)
-        pairing = find_pairs("The set", [gt_root], [lq_root], meta_info)[0]
+        pairing = find_pairs("The set", [gt_root], [lq_root], names)[0]
     else:
-        pairing = find_gt("The set", [gt_root], meta_info)[0]
+        pairing = find_gt("The set", [gt_root], names)[0]
         pairing.pairs = [Pair(pair.key, pair.lq, None) for pair in pairing.pairs]
     results = read_headers([path for pair in pairing.pairs for path in files_of(pair)], max_megapixels)
     headers = {path: result for path, result in results.items() if isinstance(result, Header)}

@@ -29,7 +29,7 @@ def run_init(args: argparse.Namespace) -> None:
     require_free(output, args.overwrite)
     request = Request(
         args.arch,
-        folders_of(args.gt, args.lq, args.val_gt, args.val_lq),
+        folders_of(args.gt, args.lq, args.val_gt, args.val_lq, args.meta_info),
         args.preset or "convenience",
         args.scale,
         None if args.budget is None else seconds_of(args.budget),
@@ -67,8 +67,9 @@ def report(made: Made) -> list[str]:
     """Return what was found and decided, for the screen."""
     found, draft = made.measured.found, made.draft
     headers = list(made.subject.survey.headers.values())
-    sides = sorted((max(h.width, h.height), f"{h.width}x{h.height}") for h in headers)
-    sizes = sides[0][1] if sides[0] == sides[-1] else f"{sides[0][1]} to {sides[-1][1]}"
+    sides = sorted((h.width * h.height, h.width, h.height) for h in headers)
+    ends = dict.fromkeys(f"{width}x{height}" for _, width, height in (sides[0], sides[-1]))
+    sizes = " to ".join(ends)
     lines = [f"{len(made.subject.survey.pairs):,} images ({sizes}), scale {made.subject.scale}"]
     if made.request.folders.is_held_out:
         lines[0] += f"; {made.held_out} are held out for validation"
@@ -121,6 +122,7 @@ def command_of(request: Request, output: Path) -> str:
     """Return the command line that makes the same file."""
     folders = request.folders
     named = {"--gt": folders.gt, "--lq": folders.lq, "--val-gt": folders.val_gt, "--val-lq": folders.val_lq}
+    named["--meta-info"] = folders.meta_info
     words = ["trainner init"]
     for flag, value in named.items():
         words += [flag, _quoted(str(value))] if value else []

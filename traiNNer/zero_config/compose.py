@@ -70,6 +70,8 @@ def _decide_data(draft: Draft, arch: Component, subject: Subject, recipe: Recipe
     _decide_set(draft, train, folders.gt, folders.lq)
     if folders.is_held_out:
         draft.decide(f"{train}.split", "train", "without the images that are held out below")
+    if folders.meta_info:
+        draft.decide(f"{train}.meta_info", str(folders.meta_info), "only the images that this list names")
     crop, why = subject.crop(recipe.lq_size, arch.traits.get("size_multiple", 1))
     if not draft.is_given(f"{train}.gt_size"):
         draft.decide(f"{train}.lq_size", crop, why or f"side of the random crops, as {arch.name} was published with")
@@ -83,6 +85,8 @@ def _decide_data(draft: Draft, arch: Component, subject: Subject, recipe: Recipe
     if folders.is_held_out:
         _decide_set(draft, "datasets.val", folders.gt, folders.lq)
         draft.decide("datasets.val.split", "val", "a fixed choice by a hash of the names; never trained on")
+        if folders.meta_info:
+            draft.decide("datasets.val.meta_info", str(folders.meta_info))
     elif folders.val_gt:
         _decide_set(draft, "datasets.val", folders.val_gt, folders.val_lq)
 
@@ -136,6 +140,6 @@ def _decide_validation(draft: Draft, subject: Subject) -> None:
     draft.decide("val.metrics.ssim", {})
 
 
-def folders_of(gt: Any, lq: Any = None, val_gt: Any = None, val_lq: Any = None) -> Folders:
-    """Return folders from what a person gave: text or paths, `~` allowed."""
-    return Folders(*(None if path is None else Path(path).expanduser() for path in (gt, lq, val_gt, val_lq)))  # pyright: ignore[reportArgumentType]
+def folders_of(gt: str | Path, *others: str | Path | None) -> Folders:
+    """Return folders from what a person gave, in the order of `Folders`: text or paths, `~` allowed."""
+    return Folders(Path(gt).expanduser(), *(None if path is None else Path(path).expanduser() for path in others))

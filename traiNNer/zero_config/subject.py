@@ -1,10 +1,11 @@
 """What is to be trained on: the folders, what their headers tell, and what follows from it for the run."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from traiNNer.data.audit import Survey, survey
 from traiNNer.data.findings import KINDS
+from traiNNer.data.meta_info import read_meta_info
 from traiNNer.errors import ConfigError, DataError
 from traiNNer.utils.images import Header
 
@@ -23,6 +24,8 @@ class Folders:
     lq: Path | None = None
     val_gt: Path | None = None
     val_lq: Path | None = None
+    meta_info: Path | None = None
+    """The list of the images that count; None takes all."""
 
     @property
     def is_held_out(self) -> bool:
@@ -31,7 +34,7 @@ class Folders:
 
     def swapped(self) -> "Folders":
         """Return the same with GT and LQ exchanged."""
-        return Folders(self.lq or self.gt, self.gt, self.val_gt, self.val_lq)
+        return replace(self, gt=self.lq or self.gt, lq=self.gt)
 
 
 @dataclass(frozen=True)
@@ -103,7 +106,10 @@ def look(folders: Folders, scale: int | None) -> Subject:
     """
     if folders.val_lq and not folders.val_gt:
         raise ConfigError("--val-lq without --val-gt: without large images nothing can be compared.")
-    found = survey(folders.gt, folders.lq)
+    names = frozenset(read_meta_info("--meta-info", folders.meta_info).names) if folders.meta_info else None
+    found = survey(folders.gt, folders.lq, names=names)
+    if not found.pairs and names is not None:
+        raise DataError(f"{folders.meta_info} names no image that is in {folders.gt}.")
     _refuse_swapped(folders, found)
     _refuse_mixed(folders, found)
     if folders.is_held_out and len(found.pairs) == 1:
@@ -111,7 +117,7 @@ def look(folders: Folders, scale: int | None) -> Subject:
             f"{folders.gt} holds one image only: nothing can be held out to measure by. Add images, or name a folder "
             "of others with --val-gt."
         )
-    broken = [finding for finding in found.findings if KINDS[finding.kind].stops and finding.kind != "all_small"]
+    broken = [finding for finding in found.findings if KINDS[finding.kind].stops and KINDS[finding.kind].removes]
     if broken:
         rows = [f"  {KINDS[f.kind].title}: {f.name} {f.detail}".rstrip() for f in broken[:NAMES_SHOWN]]
         more = [f"  … and {len(broken) - NAMES_SHOWN} more"] if len(broken) > NAMES_SHOWN else []

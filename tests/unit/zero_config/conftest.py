@@ -1,0 +1,55 @@
+"""Small sets of photos-like pictures, and a measuring process that finds the same every time."""
+
+from pathlib import Path
+
+import pytest
+from runkit import write_pairs
+
+import traiNNer.build_helpers  # noqa: F401 - registers every component
+from traiNNer.zero_config import create
+
+FOUND = {
+    "ready": 4.0,
+    "fit": {"size": 8, "used": 2 * 2**30, "total": 16 * 2**30, "failed": 0},
+    "setting": [
+        {"title": "plain memory format", "changes": {"use_channels_last": False}, "ratio": 0.5, "is_taken": False,
+         "note": "0.50 times as fast"},
+        {"title": "bf16", "changes": {"use_amp": True, "amp_bf16": True}, "ratio": 1.7, "is_taken": True,
+         "note": "measured: 1.70 times as fast"},
+    ],
+    "pace": {"workers": 2, "it_per_s": 10.0, "waiting": 0.01, "tried": {"0": 8.0, "2": 10.0}, "decode_s": 1.0,
+             "validation_s": 2.0, "first_validation_s": 0.5, "save_s": 0.1},
+    "ended": None,
+}  # fmt: skip
+RATES = {
+    "scores": [[2e-4, [20.0]], [4e-3, [25.0, 27.0]], [8e-3, [26.0, 26.5]]],
+    "lengths": [20, 40],
+    "best": 4e-3,
+    "seconds": 40.0,
+}
+
+
+@pytest.fixture
+def photos(tmp_path: Path) -> Path:
+    """Return a folder with hr/ and lr/ of twelve pairs, 2x, LQ 60x70."""
+    write_pairs(tmp_path / "photos", 12, (120, 140))
+    return tmp_path / "photos"
+
+
+@pytest.fixture(autouse=True)
+def _own_cache(tmp_path, monkeypatch):
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+
+
+@pytest.fixture
+def measured(monkeypatch) -> list[dict]:
+    """Let the measuring find what `FOUND` says; returns the jobs that it was given."""
+    jobs = []
+
+    def measure(job, say):
+        jobs.append(job)
+        say("measuring")
+        return FOUND | ({"rates": RATES} if job["rates"] else {})
+
+    monkeypatch.setattr(create, "measure", measure)
+    return jobs
