@@ -23,8 +23,12 @@ from traiNNer.zero_config.bench import Bench
 from traiNNer.zero_config.halving import first_length, halve
 from traiNNer.zero_config.memory import largest_fit
 from traiNNer.zero_config.pace import measure_pace
-from traiNNer.zero_config.settings import CANDIDATES, COMPILED, Comparison, compare_settings
+from traiNNer.zero_config.settings import CANDIDATES, COMPILED, Comparison, compare_settings, seconds_per_step
 
+LATE = 1.2
+"""How much longer than meant the trials of rates may take, where the machine has become slower."""
+ENOUGH_ITERATIONS = 10_000
+"""A budget that leaves fewer iterations is spent on smaller crops."""
 COMPILE_FROM_S = 1800
 """Length of a run from which compiling is tried: it takes most of a minute, several times."""
 
@@ -44,6 +48,8 @@ class Measuring:
         """Do every step of the job."""
         self._fit()
         self._choose(CANDIDATES.get(self.device, ()))
+        if self.job["crops"]:
+            self._choose_crop()
         if self.job["rates"]:
             self._find_rate()
         pace = measure_pace(self.options, self.sets, self.job["workers"], self.job["all_in_memory"], self.say)
@@ -91,6 +97,19 @@ class Measuring:
             self.options = options
             self.found("setting", result.as_dict())
 
+    def _choose_crop(self) -> None:
+        """Take smaller crops where a budget would leave few iterations with the usual ones."""
+        steps = {}
+        for side in self.job["crops"]:
+            self.say(f"measuring a step with crops of {side}")
+            data = self.options.datasets["train"]
+            train = data.model_copy(update={"options": data.options | {"lq_size": side}})
+            self.options = self.options.model_copy(update={"datasets": self.options.datasets | {"train": train}})
+            steps[side] = seconds_per_step(self.options, self.sets)
+            if self.job["run_s"] / steps[side] >= ENOUGH_ITERATIONS:
+                break
+        self.found("crop", {"side": side, "steps": list(steps.items())})
+
     def _is_worth(self, result: Comparison) -> bool:
         if "use_compile" not in result.changes:
             return True
@@ -116,7 +135,14 @@ class Measuring:
             self.found("rates", {"scores": [], "lengths": [], "best": None, "seconds": 0.0})
             return
         started = time.perf_counter()
-        outcome = halve(rates, length, lambda rate: Bench(self._at_rate(rate, length), self.sets), self.say)
+        limit = started + LATE * self.job["rate_seconds_at_most"]
+        outcome = halve(
+            rates,
+            length,
+            lambda rate: Bench(self._at_rate(rate, length), self.sets),
+            self.say,
+            lambda: time.perf_counter() > limit,
+        )
         scores = [[rate, scores] for rate, scores in outcome.scores.items()]
         seconds = time.perf_counter() - started
         self.found("rates", {"scores": scores, "lengths": outcome.lengths, "best": outcome.best, "seconds": seconds})

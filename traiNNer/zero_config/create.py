@@ -17,6 +17,7 @@ from traiNNer.config.presets import VALUES, Preset
 from traiNNer.engine.logbook import Logbook
 from traiNNer.errors import ConfigError
 from traiNNer.preflight import check_losses, check_metrics, check_shapes
+from traiNNer.registry import ARCHS
 from traiNNer.report.machine import machine_id
 from traiNNer.utils.files import nearest_existing
 from traiNNer.zero_config.compose import compose, find_arch, folders_of, keeps_all
@@ -27,6 +28,8 @@ from traiNNer.zero_config.subject import Folders, Subject, look
 
 TRIALS_SHARE, TRIALS_S = 0.1, 45.0
 """Most of a budget that trials of learning rates take, as a share and in seconds."""
+SMALLER_CROPS = (48, 32)
+"""Sides in LQ pixels that short runs may take instead of the usual one."""
 RESERVE_MB = 100
 """Free disk that a run needs besides its weights: log, curves, pictures."""
 
@@ -187,4 +190,15 @@ def _job(request: Request, draft: Draft, subject: Subject, options: TrainOptions
         "workers": [] if fixed_workers else workers_to_try(),
         "all_in_memory": in_memory,
         "run_s": budget,
+        "crops": _crops(draft, options) if budget else [],
     }
+
+
+def _crops(draft: Draft, options: TrainOptions) -> list[int]:
+    """Return the sides of crops to choose from, the usual one first; none where a person has chosen."""
+    if draft.is_given("datasets.train.lq_size") or draft.is_given("datasets.train.gt_size"):
+        return []
+    usual = options.datasets["train"].options["lq_size"]
+    multiple = ARCHS[options.network_g.type].traits.get("size_multiple", 1)
+    smaller = [side for side in SMALLER_CROPS if side < usual and side % multiple == 0]
+    return [usual, *smaller] if smaller else []

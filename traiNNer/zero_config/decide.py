@@ -48,6 +48,8 @@ def decide_measured(draft: Draft, measured: Measured) -> None:
     found = measured.found
     if found.get("fit"):
         _decide_batch(draft, found["fit"])
+    if found.get("crop"):
+        _decide_crop(draft, found["crop"])
     for setting in found["setting"]:
         _decide_setting(draft, setting)
     pace = found.get("pace")
@@ -73,6 +75,16 @@ def _decide_batch(draft: Draft, fit: Mapping[str, int]) -> None:
         draft.decide("datasets.train.accum_iter", batch // size, f"added up to steps of {batch} crops")
 
 
+def _decide_crop(draft: Draft, crop: Mapping[str, Any]) -> None:
+    steps = dict(crop["steps"])
+    usual = next(iter(steps))
+    if crop["side"] != usual:
+        faster = steps[usual] / steps[crop["side"]]
+        draft.decide(
+            "datasets.train.lq_size", crop["side"], f"side of the crops; {faster:.1f} times as many steps as {usual}"
+        )
+
+
 def _decide_setting(draft: Draft, setting: Mapping[str, Any]) -> None:
     for key, value in setting["changes"].items():
         if setting["is_taken"]:
@@ -84,7 +96,7 @@ def _decide_setting(draft: Draft, setting: Mapping[str, Any]) -> None:
 def describe_trials(rates: Mapping[str, Any]) -> str:
     """Return what the trials showed: `best of 6 after 112 iterations: 28.31 dB (0.002: 28.12)`."""
     rounds = len(rates["lengths"])
-    last = {rate: scores[-1] for rate, scores in rates["scores"] if len(scores) == rounds}
+    last = {rate: scores[rounds - 1] for rate, scores in rates["scores"] if len(scores) >= rounds}
     best = rates["best"]
     others = ", ".join(f"{rate:g}: {score:.2f}" for rate, score in last.items() if rate != best)
     beside = f" ({others})" if others else ""

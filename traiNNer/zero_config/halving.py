@@ -31,17 +31,20 @@ class Trial(Protocol):
 
 @dataclass
 class Outcome:
-    """Every rate with its score after each round that it took part in, and the best one of the last round."""
+    """Every rate with its score after each round that it took part in; `lengths` are of the finished rounds."""
 
     scores: dict[float, list[float]] = field(default_factory=dict)
     lengths: list[int] = field(default_factory=list)
 
+    def last(self) -> dict[float, float]:
+        """Return the scores after the last round that was finished."""
+        rounds = len(self.lengths)
+        return {rate: scores[rounds - 1] for rate, scores in self.scores.items() if 0 < rounds <= len(scores)}
+
     @property
     def best(self) -> float | None:
         """The rate that scored best in the last round; None when every trial diverged."""
-        rounds = max((len(scores) for scores in self.scores.values()), default=0)
-        last = {rate: scores[-1] for rate, scores in self.scores.items() if len(scores) == rounds}
-        finite = {rate: score for rate, score in last.items() if math.isfinite(score)}
+        finite = {rate: score for rate, score in self.last().items() if math.isfinite(score)}
         return max(finite, key=lambda rate: finite[rate]) if finite else None
 
 
@@ -55,7 +58,13 @@ def first_length(rates: int, seconds: float, step_s: float, score_s: float) -> i
     return length if length >= LEAST_ITERATIONS else 0
 
 
-def halve(rates: Sequence[float], length: int, start: Callable[[float], Trial], say: Callable[[str], None]) -> Outcome:
+def halve(
+    rates: Sequence[float],
+    length: int,
+    start: Callable[[float], Trial],
+    say: Callable[[str], None],
+    is_over: Callable[[], bool] = lambda: False,
+) -> Outcome:
     """Train every rate for `length` iterations, the better half for as many again, and so on.
 
     Args:
@@ -63,6 +72,7 @@ def halve(rates: Sequence[float], length: int, start: Callable[[float], Trial], 
         length: iterations of the first round.
         start: makes the trial of a rate; all have to start from the same weights.
         say: told what is going on.
+        is_over: asked before every trial; the first round is finished in any case.
     """
     trials = {rate: start(rate) for rate in rates}
     outcome = Outcome({rate: [] for rate in rates})
@@ -73,6 +83,8 @@ def halve(rates: Sequence[float], length: int, start: Callable[[float], Trial], 
             for rate in ranked[count:]:
                 trials.pop(rate).close()
             for rate, trial in trials.items():
+                if done and is_over():
+                    return outcome
                 say(f"trying learning rates: {rate:g} for {share * length} iterations")
                 finite = math.isfinite(trial.train(share * length - done))
                 outcome.scores[rate].append(trial.score() if finite else -math.inf)

@@ -126,6 +126,13 @@ def _compare(
     return Comparison(**{**asdict(found), "is_taken": True, "note": f"measured: {ratio:.2f} times as fast"})
 
 
+def seconds_per_step(options: TrainOptions, sets: dict[str, ImageSet]) -> float:
+    """Return what a step takes on synthetic crops: the median of three blocks."""
+    run = _Timed(options, sets)
+    count = max(1, round(SECONDS_PER_BLOCK / run.step_s))
+    return statistics.median(run.block(count) for _ in range(ROUNDS))
+
+
 class _Timed:
     """A run that has done its first steps, with their losses; `small_s` is what a step with a single crop takes."""
 
