@@ -4,9 +4,12 @@ Keys' cubic kernel with a = -0.5, widened by the factor when shrinking (antialia
 pixel repeated. OpenCV, Pillow and torch each differ in one of these points.
 """
 
+from collections.abc import Callable
 from functools import lru_cache
 
 import numpy as np
+
+Kernel = Callable[[np.ndarray], np.ndarray]
 
 KERNEL_WIDTH = 4.0
 
@@ -55,26 +58,42 @@ def _resize_axis(image: np.ndarray, axis: int, length: int, factor: float) -> np
     return result
 
 
-@lru_cache(maxsize=64)
-def contributions(before: int, after: int, factor: float) -> tuple[np.ndarray, np.ndarray]:
-    """Return which input pixels, and with which weights, make each output pixel: two (after, taps) arrays."""
-    stretch = min(factor, 1.0)
-    width = KERNEL_WIDTH / stretch
-    # Pixel centres: output pixel i (from 0) lies at (i + 0.5) / factor - 0.5 of the input.
-    centres = (np.arange(after) + 0.5) / factor - 0.5
-    first = np.floor(centres - width / 2).astype(np.int64)
-    indices = first[:, None] + np.arange(int(np.ceil(width)) + 2)
-    weights = stretch * cubic(stretch * (centres[:, None] - indices))
-    weights /= weights.sum(axis=1, keepdims=True)
-    mirrored = np.mod(indices, 2 * before)
-    indices = np.where(mirrored < before, mirrored, 2 * before - 1 - mirrored)
-    used = np.flatnonzero(np.any(weights != 0, axis=0))
-    return indices[:, used], weights[:, used]
-
-
 def cubic(x: np.ndarray) -> np.ndarray:
     """Return Keys' cubic convolution kernel with a = -0.5 (Keys 1981), zero beyond |x| = 2."""
     x = np.abs(x)
     near = 1.5 * x**3 - 2.5 * x**2 + 1
     far = -0.5 * x**3 + 2.5 * x**2 - 4 * x + 2
     return np.where(x <= 1, near, np.where(x <= 2, far, 0.0))
+
+
+@lru_cache(maxsize=64)
+def contributions(
+    before: int,
+    after: int,
+    factor: float,
+    kernel: Kernel = cubic,
+    kernel_width: float = KERNEL_WIDTH,
+    antialias: bool = True,
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return which input pixels, and with which weights, make each output pixel: two (after, taps) arrays.
+
+    Args:
+        before: pixels of the input.
+        after: pixels of the output.
+        factor: output pixels for each input pixel.
+        kernel: the weight at a distance in pixels; zero beyond half of `kernel_width`.
+        kernel_width: how many pixels the kernel spans when enlarging.
+        antialias: widen the kernel when shrinking.
+    """
+    stretch = min(factor, 1.0) if antialias else 1.0
+    width = kernel_width / stretch
+    # Pixel centres: output pixel i (from 0) lies at (i + 0.5) / factor - 0.5 of the input.
+    centres = (np.arange(after) + 0.5) / factor - 0.5
+    first = np.floor(centres - width / 2).astype(np.int64)
+    indices = first[:, None] + np.arange(int(np.ceil(width)) + 2)
+    weights = stretch * kernel(stretch * (centres[:, None] - indices))
+    weights /= weights.sum(axis=1, keepdims=True)
+    mirrored = np.mod(indices, 2 * before)
+    indices = np.where(mirrored < before, mirrored, 2 * before - 1 - mirrored)
+    used = np.flatnonzero(np.any(weights != 0, axis=0))
+    return indices[:, used], weights[:, used]
