@@ -30,7 +30,7 @@ from traiNNer.utils.resize import imresize
 SHARE = 0.1
 LEAST_SIDE = 200
 TARGET_RECALL, TARGET_ALARMS, TARGET_RATE = 0.95, 0.01, 50
-HEADER_FILES, HEADER_SIZE = 400, (1440, 1440)
+HEADER_FILES, HEADER_SIZE = 200, (1440, 1440)
 
 
 def write(path: Path, image: np.ndarray) -> None:
@@ -59,9 +59,11 @@ class Planter:
             self.write(key, photo, self.small(photo))
 
     def small(self, photo: np.ndarray) -> np.ndarray:
+        """Return LR as it should be."""
         return imresize(photo, 1 / self.scale)
 
     def write(self, key: str, gt: np.ndarray | None = None, lq: np.ndarray | None = None) -> None:
+        """Write HR, LR or both of a key."""
         for part, image in (("hr", gt), ("lr", lq)):
             if image is not None:
                 write(self.root / part / f"{key}.png", image)
@@ -76,37 +78,45 @@ class Planter:
             self.write(key, lq=moved(self.small(photo), down / self.scale, right / self.scale))
 
     def kernel(self, key: str, place: int) -> None:
+        """Make LR by OpenCV's kernels in turn."""
         photo = self.photos[key]
         size = (photo.shape[1] // self.scale, photo.shape[0] // self.scale)
         kinds = (cv2.INTER_CUBIC, cv2.INTER_LANCZOS4, cv2.INTER_AREA, cv2.INTER_NEAREST)
         self.write(key, lq=cv2.resize(photo, size, interpolation=kinds[place % 4]))
 
     def jpeg(self, key: str, place: int) -> None:  # noqa: ARG002 - all planters have one form
+        """Compress HR; LR is made of the result."""
         gt = jpeg(self.photos[key], 60)
         self.write(key, gt, self.small(gt))
 
     def enlarged(self, key: str, place: int) -> None:
+        """Shrink HR and enlarge it again."""
         photo = self.photos[key]
         kind = (cv2.INTER_CUBIC, cv2.INTER_LINEAR, cv2.INTER_LANCZOS4)[place % 3]
         gt = cv2.resize(imresize(photo, 0.5), photo.shape[1::-1], interpolation=kind)
         self.write(key, gt, self.small(gt))
 
     def colour(self, key: str, place: int) -> None:
+        """Swap, shift or compress the colours of LR in turn."""
         lq = self.small(self.photos[key]).astype(np.float32)
-        lq = lq[:, :, ::-1] if place % 3 == 0 else lq + (4, -4, 0) if place % 3 == 1 else lq * (219 / 255) + 16
-        self.write(key, lq=np.clip(np.rint(lq), 0, 255).astype(np.uint8))
+        changed = (lq[:, :, ::-1], lq + np.float32([4, -4, 0]), lq * (219 / 255) + 16)[place % 3]
+        self.write(key, lq=np.clip(np.rint(changed), 0, 255).astype(np.uint8))
 
     def exact(self, key: str, place: int) -> None:  # noqa: ARG002
+        """Add a copy under another name."""
         self.write(f"zz_{key}", self.photos[key], self.small(self.photos[key]))
 
     def near(self, key: str, place: int) -> None:
+        """Add a copy that was encoded again."""
         gt = jpeg(self.photos[key], (95, 90, 85)[place % 3])
         self.write(f"zz_{key}", gt, self.small(gt))
 
     def wrong_scale(self, key: str, place: int) -> None:  # noqa: ARG002
+        """Shrink LR too much."""
         self.write(key, lq=imresize(self.photos[key], 1 / (self.scale + 1)))
 
     def black(self, key: str, place: int) -> None:  # noqa: ARG002
+        """Make HR and LR black."""
         gt = np.zeros_like(self.photos[key])
         self.write(key, gt, self.small(gt))
 
@@ -124,12 +134,13 @@ class Planter:
         return done
 
     def plant(self, fault: str, keys: list[str]) -> None:
+        """Plant a fault in these images."""
         if fault == "swapped pair":
             self.planted[fault] = self.swap(keys)
             return
         for place, key in enumerate(keys):
             FAULTS[fault][0](self, key, place)
-        copies = fault in ("exact duplicate", "near duplicate")
+        copies = FAULTS[fault][1] in ("exact", "near")
         self.planted[fault] = [f"zz_{key}" for key in keys] if copies else keys
 
 
@@ -239,9 +250,9 @@ def report_headers() -> None:
         read_headers(paths, 200)
         wall, cpu = time.perf_counter() - started, time.process_time() - started_cpu
     print(f"\nHeaders of {HEADER_FILES} PNGs, {HEADER_SIZE[0]}x{HEADER_SIZE[1]}, none remembered: {wall:.2f} s,")
-    rate = HEADER_FILES / wall / workers()
+    each = HEADER_FILES / wall / workers()
     print(
-        f"{rate:.0f} images/s for each of {workers()} cores (target {TARGET_RATE}); {HEADER_FILES / cpu:.0f} per CPU second"
+        f"{each:.0f} images/s for each of {workers()} cores (target {TARGET_RATE}); {HEADER_FILES / cpu:.0f} per CPU s"
     )
 
 

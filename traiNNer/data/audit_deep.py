@@ -5,7 +5,7 @@
 | two images         | correlation below 0.7, or three quarters of the set's median where that is less                |
 | shifted            | 0.25 HR pixels or more, if undoing the shift takes a tenth or more off the difference          |
 | colour             | a channel brighter or darker by 2 levels of 255 or more, or contrast different by 5 %          |
-| another kernel     | not the set's most frequent one; only of pairs that are neither shifted nor wrong              |
+| another kernel     | not the set's most frequent one; not of shifted pairs, unless the kernel itself shifts          |
 | compressed         | traces of a JPEG quality below 80                                                              |
 | soft               | fine detail below half of the coarse detail, in the sharpest tenth of the image                |
 | flat               | standard deviation of luma below 2 levels                                                      |
@@ -95,7 +95,9 @@ def look_deep(found: Survey, others: Mapping[Path, Sequence[Path]] | None = None
     for pair, measures in pairs.items():
         wrong = list(_misfits(pair, measures, limit))
         findings += wrong
-        if not any(finding.kind in ("wrong_pair", "misaligned") for finding in wrong):
+        kinds = {finding.kind for finding in wrong}
+        # A kernel may shift by itself, as OpenCV's nearest does; then LR comes out exactly all the same.
+        if not kinds & {"wrong_pair", "misaligned"} or ("misaligned" in kinds and measures.kernel.name != UNKNOWN):
             fitting[pair] = measures
     kernels = Counter(measures.kernel.name for measures in fitting.values())
     findings += _other_kernels(fitting, kernels)

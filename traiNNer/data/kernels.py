@@ -17,6 +17,7 @@ EXACT = 0.6
 """Error in levels of 255 below which a kernel made the image: rounding once is 0.29, twice 0.41."""
 CLEAR = 3.0
 """Beyond `EXACT` (LR was compressed, or is noisy) the best kernel counts if the next is this many times worse."""
+NOTHING = 0.05
 TIE = 1.15
 """Kernels closer than this cannot be told apart: the image has too little detail."""
 
@@ -86,40 +87,50 @@ def guess_kernel(lq: np.ndarray, gt: np.ndarray) -> KernelGuess:
     if scale < 2 or min(lq.shape) < LEAST_SIDE:
         return KernelGuess(None, 0.0)
     gt, inside = gt.astype(np.float32), (slice(MARGIN, -MARGIN), slice(MARGIN, -MARGIN))
-    made = [(name, _shrunk(gt, place, scale)) for place, (name, *_) in enumerate(VARIANTS)]
-    # OpenCV and torch take the first pixel of each block, Pillow and MATLAB the middle one.
-    made += [(NEAREST, gt[first::scale, first::scale]) for first in (0, scale // 2)]
     errors: dict[str, float] = {}
-    for name, image in made:
-        error = float(np.sqrt(np.mean(np.square((np.clip(image, 0, 255) - lq)[inside]))))
+    for name, line, anchor in _distinct(scale):
+        made = np.clip(_filtered(gt, np.array(line, np.float32), anchor, scale), 0, 255)
+        error = float(np.sqrt(np.mean(np.square((made - lq)[inside]))))
         errors[name] = min(error, errors.get(name, np.inf))
     return _verdict(errors)
 
 
 def shrink(image: np.ndarray, scale: int) -> np.ndarray:
     """Return a float image, whose sides the scale divides, by antialiased bicubic: `imresize` in float32, unrounded."""
-    return _shrunk(image.astype(np.float32), 0, scale)
+    return _filtered(image.astype(np.float32), *_filter(0, scale), scale)
 
 
 def _verdict(errors: Mapping[str, float]) -> KernelGuess:
     best, second = sorted(errors, key=lambda name: errors[name])[:2]
-    floor = 0.05
-    if errors[second] <= TIE * max(errors[best], floor):
-        # At 2x box and bilinear are the same thing; elsewhere a tie means that the image is too smooth to tell.
-        name = best if {best, second} == {"box", "bilinear, not antialiased"} else None
-        name = UNKNOWN if name is None and errors[best] > CLEAR * EXACT else name
-        return KernelGuess(name, errors[best])
+    if errors[second] <= TIE * max(errors[best], NOTHING):
+        return KernelGuess(UNKNOWN if errors[best] > CLEAR * EXACT else None, errors[best])
     is_clear = errors[best] <= EXACT or errors[second] >= CLEAR * errors[best]
     return KernelGuess(best if is_clear else UNKNOWN, errors[best])
 
 
-def _shrunk(image: np.ndarray, place: int, scale: int) -> np.ndarray:
+def _filtered(image: np.ndarray, line: np.ndarray, anchor: int, scale: int) -> np.ndarray:
     # With an integer factor every output pixel has the same weights: a filter, of which every scale-th value is kept.
-    weights, anchor = _filter(place, scale)
-    filtered = cv2.sepFilter2D(
-        image, cv2.CV_32F, weights, weights, anchor=(anchor, anchor), borderType=cv2.BORDER_REFLECT
-    )
-    return filtered[::scale, ::scale]
+    whole = cv2.sepFilter2D(image, cv2.CV_32F, line, line, anchor=(anchor, anchor), borderType=cv2.BORDER_REFLECT)
+    return whole[::scale, ::scale]
+
+
+@lru_cache(maxsize=16)
+def _distinct(scale: int) -> tuple[tuple[str, tuple[float, ...], int], ...]:
+    """Return the kernels that differ at a scale, each with its weights and which of them is the block's first pixel.
+
+    At 2x box and bilinear are one; at odd scales those that are not widened all take the middle pixel: nearest.
+    """
+    found: dict[tuple[tuple[float, ...], int], str] = {}
+    # OpenCV and torch take the first pixel of each block, Pillow and MATLAB the middle one.
+    for first in (0, scale // 2):
+        found.setdefault(((*[0.0] * first, 1.0), 0), NEAREST)
+    for place, (name, *_) in enumerate(VARIANTS):
+        line, anchor = _filter(place, scale)
+        used = np.flatnonzero(np.abs(line) > 1e-6)
+        first, last = min(int(used[0]), anchor), int(used[-1])
+        trimmed = tuple(round(float(weight), 6) for weight in line[first : last + 1])
+        found.setdefault((trimmed, anchor - first), name)
+    return tuple((name, line, anchor) for (line, anchor), name in found.items())
 
 
 @lru_cache(maxsize=64)

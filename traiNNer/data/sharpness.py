@@ -11,18 +11,25 @@ SHARPEST = 90
 
 
 def detail_ratio(luma: np.ndarray) -> float | None:
-    """Return the finest detail of an H, W image in 0..255 by the detail at half its size, in its sharpest tiles.
+    """Return the finest detail of an H, W image in 0..255 by the coarser detail, in its sharpest tiles.
 
-    Natural images have about as much in one octave as in the next; enlarged ones have a tenth. None where the image
-    is too small or too flat to tell.
+    Coarser is the detail at half or a quarter of the size, whichever is more. Natural images have about as much in one
+    octave as in the next; enlarged ones have a quarter. None where the image is too small or too flat to tell.
     """
     if min(luma.shape) < 4 * TILE:
         return None
+    luma = luma[: luma.shape[0] // 8 * 8, : luma.shape[1] // 8 * 8]  # halving three times leaves no rest
     half = _halved(luma)
-    fine = _tile_rms(luma - _enlarged(half, luma.shape), TILE)
-    coarse = _tile_rms(half - _enlarged(_halved(half), half.shape), TILE // 2)
-    rows, columns = (min(sides) for sides in zip(fine.shape, coarse.shape, strict=True))
-    fine, coarse = fine[:rows, :columns], coarse[:rows, :columns]
+    quarter = _halved(half)
+    octaves = [
+        _tile_rms(luma - _enlarged(half, luma.shape), TILE),
+        _tile_rms(half - _enlarged(quarter, half.shape), TILE // 2),
+        _tile_rms(quarter - _enlarged(_halved(quarter), quarter.shape), TILE // 4),
+    ]
+    rows, columns = (min(octave.shape[axis] for octave in octaves) for axis in (0, 1))
+    fine, *coarser = (octave[:rows, :columns] for octave in octaves)
+    # After an enlargement by 4 the next octave is as empty as the finest; the one after that is not.
+    coarse = np.maximum(*coarser)
     textured = coarse > LEAST_CONTRAST
     if np.count_nonzero(textured) < 4:
         return None
@@ -30,12 +37,10 @@ def detail_ratio(luma: np.ndarray) -> float | None:
 
 
 def _halved(image: np.ndarray) -> np.ndarray:
-    size = (image.shape[1] // 2, image.shape[0] // 2)
-    return cv2.resize(image[: size[1] * 2, : size[0] * 2], size, interpolation=cv2.INTER_AREA)
+    return cv2.resize(image, (image.shape[1] // 2, image.shape[0] // 2), interpolation=cv2.INTER_AREA)
 
 
 def _enlarged(image: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
-    # An odd last row or column is left out by halving; there the enlarged image is off by a fraction of a pixel.
     return cv2.resize(image, (shape[1], shape[0]), interpolation=cv2.INTER_CUBIC)
 
 
