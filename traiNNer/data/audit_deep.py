@@ -5,7 +5,7 @@
 | two images         | correlation below 0.7, or three quarters of the set's median where that is less                |
 | shifted            | 0.25 HR pixels or more, if undoing the shift takes a tenth or more off the difference          |
 | colour             | a channel brighter or darker by 2 levels of 255 or more, or contrast different by 5 %          |
-| another kernel     | not the set's most frequent one; not of shifted pairs, unless the kernel itself shifts          |
+| another kernel     | not the set's most frequent one; of shifted or recoloured pairs only if one fits exactly        |
 | compressed         | traces of a JPEG quality below 80                                                              |
 | soft               | fine detail below half of the coarse detail, in the sharpest tenth of the image                |
 | flat               | standard deviation of luma below 2 levels                                                      |
@@ -97,7 +97,7 @@ def look_deep(found: Survey, others: Mapping[Path, Sequence[Path]] | None = None
         findings += wrong
         kinds = {finding.kind for finding in wrong}
         # A kernel may shift by itself, as OpenCV's nearest does; then LR comes out exactly all the same.
-        if not kinds & {"wrong_pair", "misaligned"} or ("misaligned" in kinds and measures.kernel.name != UNKNOWN):
+        if not kinds or ("wrong_pair" not in kinds and measures.kernel.name != UNKNOWN):
             fitting[pair] = measures
     kernels = Counter(measures.kernel.name for measures in fitting.values())
     findings += _other_kernels(fitting, kernels)
@@ -153,18 +153,22 @@ def _misfits(pair: Pair, measures: PairMeasures, limit: float) -> Iterator[Findi
         yield Finding("wrong_pair", pair.key, f"correlation {found.correlation:.2f}", -found.correlation, files)
         return
     if found and max(abs(found.dy), abs(found.dx)) >= SHIFT_PX and measures.left_over <= LEFT_OVER:
-        detail = f"LR lies {_directions(found.dy, found.dx)} of HR, in HR pixels"
+        detail = f"LR lies {_directions(found.dy, found.dx)}, in HR pixels"
         yield Finding("misaligned", pair.key, detail, max(abs(found.dy), abs(found.dx)), files)
     brighter = max(measures.colour, key=abs)
     contrast = max(measures.contrast, key=lambda value: abs(value - 1))
     if abs(brighter) >= COLOUR_LEVELS or abs(contrast - 1) >= CONTRAST_SHARE:
-        levels = ", ".join(f"{value:+.1f}" for value in measures.colour)
-        detail = f"LR minus HR: {levels} of 255; contrast {100 * (contrast - 1):+.0f} %"
+        levels = ", ".join(_signed(value) for value in measures.colour)
+        detail = f"LR minus HR: {levels} of 255; contrast {_signed(100 * (contrast - 1), 0)} %"
         yield Finding("colour", pair.key, detail, max(abs(brighter), 100 * abs(contrast - 1)), files)
 
 
+def _signed(value: float, digits: int = 1) -> str:
+    return f"{round(value, digits) + 0.0:+.{digits}f}"  # + 0.0: there is no -0
+
+
 def _directions(dy: float, dx: float) -> str:
-    parts = [(dy, "below", "above"), (dx, "right", "left")]
+    parts = [(dy, "lower", "higher"), (dx, "further right", "further left")]
     return " and ".join(f"{abs(by):.2f} {more if by > 0 else less}" for by, more, less in parts if abs(by) >= 0.1)
 
 

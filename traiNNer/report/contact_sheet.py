@@ -109,16 +109,15 @@ def _figures(found: Survey, finding: Finding) -> Iterator[str]:
             pictures.append(_eight_bits(read_image(path)))
         except ImageError:
             pictures.append(None)
-    place = _busiest(pictures[0]) if in_detail and pictures and pictures[0] is not None else None
+    details = _details(pictures) if in_detail else None
     for number, picture in enumerate(pictures):
         label = ("HR", "LR")[number] if is_pair else finding.files[number].name
         if picture is None:
             yield f'<div><div class="none">cannot be read</div><small>{escape(label)}</small></div>'
             continue
-        share = picture.shape[1] / pictures[0].shape[1] if pictures[0] is not None else 1.0
-        image = _detail(picture, place, round(DETAIL * share)) if place else _thumbnail(picture)
-        style = ' class="detail"' if place else ""
-        yield f'<div><img{style} alt="{escape(label)}" src="{_data_uri(image)}"><small>{escape(label)}</small></div>'
+        source = _data_uri(details[number] if details else _thumbnail(picture), is_exact=bool(details))
+        style = ' class="detail"' if details else ""
+        yield f'<div><img{style} alt="{escape(label)}" src="{source}"><small>{escape(label)}</small></div>'
 
 
 def _eight_bits(image: np.ndarray) -> np.ndarray:
@@ -142,18 +141,31 @@ def _busiest(image: np.ndarray) -> tuple[float, float]:
     return (int(row) + margin[0]) / grey.shape[0], (int(column) + margin[1]) / grey.shape[1]
 
 
-def _detail(image: np.ndarray, place: tuple[float, float], side: int) -> np.ndarray:
-    """Return the square of `side` pixels around a place, as far as the image reaches."""
-    top, left = (
-        max(0, min(int(share * length) - side // 2, length - side))
-        for share, length in zip(place, image.shape[:2], strict=True)
-    )
-    return image[top : top + max(1, side), left : left + max(1, side)]
+def _details(pictures: Sequence[np.ndarray | None]) -> list[np.ndarray] | None:
+    """Return the same busy square of HR and LR, DETAIL pixels of HR wide; None when one of them is missing."""
+    known = [picture for picture in pictures if picture is not None]
+    if not known or len(known) < len(pictures):
+        return None
+    found = []
+    factors = [max(1, known[0].shape[1] // picture.shape[1]) for picture in known]
+    place = _busiest(known[0])
+    # On the grid of LR, so that both begin at the same point of the scene.
+    whole = max(factors)
+    corner = [
+        max(0, min(int(share * side) - DETAIL // 2, side - DETAIL)) // whole * whole
+        for share, side in zip(place, known[0].shape[:2], strict=True)
+    ]
+    for factor, picture in zip(factors, known, strict=True):
+        top, left = (min(at // factor, side - 1) for at, side in zip(corner, picture.shape[:2], strict=True))
+        side = max(1, DETAIL // whole * whole // factor)
+        found.append(picture[top : top + side, left : left + side])
+    return found
 
 
-def _data_uri(image: np.ndarray) -> str:
-    data = cv2.imencode(".png", image[:, :, ::-1])[1].tobytes()
-    return "data:image/png;base64," + base64.b64encode(data).decode()
+def _data_uri(image: np.ndarray, is_exact: bool) -> str:
+    kind, options = (".png", []) if is_exact else (".jpg", [cv2.IMWRITE_JPEG_QUALITY, 88])
+    data = cv2.imencode(kind, image[:, :, ::-1], options)[1].tobytes()
+    return f"data:image/{'png' if is_exact else 'jpeg'};base64," + base64.b64encode(data).decode()
 
 
 def sheet_name(gt_root: Path) -> str:
