@@ -24,6 +24,8 @@ from traiNNer.report.audit_table import audit_report
 from traiNNer.report.contact_sheet import contact_sheet
 from traiNNer.utils.files import write_bytes_atomic
 
+COPIES = ("exact", "near")
+
 
 @dataclass(frozen=True)
 class AuditOptions:
@@ -134,11 +136,17 @@ def _swapped_command(options: AuditOptions) -> str:
 
 def keep(found: Survey, findings: Sequence[Finding]) -> list[str]:
     """Return the HR files without a finding that removes them, relative to their folder, in natural order."""
+    removing = [finding for finding in findings if KINDS[finding.kind].removes]
     bad: set[Path] = set()
-    for finding in findings:
-        if KINDS[finding.kind].removes:
-            # Of two copies the second file is the one to keep; which of two files with one name is right, nobody knows.
+    for finding in removing:
+        if finding.kind not in COPIES:
+            # Which of two files with one name is the right one, nobody knows.
             bad.update(finding.files if finding.kind == "two_files" else finding.files[:1])
+    heirs: dict[Path, Path] = {}
+    for copy, original in (finding.files for finding in removing if finding.kind in COPIES):
+        # Where the original is left out for a reason of its own, the first good copy stays for it.
+        is_heir = original in bad and copy not in bad and heirs.setdefault(original, copy) == copy
+        bad.update(() if is_heir else (copy,))
     kept = [files_of(pair)[0] for pair in found.pairs if not bad & set(files_of(pair))]
     return [path.relative_to(found.gt_root).as_posix() for path in kept]
 

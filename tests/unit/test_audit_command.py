@@ -2,7 +2,7 @@ import shutil
 
 import numpy as np
 import pytest
-from imagekit import numbers, photo, write_pairs, write_png
+from imagekit import jpeg, numbers, photo, write_pairs, write_png
 
 from traiNNer import audit_command
 from traiNNer.cli import main
@@ -127,6 +127,18 @@ def test_the_list_has_the_good_images_in_natural_order(root, capsys):
     assert "written: meta_info_hr.txt, 9 images" in out
     kept = (root / "meta_info_hr.txt").read_text()
     assert kept == "1.png\n3.png\n6.png\n7.png\n8.png\n9.png\n10.png\n12.png\nsub/11.png\n"
+
+
+def test_a_good_copy_stays_when_its_original_is_left_out(root, capsys):
+    gt = photo("chelsea.png", (240, 240))
+    write_png(root / "photos/a.png", jpeg(gt, 40))
+    write_png(root / "photos/b.png", gt)
+    write_png(root / "photos/c.png", gt)
+    for number in (1, 2):
+        write_png(root / f"photos/{number}.png", photo("coffee.png", (240, 240), 0, 200 * number))
+    code, _, _ = audit(capsys, "--gt", "photos", "--deep", "--fix", "list", "-o", "list.txt")
+    assert code == 0
+    assert (root / "list.txt").read_text() == "1.png\n2.png\nb.png\n"
 
 
 def test_a_list_that_exists_is_not_overwritten_and_nothing_is_decoded_first(root, capsys, monkeypatch):

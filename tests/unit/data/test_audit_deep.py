@@ -152,7 +152,7 @@ def test_what_only_decoding_finds_damaged_is_unreadable(root):
 
 def test_pairs_of_any_size_are_survived(tmp_path):
     rng = np.random.default_rng(0)
-    for number, (height, width) in enumerate([(1, 1), (1, 300), (7, 9), (33, 15), (900, 40), (1700, 1601)]):
+    for number, (height, width) in enumerate([(1, 1), (1, 300), (7, 9), (33, 15), (900, 40), (801, 602)]):
         lq = rng.integers(0, 256, (height, width, 3), dtype=np.uint8)
         put(tmp_path, number, lq.repeat(2, axis=0).repeat(2, axis=1), lq)
     put(tmp_path, 7, rng.integers(0, 256, (50, 60, 3), dtype=np.uint8), rng.integers(0, 256, (21, 60, 3), np.uint8))
@@ -162,8 +162,8 @@ def test_pairs_of_any_size_are_survived(tmp_path):
 def test_only_the_middle_of_large_images_is_compared_and_at_the_same_place(tmp_path):
     for number in range(2):
         tile = photo("coffee.png", (256, 256), 40 * number, 60)
-        gt = np.tile(np.concatenate([tile, tile[::-1]]), (4, 5, 1))[: 2048 - 20 * number, : 1280 + 2]
-        put(tmp_path, number, gt[:, :1280], imresize(np.roll(gt[:, :1280], 1, axis=0), 0.5))
+        gt = np.tile(np.concatenate([tile, tile[::-1]]), (2, 4, 1))[: 1024 - 20 * number, :1000]
+        put(tmp_path, number, gt, imresize(np.roll(gt, 1, axis=0), 0.5))
     findings = Counter(finding.detail for finding in look(tmp_path).findings if finding.kind == "misaligned")
     assert findings == {"LR lies 1.00 lower, in HR pixels": 2}
 
