@@ -4,6 +4,7 @@ import struct
 import zlib
 from pathlib import Path
 
+import cv2
 import numpy as np
 
 PNG_COLOURS = {1: 0, 2: 4, 3: 2, 4: 6}
@@ -93,3 +94,29 @@ def write_pairs(root: Path, count: int, size: tuple[int, int] = (12, 14), scale:
         name = f"{number:03}.png"
         write_png(root / "lr" / name, numbers(*size, 3, seed=number, bits=bits))
         write_png(root / "hr" / name, numbers(*(side * scale for side in size), 3, seed=1000 + number, bits=bits))
+
+
+def photo(name: str = "astronaut.png", size: tuple[int, int] = (256, 256), top: int = 0, left: int = 0) -> np.ndarray:
+    """Return a part of a photo that ships with scikit-image, as H, W, 3 RGB."""
+    import skimage
+
+    image = cv2.imread(str(Path(skimage.__file__).parent / "data" / name), cv2.IMREAD_COLOR)[:, :, ::-1]
+    return np.ascontiguousarray(image[top : top + size[0], left : left + size[1]])
+
+
+def jpeg(image: np.ndarray, quality: int) -> np.ndarray:
+    """Return an image as a JPEG of some quality shows it."""
+    data = cv2.imencode(".jpg", image[:, :, ::-1], [cv2.IMWRITE_JPEG_QUALITY, quality])[1]
+    return np.ascontiguousarray(cv2.imdecode(data, cv2.IMREAD_COLOR)[:, :, ::-1])
+
+
+def moved(image: np.ndarray, down: float, right: float) -> np.ndarray:
+    """Return an image whose content lies lower and further right by fractions of a pixel, by the Fourier transform."""
+    height, width = image.shape[:2]
+    # Mirrored to twice the size, so that what leaves on one side does not come in on the other.
+    whole = np.pad(image.astype(np.float64), ((0, height), (0, width), *[(0, 0)] * (image.ndim - 2)), "symmetric")
+    spectrum = np.fft.fft2(whole, axes=(0, 1))
+    fy, fx = np.fft.fftfreq(2 * height)[:, None], np.fft.fftfreq(2 * width)[None]
+    turn = np.exp(-2j * np.pi * (fy * down + fx * right))
+    result = np.fft.ifft2(spectrum * turn.reshape(*turn.shape, *[1] * (image.ndim - 2)), axes=(0, 1)).real
+    return np.clip(np.rint(result[:height, :width]), 0, 255).astype(np.uint8)

@@ -4,8 +4,9 @@ import argparse
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
-from traiNNer.errors import CannotWrite, RunError
+from traiNNer.errors import CannotWrite, ConfigError, RunError
 from traiNNer.zero_config.arguments import add_init
 
 
@@ -23,6 +24,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     explain.add_argument("name", metavar="NAME", help="name of the run")
     explain.add_argument("--root", type=Path, default=Path("experiments"), help="the folder of the runs")
     explain.set_defaults(run=_explain_run)
+    _add_audit(commands)
     add_init(commands)
     doctor = commands.add_parser("doctor", help="look at this machine and say what is wrong with it, and the cure")
     doctor.add_argument("--root", type=Path, default=Path("experiments"), help="the folder of the runs")
@@ -31,14 +33,51 @@ def main(arguments: Sequence[str] | None = None) -> int:
     doctor.set_defaults(run=_doctor)
     args = parser.parse_args(arguments)
     try:
-        code = args.run(args)
+        return args.run(args) or 0
     except RunError as error:
         sys.stderr.write(f"{error}\n")
         return error.exit_code
     except OSError as error:
         sys.stderr.write(f"Cannot write {error.filename} ({(error.strerror or '').lower()}).\n")
         return CannotWrite.exit_code
-    return code or 0
+
+
+def _add_audit(commands: Any) -> None:
+    audit = commands.add_parser(
+        "audit",
+        help="look at a set of images and say what is wrong with it",
+        epilog="exit codes: 0 nothing stops training, 3 training would be refused, 2 options, 7 cannot write",
+    )
+    audit.add_argument("--gt", type=Path, required=True, metavar="DIR", help="the folder of the HR images")
+    audit.add_argument("--lq", type=Path, metavar="DIR", help="the folder of the LR images; without it HR only")
+    audit.add_argument("--deep", action="store_true", help="decode: shift, colour, kernel, JPEG traces, detail, copies")
+    audit.add_argument("--html", type=Path, nargs="?", const=Path(), metavar="FILE", help="write a page of the worst")
+    audit.add_argument(
+        "--against", type=Path, action="append", default=[], metavar="DIR", help="test images that must not be in it"
+    )
+    audit.add_argument("--val-gt", type=Path, metavar="DIR", help="validation images that must not be in it")
+    audit.add_argument("--fix", choices=("list",), help="write a meta_info list without the problematic images")
+    audit.add_argument("-o", type=Path, dest="output", metavar="FILE", help="the list; default meta_info_<folder>.txt")
+    audit.set_defaults(run=_audit)
+
+
+def _audit(args: argparse.Namespace) -> int:
+    from traiNNer.audit_command import AuditOptions, default_list_name, run_audit
+    from traiNNer.report.contact_sheet import sheet_name
+
+    if args.output and not args.fix:
+        raise ConfigError("-o names the list that --fix list writes: add --fix list.")
+    return run_audit(
+        AuditOptions(
+            gt=args.gt,
+            lq=args.lq,
+            deep=args.deep,
+            against=tuple(args.against),
+            val_gt=args.val_gt,
+            html=Path(sheet_name(args.gt)) if args.html == Path() else args.html,
+            list_file=(args.output or Path(default_list_name(args.gt))) if args.fix else None,
+        )
+    )
 
 
 def _demo(args: argparse.Namespace) -> None:

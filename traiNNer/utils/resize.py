@@ -4,10 +4,12 @@ Keys' cubic kernel with a = -0.5, widened by the factor when shrinking (antialia
 pixel repeated. OpenCV, Pillow and torch each differ in one of these points.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from functools import lru_cache
 
 import numpy as np
+
+Kernel = Callable[[np.ndarray], np.ndarray]
 
 KERNEL_WIDTH = 4.0
 
@@ -101,21 +103,53 @@ def _places(indices: np.ndarray) -> Iterator[np.ndarray | slice]:
         yield slice(indices[0, tap], indices[-1, tap] + 1, step) if is_even else indices[:, tap]
 
 
+def cubic(x: np.ndarray) -> np.ndarray:
+    """Return Keys' cubic convolution kernel with a = -0.5 (Keys 1981), zero beyond |x| = 2."""
+    x = np.abs(x)
+    near = 1.5 * x**3 - 2.5 * x**2 + 1
+    far = -0.5 * x**3 + 2.5 * x**2 - 4 * x + 2
+    return np.where(x <= 1, near, np.where(x <= 2, far, 0.0))
+
+
 @lru_cache(maxsize=64)
-def contributions(before: int, after: int, factor: float) -> tuple[np.ndarray, np.ndarray]:
-    """Return which input pixels, and with which weights, make each output pixel: two (after, taps) arrays."""
-    return _contributions(before, after, factor, 0)
+def contributions(
+    before: int,
+    after: int,
+    factor: float,
+    kernel: Kernel = cubic,
+    kernel_width: float = KERNEL_WIDTH,
+    antialias: bool = True,
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return which input pixels, and with which weights, make each output pixel: two (after, taps) arrays.
+
+    Args:
+        before: pixels of the input.
+        after: pixels of the output.
+        factor: output pixels for each input pixel.
+        kernel: the weight at a distance in pixels; zero beyond half of `kernel_width`.
+        kernel_width: how many pixels the kernel spans when enlarging.
+        antialias: widen the kernel when shrinking.
+    """
+    return _contributions(before, after, factor, 0, kernel, kernel_width, antialias)
 
 
-def _contributions(before: int, count: int, factor: float, start: int) -> tuple[np.ndarray, np.ndarray]:
+def _contributions(
+    before: int,
+    count: int,
+    factor: float,
+    start: int,
+    kernel: Kernel = cubic,
+    kernel_width: float = KERNEL_WIDTH,
+    antialias: bool = True,
+) -> tuple[np.ndarray, np.ndarray]:
     """Return the same for `count` output pixels from `start` on."""
-    stretch = min(factor, 1.0)
-    width = KERNEL_WIDTH / stretch
+    stretch = min(factor, 1.0) if antialias else 1.0
+    width = kernel_width / stretch
     # Pixel centres: output pixel i (from 0) lies at (i + 0.5) / factor - 0.5 of the input.
     centres = (np.arange(start, start + count) + 0.5) / factor - 0.5
     first = np.floor(centres - width / 2).astype(np.int64)
     indices = first[:, None] + np.arange(int(np.ceil(width)) + 2)
-    weights = stretch * cubic(stretch * (centres[:, None] - indices))
+    weights = stretch * kernel(stretch * (centres[:, None] - indices))
     weights /= weights.sum(axis=1, keepdims=True)
     mirrored = np.mod(indices, 2 * before)
     indices = np.where(mirrored < before, mirrored, 2 * before - 1 - mirrored)
@@ -124,11 +158,3 @@ def _contributions(before: int, count: int, factor: float, start: int) -> tuple[
 
 
 _part_of_contributions = lru_cache(maxsize=1024)(_contributions)
-
-
-def cubic(x: np.ndarray) -> np.ndarray:
-    """Return Keys' cubic convolution kernel with a = -0.5 (Keys 1981), zero beyond |x| = 2."""
-    x = np.abs(x)
-    near = 1.5 * x**3 - 2.5 * x**2 + 1
-    far = -0.5 * x**3 + 2.5 * x**2 - 4 * x + 2
-    return np.where(x <= 1, near, np.where(x <= 2, far, 0.0))

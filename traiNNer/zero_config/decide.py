@@ -80,9 +80,8 @@ def _decide_crop(draft: Draft, crop: Mapping[str, Any]) -> None:
     usual = next(iter(steps))
     if crop["side"] != usual:
         faster = steps[usual] / steps[crop["side"]]
-        draft.decide(
-            "datasets.train.lq_size", crop["side"], f"side of the crops; {faster:.1f} times as many steps as {usual}"
-        )
+        reason = f"side of the crops; {faster:.1f} times as many steps as with {usual}"
+        draft.decide("datasets.train.lq_size", crop["side"], reason)
 
 
 def _decide_setting(draft: Draft, setting: Mapping[str, Any]) -> None:
