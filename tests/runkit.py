@@ -1,5 +1,6 @@
 """Real runs of train.py and test.py in processes of their own, started from a server that has imported torch once."""
 
+import gc
 import json
 import multiprocessing
 import os
@@ -16,7 +17,7 @@ import yaml
 
 REPOSITORY = Path(__file__).parents[1]
 _context = multiprocessing.get_context("forkserver")
-_context.set_forkserver_preload(["traiNNer.app"])
+_context.set_forkserver_preload(["traiNNer.app", "torch._dynamo", "pytest"])
 
 
 @dataclass
@@ -28,6 +29,7 @@ class Result:
 
 
 def _child(script: str, arguments: list[str], folder: str, log: str, environment: dict[str, str]) -> None:
+    gc.freeze()
     os.chdir(folder)
     with Path(log).open("wb") as file:
         os.dup2(file.fileno(), 1)

@@ -1,0 +1,30 @@
+"""How the suite runs: a whole folder of tests in two processes, each with one thread; a single file in one process.
+
+`-n 0` runs any of it in one process, `-n 4` in four; without pytest-xdist (`-p no:xdist`) it is one.
+"""
+
+import gc
+import os
+from pathlib import Path
+
+import pytest
+
+# torch reads these when it is imported. Networks as small as those of the tests gain nothing from more threads, and
+# threads that wait for each other actively take the core from the other process.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+os.environ.setdefault("OMP_WAIT_POLICY", "passive")
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_cmdline_main(config):
+    """Share the tests between two processes, unless the command line names single files or says otherwise."""
+    is_open = config.getoption("numprocesses", 0) is None and config.option.dist == "no" and not config.option.tx
+    is_worker = hasattr(config, "workerinput")
+    if is_open and not is_worker and not config.option.usepdb and any(Path(arg).is_dir() for arg in config.args):
+        config.option.numprocesses, config.option.dist = 2, "worksteal"
+
+
+def pytest_collection_finish():
+    """Spare every collection of garbage the look through torch and the collected tests, which stay anyhow."""
+    gc.collect()
+    gc.freeze()
