@@ -8,6 +8,7 @@ import time
 import warnings
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from multiprocessing.connection import wait
 from typing import Any
 
 import numpy as np
@@ -22,6 +23,7 @@ DAMAGED_ALLOWED = 0.01
 IDLE = -1
 PREFETCH = 4
 LOOK_EVERY_S = 2.0
+DIED = "Data worker died (killed, maybe out of RAM). Lower num_worker_per_gpu, cache_mb or batch_size_per_gpu."
 Draw = tuple[int, int]
 
 
@@ -165,16 +167,23 @@ class TrainLoader:
                 if "timed out" in str(error) and time.monotonic() - started < self.timeout_s:
                     continue
                 raise self._explained(error) from None
+            except (OSError, EOFError):
+                # A worker keeps the memory of its finished batches: they are gone with it.
+                if self._has_dead_worker():
+                    raise DataError(DIED) from None
+                raise
             if isinstance(batch, RunError):
                 raise batch
             return batch
 
+    def _has_dead_worker(self) -> bool:
+        """Tell whether a worker is dead; one whose connections are closed already may need a moment to be."""
+        return bool(wait([worker.sentinel for worker in getattr(self._iterator, "_workers", ())], LOOK_EVERY_S))
+
     def _explained(self, error: RuntimeError) -> DataError | RuntimeError:
         text = str(error)
         if "exited unexpectedly" in text or "is killed by signal" in text:
-            return DataError(
-                "Data worker died (killed, maybe out of RAM). Lower num_worker_per_gpu, cache_mb or batch_size_per_gpu."
-            )
+            return DataError(DIED)
         if "timed out" in text:
             busy = self._samples.busy() or "all readers idle"
             # A hung reader would not hear the polite request of `close`, which then waits for each in turn.

@@ -117,8 +117,7 @@ class Measuring:
         return 3 * result.first_step_s < self.run_s * (1 - 1 / result.ratio)
 
     def _find_rate(self) -> None:
-        rates = self.job["rates"]
-        probe = Bench(self._at_rate(rates[0]), self.sets)
+        probe = Bench(self._at_rate(self.job["rates"][0][0]), self.sets)
         probe.train(2)
         started = time.perf_counter()
         probe.train(3)
@@ -127,9 +126,7 @@ class Measuring:
         started = time.perf_counter()
         probe.score()
         score_s = time.perf_counter() - started
-        length = 0
-        for seconds in (self.job["rate_seconds"], self.job["rate_seconds_at_most"]):
-            length = length or first_length(len(rates), seconds, step_s, score_s)
+        rates, length = self._affordable(step_s, score_s)
         probe.close()
         if not length:
             self.found("rates", {"scores": [], "lengths": [], "best": None, "seconds": 0.0})
@@ -146,6 +143,15 @@ class Measuring:
         scores = [[rate, scores] for rate, scores in outcome.scores.items()]
         seconds = time.perf_counter() - started
         self.found("rates", {"scores": scores, "lengths": outcome.lengths, "best": outcome.best, "seconds": seconds})
+
+    def _affordable(self, step_s: float, score_s: float) -> tuple[list[float], int]:
+        """Return the rates to try and the length of the first round: all of them, or fewer where time is short."""
+        for seconds in (self.job["rate_seconds"], self.job["rate_seconds_at_most"]):
+            for rates in self.job["rates"]:
+                length = first_length(len(rates), seconds, step_s, score_s)
+                if length:
+                    return rates, length
+        return [], 0
 
     def _at_rate(self, rate: float, length: int = 10) -> TrainOptions:
         """Return the options of a trial: a constant rate after a short warm-up, no helper."""

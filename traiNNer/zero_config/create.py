@@ -184,7 +184,7 @@ def _job(request: Request, draft: Draft, subject: Subject, options: TrainOptions
         "tree": draft.tree(),
         "given": [key for key in switches if draft.is_given(key)],
         "validated": [min(height, tile), min(width, tile)] if tile else [height, width],
-        "rates": [rate * factor for factor in FACTORS] if wants_rate else [],
+        "rates": [[rate * factor for factor in factors] for factors in FACTORS] if wants_rate else [],
         "rate_seconds": TRIALS_S if budget is None else min(TRIALS_S, TRIALS_SHARE * budget),
         "rate_seconds_at_most": TRIALS_S if budget is None else TRIALS_SHARE * budget,
         "workers": [] if fixed_workers else workers_to_try(),

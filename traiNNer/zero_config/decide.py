@@ -9,8 +9,8 @@ from traiNNer.config.presets import RATE, STOPPING
 from traiNNer.report.machine import cores
 from traiNNer.zero_config.plan import Costs, Plan, duration
 
-FACTORS = (1, 2.5, 5, 10, 20, 40)
-"""Rates that are tried, as multiples of the preset's."""
+FACTORS = ((1, 2.5, 5, 10, 20, 40), (1, 5, 10, 20), (2.5, 10, 20))
+"""Rates that are tried, as multiples of the convenience preset's: as many as there is time for."""
 GIGABYTE = 2**30
 
 

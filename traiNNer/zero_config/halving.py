@@ -10,7 +10,8 @@ from typing import Protocol
 
 SHARES = (1, 2, 4)
 """Length of a trial at the end of each round, in units of the first."""
-LEAST_ITERATIONS = 10
+LEAST_ITERATIONS = 20
+"""Fewer tell nothing: high rates have not settled by then."""
 
 
 class Trial(Protocol):

@@ -18,6 +18,8 @@ HOPELESS, HOPELESS_SMALL = 1.5, 3
 TOLERANCE = {"exact": 1e-3, "half": 2e-2}
 """Largest relative difference of the loss over the first steps from the same start."""
 SECONDS_PER_BLOCK = 0.5
+AT_MOST_S = 8.0
+"""Seconds after which no further round is timed."""
 
 
 class Hopeless(Exception):
@@ -111,7 +113,10 @@ def _compare(
     difference = max(differences)
     times: tuple[list[float], list[float]] = ([], [])
     count = max(1, round(SECONDS_PER_BLOCK / old.step_s))
+    started = time.perf_counter()
     for _ in range(ROUNDS):
+        if times[0] and time.perf_counter() - started > AT_MOST_S:
+            break
         for seconds, run in zip(times, (old, new), strict=True):
             seconds.append(run.block(max(1, min(count, round(3 * SECONDS_PER_BLOCK / run.step_s)))))
     ratio = statistics.median(times[0]) / statistics.median(times[1])

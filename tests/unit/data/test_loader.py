@@ -219,6 +219,22 @@ def test_a_worker_that_leaves_ends_the_run_soon():
     assert ends(FakeSet(faults={5: lambda: os._exit(0)}), 10, workers=2).startswith("Data worker died")
 
 
+def test_a_worker_killed_with_a_finished_batch_in_its_hands_ends_the_run():
+    loader = TrainLoader(FakeSet(), seed=0, batch_size=1, total_iter=20, workers=1, timeout_s=30)
+    stream = iter(loader)
+    next(stream)
+    (worker,) = loader._iterator._workers
+    while loader._iterator._worker_result_queue.empty():
+        time.sleep(0.01)
+    worker.kill()
+    worker.join()
+    try:
+        with pytest.raises(DataError, match="Data worker died"):
+            list(stream)
+    finally:
+        loader.close()
+
+
 def test_a_hanging_read_ends_the_run_and_is_named(tmp_path):
     write_pairs(tmp_path, 4)
     dataset = PairedImageDataset(2, str(tmp_path / "lr"), str(tmp_path / "hr"), lq_size=8)

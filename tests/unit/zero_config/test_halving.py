@@ -81,10 +81,27 @@ def test_trials_are_closed_when_one_breaks():
     assert all(trial.is_closed for trial in trials)
 
 
+def test_when_time_is_over_the_last_finished_round_counts():
+    calls = []
+
+    def is_over():
+        calls.append(True)
+        return len(calls) > 2
+
+    start = lambda rate: Fake(rate, lambda rate, done: rate if done <= 10 else -rate, [])  # noqa: E731
+    outcome = halve(RATES[:4], 10, start, lambda _: None, is_over)
+    # The second round was finished, the third was not begun.
+    assert outcome.lengths == [10, 20]
+    assert outcome.best == 1e-3
+    outcome = halve(RATES[:4], 10, start, lambda _: None, lambda: True)
+    assert outcome.lengths == [10]
+    assert outcome.best == 2e-3
+
+
 @pytest.mark.parametrize(("step_s", "score_s"), [(0.12, 0.3), (0.01, 0.05), (0.5, 1.0)])
 def test_the_length_fills_the_time(step_s, score_s):
     length = first_length(6, 45, step_s, score_s)
     # 6, 3 and 2 trials of once, once more and twice more the length, each scored.
     spent = lambda n: (6 + 3 + 2 * 2) * n * step_s + 11 * score_s  # noqa: E731
     assert length == 0 or spent(length) <= 45 < spent(length + 1)
-    assert (length == 0) == (spent(10) > 45)
+    assert (length == 0) == (spent(20) > 45)
