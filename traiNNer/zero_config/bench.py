@@ -55,6 +55,7 @@ class Bench:
         self._stream: Iterator[tuple[Batch, ...]] | None = None
         self._loader: Any = None
         self.waited_s = 0.0
+        self.trained, self.trained_s = 0, 0.0
 
     def activate(self) -> None:
         """Set the global switches of this run again, after those of another."""
@@ -75,7 +76,10 @@ class Bench:
             losses = [self.step(self._next()) for _ in range(iterations)]
         except TrainingDiverged:
             return math.nan
-        return time.perf_counter() - started if math.isfinite(losses[-1]) else math.nan
+        seconds = time.perf_counter() - started
+        self.trained += iterations
+        self.trained_s += seconds
+        return seconds if math.isfinite(losses[-1]) else math.nan
 
     def _next(self) -> tuple[Batch, ...]:
         assert self._stream is not None

@@ -43,6 +43,7 @@ class Measuring:
         self.sets: dict[str, ImageSet] = {key: open_dataset(self.options, key, quiet) for key in self.options.datasets}
         self.device = start_runtime(self.options)[0].device.type
         self.run_s = 0.0
+        self.trained, self.trained_s = 0, 0.0
 
     def run(self) -> None:
         """Do every step of the job."""
@@ -53,6 +54,9 @@ class Measuring:
         if self.job["rates"]:
             self._find_rate()
         pace = measure_pace(self.options, self.sets, self.job["workers"], self.job["all_in_memory"], self.say)
+        if self.trained and not pace.workers:
+            # The trials are the longer look: a machine that does other things for a few seconds does not decide alone.
+            pace.it_per_s = (self.trained + pace.trained) / (self.trained_s + pace.trained_s)
         self.found("pace", pace.as_dict())
         self.run_s = self.job["run_s"] or self.options.train.total_iter / pace.it_per_s
         if self.run_s >= COMPILE_FROM_S:
@@ -133,13 +137,21 @@ class Measuring:
             return
         started = time.perf_counter()
         limit = started + LATE * self.job["rate_seconds_at_most"]
+        trials: list[Bench] = []
+
+        def start(rate: float) -> Bench:
+            trials.append(Bench(self._at_rate(rate, length), self.sets))
+            return trials[-1]
+
         outcome = halve(
             rates,
             length,
-            lambda rate: Bench(self._at_rate(rate, length), self.sets),
+            start,
             self.say,
             lambda: time.perf_counter() > limit,
         )
+        self.trained = sum(trial.trained for trial in trials)
+        self.trained_s = sum(trial.trained_s for trial in trials)
         scores = [[rate, scores] for rate, scores in outcome.scores.items()]
         seconds = time.perf_counter() - started
         self.found("rates", {"scores": scores, "lengths": outcome.lengths, "best": outcome.best, "seconds": seconds})
@@ -154,13 +166,13 @@ class Measuring:
         return [], 0
 
     def _at_rate(self, rate: float, length: int = 10) -> TrainOptions:
-        """Return the options of a trial: a constant rate after a short warm-up, no helper."""
+        """Return the options of a trial: a rate that rises over the first round and then stays, no helper."""
         train = self.options.train
         optimizer = train.optim_g.model_copy(update={"options": train.optim_g.options | {"lr": rate}})
         changes = {
             "optim_g": optimizer,
             "scheduler": None,
-            "warmup_iter": length // 2,
+            "warmup_iter": length,
             "training_automations": None,
             "dynamic_loss_scheduling": None,
         }

@@ -44,6 +44,8 @@ def measure(job: Mapping[str, Any], say: Say, limit_s: float = LIMIT_S) -> dict[
         found: dict[str, Any] = {"setting": [], "ended": None}
         try:
             doing = _follow(process, job, found, say, limit)
+            with suppress(subprocess.TimeoutExpired):
+                process.wait(timeout=15)  # it has closed its output and is about to end
         finally:
             limit.cancel()
             process.kill()

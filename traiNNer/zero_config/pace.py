@@ -14,7 +14,7 @@ from traiNNer.engine.scoring import evaluating
 from traiNNer.zero_config.bench import Bench
 from traiNNer.zero_config.subsets import Few, Warm
 
-WARM, SECONDS = 3, 4.0
+WARM, SECONDS = 3, 6.0
 VALIDATED, VALIDATED_SIDE = 4, 512
 """Validation images that are timed, and the side of the part of each in LQ pixels."""
 KEPT = 16
@@ -33,6 +33,9 @@ class Pace:
     tried: dict[int, float] = field(default_factory=dict)
     decode_s: float = 0.0
     """Seconds that reading every training image once takes, when they are kept in memory afterwards."""
+    trained: int = 0
+    trained_s: float = 0.0
+    """Iterations that the pace comes from, and their seconds."""
     validation_s: float = 0.0
     first_validation_s: float = 0.0
     """What the first validation takes besides, for bicubic upscaling."""
@@ -64,10 +67,11 @@ def measure_pace(
         pace.decode_s = _decode_seconds(sets["train"])
     for count in (0, *workers):
         say(f"measuring the pace with {count} reading processes")
-        speed, waiting = _speed(_with_workers(options, count), sets, all_in_memory)
-        pace.tried[count] = speed
-        if speed > pace.it_per_s * 1.03:
-            pace.workers, pace.it_per_s, pace.waiting = count, speed, waiting
+        done, seconds, waiting = _train(_with_workers(options, count), sets, all_in_memory)
+        pace.tried[count] = done / seconds
+        if done / seconds > pace.it_per_s * 1.03:
+            pace.workers, pace.it_per_s, pace.waiting = count, done / seconds, waiting
+            pace.trained, pace.trained_s = done, seconds
         if pace.waiting < IDLE:
             break
     say("measuring validation")
@@ -80,8 +84,8 @@ def _with_workers(options: TrainOptions, count: int) -> TrainOptions:
     return options.model_copy(update={"datasets": options.datasets | {"train": train}})
 
 
-def _speed(options: TrainOptions, sets: dict[str, ImageSet], all_in_memory: bool) -> tuple[float, float]:
-    """Return iterations per second and the share of the time that was spent waiting for data."""
+def _train(options: TrainOptions, sets: dict[str, ImageSet], all_in_memory: bool) -> tuple[int, float, float]:
+    """Return iterations, their seconds, and the share of the time that was spent waiting for data."""
     kept = Warm(sets["train"], KEPT)
     bench = Bench(options, sets | ({"train": kept} if all_in_memory else {}))
     try:
@@ -93,7 +97,7 @@ def _speed(options: TrainOptions, sets: dict[str, ImageSet], all_in_memory: bool
             bench.train(1)
             done += 1
         seconds = time.perf_counter() - started
-        return done / seconds, bench.waited_s / seconds
+        return done, seconds, bench.waited_s / seconds
     finally:
         bench.close()
 

@@ -1,0 +1,178 @@
+"""`trainner init` as a person sees it."""
+
+import argparse
+
+import pytest
+import yaml
+from runkit import write_pairs
+
+from traiNNer import cli
+from traiNNer.config.load import load_options
+from traiNNer.config.options import TrainOptions
+from traiNNer.errors import ConfigError
+from traiNNer.zero_config import command
+
+
+@pytest.fixture(autouse=True)
+def _in_a_folder_of_its_own(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+
+
+def init(*arguments) -> int:
+    return cli.main(["init", *map(str, arguments)])
+
+
+@pytest.mark.parametrize("preset", ["convenience", "fidelity"])
+def test_the_file_loads_and_every_decision_has_its_reason(photos, measured, capsys, preset):
+    assert init("--gt", photos / "hr", "--lq", photos / "lr", "--preset", preset, "-o", "a.yml") == 0
+    loaded = load_options(photos.parent / "a.yml", TrainOptions)
+    assert loaded.options.scale == 2
+    text = (photos.parent / "a.yml").read_text()
+    assert "use_amp: true                                 # measured: 1.70 times as fast" in text
+    assert "# crops at a time, tested: 2.0 of 16.0 GB" in text
+    assert "the sizes of all 12 pairs say so" in text
+    out = capsys.readouterr().out
+    assert "12 images (140x120), scale 2; 3 are held out for validation" in out
+    assert "Next: python train.py -opt a.yml" in out
+
+
+def test_the_plan_is_printed_and_stands_in_the_file(photos, measured, capsys):
+    assert init("--gt", photos / "hr", "--budget", "30m") == 0
+    line = next(line for line in capsys.readouterr().out.splitlines() if line.startswith("paragonsr2_nano"))
+    assert line.startswith("paragonsr2_nano 2x on 9 photos: 10.0 it/s, 17,")
+    assert " iterations in 29 min, validation every " in line
+    text = (photos.parent / "my.yml").read_text()
+    assert f"# {line}" in text
+    assert "the trials took" not in text
+    assert "lr: 0.004" in text
+    assert "best of 3 after 40 iterations: 27.00 dB (0.008: 26.50)" in text
+
+
+def test_the_command_in_the_file_makes_the_same_file(photos, measured, tmp_path):
+    assert init("--gt", photos / "hr", "--scale", 2, "--budget", "90m", "-o", "a.yml") == 0
+    first = (tmp_path / "a.yml").read_text().splitlines()[0]
+    assert first.startswith("# Made by: trainner init --gt ")
+    assert "--budget 90m" in first
+    assert "--scale 2" in first
+
+
+def test_a_file_that_exists_is_not_replaced(photos, measured, capsys):
+    (photos.parent / "my.yml").write_text("mine")
+    assert init("--gt", photos / "hr") == 2
+    assert "my.yml exists" in capsys.readouterr().err
+    assert (photos.parent / "my.yml").read_text() == "mine"
+    assert not measured
+    assert init("--gt", photos / "hr", "--overwrite") == 0
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "said"),
+    [
+        (["--gt", "none"], 3, "no such folder"),
+        (["--gt", "photos/hr", "--arch", "paragon"], 2, "did you mean"),
+        (["--gt", "photos/hr", "--budget", "soon"], 2, "not a duration"),
+        (["--gt", "photos/hr", "--budget", "3s"], 2, "too short for one validation"),
+        (["--gt", "photos/lr", "--lq", "photos/hr"], 3, "are swapped"),
+        (["--gt", "photos/hr", "-o", "a.txt"], 2, "ends in .yml"),
+        (["--gt", "photos/hr", "--meta-info", "none.txt"], 3, "no such file"),
+        ([], 2, "needs --gt"),
+    ],
+)
+def test_bad_input_ends_with_its_code_and_writes_nothing(photos, measured, capsys, tmp_path, arguments, code, said):
+    before = sorted(tmp_path.iterdir())
+    assert init(*arguments) == code
+    assert said in capsys.readouterr().err
+    assert [path for path in sorted(tmp_path.iterdir()) if path.name != "cache"] == [
+        path for path in before if path.name != "cache"
+    ]
+
+
+def test_a_name_with_strange_characters_neither_breaks_the_header_nor_the_yaml(tmp_path, measured):
+    write_pairs(tmp_path / "a # b\nscale: 9", 9, (140, 140))
+    folder = tmp_path / "a # b\nscale: 9" / "hr"
+    assert init("--gt", folder, "-o", "a.yml") == 0
+    tree = yaml.safe_load((tmp_path / "a.yml").read_text(encoding="utf-8"))
+    assert tree["scale"] == 2
+    assert tree["datasets"]["train"]["dataroot_gt"] == str(folder)
+
+
+# Questions
+
+
+def asked(answers, **given):
+    questions = []
+
+    def answer(question, otherwise):
+        questions.append(question)
+        return answers[len(questions) - 1] or otherwise
+
+    args = argparse.Namespace(**{"gt": None, "lq": None, "scale": None, "preset": None, "budget": None, **given})
+    command._ask(args, answer)
+    return args, questions
+
+
+def test_four_questions():
+    args, questions = asked(["photos", "", "3", "30m"])
+    assert len(questions) == 4
+    assert (args.gt, args.lq, args.scale, args.preset, args.budget) == ("photos", None, 3, "convenience", "30m")
+
+
+def test_with_small_images_the_scale_need_not_be_asked():
+    args, questions = asked(["photos", "small", "best"])
+    assert len(questions) == 3
+    assert (args.lq, args.scale, args.preset, args.budget) == ("small", None, "fidelity", None)
+
+
+def test_an_answer_that_is_no_scale():
+    with pytest.raises(ConfigError, match="twice is no scale"):
+        asked(["photos", "", "twice", ""])
+
+
+def test_no_folder_no_run():
+    with pytest.raises(ConfigError, match="nothing to train on"):
+        asked([""])
+
+
+def test_swapped_folders_are_swapped_when_a_person_says_yes(photos, measured, monkeypatch, tmp_path):
+    monkeypatch.setattr(command, "_is_terminal", lambda: True)
+    monkeypatch.setattr(command, "_answer", lambda *_: "y")
+    assert init("--gt", photos / "lr", "--lq", photos / "hr", "-o", "a.yml") == 0
+    train = yaml.safe_load((tmp_path / "a.yml").read_text())["datasets"]["train"]
+    assert (train["dataroot_gt"], train["dataroot_lq"]) == (str(photos / "hr"), str(photos / "lr"))
+
+
+def test_swapped_folders_stay_refused_when_a_person_says_no(photos, measured, monkeypatch):
+    monkeypatch.setattr(command, "_is_terminal", lambda: True)
+    monkeypatch.setattr(command, "_answer", lambda *_: "n")
+    assert init("--gt", photos / "lr", "--lq", photos / "hr", "-o", "a.yml") == 3
+
+
+# --from
+
+
+def test_from_upgrades_in_place_and_keeps_the_old_file(photos, measured, capsys, tmp_path):
+    assert init("--gt", photos / "hr") == 0
+    before = (tmp_path / "my.yml").read_text()
+    capsys.readouterr()
+    assert init("--from", "my.yml", "--preset", "fidelity") == 0
+    out = capsys.readouterr().out
+    assert "train.total_iter" in out
+    assert "40000 -> 80000" in out
+    assert (tmp_path / "my.convenience.yml").read_text() == before
+    options = load_options(tmp_path / "my.yml", TrainOptions).options
+    assert (options.train.total_iter, options.val.val_freq) == (80_000, 500)
+    assert options.name.endswith("_fidelity")
+
+
+def test_from_with_an_output_leaves_the_source(photos, measured, tmp_path):
+    assert init("--gt", photos / "hr") == 0
+    before = (tmp_path / "my.yml").read_text()
+    assert init("--from", "my.yml", "--preset", "fidelity", "-o", "best.yml") == 0
+    assert (tmp_path / "my.yml").read_text() == before
+    assert load_options(tmp_path / "best.yml", TrainOptions).options.train.total_iter == 80_000
+
+
+def test_from_with_folders_is_refused(photos, measured, capsys, tmp_path):
+    assert init("--gt", photos / "hr") == 0
+    assert init("--from", "my.yml", "--gt", photos / "hr") == 2
+    assert "--gt would need a new one" in capsys.readouterr().err
