@@ -18,6 +18,7 @@ from traiNNer.data.audit import Survey, files_of, survey
 from traiNNer.data.audit_deep import Deep, estimate_seconds, look_deep
 from traiNNer.data.findings import KINDS, Finding, by_kind
 from traiNNer.data.folders import require_folder
+from traiNNer.data.meta_info import ENTRY
 from traiNNer.data.pairing import list_images
 from traiNNer.errors import CannotWrite, ConfigError, DataError
 from traiNNer.report.audit_table import audit_report
@@ -156,12 +157,23 @@ def _write_list(console: Console, file: Path, found: Survey, findings: Sequence[
     if not names:
         console.print(f"not written: {file}, as no image would be left")
         return
-    _write(file, "".join(f"{name}\n" for name in names))
-    console.print(f"written: {file}, {len(names)} images, {len(found.pairs) - len(names)} pairs left out")
+    lines = {name: line_for(name) for name in names}
+    strange = [name for name, line in lines.items() if line is None]
+    for name in strange:
+        console.print(f"left out, as no list can hold such a name: {name!a}")
+    _write(file, "".join(f"{line}\n" for line in lines.values() if line is not None))
+    listed = len(names) - len(strange)
+    console.print(f"written: {file}, {listed} images, {len(found.pairs) - listed} pairs left out")
+
+
+def line_for(name: str) -> str | None:
+    """Return the line of a list that means this file; None when none can."""
+    line = f"./{name}" if name.startswith("#") else name  # which would be a comment
+    return line if name == name.strip() and len(name.splitlines()) == 1 and ENTRY.sub(r"\1", line) == line else None
 
 
 def _write(file: Path, text: str) -> None:
     try:
-        write_bytes_atomic(file, text.encode())
+        write_bytes_atomic(file, text.encode("utf-8", "surrogateescape"))
     except OSError as error:
         raise CannotWrite(f"Cannot write {file} ({(error.strerror or '').lower()}).") from None

@@ -1,6 +1,7 @@
 """`trainner`, the command for everything that is neither training nor testing."""
 
 import argparse
+import signal
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -37,6 +38,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except RunError as error:
         sys.stderr.write(f"{error}\n")
         return error.exit_code
+    except KeyboardInterrupt:
+        sys.stderr.write("stopped\n")
+        return 128 + signal.SIGINT
     except OSError as error:
         sys.stderr.write(f"Cannot write {error.filename} ({(error.strerror or '').lower()}).\n")
         return CannotWrite.exit_code

@@ -114,9 +114,17 @@ def _merge(base: Node, over: Node, path: Path) -> None:
         if mine is not None and node.value is None:
             del base.value[name]  # back to the default
         elif mine is not None and isinstance(mine.value, dict) and isinstance(node.value, dict):
+            if _is_another(mine, node):
+                mine.value = {}  # what was decided for one component says nothing of another
             _merge(mine, node, (*path, name))
         else:
             base.value[name] = node
+
+
+def _is_another(mine: Node, other: Node) -> bool:
+    """Tell whether both sections choose a component, and not the same one."""
+    kinds = [node.value["type"].value for node in (mine, other) if "type" in node.value]
+    return len(kinds) == 2 and fold(str(kinds[0])) != fold(str(kinds[1]))
 
 
 def _given(node: Node, path: Path = ()) -> Iterator[str]:

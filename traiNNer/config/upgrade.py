@@ -15,6 +15,9 @@ from traiNNer.config.strict_yaml import load_yaml
 from traiNNer.config.tree import Node
 from traiNNer.errors import ConfigError
 
+MEASURED = "# best of "
+"""How the reason of a value begins that was found by trials; it is kept."""
+
 
 @dataclass(frozen=True)
 class Upgrade:
@@ -55,7 +58,7 @@ def upgrade(text: str, preset: Preset, path: Path) -> Upgrade:
         node = found[key]
         if node is None:
             missing.append(key)
-        elif node.plain() == old[key]:
+        elif node.plain() == old[key] and MEASURED not in lines[(node.line or 1) - 1]:
             _replace(lines, node, value, path)
             changed[key] = (node.plain(), value)
         elif node.plain() != value:
@@ -68,6 +71,7 @@ def upgrade(text: str, preset: Preset, path: Path) -> Upgrade:
             indent = re.match(r"\s*", lines[line - 1])
             lines.insert(line - 1, f"{indent.group() if indent else ''}{key.rsplit('.', 1)[1]}: {scalar(new[key])}")
             changed[key] = (None, new[key])
+    lines = [line for line in lines if not re.match(r"# .*\bit/s, [\d,]+ iterations in ", line)]  # no longer true
     result = "\n".join(line.replace(f"--preset {before}", f"--preset {preset}") for line in lines) + "\n"
     check_tree(load_yaml(result, str(path)).root, TrainOptions, str(path), path.parent)
     return Upgrade(before, result, changed, kept, tuple(key for key, line in added if line is None))

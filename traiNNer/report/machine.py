@@ -237,6 +237,14 @@ def memory(root: Path = Path("/")) -> Memory:
     return Memory(limit[0], limit[1] if available is None else min(limit[1], available), limited=True)
 
 
+def free_memory() -> int | None:
+    """Return the bytes that this process could still get; None where the system does not tell."""
+    try:
+        return memory().available
+    except (AttributeError, OSError, KeyError, ValueError):  # Windows has no sysconf
+        return None
+
+
 def _machine_memory(root: Path) -> tuple[int, int | None]:
     try:
         text = (root / "proc/meminfo").read_text(encoding="ascii", errors="replace")

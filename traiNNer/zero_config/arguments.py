@@ -21,7 +21,7 @@ def add_init(commands: Any) -> None:
     )
     init.add_argument("--val-lq", metavar="DIR", help="the small ones to it")
     init.add_argument("--meta-info", metavar="FILE", help="list of the images that count, as trainner audit writes one")
-    init.add_argument("--arch", default="paragonsr2_nano", metavar="NAME", help="the network (default: %(default)s)")
+    init.add_argument("--arch", metavar="NAME", help="the network (default: paragonsr2_nano)")
     init.add_argument(
         "--preset", choices=("convenience", "fidelity"), help="quick to a good network, or patient to the best"
     )

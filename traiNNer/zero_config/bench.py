@@ -1,5 +1,6 @@
 """A run that is stepped by hand: the very objects that train.py builds, without its log and files."""
 
+import gc
 import math
 import time
 from collections.abc import Iterator, Sequence
@@ -52,6 +53,7 @@ class Bench:
             CheckpointStore(folder),
         )
         self.trainer = Trainer(self.parts)
+        self.parts.stepper.on_out_of_memory = None  # a step that is split to fit has not fitted
         self._stream: Iterator[tuple[Batch, ...]] | None = None
         self._loader: Any = None
         self.waited_s = 0.0
@@ -103,6 +105,15 @@ class Bench:
         if self._loader is not None:
             self._loader.close()
         self._stream = self._loader = None
+
+
+def release(options: TrainOptions, *benches: Bench) -> None:
+    """Give back what benches hold: they refer to themselves, so that only a collection frees them."""
+    for bench in benches:
+        bench.close()
+        bench.__dict__.clear()
+    gc.collect()
+    start_runtime(options)[0].release_memory()
 
 
 def synthetic_batches(options: TrainOptions, size: int | None = None, seed: int = 0) -> tuple[Batch, ...]:

@@ -5,6 +5,7 @@ Whatever it does to memory, random generators, switches and files ends with it.
 
 import json
 import os
+import statistics
 import sys
 import time
 import warnings
@@ -18,13 +19,15 @@ from traiNNer.config.draft import node_of
 from traiNNer.config.load import check_tree
 from traiNNer.config.options import TrainOptions
 from traiNNer.engine.logbook import Logbook
-from traiNNer.engine.runtime import start_runtime
-from traiNNer.zero_config.bench import Bench
-from traiNNer.zero_config.halving import first_length, halve
-from traiNNer.zero_config.memory import largest_fit
+from traiNNer.engine.runtime import is_out_of_memory, start_runtime
+from traiNNer.zero_config.bench import Bench, release
+from traiNNer.zero_config.halving import LEAST_ITERATIONS, Outcome, first_length, halve
+from traiNNer.zero_config.memory import fitting_tile, largest_fit
 from traiNNer.zero_config.pace import measure_pace
 from traiNNer.zero_config.settings import CANDIDATES, COMPILED, Comparison, compare_settings, seconds_per_step
 
+ENDLESS = 10**9
+PROBED = 6
 LATE = 1.2
 """How much longer than meant the trials of rates may take, where the machine has become slower."""
 ENOUGH_ITERATIONS = 10_000
@@ -38,7 +41,11 @@ class Measuring:
 
     def __init__(self, job: dict[str, Any], out: TextIO) -> None:
         self.job, self.out = job, out
-        self.options = check_tree(node_of(job["tree"]), TrainOptions, "the measured run").options
+        options = check_tree(node_of(job["tree"]), TrainOptions, "the measured run").options
+        # One process measures, however many will train; and no step of the measuring may be its last.
+        train = options.train.model_copy(update={"total_iter": ENDLESS})
+        self.total_iter = options.train.total_iter
+        self.options = options.model_copy(update={"dist": False, "train": train})
         quiet = Logbook(quiet=True)
         self.sets: dict[str, ImageSet] = {key: open_dataset(self.options, key, quiet) for key in self.options.datasets}
         self.device = start_runtime(self.options)[0].device.type
@@ -53,17 +60,19 @@ class Measuring:
             self._choose_crop()
         if self.job["rates"]:
             self._find_rate()
-        pace = measure_pace(self.options, self.sets, self.job["workers"], self.job["all_in_memory"], self.say)
+        pace = measure_pace(self.options, self.sets, self.job["workers"], self.job["decoded_mb"], self.say)
         if self.trained and not pace.workers:
             # The trials are the longer look: a machine that does other things for a few seconds does not decide alone.
             pace.it_per_s = (self.trained + pace.trained) / (self.trained_s + pace.trained_s)
         self.found("pace", pace.as_dict())
-        self.run_s = self.job["run_s"] or self.options.train.total_iter / pace.it_per_s
+        self.run_s = self.job["run_s"] or self.total_iter / pace.it_per_s
         if self.run_s >= COMPILE_FROM_S:
             self._write({"optional": True})
             self._choose((COMPILED,))
             if self.options.use_compile:
-                self.found("pace", measure_pace(self.options, self.sets, (), False, self.say).as_dict())
+                again = measure_pace(self.options, self.sets, [pace.workers], self.job["decoded_mb"], self.say)
+                again.decode_s = pace.decode_s
+                self.found("pace", again.as_dict())
 
     def say(self, text: str) -> None:
         """Tell what is going on."""
@@ -78,13 +87,12 @@ class Measuring:
         self.out.flush()
 
     def _fit(self) -> None:
-        fit = largest_fit(
-            self.options,
-            self.sets,
-            tuple(self.job["validated"]),
-            lambda fit: self.found("fit", asdict(fit)),
-            self.say,
-        )
+        tile = fitting_tile(self.options, self.sets, tuple(self.job["validated"]), self.say)
+        if tile != self.options.val.tile_size:
+            self.found("tile", tile)
+            val = self.options.val.model_copy(update={"tile_size": tile})
+            self.options = self.options.model_copy(update={"val": val})
+        fit = largest_fit(self.options, self.sets, lambda fit: self.found("fit", asdict(fit)), self.say)
         if fit is None:
             self.found("fit", None)
             sys.exit(0)
@@ -104,6 +112,7 @@ class Measuring:
     def _choose_crop(self) -> None:
         """Take smaller crops where a budget would leave few iterations with the usual ones."""
         steps = {}
+        side = 0
         for side in self.job["crops"]:
             self.say(f"measuring a step with crops of {side}")
             data = self.options.datasets["train"]
@@ -123,9 +132,7 @@ class Measuring:
     def _find_rate(self) -> None:
         probe = Bench(self._at_rate(self.job["rates"][0][0]), self.sets)
         probe.train(2)
-        started = time.perf_counter()
-        probe.train(3)
-        step_s = (time.perf_counter() - started) / 3
+        step_s = statistics.median(probe.train(1) for _ in range(PROBED))
         probe.score()
         started = time.perf_counter()
         probe.score()
@@ -135,6 +142,7 @@ class Measuring:
         if not length:
             self.found("rates", {"scores": [], "lengths": [], "best": None, "seconds": 0.0})
             return
+        release(self.options, probe)
         started = time.perf_counter()
         limit = started + LATE * self.job["rate_seconds_at_most"]
         trials: list[Bench] = []
@@ -143,13 +151,12 @@ class Measuring:
             trials.append(Bench(self._at_rate(rate, length), self.sets))
             return trials[-1]
 
-        outcome = halve(
-            rates,
-            length,
-            start,
-            self.say,
-            lambda: time.perf_counter() > limit,
-        )
+        try:
+            outcome = halve(rates, length, start, self.say, lambda: time.perf_counter() > limit)
+        except (RuntimeError, MemoryError) as error:
+            if not is_out_of_memory(error):
+                raise
+            outcome = Outcome()  # several trainings at once need more memory than one
         self.trained = sum(trial.trained for trial in trials)
         self.trained_s = sum(trial.trained_s for trial in trials)
         scores = [[rate, scores] for rate, scores in outcome.scores.items()]
@@ -158,12 +165,13 @@ class Measuring:
 
     def _affordable(self, step_s: float, score_s: float) -> tuple[list[float], int]:
         """Return the rates to try and the length of the first round: all of them, or fewer where time is short."""
-        for seconds in (self.job["rate_seconds"], self.job["rate_seconds_at_most"]):
-            for rates in self.job["rates"]:
-                length = first_length(len(rates), seconds, step_s, score_s)
-                if length:
-                    return rates, length
-        return [], 0
+        for rates in self.job["rates"]:
+            length = first_length(len(rates), self.job["rate_seconds"], step_s, score_s)
+            if length:
+                return rates, length
+        least = self.job["rates"][-1]  # the fewest, and no longer than they have to be
+        fits = first_length(len(least), self.job["rate_seconds_at_most"], step_s, score_s)
+        return (least, LEAST_ITERATIONS) if fits else ([], 0)
 
     def _at_rate(self, rate: float, length: int = 10) -> TrainOptions:
         """Return the options of a trial: a rate that rises over the first round and then stays, no helper."""

@@ -11,7 +11,7 @@ from rich.console import Console
 from traiNNer.config.presets import Preset
 from traiNNer.errors import ConfigError, DataError
 from traiNNer.zero_config.compose import folders_of
-from traiNNer.zero_config.create import Made, Request, make
+from traiNNer.zero_config.create import Made, Request, make, unmeasured
 from traiNNer.zero_config.output import require_free, write
 from traiNNer.zero_config.plan import duration, price, seconds_of
 
@@ -23,12 +23,12 @@ def run_init(args: argparse.Namespace) -> None:
 
         run_upgrade(args)
         return
-    if not args.gt:
-        _ask(args)
     output = args.output or Path("my.yml")
     require_free(output, args.overwrite)
+    if not args.gt:
+        _ask(args)
     request = Request(
-        args.arch,
+        args.arch or "paragonsr2_nano",
         folders_of(args.gt, args.lq, args.val_gt, args.val_lq, args.meta_info),
         args.preset or "convenience",
         args.scale,
@@ -43,7 +43,7 @@ def run_init(args: argparse.Namespace) -> None:
         console.print(f"Warning: {warning}", style="yellow")
     print("\n".join(report(made)))
     write(output, file_text(made, output))
-    print(f"written: {output}\nNext: python train.py -opt {output}")
+    print(f"written: {output}\nNext: python train.py -opt {_quoted(str(output))}")
 
 
 def _make(request: Request, console: Console) -> Made:
@@ -66,7 +66,8 @@ def _make(request: Request, console: Console) -> Made:
 def report(made: Made) -> list[str]:
     """Return what was found and decided, for the screen."""
     found, draft = made.measured.found, made.draft
-    headers = list(made.subject.survey.headers.values())
+    survey = made.subject.survey
+    headers = [survey.headers[pair.gt or pair.lq] for pair in survey.pairs]
     sides = sorted((h.width * h.height, h.width, h.height) for h in headers)
     ends = dict.fromkeys(f"{width}x{height}" for _, width, height in (sides[0], sides[-1]))
     sizes = " to ".join(ends)
@@ -76,15 +77,17 @@ def report(made: Made) -> list[str]:
     lines += [f"{one['title']}: {one['note']}" for one in found["setting"]]
     if made.measured.rate is not None:
         share = f", {made.measured.trials_s / made.request.budget_s:.0%} of the budget" if made.request.budget_s else ""
-        remembered = " (remembered)" if found.get("remembered") else share
+        share = "" if found.get("remembered") else share
         lines.append(
             f"learning rate {made.measured.rate:g}: {draft.reasons['train.optim_g.lr']}; the trials took "
-            f"{duration(made.measured.trials_s)}{remembered}"
+            f"{duration(made.measured.trials_s)}{share}"
         )
     elif found.get("rates"):
-        lines.append("learning rate: too little time for trials; the preset's stands")
-    if found["ended"]:
-        lines.append(f"Measuring ended early ({found['ended']}); what was not measured has its usual value.")
+        why = "every trial diverged" if found["rates"]["lengths"] else "too little time, or memory, for trials"
+        lines.append(f"learning rate: {why}; the preset's stands")
+    lines += unmeasured(made)
+    if found.get("remembered"):
+        lines.append("The machine was measured before for these images and options; --fresh measures again.")
     return [*lines, plan_line(made)]
 
 
@@ -128,7 +131,7 @@ def command_of(request: Request, output: Path) -> str:
         words += [flag, _quoted(str(value))] if value else []
     words += ["--arch", request.arch, "--preset", request.preset]
     words += ["--scale", str(request.scale)] if request.scale else []
-    words += ["--budget", duration(request.budget_s).replace(" ", "").replace("in", "")] if request.budget_s else []
+    words += ["--budget", f"{request.budget_s:g}s"] if request.budget_s else []
     words += ["--find-lr"] if request.wants_rate else []
     return " ".join([*words, "-o", _quoted(str(output))])
 

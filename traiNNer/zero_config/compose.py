@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Mapping
+from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -11,12 +12,11 @@ from traiNNer.config.names import refusal
 from traiNNer.config.presets import Preset, preset_values
 from traiNNer.errors import ConfigError
 from traiNNer.registry import ARCHS, Component, UnknownComponent
-from traiNNer.report.machine import memory
+from traiNNer.report.machine import free_memory
 from traiNNer.zero_config.subject import TILE, Folders, Subject
 
 USUAL = Recipe(lr=2e-4, lq_size=48, batch_size=8)
 """Where an arch declares no settings of its own."""
-LEAST_BATCH = {"convenience": 1, "fidelity": 16}
 CACHE_SHARE = 0.25
 """Share of the free memory that decoded images may take."""
 DEFAULT_CACHE_MB = 1024
@@ -30,6 +30,11 @@ def find_arch(name: str) -> Component:
         raise ConfigError(f"--arch {name}: {error}") from None
 
 
+def recipe_of(arch: Component) -> Recipe:
+    """Return the settings that an arch was published with, or the usual ones."""
+    return arch.traits.get("recipe") or USUAL
+
+
 def compose(arch: Component, subject: Subject, preset: Preset, overrides: Mapping[str, Any] | None = None) -> Draft:
     """Return the draft of a run: everything that needs no measuring.
 
@@ -38,15 +43,18 @@ def compose(arch: Component, subject: Subject, preset: Preset, overrides: Mappin
         DataError: the images are too small for a training crop.
     """
     draft = Draft(overrides)
-    recipe: Recipe = arch.traits.get("recipe") or USUAL
+    recipe = recipe_of(arch)
     values = preset_values(preset)
+    # The presets were written for a network that is trained at 2e-4; another arch brings its own.
+    rate, why = values["train.optim_g.lr"]
+    values["train.optim_g.lr"] = (float(f"{rate * recipe.lr / USUAL.lr:.3g}"), why)
     draft.decide("name", name_of(arch.name, subject, preset), "the run's folder in experiments/")
     draft.decide("scale", subject.scale, subject.scale_reason)
     draft.decide("num_gpu", "auto", "the GPU if there is one")
     draft.decide("manual_seed", 0, "same seed, same run")
     for key in ("use_channels_last", "use_amp", "amp_bf16", "fast_matmul", "use_compile"):
         draft.decide(key, key == "use_channels_last", "")
-    _decide_data(draft, arch, subject, recipe, preset)
+    _decide_data(draft, arch, subject, recipe)
     draft.decide("network_g.type", arch.name)
     _decide_training(draft, values)
     for key, (value, reason) in values.items():
@@ -58,13 +66,16 @@ def compose(arch: Component, subject: Subject, preset: Preset, overrides: Mappin
 
 
 def name_of(arch: str, subject: Subject, preset: Preset) -> str:
-    """Return a name for the run from what it trains: `2x_paragonsr2_nano_photos`."""
+    """Return a name for the run from what it trains, one that no run here has: `2x_paragonsr2_nano_photos`."""
     folder = re.sub(r"[^\w.-]+", "_", subject.folders.gt.resolve().name).strip("._- ")[:40]
     name = f"{subject.scale}x_{arch}" + (f"_{folder}" if folder else "") + ("_fidelity" if preset == "fidelity" else "")
-    return name if refusal(name) is None else f"{subject.scale}x_{arch}"
+    name = name if refusal(name) is None else f"{subject.scale}x_{arch}"
+    taken = {path.name for path in Path("experiments").glob(f"{name}*")} if Path("experiments").is_dir() else set()
+    numbers = (f"{name}_{number}" for number in count(2))
+    return name if name not in taken else next(other for other in numbers if other not in taken)
 
 
-def _decide_data(draft: Draft, arch: Component, subject: Subject, recipe: Recipe, preset: Preset) -> None:
+def _decide_data(draft: Draft, arch: Component, subject: Subject, recipe: Recipe) -> None:
     folders = subject.folders
     train = "datasets.train"
     _decide_set(draft, train, folders.gt, folders.lq)
@@ -72,11 +83,10 @@ def _decide_data(draft: Draft, arch: Component, subject: Subject, recipe: Recipe
         draft.decide(f"{train}.split", "train", "without the images that are held out below")
     if folders.meta_info:
         draft.decide(f"{train}.meta_info", str(folders.meta_info), "only the images that this list names")
-    crop, why = subject.crop(recipe.lq_size, arch.traits.get("size_multiple", 1))
-    if not draft.is_given(f"{train}.gt_size"):
+    if not (draft.is_given(f"{train}.gt_size") or draft.is_given(f"{train}.lq_size")):
+        crop, why = subject.crop(recipe.lq_size, arch.traits.get("size_multiple", 1))
         draft.decide(f"{train}.lq_size", crop, why or f"side of the random crops, as {arch.name} was published with")
-    batch = max(recipe.batch_size, LEAST_BATCH[preset])
-    draft.decide(f"{train}.batch_size_per_gpu", batch, "crops per step")
+    draft.decide(f"{train}.batch_size_per_gpu", recipe.batch_size, "crops per step")
     draft.decide(f"{train}.accum_iter", 1, "steps that are added up")
     draft.decide(f"{train}.num_worker_per_gpu", 0, "processes that read images")
     cache, why = cache_mb(subject)
@@ -104,17 +114,12 @@ def _decide_set(draft: Draft, at: str, gt: Path, lq: Path | None) -> None:
 def cache_mb(subject: Subject) -> tuple[int, str]:
     """Return the memory for decoded images and why: room for all of them, where a quarter of what is free is enough."""
     needed = -(-subject.decoded_bytes() // 2**20) + 1
-    free = (memory().available or 0) / 2**20
+    free = (free_memory() or 0) / 2**20
     if needed <= DEFAULT_CACHE_MB:
         return DEFAULT_CACHE_MB, f"all images stay in memory: {needed} MB"
     if needed <= CACHE_SHARE * free:
         return needed, f"all images stay in memory, of which {free / 1024:.0f} GB are free"
     return DEFAULT_CACHE_MB, f"of the {needed:,} MB that all images take"
-
-
-def keeps_all(subject: Subject, cache: int) -> bool:
-    """Whether every decoded image stays in a cache of so many MB."""
-    return subject.decoded_bytes() < cache * 2**20
 
 
 def _decide_training(draft: Draft, values: Mapping[str, tuple[Any, str]]) -> None:
@@ -133,7 +138,7 @@ def _decide_training(draft: Draft, values: Mapping[str, tuple[Any, str]]) -> Non
 
 
 def _decide_validation(draft: Draft, subject: Subject) -> None:
-    height, width = subject.largest()
+    height, width = subject.largest_validated()
     is_large = height * width > TILE * TILE * 2
     draft.decide("val.tile_size", TILE if is_large else 0, f"images of up to {width}x{height} LQ pixels")
     draft.decide("val.metrics.psnr", {})

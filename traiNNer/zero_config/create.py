@@ -4,30 +4,35 @@ import shutil
 import sys
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
+
+import torch
 
 import traiNNer.build_helpers  # noqa: F401 - registers every component, helpers too
 from traiNNer.batch import ImageSet
 from traiNNer.build import build_network, open_dataset
-from traiNNer.config.draft import Draft
+from traiNNer.config.draft import Draft, node_of
 from traiNNer.config.options import TrainOptions
-from traiNNer.config.presets import VALUES, Preset
+from traiNNer.config.plugins import import_plugins
+from traiNNer.config.presets import Preset
+from traiNNer.config.tree import Report
 from traiNNer.engine.logbook import Logbook
 from traiNNer.errors import ConfigError
 from traiNNer.preflight import check_losses, check_metrics, check_shapes
-from traiNNer.registry import ARCHS
+from traiNNer.registry import ARCHS, Component
 from traiNNer.report.machine import machine_id
 from traiNNer.utils.files import nearest_existing
-from traiNNer.zero_config.compose import compose, find_arch, folders_of, keeps_all
+from traiNNer.zero_config.compose import compose, find_arch, folders_of, recipe_of
 from traiNNer.zero_config.decide import FACTORS, Measured, decide_measured, decide_plan, workers_to_try
-from traiNNer.zero_config.measure import Say, measure, remembered
+from traiNNer.zero_config.measure import LIMIT_S, Say, measure, remembered
 from traiNNer.zero_config.plan import fit, seconds_of
 from traiNNer.zero_config.subject import Folders, Subject, look
 
-TRIALS_SHARE, TRIALS_S = 0.1, 45.0
-"""Most of a budget that trials of learning rates take, as a share and in seconds."""
+TRIALS_SHARE, TRIALS_S, LONGEST_TRIALS_S = 0.1, 45.0, 180.0
+"""Most of a budget that trials of learning rates take, as a share and in seconds; slow steps may take longer."""
+LEAST_LIMIT_S = 60.0
 SMALLER_CROPS = (48, 32)
 """Sides in LQ pixels that short runs may take instead of the usual one."""
 RESERVE_MB = 100
@@ -104,13 +109,22 @@ def create_zero_config_training(
         None if budget is None else seconds_of(str(budget)),
         custom_overrides,
     )
-    return make(request, lambda text: print(text, file=sys.stderr)).draft.tree()
+
+    def say(text: str) -> None:
+        print(text, file=sys.stderr)
+
+    made = make(request, say)
+    for text in [*made.warnings, *unmeasured(made)]:
+        say(f"Warning: {text}")
+    return made.draft.tree()
 
 
 def make(request: Request, say: Say) -> Made:
     """Decide everything. Raises what `create_zero_config_training` does; writes nothing but the memory of results."""
     started = time.perf_counter()
+    request = _with_plugins(request)
     arch = find_arch(request.arch)
+    _require_scale(arch, request.scale)
     if request.preset not in ("convenience", "fidelity"):
         raise ConfigError(f"preset {request.preset!r}: must be convenience or fidelity")
     say("reading the headers of the images")
@@ -122,14 +136,15 @@ def make(request: Request, say: Say) -> Made:
     _require_disk(options, parameters)
     job = _job(request, draft, subject, options)
     key = {"job": job, "files": {name: dict(one.fingerprint()) for name, one in sets.items()}, "machine": machine_id()}
-    found = remembered(key, lambda: measure(job, say), request.measures_anew)
+    limit_s = LIMIT_S if request.budget_s is None else min(LIMIT_S, max(LEAST_LIMIT_S, request.budget_s / 3))
+    found = remembered(key, lambda: measure(job, say, limit_s), request.measures_anew)
     measured = Measured(found)
     decide_measured(draft, measured)
     if request.budget_s:
         if "pace" not in found:
             raise ConfigError(f"No plan for a budget without a measured pace ({found['ended']}).")
         spent = time.perf_counter() - started
-        plan = fit(request.budget_s, measured.costs, draft.value("train.warmup_iter"), spent)
+        plan = fit(request.budget_s, measured.costs, options.train.warmup_iter, spent)
         decide_plan(draft, plan, request.budget_s)
     loaded = draft.checked()
     return Made(
@@ -137,7 +152,7 @@ def make(request: Request, say: Say) -> Made:
         draft,
         subject,
         len(sets["train"]),
-        len(sets["val"]),
+        sum(len(one) for name, one in sets.items() if name != "train"),
         measured,
         time.perf_counter() - started,
         loaded.warnings,
@@ -151,10 +166,11 @@ def _open(options: TrainOptions) -> dict[str, ImageSet]:
 
 def _rehearse(options: TrainOptions, sets: dict[str, ImageSet]) -> int:
     """Compute network, losses and metrics once; returns the number of parameters."""
-    network = build_network(options)
-    check_shapes(network, options)
-    check_losses(options)
-    check_metrics(options, sets)
+    with torch.random.fork_rng(devices=[]):  # building draws weights, and nothing of it may show outside
+        network = build_network(options)
+        check_shapes(network, options)
+        check_losses(options)
+        check_metrics(options, sets)
     return sum(parameter.numel() for parameter in network.parameters())
 
 
@@ -173,22 +189,19 @@ def _require_disk(options: TrainOptions, parameters: int) -> None:
 
 def _job(request: Request, draft: Draft, subject: Subject, options: TrainOptions) -> dict[str, Any]:
     wants_rate = (request.wants_rate or request.budget_s is not None) and not draft.is_given("train.optim_g.lr")
-    rate, budget = VALUES["train.optim_g.lr"][0], request.budget_s
-    height, width = subject.largest()
-    tile = options.val.tile_size and options.val.tile_size + 2 * options.val.tile_overlap
-    cache = options.datasets["train"].options.get("cache_mb", 0)
-    in_memory = keeps_all(subject, cache)
+    rate, budget = recipe_of(ARCHS[options.network_g.type]).lr, request.budget_s
+    data = options.datasets["train"]
     switches = ("use_channels_last", "use_amp", "amp_bf16", "fast_matmul", "use_compile")
     fixed_workers = draft.is_given("datasets.train.num_worker_per_gpu")
     return {
         "tree": draft.tree(),
         "given": [key for key in switches if draft.is_given(key)],
-        "validated": [min(height, tile), min(width, tile)] if tile else [height, width],
+        "validated": list(subject.largest_validated()),
         "rates": [[rate * factor for factor in factors] for factors in FACTORS] if wants_rate else [],
         "rate_seconds": TRIALS_S if budget is None else min(TRIALS_S, TRIALS_SHARE * budget),
-        "rate_seconds_at_most": TRIALS_S if budget is None else TRIALS_SHARE * budget,
-        "workers": [] if fixed_workers else workers_to_try(),
-        "all_in_memory": in_memory,
+        "rate_seconds_at_most": TRIALS_S if budget is None else min(LONGEST_TRIALS_S, TRIALS_SHARE * budget),
+        "workers": [data.num_worker_per_gpu] if fixed_workers else [0, *workers_to_try()],
+        "decoded_mb": subject.decoded_bytes() / 2**20,
         "run_s": budget,
         "crops": _crops(draft, options) if budget else [],
     }
@@ -202,3 +215,33 @@ def _crops(draft: Draft, options: TrainOptions) -> list[int]:
     multiple = ARCHS[options.network_g.type].traits.get("size_multiple", 1)
     smaller = [side for side in SMALLER_CROPS if side < usual and side % multiple == 0]
     return [usual, *smaller] if smaller else []
+
+
+def _with_plugins(request: Request) -> Request:
+    """Import the plugins that the overrides name, and name them so that any folder finds them; take a scale from there.
+
+    Raises:
+        ConfigError: a plugin cannot be imported.
+    """
+    overrides = dict(request.overrides or {})
+    if isinstance(overrides.get("plugins"), list | tuple):
+        overrides["plugins"] = [str(Path(plugin).expanduser().resolve()) for plugin in overrides["plugins"]]
+    report = Report()
+    import_plugins(node_of(overrides), Path(), report)
+    if report.problems:
+        raise ConfigError("custom_overrides", report.sorted())
+    scale = overrides.get("scale", request.scale)
+    return replace(request, overrides=overrides, scale=scale if isinstance(scale, int) else request.scale)
+
+
+def _require_scale(arch: Component, scale: int | None) -> None:
+    scales = arch.traits.get("scales") or ()
+    if scale is not None and (scale < 1 or (scales and scale not in scales)):
+        known = ", ".join(str(value) for value in scales) or "1 and more"
+        raise ConfigError(f"scale {scale}: {arch.name} is made for the scales {known}.")
+
+
+def unmeasured(made: Made) -> list[str]:
+    """Return what a person should know of a measuring that did not come to its end."""
+    ended = made.measured.found["ended"]
+    return [f"Measuring ended early ({ended}); what was not measured has its usual value."] if ended else []

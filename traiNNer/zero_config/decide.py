@@ -48,6 +48,8 @@ def decide_measured(draft: Draft, measured: Measured) -> None:
     found = measured.found
     if found.get("fit"):
         _decide_batch(draft, found["fit"])
+    if found.get("tile") is not None:
+        draft.decide("val.tile_size", found["tile"], "the largest image does not fit into memory as a whole")
     if found.get("crop"):
         _decide_crop(draft, found["crop"])
     for setting in found["setting"]:
@@ -66,8 +68,9 @@ def decide_measured(draft: Draft, measured: Measured) -> None:
 def _decide_batch(draft: Draft, fit: Mapping[str, int]) -> None:
     if draft.is_given("datasets.train.batch_size_per_gpu"):
         return
-    batch = draft.value("datasets.train.batch_size_per_gpu") * draft.value("datasets.train.accum_iter")
-    size = fit["size"]
+    train = draft.checked().options.datasets["train"]
+    batch = train.batch_size_per_gpu * train.accum_iter
+    size = min(fit["size"], batch)
     memory = f"{fit['used'] / GIGABYTE:.1f} of {fit['total'] / GIGABYTE:.1f} GB" if fit["total"] else "fits"
     failed = f"; {fit['failed']} do not fit" if fit["failed"] else ""
     draft.decide("datasets.train.batch_size_per_gpu", size, f"crops at a time, tested: {memory}{failed}")
@@ -116,4 +119,4 @@ def decide_plan(draft: Draft, plan: Plan, budget_s: float) -> None:
 def workers_to_try() -> list[int]:
     """Return the numbers of reading processes that are worth a trial here."""
     usable = cores().usable
-    return sorted({min(usable, 2), min(usable, 8)})
+    return sorted({min(usable, 2), min(usable, 8)})  # besides none

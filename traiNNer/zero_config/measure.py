@@ -13,6 +13,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+import traiNNer
 from traiNNer.errors import OutOfMemory
 from traiNNer.utils.files import write_bytes_atomic
 
@@ -31,6 +32,9 @@ def measure(job: Mapping[str, Any], say: Say, limit_s: float = LIMIT_S) -> dict[
     Raises:
         OutOfMemory: not even one crop fits.
     """
+    # The package may have been found by other means than an installation, such as a path set in a notebook.
+    package = str(Path(traiNNer.__file__).parents[1])
+    search = os.pathsep.join(filter(None, (package, os.environ.get("PYTHONPATH"))))
     with tempfile.TemporaryFile("w+", encoding="utf-8") as errors:
         process = subprocess.Popen(
             [sys.executable, "-m", "traiNNer.zero_config.child"],
@@ -39,6 +43,7 @@ def measure(job: Mapping[str, Any], say: Say, limit_s: float = LIMIT_S) -> dict[
             stderr=errors,
             text=True,
             encoding="utf-8",
+            env=os.environ | {"PYTHONPATH": search},
         )
         limit = _Limit(process, limit_s)
         found: dict[str, Any] = {"setting": [], "ended": None}
@@ -54,11 +59,12 @@ def measure(job: Mapping[str, Any], say: Say, limit_s: float = LIMIT_S) -> dict[
                 process.stdout.close()
         if "done" not in found:
             found["ended"] = f"{doing}: {'it took too long' if limit.is_over else _cause(code, errors)}"
-            if limit.is_short:
+            if limit.is_short and not any(one["title"] == "compiled" for one in found["setting"]):
                 note = "did not get through in time" if limit.is_over else _cause(code, errors)
                 found["setting"].append(
                     {"title": "compiled", "changes": {"use_compile": True}, "is_taken": False} | {"note": note}
                 )
+            if limit.is_short:
                 found["ended"] = None
     if found.get("fit", {}) is None:
         raise OutOfMemory("Not even one training crop fits into memory. Take a smaller network or smaller crops.")
@@ -112,6 +118,8 @@ def _follow(
             limit.shorten()
         elif message["found"] == "setting":
             found["setting"].append(message["value"])
+        elif message["found"] == "ready":
+            found["ready"] = time.monotonic() - limit.started  # as long as train.py takes to start, imports included
         else:
             found[message["found"]] = message["value"]
     return doing

@@ -1,7 +1,7 @@
 """The largest micro-batch that fits: sizes are really trained, from small to large; only a tested one is returned."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 
@@ -9,10 +9,10 @@ from traiNNer.batch import ImageSet
 from traiNNer.config.options import TrainOptions
 from traiNNer.engine.runtime import is_out_of_memory
 from traiNNer.engine.scoring import evaluating
-from traiNNer.report.machine import memory as host_memory
+from traiNNer.engine.validation import SMALLEST_TILE
+from traiNNer.report.machine import free_memory
 from traiNNer.utils.host_memory import peak_bytes
-from traiNNer.utils.tiles import run_tiled
-from traiNNer.zero_config.bench import Bench, synthetic_batches
+from traiNNer.zero_config.bench import Bench, release, synthetic_batches
 
 TARGET = 0.85
 """Share of the memory that may be in use, as the batch-size helper has it (`target_vram_usage`)."""
@@ -38,62 +38,78 @@ def sizes_up_to(batch: int) -> list[int]:
 
 
 def largest_fit(
-    options: TrainOptions,
-    sets: dict[str, ImageSet],
-    validated: tuple[int, int],
-    found: Callable[[Fit], None],
-    say: Callable[[str], None],
+    options: TrainOptions, sets: dict[str, ImageSet], found: Callable[[Fit], None], say: Callable[[str], None]
 ) -> Fit | None:
-    """Return the largest micro-batch of at most the options' size whose training and validation fit into memory.
+    """Return the largest micro-batch of at most the options' size whose training fits into memory; None: not even one.
 
     Args:
         options: of the run; `batch_size_per_gpu` is the size aimed at.
         sets: opened image sets, for what the run is told about them.
-        validated: height and width in LQ pixels of what validation computes at a time.
         found: told of every size that fits, at once: the next may end the process.
         say: told what is being tried.
     """
     wanted = options.datasets["train"].batch_size_per_gpu
-    available = host_memory().available
+    available = free_memory()
     total_host = available + peak_bytes() if available else 0
     best: Fit | None = None
     for size in sizes_up_to(wanted):
         say(f"testing whether {size} crop{'s' * (size > 1)} at a time fit into memory")
         try:
-            used, total = _try(options, sets, size, validated if best is None else None, total_host)
+            used, total = _train(options, sets, size, total_host)
         except (RuntimeError, MemoryError) as error:
             if not is_out_of_memory(error):
                 raise
-            return best and Fit(best.size, best.used, best.total, size)
+            return best and replace(best, failed=size)
         if total and used > TARGET * total:
-            return best and Fit(best.size, best.used, best.total, size)
-        best = Fit(size, max(used, best.used if best else 0), total)  # the first of them has validated too
+            return best and replace(best, failed=size)
+        best = Fit(size, used, total)
         found(best)
     return best
 
 
-def _try(
-    options: TrainOptions, sets: dict[str, ImageSet], size: int, validated: tuple[int, int] | None, total_host: int
-) -> tuple[int, int]:
-    """Train two steps (the second has the optimiser's state), validate; return bytes used at the peak and in all."""
+def _train(options: TrainOptions, sets: dict[str, ImageSet], size: int, total_host: int) -> tuple[int, int]:
+    """Train two steps (the second has the optimiser's state). Returns bytes used at the peak, and bytes there are."""
     bench = Bench(options, sets)
-    batches = synthetic_batches(options, size)
-    for _ in range(2):
-        bench.step(batches)
-    if validated:
-        _validate(bench, validated)
-    memory = bench.runtime.memory()
-    if memory is not None:
-        return memory.used, memory.total
-    return peak_bytes(), total_host
+    try:
+        bench.runtime.memory()
+        batches = synthetic_batches(options, size)
+        for _ in range(2):
+            bench.step(batches)
+        memory = bench.runtime.memory()
+        return (memory.used, memory.total) if memory is not None else (peak_bytes(), total_host)
+    finally:
+        release(options, bench)
+
+
+def fitting_tile(
+    options: TrainOptions, sets: dict[str, ImageSet], largest: tuple[int, int], say: Callable[[str], None]
+) -> int:
+    """Return the tile side, in LQ pixels, with which the largest image can be validated; 0: whole, as it is.
+
+    Args:
+        options: of the run; `val.tile_size` is tried first.
+        sets: opened image sets, for what the run is told about them.
+        largest: height and width of the largest image in LQ pixels.
+        say: told what is being tried.
+    """
+    tile = options.val.tile_size
+    while True:
+        height, width = (min(side, tile + 2 * options.val.tile_overlap) if tile else side for side in largest)
+        say(f"testing whether {width}x{height} pixels can be validated at a time")
+        bench = Bench(options, sets)
+        try:
+            _validate(bench, (height, width))
+            return tile
+        except (RuntimeError, MemoryError) as error:
+            if not is_out_of_memory(error) or (tile or max(largest)) // 2 < SMALLEST_TILE:
+                raise
+        finally:
+            release(options, bench)
+        tile = (tile or max(largest)) // 2
 
 
 def _validate(bench: Bench, size: tuple[int, int]) -> None:
-    network, options = bench.parts.scorer.network, bench.options
+    network = bench.parts.scorer.network
     lq = bench.runtime.to_float(torch.zeros((1, *size, 3), dtype=torch.uint8))
-    upscale = bench.runtime.upscaler(network)
     with torch.inference_mode(), evaluating(network):
-        if options.val.tile_size:
-            run_tiled(upscale, lq, options.scale, options.val.tile_size, options.val.tile_overlap)
-        else:
-            upscale(lq)
+        bench.runtime.upscaler(network)(lq)

@@ -1,17 +1,20 @@
 """Where an option file is written: whole or not at all, and never over another one unasked."""
 
+import os
 from pathlib import Path
 
 from traiNNer.errors import CannotWrite, ConfigError
-from traiNNer.utils.files import write_bytes_atomic
+from traiNNer.utils.files import nearest_existing, write_bytes_atomic
 
 
 def require_free(output: Path, overwrite: bool) -> None:
-    """Raise `ConfigError` when a file cannot or must not be written there."""
+    """Raise `ConfigError` or `CannotWrite` when a file must not, or cannot, be written there."""
     if output.suffix not in (".yml", ".yaml"):
         raise ConfigError(f"-o {output}: an option file ends in .yml")
     if output.is_dir():
         raise ConfigError(f"-o {output}: is a folder")
+    if not os.access(nearest_existing(output.parent), os.W_OK):
+        raise CannotWrite(f"Cannot write {output} (no permission to write in {nearest_existing(output.parent)}).")
     if output.exists() and not overwrite:
         raise ConfigError(f"{output} exists. Name another file with -o, or replace it with --overwrite.")
 

@@ -11,7 +11,7 @@ import torch
 from traiNNer.batch import ImageSet
 from traiNNer.config.options import TrainOptions
 from traiNNer.engine.scoring import evaluating
-from traiNNer.zero_config.bench import Bench
+from traiNNer.zero_config.bench import Bench, release
 from traiNNer.zero_config.subsets import Few, Warm
 
 WARM, SECONDS = 3, 6.0
@@ -50,7 +50,7 @@ def measure_pace(
     options: TrainOptions,
     sets: dict[str, ImageSet],
     workers: Sequence[int],
-    all_in_memory: bool,
+    decoded_mb: float,
     say: Callable[[str], None],
 ) -> Pace:
     """Train a few seconds without and with reading processes, then validate a few images.
@@ -58,15 +58,16 @@ def measure_pace(
     Args:
         options: of the run.
         sets: opened image sets by key.
-        workers: numbers of reading processes to try besides none.
-        all_in_memory: whether the decoded images stay in memory after the first pass.
+        workers: numbers of reading processes to try.
+        decoded_mb: memory that all images take once they are decoded.
         say: told what is being measured.
     """
     pace = Pace()
-    if all_in_memory:
-        pace.decode_s = _decode_seconds(sets["train"])
-    for count in (0, *workers):
+    cache_mb = options.datasets["train"].options.get("cache_mb", 0)
+    pace.decode_s = _decode_seconds(sets["train"])
+    for count in workers:
         say(f"measuring the pace with {count} reading processes")
+        all_in_memory = decoded_mb < cache_mb / max(1, count)  # every process has its own share
         done, seconds, waiting = _train(_with_workers(options, count), sets, all_in_memory)
         pace.tried[count] = done / seconds
         if done / seconds > pace.it_per_s * 1.03:
@@ -74,6 +75,8 @@ def measure_pace(
             pace.trained, pace.trained_s = done, seconds
         if pace.waiting < IDLE:
             break
+    if decoded_mb >= cache_mb / max(1, pace.workers):
+        pace.decode_s = 0.0  # part of every step, which the pace has in it
     say("measuring validation")
     _measure_validation(pace, options, sets)
     return pace
@@ -99,7 +102,7 @@ def _train(options: TrainOptions, sets: dict[str, ImageSet], all_in_memory: bool
         seconds = time.perf_counter() - started
         return done, seconds, bench.waited_s / seconds
     finally:
-        bench.close()
+        release(options, bench)
 
 
 def _decode_seconds(dataset: ImageSet) -> float:
@@ -122,12 +125,16 @@ def _measure_validation(pace: Pace, options: TrainOptions, sets: dict[str, Image
         share = few.share()
         seconds = []
         with evaluating(network):
+            started = time.perf_counter()
+            for index in range(len(few)):  # whatever is done once for a size, such as compiling, is done here
+                upscale(bench.runtime.to_float(torch.from_numpy(few.whole(index).lq[None])))
+            once = time.perf_counter() - started
             for _ in range(2):  # the first one also scores bicubic, which later ones remember
                 started = time.perf_counter()
                 evaluation.run(upscale)
                 seconds.append((time.perf_counter() - started) / share)
         pace.validation_s += seconds[1]
-        pace.first_validation_s += max(0.0, seconds[0] - seconds[1])
+        pace.first_validation_s += max(0.0, seconds[0] - seconds[1]) + (once if options.use_compile else 0.0)
     pace.save_s = _saving_seconds(bench)
 
 

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass, replace
 from pathlib import Path
+from shlex import quote
 
 from traiNNer.data.audit import Survey, survey
 from traiNNer.data.findings import KINDS
@@ -45,15 +46,20 @@ class Subject:
     scale: int
     scale_reason: str
     survey: Survey
+    validation: Survey | None = None
+    """Of the folders to validate with; None when images are held out."""
 
     def smallest_side(self) -> int:
         """Return the shortest side of all LQ images, in LQ pixels."""
         return min(min(header.width, header.height) for header in self._lq()) // self._shrink
 
-    def largest(self) -> tuple[int, int]:
-        """Return height and width of the LQ image with the most pixels."""
-        header = max(self._lq(), key=lambda header: header.width * header.height)
-        return header.height // self._shrink, header.width // self._shrink
+    def largest_validated(self) -> tuple[int, int]:
+        """Return height and width, in LQ pixels, of the largest image that is, or may be, validated."""
+        found = self.validation or self.survey
+        has_lq = self.folders.val_lq if self.validation else self.folders.lq
+        header = max((found.headers[pair.lq] for pair in found.pairs), key=lambda header: header.width * header.height)
+        shrink = 1 if has_lq else self.scale
+        return max(1, header.height // shrink), max(1, header.width // shrink)
 
     def decoded_bytes(self) -> int:
         """Return the memory that all images take once they are decoded."""
@@ -123,15 +129,16 @@ def look(folders: Folders, scale: int | None) -> Subject:
         more = [f"  … and {len(broken) - NAMES_SHOWN} more"] if len(broken) > NAMES_SHOWN else []
         text = "\n".join([f"{folders.gt}: not every image can be used", *rows, *more])
         raise DataError(f"{text}\nLeave them out: {_fix(folders)}.")
-    return Subject(folders, *_scale(folders, found, scale), found)
+    validation = survey(folders.val_gt, folders.val_lq) if folders.val_gt else None
+    return Subject(folders, *_scale(folders, found, scale), found, validation)
 
 
 def _scale(folders: Folders, found: Survey, wanted: int | None) -> tuple[int, str]:
     if folders.lq is None:
-        return (wanted or 2), "yours" if wanted else "the usual one; --scale changes it"
+        return (2, "the usual one; --scale changes it") if wanted is None else (wanted, "yours")
     assert found.scale is not None  # mixed ones were refused
-    if wanted and wanted != found.scale:
-        raise ConfigError(f"--scale {wanted}, but GT is {found.scale} times as large as LQ in all pairs.")
+    if wanted not in (None, found.scale):
+        raise ConfigError(f"scale {wanted}, but GT is {found.scale} times as large as LQ in all pairs.")
     return found.scale, f"the sizes of all {len(found.pairs)} pairs say so"
 
 
@@ -140,7 +147,7 @@ def _refuse_swapped(folders: Folders, found: Survey) -> None:
         swapped = folders.swapped()
         raise DataError(
             f"LQ and GT are swapped: the images in {folders.lq} are larger than those in {folders.gt}.\n"
-            f"Swap them: trainner init --gt {swapped.gt} --lq {swapped.lq}"
+            f"Swap them: trainner init --gt {quote(str(swapped.gt))} --lq {quote(str(swapped.lq))}"
         )
 
 
@@ -148,6 +155,12 @@ def _refuse_mixed(folders: Folders, found: Survey) -> None:
     if folders.lq is None or found.scale is not None or not found.scales:
         return
     known = sorted((scale, count) for scale, count in found.scales.items() if scale)
+    if not known:
+        first = next(finding for finding in found.findings if finding.kind == "wrong_scale")
+        raise DataError(
+            f"{folders.gt} and {folders.lq}: in no pair is GT a whole number of times as large as LQ, e.g. "
+            f"{first.name} {first.detail}. Make LQ again from GT that is cropped to a multiple of the scale."
+        )
     counts = [f"{count:,} pairs are {scale}x" for scale, count in known]
     if found.scales.get(None):
         counts.append(f"{found.scales[None]:,} fit no scale")
@@ -158,5 +171,6 @@ def _refuse_mixed(folders: Folders, found: Survey) -> None:
 
 
 def _fix(folders: Folders) -> str:
-    lq = ["--lq", str(folders.lq)] if folders.lq else []
-    return f"`{' '.join(['trainner audit --gt', str(folders.gt), *lq])} --fix list` writes a list for --meta-info"
+    lq = ["--lq", quote(str(folders.lq))] if folders.lq else []
+    words = ["trainner audit --gt", quote(str(folders.gt)), *lq, "--fix list"]
+    return f"`{' '.join(words)}` writes a list for --meta-info"

@@ -12,7 +12,7 @@ from traiNNer.config.upgrade import Upgrade, upgrade
 from traiNNer.errors import ConfigError
 from traiNNer.zero_config.output import require_free, write
 
-ALONE = ("gt", "lq", "val_gt", "val_lq", "scale", "budget", "find_lr")
+ALONE = ("gt", "lq", "val_gt", "val_lq", "meta_info", "arch", "scale", "budget", "find_lr", "fresh")
 
 
 def run_upgrade(args: argparse.Namespace) -> None:

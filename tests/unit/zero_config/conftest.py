@@ -46,7 +46,7 @@ def measured(monkeypatch) -> list[dict]:
     """Let the measuring find what `FOUND` says; returns the jobs that it was given."""
     jobs = []
 
-    def measure(job, say):
+    def measure(job, say, limit_s):
         jobs.append(job)
         say("measuring")
         return FOUND | ({"rates": RATES} if job["rates"] else {})

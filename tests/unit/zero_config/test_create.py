@@ -124,7 +124,7 @@ def test_the_persons_values_win_over_measured_and_planned_ones(photos, measured)
     assert tree["use_amp"] is False
     job = measured[0]
     assert job["rates"] == []
-    assert job["workers"] == []
+    assert job["workers"] == [1]
     assert "use_amp" in job["given"]
     assert job["tree"]["datasets"]["train"]["batch_size_per_gpu"] == 3
 
@@ -178,6 +178,53 @@ def test_one_image_with_others_to_validate_is_enough(tmp_path, measured):
     assert tree["datasets"]["val"]["type"] == "SingleGTDataset"
 
 
+@pytest.mark.parametrize(
+    "overrides",
+    [
+        {"datasets": {"val": None}, "val": {"val_enabled": False},
+         "train": {"training_automations": {"IntelligentEarlyStopping": {"enabled": False}}}},
+        {"datasets": {"train": {"accum_iter": None}}},
+        {"train": {"warmup_iter": None}},
+        {"train": {"total_iter": 5}},
+        {"dist": True},
+        {"datasets": {"train": {"lq_size": 12}}},
+        {"scale": 4, "datasets": {"train": {"lq_size": 16}}},
+    ],
+)  # fmt: skip
+def test_overrides_that_leave_something_out_or_are_unusual_go_through(photos, measured, overrides):
+    tree = create_zero_config_training(NANO, photos / "hr", budget="30m", custom_overrides=overrides)
+    assert tree["train"]["total_iter"] >= 5
+
+
+def test_an_arch_of_a_plugin(tmp_path, photos, measured, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "own_arch.py").write_text(
+        "from torch import nn\nfrom traiNNer.archs.traits import Recipe, arch\n"
+        "@arch(recipe=Recipe(lr=1e-3, lq_size=32, batch_size=4))\n"
+        "class ZeroConfigOwnArch(nn.Module):\n"
+        "    def __init__(self, scale: int) -> None:\n"
+        "        super().__init__()\n"
+        "        self.body = nn.Sequential(nn.Conv2d(3, 3 * scale**2, 3, padding=1), nn.PixelShuffle(scale))\n"
+        "    def forward(self, x):\n        return self.body(x)\n"
+    )
+    tree = create_zero_config_training(
+        "zeroconfigownarch", photos / "hr", budget="30m", custom_overrides={"plugins": ["own_arch.py"]}
+    )
+    assert tree["plugins"] == [str(tmp_path / "own_arch.py")]
+    # Its published settings come with it: rates are tried around its own, crops are its own.
+    assert measured[0]["rates"][0][0] == 1e-3
+    assert measured[0]["tree"]["train"]["optim_g"]["lr"] == 1e-3
+    assert measured[0]["tree"]["datasets"]["train"]["batch_size_per_gpu"] == 4
+    assert tree["datasets"]["train"]["lq_size"] == 32
+
+
+def test_a_run_gets_a_name_that_is_not_taken(photos, measured, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    name = create_zero_config_training(NANO, photos / "hr")["name"]
+    (tmp_path / "experiments" / name).mkdir(parents=True)
+    assert create_zero_config_training(NANO, photos / "hr")["name"] == f"{name}_2"
+
+
 def test_a_list_says_which_images_count(photos, measured, tmp_path):
     (tmp_path / "list.txt").write_text("".join(f"{number:03}.png\n" for number in range(9)))
     request = create.Request(NANO, create.folders_of(photos / "hr", photos / "lr", None, None, tmp_path / "list.txt"))
@@ -219,7 +266,7 @@ def test_mixed_scales_are_counted(tmp_path, measured):
 
 
 def test_another_scale_than_the_images(photos, measured):
-    with pytest.raises(ConfigError, match="GT is 2 times as large as LQ"):
+    with pytest.raises(ConfigError, match="scale 4, but GT is 2 times as large as LQ"):
         create_zero_config_training(NANO, photos / "hr", photos / "lr", scale=4)
 
 

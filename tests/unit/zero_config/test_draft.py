@@ -111,6 +111,17 @@ def test_a_helper_is_found_under_any_spelling():
     assert "intelligent_early_stopping" not in helpers
 
 
+def test_another_component_takes_nothing_over_from_the_one_that_was_decided():
+    schedule = {"type": "MultiStepLR", "milestones": [9]}
+    made = draft({"train": {"optim_g": {"type": "SGD", "lr": 0.1}, "scheduler": schedule}})
+    made.decide("train.scheduler.type", "CosineAnnealingLR")
+    made.decide("train.scheduler.eta_min", 1e-7)
+    options = made.checked().options
+    assert options.train.optim_g.type.lower() == "sgd"
+    assert options.train.optim_g.options["weight_decay"] == 0
+    assert options.train.scheduler.options["milestones"] == [9]
+
+
 def test_none_resets_to_the_default():
     tree = draft({"train": {"optim_g": {"weight_decay": None}}}).tree()
     assert "weight_decay" not in tree["train"]["optim_g"]
