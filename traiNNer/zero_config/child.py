@@ -121,6 +121,7 @@ class Measuring:
             steps[side] = seconds_per_step(self.options, self.sets)
             if self.job["run_s"] / steps[side] >= ENOUGH_ITERATIONS:
                 break
+        self.sets["train"] = open_dataset(self.options, "train", Logbook(quiet=True))  # which cuts the crops
         self.found("crop", {"side": side, "steps": list(steps.items())})
 
     def _is_worth(self, result: Comparison) -> bool:
