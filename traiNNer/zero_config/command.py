@@ -2,6 +2,7 @@
 
 import argparse
 import sys
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -9,6 +10,7 @@ from pathlib import Path
 from rich.console import Console
 
 from traiNNer.config.presets import Preset
+from traiNNer.data.findings import KINDS
 from traiNNer.errors import ConfigError, DataError
 from traiNNer.zero_config.compose import folders_of
 from traiNNer.zero_config.create import Made, Request, make, unmeasured
@@ -74,6 +76,8 @@ def report(made: Made) -> list[str]:
     lines = [f"{len(made.subject.survey.pairs):,} images ({sizes}), scale {made.subject.scale}"]
     if made.request.folders.is_held_out:
         lines[0] += f"; {made.held_out} are held out for validation"
+    kinds = Counter(finding.kind for finding in survey.findings if not KINDS[finding.kind].stops)
+    lines += [f"{count:,} {KINDS[kind].title}. {KINDS[kind].advice}" for kind, count in kinds.items()]
     lines += [f"{one['title']}: {one['note']}" for one in found["setting"]]
     if made.measured.rate is not None:
         share = f", {made.measured.trials_s / made.request.budget_s:.0%} of the budget" if made.request.budget_s else ""

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from traiNNer.config.draft import Draft
-from traiNNer.config.presets import RATE, STOPPING
+from traiNNer.config.presets import CLIPPING, RATE, STOPPING
 from traiNNer.report.machine import cores
 from traiNNer.zero_config.plan import Costs, Plan, duration
 
@@ -63,6 +63,10 @@ def decide_measured(draft: Draft, measured: Measured) -> None:
         )
     if measured.rate is not None:
         draft.decide("train.optim_g.lr", measured.rate, describe_trials(found["rates"]))
+        limit = draft.checked().options.train.grad_clip_max_norm
+        draft.decide(
+            f"{CLIPPING}.max_threshold", limit, "the limit that the rates were tried with; never less clipping"
+        )
 
 
 def _decide_batch(draft: Draft, fit: Mapping[str, int]) -> None:

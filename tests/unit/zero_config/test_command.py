@@ -4,6 +4,7 @@ import argparse
 
 import pytest
 import yaml
+from imagekit import numbers, write_png
 from runkit import write_pairs
 
 from traiNNer import cli
@@ -94,6 +95,13 @@ def test_a_name_with_strange_characters_neither_breaks_the_header_nor_the_yaml(t
     tree = yaml.safe_load((tmp_path / "a.yml").read_text(encoding="utf-8"))
     assert tree["scale"] == 2
     assert tree["datasets"]["train"]["dataroot_gt"] == str(folder)
+
+
+def test_what_the_headers_tell_is_said(tmp_path, measured, capsys):
+    write_pairs(tmp_path / "p", 9, (140, 140))
+    write_png(tmp_path / "p/hr/grey.png", numbers(140, 140, 1))
+    assert init("--gt", tmp_path / "p/hr", "-o", "a.yml") == 0
+    assert "1 grey images. Nothing: grey becomes three equal channels." in capsys.readouterr().out
 
 
 # Questions

@@ -140,3 +140,22 @@ def test_the_real_process_measures_a_tiny_run_and_leaves_no_trace(photos, tmp_pa
     assert [one["title"] for one in found["setting"]] == ["plain memory format"]
     assert any("trying learning rates" in line for line in said)
     assert made.draft.checked().options.train.total_iter == 100
+
+
+def test_the_crops_that_are_chosen_are_the_ones_that_are_trained(photos, monkeypatch):
+    import io
+
+    from traiNNer.zero_config import child, create, settings
+    from traiNNer.zero_config.compose import compose, find_arch
+    from traiNNer.zero_config.subject import look
+
+    monkeypatch.setattr(settings, "SECONDS_PER_BLOCK", 0.01)
+    subject = look(create.folders_of(photos / "hr", photos / "lr"), None)
+    overrides = {"num_gpu": 0, "use_amp": False, "datasets": {"train": {"batch_size_per_gpu": 1}}}
+    draft = compose(find_arch("paragonsr2_nano"), subject, "convenience", overrides)
+    job = {"tree": draft.tree(), "crops": [40, 32], "run_s": 1.0, "given": []}
+    measuring = child.Measuring(job, io.StringIO())
+    with torch.random.fork_rng(devices=[]):
+        measuring._choose_crop()
+    assert measuring.options.datasets["train"].options["lq_size"] == 32
+    assert measuring.sets["train"].sample(0, np.random.default_rng(0)).lq.shape == (32, 32, 3)
