@@ -33,7 +33,7 @@ from traiNNer.zero_config.subject import Folders, Subject, look
 TRIALS_SHARE, TRIALS_S, LONGEST_TRIALS_S = 0.1, 40.0, 180.0
 """Most of a budget that trials of learning rates take, as a share and in seconds; slow steps may take longer."""
 LEAST_LIMIT_S = 60.0
-SMALLER_CROPS = (48,)
+SMALLER_CROPS = (48, 32)
 """Sides in LQ pixels that short runs may take instead of the usual one."""
 RESERVE_MB = 100
 """Free disk that a run needs besides its weights: log, curves, pictures."""

@@ -1,5 +1,6 @@
 """Which of the settings that change only the speed are faster here: each is tried against the best so far, in turns."""
 
+import math
 import statistics
 import time
 from collections.abc import Callable, Iterator
@@ -110,7 +111,8 @@ def _compare(
         ratio = old.step_s / new.step_s
         return Comparison(candidate.title, candidate.changes, ratio, 0.0, False, f"{ratio:.2f} times as fast")
     differences = [abs(a - b) / max(abs(a), 1e-12) for a, b in zip(old.losses, new.losses, strict=True)]
-    difference = max(differences)
+    # The largest of numbers that are none would be whatever stands first.
+    difference = max(differences) if all(map(math.isfinite, differences)) else math.inf
     times: tuple[list[float], list[float]] = ([], [])
     count = max(1, round(SECONDS_PER_BLOCK / old.step_s))
     started = time.perf_counter()
@@ -123,7 +125,9 @@ def _compare(
     ratio = min(statistics.median(times[0]) / statistics.median(times[1]), min(times[0]) / min(times[1]))
     found = Comparison(candidate.title, candidate.changes, ratio, difference, False, "", new.first_step_s)
     if not difference <= candidate.tolerance:
-        return Comparison(**{**asdict(found), "note": f"results differ by {difference:.1%}"})
+        return Comparison(
+            **{**asdict(found), "note": f"results differ by {difference:.1%}" if difference < 1 else "results differ"}
+        )
     if ratio < LEAST_GAIN:
         return Comparison(**{**asdict(found), "note": f"{ratio:.2f} times as fast"})
     if not worth(found):
