@@ -4,7 +4,7 @@ import shutil
 import sys
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import astuple, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -135,7 +135,12 @@ def make(request: Request, say: Say) -> Made:
     parameters = _rehearse(options, sets)
     _require_disk(options, parameters)
     job = _job(request, draft, subject, options)
-    key = {"job": job, "files": {name: dict(one.fingerprint()) for name, one in sets.items()}, "machine": machine_id()}
+    key = {
+        "job": job,
+        "folders": [str(folder and folder.resolve()) for folder in astuple(request.folders)],
+        "files": {name: dict(one.fingerprint()) for name, one in sets.items()},
+        "machine": machine_id(),
+    }
     limit_s = LIMIT_S if request.budget_s is None else min(LIMIT_S, max(LEAST_LIMIT_S, request.budget_s / 3))
     found = remembered(key, lambda: measure(job, say, limit_s), request.measures_anew)
     measured = Measured(found)
@@ -194,7 +199,7 @@ def _job(request: Request, draft: Draft, subject: Subject, options: TrainOptions
     switches = ("use_channels_last", "use_amp", "amp_bf16", "fast_matmul", "use_compile")
     fixed_workers = draft.is_given("datasets.train.num_worker_per_gpu")
     return {
-        "tree": draft.tree(),
+        "tree": draft.tree() | {"name": "measured"},  # what is found holds for a run of any name
         "given": [key for key in switches if draft.is_given(key)],
         "validated": list(subject.largest_validated()),
         "rates": [[rate * factor for factor in factors] for factors in FACTORS] if wants_rate else [],

@@ -4,7 +4,7 @@ import math
 import statistics
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 
 from traiNNer.batch import ImageSet
 from traiNNer.config.options import TrainOptions
@@ -124,20 +124,23 @@ def _compare(
     # Whatever else the machine does makes steps longer, never shorter: a gain has to show in the best ones too.
     ratio = min(statistics.median(times[0]) / statistics.median(times[1]), min(times[0]) / min(times[1]))
     found = Comparison(candidate.title, candidate.changes, ratio, difference, False, "", new.first_step_s)
-    if not difference <= candidate.tolerance:
-        return Comparison(
-            **{**asdict(found), "note": f"results differ by {difference:.1%}" if difference < 1 else "results differ"}
-        )
-    if ratio < LEAST_GAIN:
-        return Comparison(**{**asdict(found), "note": f"{ratio:.2f} times as fast"})
+    return _judged(found, candidate.tolerance, worth)
+
+
+def _judged(found: Comparison, tolerance: float, worth: Callable[[Comparison], bool]) -> Comparison:
+    """Return what was measured with the verdict on it."""
+    if not found.difference <= tolerance:
+        by = f" by {found.difference:.1%}" if found.difference < 1 else ""
+        return replace(found, note=f"results differ{by}")
+    if found.ratio < LEAST_GAIN:
+        return replace(found, note=f"{found.ratio:.2f} times as fast")
     if not worth(found):
-        note = f"{ratio:.2f} times as fast, but it takes {found.first_step_s:.0f} s to start"
-        return Comparison(**{**asdict(found), "note": note})
-    return Comparison(**{**asdict(found), "is_taken": True, "note": f"measured: {ratio:.2f} times as fast"})
+        return replace(found, note=f"{found.ratio:.2f} times as fast, but it takes {found.first_step_s:.0f} s to start")
+    return replace(found, is_taken=True, note=f"measured: {found.ratio:.2f} times as fast")
 
 
 def seconds_per_step(options: TrainOptions, sets: dict[str, ImageSet]) -> float:
-    """Return what a step takes on synthetic crops: the median of three blocks."""
+    """Return what a step takes on synthetic crops: the median of several blocks."""
     run = _Timed(options, sets)
     count = max(1, round(SECONDS_PER_BLOCK / run.step_s))
     return statistics.median(run.block(count) for _ in range(ROUNDS))

@@ -225,6 +225,15 @@ def test_a_run_gets_a_name_that_is_not_taken(photos, measured, tmp_path, monkeyp
     name = create_zero_config_training(NANO, photos / "hr")["name"]
     (tmp_path / "experiments" / name).mkdir(parents=True)
     assert create_zero_config_training(NANO, photos / "hr")["name"] == f"{name}_2"
+    assert len(measured) == 1  # what was measured holds for both
+
+
+def test_equal_names_in_another_folder_are_measured_anew(tmp_path, measured, monkeypatch):
+    for place in ("a", "b"):
+        write_pairs(tmp_path / place / "photos", 9, (140, 140))
+        monkeypatch.chdir(tmp_path / place)
+        create_zero_config_training(NANO, "photos/hr")
+    assert len(measured) == 2
 
 
 def test_a_list_says_which_images_count(photos, measured, tmp_path):
