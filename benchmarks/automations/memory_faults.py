@@ -94,7 +94,7 @@ def train(seed: int, iterations: int, faults: bool) -> tuple[list[Tensor], int]:
     host = AutomationHost(
         {"DynamicBatchSizeOptimizer": helper}, RunStarted(iterations, BATCH), knobs, runtime, Logbook(True)
     )
-    model = RestorationModel(network, lambda output, target: {"l1": (output - target).abs().mean()})
+    model = RestorationModel(network, lambda output, target, **_: {"l1": (output - target).abs().mean()})
     stepper = Stepper(model, network, torch.optim.AdamW(network.parameters(), 1e-3), runtime, knobs)
     stepper.on_out_of_memory = host.out_of_memory
     host.start(0)

@@ -11,12 +11,11 @@ from traiNNer.models.protocol import PhaseLoss, Upscaler
 class RestorationModel:
     """One generator and its weighted losses."""
 
-    def __init__(self, generator: Upscaler, losses: Callable[[Tensor, Tensor], dict[str, Tensor]]) -> None:
+    def __init__(self, generator: Upscaler, losses: Callable[..., dict[str, Tensor]]) -> None:
         self.generator = generator
         self.losses = losses
 
     def phases(self, batch: Batch) -> Iterator[PhaseLoss]:
         """Yield the one phase: every loss between output and ground truth."""
-        assert batch.gt is not None
         output = self.generator(batch.lq)
-        yield PhaseLoss(self.losses(output, batch.gt))
+        yield PhaseLoss(self.losses(output=output, target=batch.gt, lq=batch.lq))

@@ -67,7 +67,7 @@ def make(answers: bool = True):
     net = Faulty().double()
     optimizer = torch.optim.AdamW(net.parameters(), 1e-2)
     knobs = Knobs(batch_size=8)
-    model = RestorationModel(net, lambda output, target: {"l1": (output - target).abs().mean()})
+    model = RestorationModel(net, lambda output, target, **_: {"l1": (output - target).abs().mean()})
     stepper = Stepper(model, net, optimizer, DoubleRuntime(torch.device("cpu"), "test"), knobs)
 
     def halve() -> bool:
@@ -209,7 +209,8 @@ def test_the_clip_knob_limits_the_step_taken():
 def test_loss_factors_scale_terms_and_measured_norms():
     net, stepper, knobs = make()
     stepper.model = RestorationModel(
-        net, lambda output, target: {"l1": (output - target).abs().mean(), "mse": (output - target).square().mean()}
+        net,
+        lambda output, target, **_: {"l1": (output - target).abs().mean(), "mse": (output - target).square().mean()},
     )
     knobs.update(Knobs(losses=("l1", "mse")))
     knobs[MICRO_BATCH].set(3, 0)
