@@ -23,6 +23,7 @@ from traiNNer.engine.runtime import Runtime, is_out_of_memory
 from traiNNer.engine.validation import Evaluation
 from traiNNer.errors import ConfigError, RunError
 from traiNNer.losses.weighted import WeightedLosses
+from traiNNer.metrics.protocol import named_call
 from traiNNer.optim.schedules import compose
 from traiNNer.registry import ARCHS, DATASETS, LOSSES, METRICS, SCHEDULES
 
@@ -50,6 +51,8 @@ def open_dataset(options: CommonOptions, key: str, book: Logbook) -> ImageSet:
     choice = options.datasets[key]
     build = partial(DATASETS.build, choice.type, choice.options, scale=options.scale, seed=options.manual_seed)
     dataset = attempt(f"datasets.{key}", build)
+    if not isinstance(dataset, ImageSet):
+        raise ConfigError(f"datasets.{key}: {choice.type} must be derived from traiNNer.batch.ImageSet")
     purpose = "train" if key.startswith("train") else "val"
     for notice in dataset.open(purpose, f"datasets.{key}"):
         book.warn(notice)
@@ -110,6 +113,7 @@ def build_metrics(options: CommonOptions) -> dict[str, Any]:
             raise ConfigError(
                 f"{title}: {choice.type} needs the attributes direction ('higher' or 'lower') and needs_target"
             )
+        attempt(title, partial(named_call, choice.type, metric))  # it asks for nothing that there is not
     return metrics
 
 

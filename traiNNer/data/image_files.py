@@ -1,14 +1,14 @@
 """What every set of image files does: open, crop, replace the damaged, tell what it holds."""
 
 import hashlib
-from abc import ABC, abstractmethod
+from abc import abstractmethod
 from pathlib import Path
 from typing import Annotated, Literal
 
 import numpy as np
 from pydantic import Field
 
-from traiNNer.batch import Sample
+from traiNNer.batch import ImageSet, Sample
 from traiNNer.data.cache import ImageCache
 from traiNNer.data.pairing import Pair
 from traiNNer.data.scan import Scan, Selection
@@ -25,7 +25,7 @@ Megapixels = Annotated[float, Field(gt=0)]
 MOST_IN_A_ROW = 100  # so many damaged ones together mean a lost disk: trying on would only look like a hang
 
 
-class ImageFiles(ABC):
+class ImageFiles(ImageSet):
     """Images in folders. What differs, where LQ comes from, is in the four abstract methods.
 
     Args:
@@ -57,7 +57,8 @@ class ImageFiles(ABC):
     ) -> None:
         self.scale = scale
         self.gt_roots = gt_roots
-        self.lq_size = lq_size or (gt_size // scale if gt_size else None)
+        self.crop_size = lq_size or (gt_size // scale if gt_size else None)
+        self.has_gt = gt_roots is not None
         self.use_hflip = use_hflip
         self.use_rot = use_rot
         self.max_megapixels = max_pixels
@@ -92,10 +93,10 @@ class ImageFiles(ABC):
             DataError: a folder or partner is missing, a file unreadable, a size wrong: a table names them all.
         """
         self.name = name
-        if purpose == "train" and (self.gt_roots is None or self.lq_size is None):
+        if purpose == "train" and (self.gt_roots is None or self.crop_size is None):
             missing = "dataroot_gt" if self.gt_roots is None else "lq_size (or gt_size)"
             raise DataError(f"{name}: training needs {missing}")
-        scan = self._scan(self.lq_size if purpose == "train" else None)
+        scan = self._scan(self.crop_size if purpose == "train" else None)
         scan.raise_if_broken()
         self._pairs, self._headers = scan.pairs, scan.headers
         return scan.notices
@@ -122,7 +123,7 @@ class ImageFiles(ABC):
                 skipped.append(str(error))
                 continue
             lq, gt = random_turn(lq, gt, self.use_hflip, self.use_rot, rng)
-            return Sample(lq, gt, pair.key, tuple(skipped))
+            return Sample(lq, gt, pair.key, skipped=tuple(skipped))
         raise DataError(f"{self.name}: {len(skipped)} images in a row cannot be read; first: {skipped[0]}")
 
     def whole(self, index: int) -> Sample:

@@ -53,8 +53,8 @@ class PairedImageDataset(ImageFiles):
 
     def _crop(self, pair: Pair, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
         assert pair.gt is not None
-        assert self.lq_size is not None
-        return random_crop(self._image(pair.lq), self._image(pair.gt), self.lq_size, self.scale, rng)
+        assert self.crop_size is not None
+        return random_crop(self._image(pair.lq), self._image(pair.gt), self.crop_size, self.scale, rng)
 
     def _whole(self, pair: Pair) -> tuple[np.ndarray, np.ndarray | None]:
         lq = self._image(pair.lq)

@@ -45,8 +45,8 @@ class SingleGTDataset(ImageFiles):
         return scan_gt(self.name, self._roots, self.scale, crop, self.max_megapixels, self.selection)
 
     def _crop(self, pair: Pair, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
-        assert self.lq_size is not None
-        scale, side = self.scale, self.lq_size
+        assert self.crop_size is not None
+        scale, side = self.scale, self.crop_size
         gt = self._divisible(pair)
         top, left = random_place(gt.shape[0] // scale, gt.shape[1] // scale, side, rng)
         large = gt[top * scale : (top + side) * scale, left * scale : (left + side) * scale]

@@ -154,7 +154,7 @@ class Stepper:
 
     def _accumulate(self, batch: Batch, sums: _Sums, share: float) -> None:
         batch = self.runtime.move(batch)
-        if self.reference:
+        if self.reference and batch.lq is not None and batch.gt is not None:
             _add(sums.reference, "bicubic", self.reference(batch) * share)
         factors = self.knobs.loss_weights()
         for phase in self.model.phases(batch):

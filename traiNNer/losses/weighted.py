@@ -61,7 +61,8 @@ class WeightedLosses(nn.Module):
         if target is not None and output.shape != target.shape:
             raise ValueError(f"output is {tuple(output.shape)} but the ground truth is {tuple(target.shape)}")
         averaged = output_ema() if output_ema and "output_ema" in self.needs else None
-        inputs = {"output": output, "target": target, "lq": lq, "output_ema": averaged, "iteration": iteration}
+        offered = {"output": output, "target": target, "lq": lq, "output_ema": averaged, "iteration": iteration}
+        inputs = {name: value for name, value in offered.items() if value is not None}
         terms: dict[str, Tensor] = {}
         for (name, weight), call in zip(self.weights.items(), self.calls, strict=True):
             value = call(**inputs)

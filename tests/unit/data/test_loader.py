@@ -11,7 +11,7 @@ import pytest
 import torch
 from imagekit import write_pairs
 
-from traiNNer.batch import Batch, Sample
+from traiNNer.batch import Batch, ImageSet, Sample
 from traiNNer.data.loader import DamageCounter, TrainLoader, collate
 from traiNNer.data.paired_images import PairedImageDataset
 from traiNNer.errors import DataError
@@ -20,7 +20,7 @@ needs_sessions = pytest.mark.skipif(not hasattr(os, "setsid"), reason="no sessio
 
 
 @dataclass
-class FakeSet:
+class FakeSet(ImageSet):
     """Samples that tell their index and their draw; it misbehaves at chosen indices."""
 
     length: int = 10
@@ -152,7 +152,7 @@ def test_eight_and_sixteen_bits_meet_exactly(workers):
 def test_widening_is_exact_for_every_value_and_leaves_plain_batches_alone():
     every = np.arange(256, dtype=np.uint8).reshape(16, 16, 1).repeat(3, 2)
     deep = np.arange(768, dtype=np.uint16).reshape(16, 16, 3) * 85
-    mixed = collate([Sample(every, every, "a"), Sample(deep, deep, "b", ("x",))])
+    mixed = collate([Sample(every, every, "a"), Sample(deep, deep, "b", skipped=("x",))])
     assert isinstance(mixed, Batch)
     assert mixed.gt is not None
     np.testing.assert_array_equal(mixed.lq[0].numpy() / 65535, every / 255)
@@ -314,7 +314,7 @@ def test_the_cache_is_shared_out_among_the_workers():
 
 
 def batch(*skipped):
-    return Batch(torch.zeros(1), None, ("k",), skipped)
+    return Batch(torch.zeros(1), None, ("k",), skipped=skipped)
 
 
 def test_damage_is_told_once():
