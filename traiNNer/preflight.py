@@ -46,7 +46,7 @@ def check_losses(options: TrainOptions) -> None:
     output, target = torch.rand(2, 2, 3, side, side, generator=random)
     lq = torch.rand(2, 3, side // options.scale, side // options.scale, generator=random)
     # What a training step offers; a loss may ask for the rest of it, too.
-    rest = {"lq": lq, "output_ema": (lambda: target) if options.train.ema_decay else None, "iteration": 0}
+    rest = {"lq": lq, "output_ema": (lambda: target) if options.train.ema_decay else None, "iteration": 1}
     for place, choice in enumerate(options.train.losses):
         title = f"train.losses[{place}] {choice.type}"
         loss = attempt(title, lambda choice=choice: build_loss(options, choice))

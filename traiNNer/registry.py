@@ -22,7 +22,7 @@ from typing import Any, get_type_hints
 
 from pydantic import BaseModel, ConfigDict, PydanticSchemaGenerationError, create_model
 
-CONTEXT = ("scale", "seed", "total_iter", "base_lr")
+CONTEXT = ("scale", "seed", "total_iter", "base_lr", "networks", "averages", "losses")
 
 
 class StrictOptions(BaseModel):
@@ -172,3 +172,4 @@ DATASETS = Registry("dataset")
 OPTIMIZERS = Registry("optimizer")
 SCHEDULES = Registry("scheduler")
 AUTOMATIONS = Registry("automation")
+MODELS = Registry("model")

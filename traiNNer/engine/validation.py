@@ -79,7 +79,7 @@ class Evaluation:
             DataError: a sample has no LQ, its sides do not fit each other, or (`MetricError`) a metric fails.
         """
         scores = Scores()
-        with self.runtime.undisturbed():
+        with self.runtime.inference_with_saved_rng():
             for index in range(len(self.dataset)):
                 before_each()
                 sample = self.dataset.whole(index)
