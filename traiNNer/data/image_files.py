@@ -3,69 +3,35 @@
 import hashlib
 from abc import abstractmethod
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Literal
 
 import numpy as np
-from pydantic import Field
 
 from traiNNer.batch import ImageSet, Sample
 from traiNNer.data.cache import ImageCache
+from traiNNer.data.file_options import FileOptions
 from traiNNer.data.pairing import Pair
 from traiNNer.data.scan import Scan, Selection
-from traiNNer.data.split import Split
 from traiNNer.data.transforms import random_turn
 from traiNNer.errors import DataError
 from traiNNer.utils.images import Header, ImageError, read_image
 
-Folder = Annotated[str, Field(min_length=1)]
-Folders = Folder | Annotated[tuple[Folder, ...], Field(min_length=1)]
-Side = Annotated[int, Field(gt=0)]
-Megabytes = Annotated[int, Field(ge=0)]
-Megapixels = Annotated[float, Field(gt=0)]
 MOST_IN_A_ROW = 100  # so many damaged ones together mean a lost disk: trying on would only look like a hang
 
 
 class ImageFiles(ImageSet):
-    """Images in folders. What differs, where LQ comes from, is in the four abstract methods.
+    """Images in folders. What differs, where LQ comes from, is in the four abstract methods."""
 
-    Args:
-        lq_size: side of the random training crops in LQ pixels; derived from `gt_size` when left out.
-        gt_size: the same in GT pixels: `lq_size * scale`.
-        use_hflip: mirror at random.
-        use_rot: turn by 0, 90, 180 or 270 degrees at random.
-        cache_mb: memory for decoded images, in MB, shared out among the reading processes.
-        max_pixels: images of more megapixels are refused unread.
-        strict: stop at the first damaged image instead of replacing it.
-        split: `val`: only the images that a hash of their names holds out: 1 %, from 8 to 100 (of fewer than 32 a
-            quarter); `train`: all others; crops of one image (`0001_s001`, `photo_tile_2_5`) stay together.
-        meta_info: a text file with one path below `dataroot_gt` per line: only these images are used.
-    """
-
-    def __init__(
-        self,
-        scale: int,
-        gt_roots: list[Path] | None,
-        lq_size: int | None,
-        gt_size: int | None,
-        use_hflip: bool,
-        use_rot: bool,
-        cache_mb: int,
-        max_pixels: float,
-        strict: bool,
-        split: Split,
-        meta_info: str | None,
-    ) -> None:
+    def __init__(self, scale: int, gt_roots: list[Path] | None, files: FileOptions) -> None:
         self.scale = scale
         self.gt_roots = gt_roots
-        self.crop_size = lq_size or (gt_size // scale if gt_size else None)
+        self.files = files
+        self.crop_size = files.crop_size(scale)
         self.has_gt = gt_roots is not None
-        self.use_hflip = use_hflip
-        self.use_rot = use_rot
-        self.max_megapixels = max_pixels
-        self.strict = strict
-        self.selection = Selection(Path(meta_info).expanduser() if meta_info else None, split)
+        self.strict = files.strict
+        self.selection = Selection(Path(files.meta_info).expanduser() if files.meta_info else None, files.split)
         self.name = "dataset"
-        self._cache_bytes = cache_mb * 1024**2
+        self._cache_bytes = files.cache_mb * 1024**2
         self._cache = ImageCache(self._cache_bytes)
         self._pairs: list[Pair] = []
         self._headers: dict[Path, Header] = {}
@@ -102,7 +68,7 @@ class ImageFiles(ImageSet):
         return scan.notices
 
     def share_cache(self, processes: int) -> None:
-        """Divide the memory for decoded images among the reading processes."""
+        """Divide the memory for decoded images among the data workers."""
         self._cache = ImageCache(self._cache_bytes // max(1, processes))
 
     def __len__(self) -> int:
@@ -122,7 +88,7 @@ class ImageFiles(ImageSet):
             except ImageError as error:
                 skipped.append(str(error))
                 continue
-            lq, gt = random_turn(lq, gt, self.use_hflip, self.use_rot, rng)
+            lq, gt = random_turn(lq, gt, self.files.use_hflip, self.files.use_rot, rng)
             return Sample(lq, gt, pair.key, skipped=tuple(skipped))
         raise DataError(f"{self.name}: {len(skipped)} images in a row cannot be read; first: {skipped[0]}")
 
@@ -139,7 +105,7 @@ class ImageFiles(ImageSet):
         return self._cache.get(str(path), lambda: self._decode(path))
 
     def _decode(self, path: Path) -> np.ndarray:
-        image = read_image(path, self.max_megapixels)
+        image = read_image(path, self.files.max_pixels)
         height, width = image.shape[:2]
         header = self._headers[path]
         if (width, height) != (header.width, header.height):
@@ -148,7 +114,7 @@ class ImageFiles(ImageSet):
 
     def describe(self, index: int) -> str:
         """Return the file that `sample(index, …)` reads first, for messages."""
-        return str(self._pairs[index].lq)
+        return str(self._pairs[index].source)
 
     def smallest_output(self) -> tuple[int, int]:
         """Return height and width of the smallest image that will be made and compared."""
@@ -159,7 +125,7 @@ class ImageFiles(ImageSet):
         """Return the count of pairs and a hash of their names and sizes."""
         digest = hashlib.sha256()
         for pair in self._pairs:
-            header = self._headers[pair.lq]
+            header = self._headers[pair.source]
             digest.update(f"{pair.key} {header.width}x{header.height}\n".encode("utf-8", "surrogateescape"))
         return {"count": len(self), "sha256": digest.hexdigest()}
 

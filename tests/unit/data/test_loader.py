@@ -12,6 +12,7 @@ import torch
 from imagekit import write_pairs
 
 from traiNNer.batch import Batch, ImageSet, Sample
+from traiNNer.data.file_options import FileOptions
 from traiNNer.data.loader import DamageCounter, TrainLoader, collate
 from traiNNer.data.paired_images import PairedImageDataset
 from traiNNer.errors import DataError
@@ -69,7 +70,7 @@ def test_the_stream_is_the_same_for_any_number_of_workers(accum_iter, workers):
 
 def test_real_images_are_the_same_for_any_number_of_workers(tmp_path):
     write_pairs(tmp_path, 5, size=(20, 24))
-    dataset = PairedImageDataset(2, str(tmp_path / "lr"), str(tmp_path / "hr"), lq_size=8)
+    dataset = PairedImageDataset(2, str(tmp_path / "lr"), str(tmp_path / "hr"), files=FileOptions(lq_size=8))
     dataset.open("train", "t")
     streams = [run(dataset, workers=workers, enlarge_ratio=3) for workers in (0, 1, 2)]
     assert streams[0] == streams[1] == streams[2]
@@ -239,7 +240,7 @@ def test_a_worker_killed_with_a_finished_batch_in_its_hands_ends_the_run(monkeyp
 
 def test_a_hanging_read_ends_the_run_and_is_named(tmp_path):
     write_pairs(tmp_path, 4)
-    dataset = PairedImageDataset(2, str(tmp_path / "lr"), str(tmp_path / "hr"), lq_size=8)
+    dataset = PairedImageDataset(2, str(tmp_path / "lr"), str(tmp_path / "hr"), files=FileOptions(lq_size=8))
     dataset.open("train", "t")
     (tmp_path / "lr/002.png").unlink()
     os.mkfifo(tmp_path / "lr/002.png")  # opening it waits for a writer that never comes
