@@ -21,7 +21,7 @@ sys.path.insert(0, {repository!r})
 started = time.perf_counter()
 import torch
 torch_done = time.perf_counter()
-from traiNNer.app import train_command
+from traiNNer.cli.train import main as train_command
 from traiNNer.engine.trainer import Trainer
 
 first = Trainer._train

@@ -6,7 +6,6 @@ from typing import Any
 import torch
 from torch import nn
 
-import traiNNer.automations  # noqa: F401 - importing it registers the helpers
 from traiNNer.batch import ImageSet
 from traiNNer.build import attempt, build_learning_rate, directions
 from traiNNer.config.options import TrainOptions

@@ -18,17 +18,12 @@ from pydantic import ConfigDict, Field, create_model, model_validator
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
+from traiNNer.optim.names import REFUSED
 from traiNNer.registry import OPTIMIZERS, StrictOptions
 
 SWITCHES = frozenset({"params", "fused", "foreach", "capturable", "differentiable", "maximize"})
 FUSED_DEVICES = frozenset({"cpu", "cuda"})
 FUSED_ONLY_ON_CPU = frozenset({"Adagrad"})  # until after torch 2.7
-REFUSED = {
-    "LBFGS": "computes the loss several times per step, which a training iteration here does not; use AdamW",
-    "SparseAdam": "is for sparse gradients, which networks for images do not have; use AdamW",
-    "Muon": "only takes matrices, and the weights of a convolution have four dimensions; use AdamW",
-}
-
 MEANINGS = {
     "lr": "Base learning rate; schedule and warm-up are factors of it.",
     "betas": "Decay of the running means of the gradient and of its square.",
