@@ -121,8 +121,11 @@ def _schema(optimizer: type[Optimizer]) -> type[StrictOptions]:
     # Schedules express absolute rates as multiples of the base rate.
     fields["lr"] = (Annotated[float, Field(gt=0)], float(fields["lr"][1]))
 
+    # Taking up a parameter imports the compiler, which takes seconds; the options are looked at before.
+    probe = type(optimizer.__name__, (optimizer,), {"add_param_group": lambda *_: None})
+
     def try_out(options: StrictOptions) -> StrictOptions:
-        optimizer([nn.Parameter(torch.zeros(1))], **dict(options))
+        probe([nn.Parameter(torch.zeros(1))], **dict(options))
         return options
 
     texts = [f"    {name}: {MEANINGS.get(name, 'See the documentation of torch.')}" for name in fields]
