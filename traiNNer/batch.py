@@ -3,10 +3,12 @@
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 from dataclasses import KW_ONLY, dataclass, replace
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
-from torch import Tensor
+
+if TYPE_CHECKING:  # datasets import this file, and need no torch
+    from torch import Tensor
 
 
 @dataclass(frozen=True)
@@ -40,21 +42,21 @@ class Batch:
     has one number below 2^63 for each image; a part of a batch keeps those of its images.
     """
 
-    lq: Tensor | None
-    gt: Tensor | None
+    lq: "Tensor | None"
+    gt: "Tensor | None"
     keys: tuple[str, ...]
     _: KW_ONLY
     seeds: tuple[int, ...] = ()
     skipped: tuple[str, ...] = ()
 
-    def map(self, change: Callable[[Tensor], Tensor]) -> "Batch":
+    def map(self, change: "Callable[[Tensor], Tensor]") -> "Batch":
         """Return the batch with other images: what `change` makes of those that are there."""
         lq, gt = (None if images is None else change(images) for images in (self.lq, self.gt))
         return replace(self, lq=lq, gt=gt)
 
     def pin_memory(self) -> "Batch":
         """Return the batch in page-locked memory; torch's loader calls this where it is asked to pin."""
-        return self.map(Tensor.pin_memory)
+        return self.map(lambda images: images.pin_memory())
 
     def part(self, start: int, end: int) -> "Batch":
         """Return some of the images, without copying them."""

@@ -8,13 +8,6 @@ from typing import Any
 
 from torch import nn
 
-import traiNNer.archs
-import traiNNer.automations
-import traiNNer.data
-import traiNNer.losses
-import traiNNer.metrics
-import traiNNer.models
-import traiNNer.optim  # noqa: F401 - importing these packages registers their components
 from traiNNer.batch import BatchPlan, ImageSet
 from traiNNer.config.options import ArchChoice, CommonOptions, LossChoice, ModelChoice, TrainOptions
 from traiNNer.data.demo import prepare_demo
