@@ -30,8 +30,12 @@ def asking(folder, **train):
 def test_it_gets_lq_average_and_iteration(tmp_path):
     result = asking(tmp_path, ema_decay=0.9)
     assert result.code == 0, result.output
-    terms = [line["loss/askingloss"] for line in record(tmp_path) if "loss/askingloss" in line]
-    assert terms == [2.0, 5.0, 8.0, 11.0]  # means over three iterations, from 1
+    lines = [line for line in record(tmp_path) if "loss/askingloss" in line]
+    ends = [line["iter"] for line in lines]
+    # Each line is the mean over the iterations since the one before; the loss is the number of the iteration.
+    means = [(before + 1 + end) / 2 for before, end in zip([0, *ends], ends, strict=False)]
+    assert ends[-1] == 12
+    assert [line["loss/askingloss"] for line in lines] == means
 
 
 def test_without_an_average_the_option_file_is_refused(tmp_path):
