@@ -196,6 +196,7 @@ def _run(trainer: Trainer, train_set: ImageSet) -> str:
     if trainer.is_over and not trainer.is_owing():
         return f"finished: {done} (nothing left to do; raise train.total_iter to go on)"
     loader = build_loader(options, train_set, runtime, trainer.parts.plan, trainer.iteration)
+    trainer.parts.logbook.warn_all(loader.notices)
     try:
         trainer.run(loader, DamageCounter(train_set).count)
     except (RuntimeError, MemoryError) as error:

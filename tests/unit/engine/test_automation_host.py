@@ -308,8 +308,7 @@ def test_a_larger_batch_that_is_given_up_is_ordered_back():
 def test_windows_tell_the_batch_that_was_trained():
     helper = Scripted("batch_size", Range(1, 32), window={5: [SetKnob("batch_size", 16, "idle memory")]})
     built, _, _ = host(helper)
-    built.plan = BatchPlan(8)
-    built.plan.lead = 3
+    built.plan = BatchPlan(8, lead=3)
     drive(built, 1, 15)
     assert [event.batch for event in helper.windows] == [8, None, 16]
 
