@@ -17,10 +17,8 @@ from traiNNer.build import (
     build_network,
     describe_network,
     directions,
-    identity,
     open_dataset,
     prepare_demo_if_named,
-    stream_identity,
 )
 from traiNNer.build_helpers import build_host, build_knobs, build_reference, chosen_helpers, own_best
 from traiNNer.command import argument_parser, run_guarded
@@ -30,6 +28,7 @@ from traiNNer.data.loader import DamageCounter
 from traiNNer.engine import resume
 from traiNNer.engine.best import BestScores
 from traiNNer.engine.checkpoint import SUPERSEDED, CheckpointStore
+from traiNNer.engine.exactness import exactness_warnings, refuse_mismatch
 from traiNNer.engine.interrupt import StopSignals
 from traiNNer.engine.logbook import Logbook
 from traiNNer.engine.run_folder import FolderLock, RunFolder, cause, check_writable, create, run_folder
@@ -45,6 +44,7 @@ from traiNNer.errors import CannotWrite, ConfigError, OutOfMemory
 from traiNNer.models.restoration import RestorationModel
 from traiNNer.optim.optimizers import build_optimizer
 from traiNNer.preflight import check_losses, check_metrics, check_shapes
+from traiNNer.run.identity import identity, stream_identity
 from traiNNer.utils.files import write_bytes_atomic
 
 
@@ -112,7 +112,7 @@ def _train_in(
         start = resume.agree_on_start(runtime, folder, partial(_decide, options, folder, store, overwrite))
         parts = assemble(options, folder, runtime, network, sets, book, signals, store)
         if start.restored:
-            resume.refuse_mismatch(start.restored.state["identity"], parts.identity)
+            refuse_mismatch(start.restored.state["identity"], parts.identity)
         runtime.on_main(partial(_open_files, folder, loaded, store, start, book))
         trainer = Trainer(parts)
         _begin(trainer, start, sets["train"], book)
@@ -172,7 +172,7 @@ def _begin(trainer: Trainer, start: resume.Start, train_set: ImageSet, book: Log
     trained = sum(parameter.numel() for parameter in parts.network.parameters() if parameter.requires_grad)
     book.info(f"{options.network_g.type} {options.scale}x: {trained:,} trained parameters; {len(train_set):,} images")
     if start.restored:
-        changes = resume.exactness_warnings(start.restored.state, parts.runtime.environment(), parts.data)
+        changes = exactness_warnings(start.restored.state, parts.runtime.environment(), parts.data)
         book.warn_all(changes)
         trainer.restore(start.restored)
         best = parts.scorer.best
@@ -256,8 +256,8 @@ def assemble(
         saver=saver,
         logbook=book,
         signals=signals,
-        identity=identity(options),
-        data=stream_identity(options, sets["train"]) | ({"automations": chosen_helpers(options)} if host else {}),
+        identity=identity(options, {"net_g": network}),
+        data=stream_identity(options, sets, chosen_helpers(options) if host else {}),
         knobs=knobs,
         automations=host,
     )

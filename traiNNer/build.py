@@ -27,8 +27,6 @@ from traiNNer.optim.schedules import compose
 from traiNNer.registry import ARCHS, DATASETS, LOSSES, METRICS, SCHEDULES
 
 DEMO_ROOT = Path("datasets/demo")
-# Where images are, how they are kept and which are chosen: what counts, their names and sizes, is in the fingerprint.
-ELSEWHERE = ("dataroot_gt", "dataroot_lq", "cache_mb", "split", "meta_info")
 
 
 def prepare_demo_if_named(options: CommonOptions, book: Logbook) -> None:
@@ -171,35 +169,3 @@ def build_learning_rate(options: TrainOptions) -> Callable[[int], float]:
 def describe_network(options: CommonOptions) -> dict[str, Any]:
     """Return what a weights file says of itself, enough to rebuild the network."""
     return {"arch": options.network_g.type, "options": options.network_g.options, "scale": options.scale}
-
-
-def identity(options: TrainOptions) -> dict[str, Any]:
-    """Return what must be equal for a state to fit a run: flat key paths and values."""
-    network = {f"network_g.{key}": value for key, value in options.network_g.options.items()}
-    return network | {
-        "network_g.type": options.network_g.type,
-        "scale": options.scale,
-        "train.optim_g.type": options.train.optim_g.type,
-        "train.ema_decay": "above 0" if options.train.ema_decay else "0",
-    }
-
-
-def stream_identity(options: TrainOptions, dataset: ImageSet) -> dict[str, Any]:
-    """Return what decides the course of training besides the identity; a change makes a resume inexact."""
-    choice, train = options.datasets["train"], options.train
-    crops = {key: value for key, value in choice.options.items() if key not in ELSEWHERE}
-    losses = [[loss.type, loss.loss_weight, loss.options] for loss in train.losses]
-    return {
-        **crops,
-        "manual_seed": options.manual_seed,
-        "batch_size_per_gpu": choice.batch_size_per_gpu,
-        "accum_iter": choice.accum_iter,
-        "dataset_enlarge_ratio": choice.dataset_enlarge_ratio,
-        "losses": losses,
-        "optim_g": train.optim_g.options,
-        "scheduler": train.scheduler and [train.scheduler.type, train.scheduler.options],
-        "warmup_iter": train.warmup_iter,
-        "ema_decay": train.ema_decay,
-        "grad_clip_max_norm": train.grad_clip_max_norm if train.grad_clip else None,
-        "files": dataset.fingerprint(),
-    }

@@ -47,7 +47,9 @@ class Influence(Enum):
 
 def influence_of(field: FieldInfo) -> Influence | None:
     """Return what a field declares, also deep inside its type (`Annotated[…] | None`); None where it says nothing."""
-    return next((mark for mark in (*field.metadata, *_arguments(field.annotation)) if isinstance(mark, Influence)), None)
+    return next(
+        (mark for mark in (*field.metadata, *_arguments(field.annotation)) if isinstance(mark, Influence)), None
+    )
 
 
 def _arguments(annotation: Any) -> Iterator[Any]:

@@ -10,14 +10,12 @@ SAMPLED_FILES = 64
 SAMPLE_BYTES = 4096
 
 
-def fingerprint(
-    images: Iterable[tuple[str, Sequence[Path]]], headers: Mapping[Path, Header]
-) -> dict[str, str | int]:
+def fingerprint(images: Iterable[tuple[str, Sequence[Path]]], headers: Mapping[Path, Header]) -> dict[str, str | int]:
     """Return what is equal for the same images in any folder, and different for others of the same names.
 
     Names, sizes and lengths in bytes of all files are compared: compressed files of other photos hardly ever have the
-    same. Of at most 64 images, spread evenly, three samples of 4 KB (start, middle, end) of every file are compared too,
-    which tells uncompressed files apart. That is one look at the directory for each file, and at most 1.5 MB read.
+    same. Of at most 64 images, spread evenly, three samples of 4 KB (start, middle, end) of every file are compared
+    too, which tells uncompressed files apart. That is one look at the directory for each file, and at most 1.5 MB read.
 
     Args:
         images: a key and the files of each image, in the order of the set.

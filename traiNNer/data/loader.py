@@ -144,7 +144,7 @@ class TrainLoader:
         self._iterator: Any = None
 
     def _bound(self, workers: int) -> tuple[int, int]:
-        """Return how many data workers read how many micro-batches ahead each: together no more than the plan's lead."""
+        """Return the data workers and how many micro-batches each reads ahead: in all no more than the plan's lead."""
         most = self.plan.lead * self.accum_iter
         if workers > most:
             self.notices.append(
