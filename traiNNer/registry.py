@@ -24,7 +24,7 @@ from typing import Any, get_args, get_type_hints
 from pydantic import BaseModel, ConfigDict, PydanticSchemaGenerationError, create_model
 from pydantic.fields import FieldInfo
 
-CONTEXT = ("scale", "seed", "total_iter", "base_lr")
+CONTEXT = ("scale", "seed", "total_iter", "base_lr", "networks", "averages", "losses")
 
 
 class Influence(Enum):
@@ -205,3 +205,4 @@ DATASETS = Registry("dataset")
 OPTIMIZERS = Registry("optimizer")
 SCHEDULES = Registry("scheduler")
 AUTOMATIONS = Registry("automation")
+MODELS = Registry("model")

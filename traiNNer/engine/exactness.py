@@ -41,7 +41,7 @@ def exactness_warnings(state: Mapping[str, Any], environment: Mapping[str, Any],
     """Return what differs between a state and the run that it is resumed with, a line for each kind of difference.
 
     Args:
-        state: the training state, with `environment` and `stream` as they were.
+        state: the training state, with `environment`, `stream` and `progress`.
         environment: the present `Runtime.environment`.
         data: the present `run.identity.stream_identity`.
 
@@ -50,30 +50,32 @@ def exactness_warnings(state: Mapping[str, Any], environment: Mapping[str, Any],
         that look at scores make it part of the first). None at all: the resume is exact.
     """
     before = state["stream"]
-    training = changes("", state["environment"], environment)
-    for tree in ("training", "libraries", "plugins", "order"):
-        prefix = tree if tree in ("plugins", "order") else ""
-        training += changes(prefix, before[tree], data[tree])
-    if before["needs_length"] or data["needs_length"]:
-        training += changes("", before["length"], data["length"])
+    images = {key: _other_images(before["files"].get(key), now) for key, now in data["files"].items()}
+    training = changes("", state["environment"], environment) + _in_training(before, data)
     scores = changes("", before["scores"], data["scores"])
-    files = {key: _other_images(before["files"].get(key), data["files"].get(key)) for key in data["files"]}
-    scores += [f"datasets.{key} ({text})" for key, text in files.items() if text and not key.startswith("train")]
+    scores += [f"datasets.{key} ({text})" for key, text in images.items() if text and not key.startswith("train")]
     if before["automations"] or data["automations"]:
         training, scores = training + scores, []
     lines = []
     if training:
         lines.append(f"Exact resume is off: {', '.join(training)} changed. Results will be close, not bit-identical.")
-    if files.get("train"):
-        lines.append(
-            f"Dataset changed since the checkpoint: {files['train']}. Continuing at iteration {state['iteration']:,}."
-        )
+    if images.get("train"):
+        iteration = state["progress"]["iteration"]
+        lines.append(f"Dataset changed since the checkpoint: {images['train']}. Continuing at iteration {iteration:,}.")
     if scores:
         lines.append(
             f"Validation changed since the checkpoint: {', '.join(scores)}. The trained weights stay bit-identical; "
             "best scores may not be comparable with earlier ones."
         )
     return lines
+
+
+def _in_training(before: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
+    """Return the differences that change training whatever the automations do."""
+    names = {"training": "", "libraries": "", "plugins": "plugins", "order": "order of the automations"}
+    found = [text for part, name in names.items() for text in changes(name, before[part], now[part])]
+    needs_length = before["needs_length"] or now["needs_length"]
+    return found + (changes("", before["length"], now["length"]) if needs_length else [])
 
 
 def _other_images(before: Mapping[str, Any] | None, after: Mapping[str, Any] | None) -> str:

@@ -9,6 +9,7 @@ import numpy as np
 from torch import nn
 
 from traiNNer.batch import ImageSet
+from traiNNer.build import network_choices
 from traiNNer.config.automation_options import AutomationOptions
 from traiNNer.config.choice import Choice
 from traiNNer.config.options import DatasetChoice, TrainOptions
@@ -24,17 +25,16 @@ def identity(options: TrainOptions, networks: Mapping[str, nn.Module]) -> dict[s
     The networks are by learner name, e.g. `net_g`. Options that leave the shapes of all tensors as they are do fit: see
     `engine.resume.refuse_mismatch`.
     """
-    found: dict[str, Any] = {}
-    for name, network in networks.items():
+    train = options.train
+    found: dict[str, Any] = {"scale": options.scale, "model": options.model.type if options.model else "restoration"}
+    for name, choice in network_choices(options).items():
         section = name.replace("net_", "network_")
-        choice: Choice = getattr(options, section)
         found |= {f"{section}.{key}": value for key, value in _plain(choice.options).items()}
-        found |= {f"{section}.type": choice.type, f"{section}.tensors": _tensors(network)}
-    return found | {
-        "scale": options.scale,
-        "train.optim_g.type": options.train.optim_g.type,
-        "train.ema_decay": "above 0" if options.train.ema_decay else "0",
-    }
+        found |= {f"{section}.type": choice.type, f"{section}.tensors": _tensors(networks[name])}
+    for key, optimizer, decay in (("g", train.optim_g, train.ema_decay), ("d", train.optim_d, train.ema_decay_d)):
+        found[f"train.optim_{key}.type"] = optimizer and optimizer.type
+        found["train.ema_decay" if key == "g" else "train.ema_decay_d"] = "above 0" if decay else "0"
+    return found
 
 
 def stream_identity(

@@ -29,7 +29,7 @@ VALIDATION = (
 
 def told(environment=(), recorded=(), **now):
     """Return the lines for a state of `STREAM` with `recorded` parts, resumed with other parts."""
-    state = {"iteration": 1200, "environment": ENVIRONMENT, "stream": STREAM | dict(recorded)}
+    state = {"progress": {"iteration": 1200}, "environment": ENVIRONMENT, "stream": STREAM | dict(recorded)}
     return exactness_warnings(copy.deepcopy(state), ENVIRONMENT | dict(environment), copy.deepcopy(STREAM) | now)
 
 
@@ -87,7 +87,7 @@ def test_an_automation_may_act_on_what_validation_sees(when):
 def test_the_order_in_which_automations_are_asked_counts():
     two = {"a": {}, "b": {}}
     lines = told(recorded={"automations": two, "order": ["a", "b"]}, automations=two, order=["b", "a"])
-    assert lines == [EXACT_OFF.format("order ([a, b] -> [b, a])")]
+    assert lines == [EXACT_OFF.format("order of the automations ([a, b] -> [b, a])")]
 
 
 @pytest.mark.parametrize(

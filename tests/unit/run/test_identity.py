@@ -58,7 +58,7 @@ def stream(options):
 
 
 def told(before, now):
-    state = {"iteration": 5, "environment": {}, "stream": stream(before)}
+    state = {"progress": {"iteration": 5}, "environment": {}, "stream": stream(before)}
     return " ".join(exactness_warnings(state, {}, stream(now)))
 
 
@@ -199,7 +199,7 @@ def test_a_plugin_that_was_edited_is_noticed(tmp_path, monkeypatch):
     plugin.write_text("A = 1\n")
     monkeypatch.setattr("traiNNer.run.identity.imported_files", lambda: [plugin])
     options = load(tmp_path)
-    before = {"iteration": 5, "environment": {}, "stream": stream(options)}
+    before = {"progress": {"iteration": 5}, "environment": {}, "stream": stream(options)}
     plugin.write_text("A = 2\n")
     (line,) = exactness_warnings(before, {}, stream(options))
     assert "plugins.own_loss.py (" in line
