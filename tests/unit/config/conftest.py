@@ -1,4 +1,4 @@
-"""A small option file and what loads it; the components are the registered ones, and one network for the rules of sizes."""
+"""A small option file and what loads it. Components are the registered ones, and one network with rules for sizes."""
 
 from collections.abc import Callable
 from importlib import import_module

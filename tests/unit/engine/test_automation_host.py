@@ -1,12 +1,12 @@
 """The host on scripted helpers: bounds, counting, failures, fallbacks, shadow, records, state."""
 
-import json
 import math
 from collections import defaultdict
 
 import numpy as np
 import pytest
 import torch
+from bookkit import Book
 
 from traiNNer.batch import BatchPlan
 from traiNNer.engine.automation import Automation
@@ -15,22 +15,6 @@ from traiNNer.engine.events import GiveUp, KeepSnapshot, MeasureTerms, Rewind, R
 from traiNNer.engine.knobs import Knobs, Range
 from traiNNer.engine.runtime import Runtime
 from traiNNer.engine.step import StepReport
-
-
-class Book:
-    """Collects what a logbook would write."""
-
-    def __init__(self):
-        self.infos, self.warnings, self.decisions = [], [], []
-
-    def info(self, text):
-        self.infos.append(text)
-
-    def warn(self, text):
-        self.warnings.append(text)
-
-    def decision(self, iteration, about):
-        self.decisions.append({"iter": iteration, **json.loads(json.dumps(about))})
 
 
 class Scripted(Automation):
