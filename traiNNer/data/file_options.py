@@ -5,9 +5,10 @@ from typing import Annotated
 from pydantic import Field
 
 from traiNNer.data.split import Split
-from traiNNer.registry import OptionGroup
+from traiNNer.registry import Influence, OptionGroup
 
-Folder = Annotated[str, Field(min_length=1)]
+# Where images are and how they are kept changes nothing: which they are, and their content, is in the fingerprint.
+Folder = Annotated[str, Field(min_length=1), Influence.NEUTRAL]
 Folders = Folder | Annotated[tuple[Folder, ...], Field(min_length=1)]
 Side = Annotated[int, Field(gt=0)]
 
@@ -23,11 +24,11 @@ class FileOptions(OptionGroup):
     """Mirror at random."""
     use_rot: bool = True
     """Turn by 0, 90, 180 or 270 degrees at random."""
-    cache_mb: Annotated[int, Field(ge=0)] = 1024
+    cache_mb: Annotated[int, Field(ge=0), Influence.NEUTRAL] = 1024
     """Memory for decoded images, in MB, shared out among the data workers."""
-    max_pixels: Annotated[float, Field(gt=0)] = 200
+    max_pixels: Annotated[float, Field(gt=0), Influence.NEUTRAL] = 200
     """Images of more megapixels are refused unread."""
-    strict: bool = False
+    strict: Annotated[bool, Influence.NEUTRAL] = False
     """Stop at the first damaged image instead of replacing it."""
     split: Split = "all"
     """`val`: only the images that a hash of their names holds out: 1 %, from 8 to 100 (of fewer than 32 a quarter);

@@ -1,6 +1,5 @@
 """What every set of image files does: open, crop, replace the damaged, tell what it holds."""
 
-import hashlib
 from abc import abstractmethod
 from pathlib import Path
 from typing import Literal
@@ -10,6 +9,7 @@ import numpy as np
 from traiNNer.batch import ImageSet, Sample
 from traiNNer.data.cache import ImageCache
 from traiNNer.data.file_options import FileOptions
+from traiNNer.data.fingerprint import fingerprint
 from traiNNer.data.pairing import Pair
 from traiNNer.data.scan import Scan, Selection
 from traiNNer.data.transforms import random_turn
@@ -122,12 +122,12 @@ class ImageFiles(ImageSet):
         return height * self.scale, width * self.scale
 
     def fingerprint(self) -> dict[str, str | int]:
-        """Return the count of pairs and a hash of their names and sizes."""
-        digest = hashlib.sha256()
-        for pair in self._pairs:
-            header = self._headers[pair.source]
-            digest.update(f"{pair.key} {header.width}x{header.height}\n".encode("utf-8", "surrogateescape"))
-        return {"count": len(self), "sha256": digest.hexdigest()}
+        """Return what identifies the images wherever they are: see `data.fingerprint`. Raises `DataError`."""
+        try:
+            files = ((pair.key, [path for path in (pair.lq, pair.gt) if path]) for pair in self._pairs)
+            return fingerprint(files, self._headers)
+        except OSError as error:
+            raise DataError(f"{self.name}: an image cannot be read any more: {error}") from None
 
 
 def folders(roots: str | tuple[str, ...]) -> list[Path]:
