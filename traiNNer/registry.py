@@ -21,7 +21,7 @@ from typing import Any, get_type_hints
 
 from pydantic import BaseModel, ConfigDict, PydanticSchemaGenerationError, create_model
 
-CONTEXT = ("scale", "seed", "total_iter", "base_lr")
+CONTEXT = ("scale", "seed", "total_iter", "base_lr", "networks", "averages", "losses")
 
 
 class StrictOptions(BaseModel):
@@ -194,3 +194,4 @@ DATASETS = Registry("dataset", "traiNNer.data")
 OPTIMIZERS = Registry("optimizer", "traiNNer.optim")
 SCHEDULES = Registry("scheduler", "traiNNer.optim")
 AUTOMATIONS = Registry("automation", "traiNNer.automations")
+MODELS = Registry("model", "traiNNer.models")

@@ -12,7 +12,7 @@ LAYER = {
     "models": 2,
     "engine": 3,
     **dict.fromkeys(("automations", "report"), 4),
-    **dict.fromkeys(("build", "build_helpers", "preflight", "app", "zero_config", "audit"), 5),
+    **dict.fromkeys(("build", "build_helpers", "preflight", "app", "run", "zero_config", "audit"), 5),
     **dict.fromkeys(("cli", "__main__", "__init__"), 6),
 }
 RUNTIME_ONLY = ("torch.distributed", "torch.compile", "channels_last", "autocast", ".cuda(")

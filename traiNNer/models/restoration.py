@@ -1,22 +1,22 @@
 """The plain case: one network, its output compared with the ground truth."""
 
-from collections.abc import Callable, Iterator
-
-from torch import Tensor
+from collections.abc import Iterator
+from typing import Any
 
 from traiNNer.batch import Batch
-from traiNNer.models.protocol import PhaseLoss, Upscaler
+from traiNNer.models.protocol import MAIN, Networks, PhaseLoss, TrainableModel
+from traiNNer.registry import MODELS
 
 
-class RestorationModel:
-    """One generator and its weighted losses."""
+@MODELS.register(name="restoration", learners=(MAIN,), separable=True)
+class RestorationModel(TrainableModel):
+    """One network, trained with the losses of `train.losses`."""
 
-    def __init__(self, generator: Upscaler, losses: Callable[[Tensor, Tensor], dict[str, Tensor]]) -> None:
-        self.generator = generator
+    def __init__(self, networks: Networks, losses: Any) -> None:
+        self.generator = networks[MAIN]
         self.losses = losses
 
-    def phases(self, batch: Batch) -> Iterator[PhaseLoss]:
+    def phases(self, batch: Batch, iteration: int) -> Iterator[PhaseLoss]:  # noqa: ARG002
         """Yield the one phase: every loss between output and ground truth."""
         assert batch.gt is not None
-        output = self.generator(batch.lq)
-        yield PhaseLoss(self.losses(output, batch.gt))
+        yield PhaseLoss(self.losses(self.generator(batch.lq), batch.gt))
