@@ -18,6 +18,7 @@ TARGET_S = 6.0
 CODE = """
 import sys, time
 sys.path.insert(0, {repository!r})
+import traiNNer  # before torch, as in train.py: it decides how threads wait
 started = time.perf_counter()
 import torch
 torch_done = time.perf_counter()

@@ -33,7 +33,7 @@ def stepper_of(
 ) -> Stepper:
     """Return the stepper of a run with one learner."""
     knobs, runtime = knobs or Knobs(), runtime or Runtime(torch.device("cpu"), "test")
-    model = RestorationModel({MAIN: runtime.upscaler(network)}, losses)
+    model = RestorationModel({MAIN: runtime.upscaler(network)}, {}, losses)
     learner = learner_of(network, optimizer, knobs)
     return Stepper(model, {MAIN: learner}, runtime, knobs, on_out_of_memory=on_out_of_memory)
 

@@ -76,8 +76,10 @@ def build_reference(options: TrainOptions, losses: WeightedLosses) -> BicubicRef
     place = watched_loss(options)
     if place is None or not chosen_helpers(options):
         return None
+    if not {"output", "target"}.issuperset(losses.calls[place].required):
+        return None
     weight = list(losses.weights.values())[place]
-    return BicubicReference(losses.losses[place], options.scale, weight)
+    return BicubicReference(losses.calls[place], options.scale, weight)
 
 
 def build_host(

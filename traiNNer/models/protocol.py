@@ -16,6 +16,8 @@ Upscaler = Callable[[Tensor], Tensor]
 """A network as a model and validation see it: B, 3, H, W float32 in [0, 1] to B, 3, sH, sW float32, not clamped."""
 Networks = Mapping[str, Upscaler]
 """Networks by learner name (`net_g`, `net_d`), each run in the precision of the run."""
+Losses = Callable[..., dict[str, Tensor]]
+"""The weighted losses of the option file, called by keyword: `output`, `target`, `lq`, `output_ema`, `iteration`."""
 
 
 @dataclass(frozen=True)

@@ -1,10 +1,12 @@
 """The plain case: one network, its output compared with the ground truth."""
 
-from collections.abc import Iterator
-from typing import Any
+from collections.abc import Callable, Iterator
+
+import torch
+from torch import Tensor
 
 from traiNNer.batch import Batch
-from traiNNer.models.protocol import MAIN, Networks, PhaseLoss, TrainableModel
+from traiNNer.models.protocol import MAIN, Losses, Networks, PhaseLoss, TrainableModel
 from traiNNer.registry import MODELS
 
 
@@ -12,11 +14,31 @@ from traiNNer.registry import MODELS
 class RestorationModel(TrainableModel):
     """One network, trained with the losses of `train.losses`."""
 
-    def __init__(self, networks: Networks, losses: Any) -> None:
+    def __init__(self, networks: Networks, averages: Networks, losses: Losses) -> None:
         self.generator = networks[MAIN]
+        self.average = averages.get(MAIN)
         self.losses = losses
 
-    def phases(self, batch: Batch, iteration: int) -> Iterator[PhaseLoss]:  # noqa: ARG002
-        """Yield the one phase: every loss between output and ground truth."""
-        assert batch.gt is not None
-        yield PhaseLoss(self.losses(self.generator(batch.lq), batch.gt))
+    def phases(self, batch: Batch, iteration: int) -> Iterator[PhaseLoss]:
+        """Yield the one phase: every loss of the network's output."""
+        output = self.generator(batch.lq)
+        terms = self.losses(
+            output=output,
+            target=batch.gt,
+            lq=batch.lq,
+            output_ema=self._averaged(batch.lq),
+            iteration=iteration,
+        )
+        yield PhaseLoss(terms)
+
+    def _averaged(self, lq: Tensor) -> Callable[[], Tensor] | None:
+        """Return what computes the output of the EMA, without gradient; None where there is no EMA."""
+        average = self.average
+        if average is None:
+            return None
+
+        def compute() -> Tensor:
+            with torch.no_grad():
+                return average(lq)
+
+        return compute

@@ -76,7 +76,7 @@ def make(answers: bool = True):
         knob.set(math.ceil(before / 2), 0)
         return knob.value < before
 
-    def losses(output, target):
+    def losses(output, target, **_):
         return {"l1": (output - target).abs().mean()}
 
     runtime = DoubleRuntime(torch.device("cpu"), "test")
@@ -214,7 +214,8 @@ def test_loss_factors_scale_terms_and_measured_norms():
     net, stepper, knobs = make()
     stepper.model = RestorationModel(
         {MAIN: net},
-        lambda output, target: {"l1": (output - target).abs().mean(), "mse": (output - target).square().mean()},
+        {},
+        lambda output, target, **_: {"l1": (output - target).abs().mean(), "mse": (output - target).square().mean()},
     )
     knobs.update(Knobs(losses=("l1", "mse")))
     knobs[MICRO_BATCH].set(3, 0)

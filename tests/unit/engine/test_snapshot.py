@@ -14,7 +14,7 @@ def make(kind="AdamW", memory_format=torch.contiguous_format):
     net = nn.Sequential(nn.Conv2d(3, 4, 3), nn.BatchNorm2d(4)).to(memory_format=memory_format)
     optimizer = build_optimizer(kind, {"lr": 0.1} | ({"momentum": 0.9} if kind == "SGD" else {}), net.parameters())
     learner = learner_of(net, optimizer, decay=0.9)
-    model = RestorationModel({MAIN: net}, lambda output, target: {})
+    model = RestorationModel({MAIN: net}, {}, lambda **_: {})
     return net, optimizer, learner.average, Snapshot({MAIN: learner}, model)
 
 

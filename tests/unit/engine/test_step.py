@@ -39,7 +39,7 @@ def make(poison: float | None = None, max_norm: float | None = None, norm: bool 
     runtime = Runtime(torch.device("cpu"), "test")
     switch = {"on": False}
 
-    def losses(output, target):
+    def losses(output, target, **_):
         terms = {"l1": (output - target).abs().mean()}
         if switch["on"]:
             terms["bad"] = output.mean() * poison
@@ -126,7 +126,7 @@ def test_a_loss_that_is_infinite_with_finite_gradients_is_skipped_with_a_scaler_
     monkeypatch.setattr(Runtime, "reads_are_free", property(lambda self: not device_decides))
     torch.manual_seed(0)
     net, offset = Net(), {"value": 0.0}
-    stepper = half_precision(net, lambda output, target: {"l1": (output - target).abs().mean() + offset["value"]})
+    stepper = half_precision(net, lambda output, target, **_: {"l1": (output - target).abs().mean() + offset["value"]})
     assert bool(stepper.step([batch(2)]).finite)
     before = snapshot(net, stepper)
     offset["value"] = math.inf
@@ -140,7 +140,7 @@ def test_a_loss_that_is_infinite_with_finite_gradients_is_skipped_with_a_scaler_
 def test_an_fp16_overflow_halves_the_scale_and_skips():
     torch.manual_seed(0)
     net, factor = Net(), {"value": 1e30}
-    stepper = half_precision(net, lambda output, target: {"l1": (output - target).abs().mean() * factor["value"]})
+    stepper = half_precision(net, lambda output, target, **_: {"l1": (output - target).abs().mean() * factor["value"]})
     scale = stepper.runtime.scaler.get_scale()
     assert not bool(stepper.step([batch(2)]).finite)
     assert stepper.runtime.scaler.get_scale() == scale / 2
