@@ -5,7 +5,7 @@ from pathlib import Path
 
 from traiNNer.config.files import missing_message
 from traiNNer.config.tree import Node, Report
-from traiNNer.utils.plugin_files import import_file
+from traiNNer.utils import plugin_files
 
 
 def import_plugins(root: Node, folder: Path, report: Report) -> None:
@@ -18,7 +18,7 @@ def import_plugins(root: Node, folder: Path, report: Report) -> None:
 
 def imported_files() -> list[Path]:
     """Return the plugin files that this process has imported, in that order."""
-    return list(_imported)
+    return [Path(file) for file, _ in plugin_files.imported_files()]
 
 
 def _import(node: Node, file: Path, report: Report) -> None:
@@ -26,7 +26,7 @@ def _import(node: Node, file: Path, report: Report) -> None:
         report.at(node, missing_message(file))
         return
     try:
-        import_file(file)
+        plugin_files.import_file(file)
     except (Exception, SystemExit) as error:  # somebody else's code may raise anything
         report.at(node, f"cannot be imported: {_cause(error, file)}")
 
