@@ -5,7 +5,7 @@ from pathlib import Path
 
 from traiNNer.config.files import missing_message
 from traiNNer.config.tree import Node, Report
-from traiNNer.utils import plugin_files
+from traiNNer.utils.plugin_files import import_file
 
 
 def import_plugins(root: Node, folder: Path, report: Report) -> None:
@@ -16,17 +16,12 @@ def import_plugins(root: Node, folder: Path, report: Report) -> None:
             _import(node, (folder / Path(node.value).expanduser()).resolve(), report)
 
 
-def imported_files() -> list[Path]:
-    """Return the plugin files that this process has imported, in that order."""
-    return [Path(file) for file, _ in plugin_files.imported_files()]
-
-
 def _import(node: Node, file: Path, report: Report) -> None:
     if not file.is_file():
         report.at(node, missing_message(file))
         return
     try:
-        plugin_files.import_file(file)
+        import_file(file)
     except (Exception, SystemExit) as error:  # somebody else's code may raise anything
         report.at(node, f"cannot be imported: {_cause(error, file)}")
 

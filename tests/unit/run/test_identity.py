@@ -197,7 +197,7 @@ def test_the_identity_knows_the_shapes_of_the_network_not_its_values(tmp_path):
 def test_a_plugin_that_was_edited_is_noticed(tmp_path, monkeypatch):
     plugin = tmp_path / "own_loss.py"
     plugin.write_text("A = 1\n")
-    monkeypatch.setattr("traiNNer.run.identity.imported_files", lambda: [plugin])
+    monkeypatch.setattr("traiNNer.run.identity.imported_files", lambda: [(str(plugin), "plugin")])
     options = load(tmp_path)
     before = {"progress": {"iteration": 5}, "environment": {}, "stream": stream(options)}
     plugin.write_text("A = 2\n")
