@@ -1,10 +1,12 @@
 """The two plain types that travel from a dataset to a training step."""
 
 from dataclasses import dataclass, replace
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
-from torch import Tensor
+
+if TYPE_CHECKING:  # datasets import this file, and need no torch
+    from torch import Tensor
 
 
 @dataclass(frozen=True)
@@ -25,8 +27,8 @@ class Sample:
 class Batch:
     """A micro-batch: B, H, W, 3 uint8 or uint16 from the loader; B, 3, H, W float32 in [0, 1] after `Runtime.move`."""
 
-    lq: Tensor
-    gt: Tensor | None
+    lq: "Tensor"
+    gt: "Tensor | None"
     keys: tuple[str, ...]
     skipped: tuple[str, ...] = ()
 

@@ -12,7 +12,6 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any, TextIO
 
-import traiNNer.build  # noqa: F401 - registers every component
 from traiNNer.batch import ImageSet
 from traiNNer.build import open_dataset
 from traiNNer.config.draft import node_of

@@ -14,7 +14,6 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import IO
 
-import traiNNer
 from traiNNer.errors import OutOfMemory
 from traiNNer.utils.files import write_bytes_atomic
 from traiNNer.zero_config.measured import Comparison, Measured
@@ -68,7 +67,7 @@ def measure(job: Job, say: Say, limit_s: float = LIMIT_S) -> Measured:
 
 def _start(errors: IO[str]) -> "subprocess.Popen[str]":
     # The package may have been found by other means than an installation, such as a path set in a notebook.
-    package = str(Path(traiNNer.__file__).parents[1])
+    package = str(Path(__file__).parents[2])
     search = os.pathsep.join(filter(None, (package, os.environ.get("PYTHONPATH"))))
     return subprocess.Popen(
         [sys.executable, "-m", "traiNNer.zero_config.child"],

@@ -10,8 +10,10 @@ from typing import NamedTuple
 import torch
 
 from traiNNer.batch import ImageSet
+from traiNNer.build import build_evaluations
 from traiNNer.config.options import TrainOptions
 from traiNNer.engine.scoring import evaluating
+from traiNNer.models.protocol import MAIN
 from traiNNer.zero_config.bench import Bench, release
 from traiNNer.zero_config.measured import Pace
 from traiNNer.zero_config.subsets import Few, Warm
@@ -130,11 +132,14 @@ def _decode_seconds(dataset: ImageSet) -> float:
 
 def _measure_overhead(options: TrainOptions, sets: dict[str, ImageSet]) -> _Overhead:
     """Measure a validation, on parts of a few images and counted by their pixels, and a checkpoint."""
-    bench = Bench(options, {key: _few(one, options) if key.startswith("val") else one for key, one in sets.items()})
-    network = bench.parts.scorer.network
+    bench = Bench(options, sets)
+    network = bench.training.learners[MAIN].shipped
     upscale = bench.runtime.upscaler(network)
+    few_images: dict[str, ImageSet] = {
+        key: Few(one, VALIDATED, options.scale, VALIDATED_SIDE) for key, one in sets.items() if key != "train"
+    }
     validation_s = first_validation_s = 0.0
-    for evaluation in bench.parts.scorer.evaluations:
+    for evaluation in build_evaluations(options, few_images, bench.runtime):
         few = evaluation.dataset
         assert isinstance(few, Few)
         share = few.share()
@@ -153,18 +158,10 @@ def _measure_overhead(options: TrainOptions, sets: dict[str, ImageSet]) -> _Over
     return _Overhead(validation_s, first_validation_s, _saving_seconds(bench))
 
 
-def _few(dataset: ImageSet, options: TrainOptions) -> Few:
-    return Few(dataset, VALIDATED, options.scale, VALIDATED_SIDE)
-
-
 def _saving_seconds(bench: Bench) -> float:
     """Return what one checkpoint takes, written to a folder that is removed again."""
     with tempfile.TemporaryDirectory() as folder:
         started = time.perf_counter()
-        torch.save([bench.trainer.state_dict(), _weights(bench)], Path(folder) / "state")
+        weights = [learner.weights() for learner in bench.training.learners.values()]
+        torch.save([bench.training.state().state_dict(), weights], Path(folder) / "state")
         return time.perf_counter() - started
-
-
-def _weights(bench: Bench) -> list[dict[str, torch.Tensor]]:
-    """Return the tensors that a checkpoint holds besides the state."""
-    return [bench.parts.network.state_dict(), bench.parts.scorer.network.state_dict()]
