@@ -21,6 +21,7 @@ from traiNNer.config.options import CommonOptions, TestOptions, TrainOptions
 from traiNNer.data.loader import DamageCounter
 from traiNNer.engine import resume
 from traiNNer.engine.checkpoint import SUPERSEDED, CheckpointStore
+from traiNNer.engine.exactness import exactness_warnings, refuse_mismatch
 from traiNNer.engine.interrupt import StopSignals
 from traiNNer.engine.logbook import Logbook
 from traiNNer.engine.run_folder import FolderLock, RunFolder, cause, check_writable, create, run_folder
@@ -82,7 +83,7 @@ def _train_in(
         start = resume.agree_on_start(runtime, folder, partial(_decide, options, folder, store, overwrite))
         trainer = assemble(options, folder, runtime, networks, sets, book, signals, store)
         if start.restored:
-            resume.refuse_mismatch(start.restored.state["identity"], trainer.facts["identity"])
+            refuse_mismatch(start.restored.state["identity"], trainer.facts["identity"])
         runtime.on_main(partial(_open_files, folder, loaded, store, start, book))
         _begin(trainer, start, sets["train"], book)
         return _run(trainer, sets["train"])
@@ -143,7 +144,7 @@ def _begin(trainer: Trainer, start: resume.Start, train_set: ImageSet, book: Log
         images = f"; {len(train_set):,} images" if name == MAIN else ""
         book.info(f"{choice.type} {options.scale}x: {trained:,} trained parameters{images}")
     if start.restored:
-        changes = resume.exactness_warnings(start.restored.state, facts["environment"], facts["stream"])
+        changes = exactness_warnings(start.restored.state, facts["environment"], facts["stream"])
         book.warn_all(changes)
         trainer.restore(start.restored)
         best = trainer.scorer.best
@@ -167,6 +168,7 @@ def _run(trainer: Trainer, train_set: ImageSet) -> str:
     if trainer.is_over and not trainer.has_pending_validation():
         return f"finished: {done} (nothing left to do; raise train.total_iter to go on)"
     loader = build_loader(options, train_set, runtime, trainer.training.plan, trainer.iteration)
+    trainer.logbook.warn_all(loader.notices)
     try:
         trainer.run(loader, DamageCounter(train_set).count)
     except (RuntimeError, MemoryError) as error:

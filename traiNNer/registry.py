@@ -15,13 +15,46 @@ import difflib
 import json
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
+from enum import Enum
 from importlib import import_module
 from inspect import Parameter, isclass, signature
-from typing import Any, get_type_hints
+from typing import Any, get_args, get_type_hints
 
 from pydantic import BaseModel, ConfigDict, PydanticSchemaGenerationError, create_model
+from pydantic.fields import FieldInfo
 
 CONTEXT = ("scale", "seed", "total_iter", "base_lr", "networks", "averages", "losses")
+
+
+class Influence(Enum):
+    """What an option changes when a run is resumed with another value: `Annotated[int, Influence.NEUTRAL]`.
+
+    A field says it where it is defined, also for the sections in it; one that says nothing changes the training.
+    """
+
+    TRAINING = "training"
+    """The bits of the trained weights."""
+    SCORES = "scores"
+    """What validation finds; training only where an automation acts on it."""
+    LENGTH = "length"
+    """How long the run is; training only where something is built from that, such as a cosine schedule."""
+    RUNTIME = "runtime"
+    """Training, but not always: what the runtime makes of it is compared instead (`Runtime.environment`)."""
+    NEUTRAL = "neutral"
+    """No bit of any weights, or something that is compared itself, such as the images of a folder."""
+
+
+def influence_of(field: FieldInfo) -> Influence | None:
+    """Return what a field declares, also deep inside its type (`Annotated[…] | None`); None where it says nothing."""
+    return next(
+        (mark for mark in (*field.metadata, *_arguments(field.annotation)) if isinstance(mark, Influence)), None
+    )
+
+
+def _arguments(annotation: Any) -> Iterator[Any]:
+    for argument in get_args(annotation):
+        yield argument
+        yield from _arguments(argument)
 
 
 class StrictOptions(BaseModel):

@@ -24,7 +24,7 @@ from traiNNer.utils.plugin_files import import_files, imported_files
 
 DAMAGED_ALLOWED = 0.01
 IDLE = -1
-PREFETCH = 4
+PREFETCH = 4  # micro-batches that each data worker reads ahead
 LOOK_EVERY_S = 2.0
 DIED = "Data worker died (killed, maybe out of RAM). Lower num_worker_per_gpu, cache_mb or batch_size_per_gpu."
 FAILED = "Data worker ended with an error, which it has printed above."
@@ -147,7 +147,8 @@ class TrainLoader:
         self.seed = seed
         self.plan = batch_size if isinstance(batch_size, BatchPlan) else BatchPlan(batch_size)
         self.accum_iter = accum_iter
-        self.plan.lead = max(self.plan.lead, workers * PREFETCH // accum_iter + 2)
+        self.notices: list[str] = []
+        workers, prefetch = self._bound(workers) if isinstance(batch_size, BatchPlan) else (workers, PREFETCH)
         self.start_iteration = start_iteration
         self.total_iter = total_iter
         self.rank = rank
@@ -162,7 +163,7 @@ class TrainLoader:
             options = {
                 "timeout": min(LOOK_EVERY_S, timeout_s),
                 "worker_init_fn": _start_worker,
-                "prefetch_factor": PREFETCH,
+                "prefetch_factor": prefetch,
                 "multiprocessing_context": start_method,
             }
         share = getattr(dataset, "share_cache", None)
@@ -182,6 +183,17 @@ class TrainLoader:
                 **options,
             )
         self._iterator: Any = None
+
+    def _bound(self, workers: int) -> tuple[int, int]:
+        """Return the data workers and how many micro-batches each reads ahead: in all no more than the plan's lead."""
+        most = self.plan.lead * self.accum_iter
+        if workers > most:
+            self.notices.append(
+                f"Only {most} of {workers} data workers are used: more would read further ahead than a change of the "
+                "batch size is ordered"
+            )
+            workers = most
+        return workers, min(PREFETCH, most // max(1, workers))
 
     def __iter__(self) -> Iterator[tuple[Batch, ...]]:
         """Yield the micro-batches of one iteration after the other.
