@@ -3,6 +3,7 @@
 from dataclasses import dataclass, replace
 from pathlib import Path
 from shlex import quote
+from typing import Self
 
 from traiNNer.data.audit import Survey, survey
 from traiNNer.data.findings import KINDS
@@ -19,7 +20,7 @@ TILE = 512
 
 @dataclass(frozen=True)
 class Folders:
-    """The folders that a person named: GT and, where they exist, LQ and validation."""
+    """The folders that the user named: GT and, where they exist, LQ and validation."""
 
     gt: Path
     lq: Path | None = None
@@ -39,7 +40,7 @@ class Folders:
 
 
 @dataclass(frozen=True)
-class Subject:
+class DatasetProfile:
     """Folders with their headers, and the scale."""
 
     folders: Folders
@@ -48,6 +49,31 @@ class Subject:
     survey: Survey
     validation: Survey | None = None
     """Of the folders to validate with; None when images are held out."""
+
+    @classmethod
+    def inspect(cls, folders: Folders, scale: int | None) -> Self:
+        """Read the headers and find the scale.
+
+        Args:
+            folders: where the images are.
+            scale: how many times larger the output is to be; None finds it from the sizes, 2 where there is no LQ.
+
+        Raises:
+            DataError: what the images are keeps them from being trained on; the message names them.
+            ConfigError: `scale` is not that of the images, or `val_lq` stands without `val_gt`.
+        """
+        if folders.val_lq and not folders.val_gt:
+            raise ConfigError("--val-lq without --val-gt: without large images nothing can be compared.")
+        names = frozenset(read_meta_info("--meta-info", folders.meta_info).names) if folders.meta_info else None
+        found = survey(folders.gt, folders.lq, names=names)
+        if not found.pairs and names is not None:
+            raise DataError(f"{folders.meta_info} names no image that is in {folders.gt}.")
+        _refuse_swapped(folders, found)
+        _refuse_mixed(folders, found)
+        _refuse_lone(folders, found)
+        _refuse_broken(folders, found)
+        validation = survey(folders.val_gt, folders.val_lq) if folders.val_gt else None
+        return cls(folders, *_scale(folders, found, scale), found, validation)
 
     def smallest_side(self) -> int:
         """Return the shortest side of all LQ images, in LQ pixels."""
@@ -101,40 +127,6 @@ class Subject:
         return min(header.width, header.height) // self._shrink
 
 
-def look(folders: Folders, scale: int | None) -> Subject:
-    """Read the headers and find the scale.
-
-    Args:
-        folders: where the images are.
-        scale: how many times larger the output is to be; None finds it from the sizes, 2 where there is no LQ.
-
-    Raises:
-        DataError: what the images are keeps them from being trained on; the message names them.
-        ConfigError: `scale` is not that of the images, or `val_lq` stands without `val_gt`.
-    """
-    if folders.val_lq and not folders.val_gt:
-        raise ConfigError("--val-lq without --val-gt: without large images nothing can be compared.")
-    names = frozenset(read_meta_info("--meta-info", folders.meta_info).names) if folders.meta_info else None
-    found = survey(folders.gt, folders.lq, names=names)
-    if not found.pairs and names is not None:
-        raise DataError(f"{folders.meta_info} names no image that is in {folders.gt}.")
-    _refuse_swapped(folders, found)
-    _refuse_mixed(folders, found)
-    if folders.is_held_out and len(found.pairs) == 1:
-        raise DataError(
-            f"{folders.gt} holds one image only: nothing can be held out to measure by. Add images, or name a folder "
-            "of others with --val-gt."
-        )
-    broken = [finding for finding in found.findings if KINDS[finding.kind].stops and KINDS[finding.kind].removes]
-    if broken:
-        rows = [f"  {KINDS[f.kind].title}: {f.name} {f.detail}".rstrip() for f in broken[:NAMES_SHOWN]]
-        more = [f"  … and {len(broken) - NAMES_SHOWN} more"] if len(broken) > NAMES_SHOWN else []
-        text = "\n".join([f"{folders.gt}: not every image can be used", *rows, *more])
-        raise DataError(f"{text}\nLeave them out: {_fix(folders)}.")
-    validation = survey(folders.val_gt, folders.val_lq) if folders.val_gt else None
-    return Subject(folders, *_scale(folders, found, scale), found, validation)
-
-
 def _scale(folders: Folders, found: Survey, wanted: int | None) -> tuple[int, str]:
     if folders.lq is None:
         return (2, "the usual one; --scale changes it") if wanted is None else (wanted, "yours")
@@ -170,6 +162,23 @@ def _refuse_mixed(folders: Folders, found: Survey) -> None:
         f"{folders.gt} and {folders.lq} hold several scales: {', '.join(counts)}. Train one scale at a time; leave the "
         f"others out: {_fix(folders)}."
     )
+
+
+def _refuse_lone(folders: Folders, found: Survey) -> None:
+    if folders.is_held_out and len(found.pairs) == 1:
+        raise DataError(
+            f"{folders.gt} holds one image only: nothing can be held out to measure by. Add images, or name a folder "
+            "of others with --val-gt."
+        )
+
+
+def _refuse_broken(folders: Folders, found: Survey) -> None:
+    broken = [finding for finding in found.findings if KINDS[finding.kind].stops and KINDS[finding.kind].removes]
+    if broken:
+        rows = [f"  {KINDS[f.kind].title}: {f.name} {f.detail}".rstrip() for f in broken[:NAMES_SHOWN]]
+        more = [f"  … and {len(broken) - NAMES_SHOWN} more"] if len(broken) > NAMES_SHOWN else []
+        text = "\n".join([f"{folders.gt}: not every image can be used", *rows, *more])
+        raise DataError(f"{text}\nLeave them out: {_fix(folders)}.")
 
 
 def _fix(folders: Folders) -> str:
