@@ -1,7 +1,6 @@
 """A small option file and what loads it. Components are the registered ones, and one network with rules for sizes."""
 
 from collections.abc import Callable
-from importlib import import_module
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -9,13 +8,12 @@ import pytest
 from pydantic import Field
 
 from traiNNer import registry
-from traiNNer.config import plugins
 from traiNNer.config.load import Loaded, load_options
 from traiNNer.config.options import TrainOptions
 from traiNNer.errors import ConfigError
+from traiNNer.utils import plugin_files
 
 REGISTRIES = ("ARCHS", "LOSSES", "METRICS", "DATASETS", "OPTIMIZERS", "SCHEDULES", "AUTOMATIONS")
-PACKAGES = ("archs", "losses", "metrics", "data", "optim", "automations")
 BASE = """\
 name: run
 scale: 2
@@ -63,12 +61,11 @@ class TinyNet:
 @pytest.fixture(autouse=True)
 def components(monkeypatch):
     """Add the small network; what a test or its plugin registers is gone after the test."""
-    for package in PACKAGES:
-        import_module(f"traiNNer.{package}")
     for name in REGISTRIES:
         kind = getattr(registry, name)
+        assert list(kind)  # a module that a test imports first would register only for that test
         monkeypatch.setattr(kind, "_components", dict(kind._components))
-    monkeypatch.setattr(plugins, "_imported", {})
+    monkeypatch.setattr(plugin_files, "_imported", {})
     registry.ARCHS.register(TinyNet, scales=(2, 4), size_multiple=8)
 
 
