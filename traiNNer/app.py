@@ -44,7 +44,7 @@ from traiNNer.engine.weights import load_pretrained, read_weights
 from traiNNer.errors import CannotWrite, ConfigError, OutOfMemory
 from traiNNer.models.restoration import RestorationModel
 from traiNNer.optim.optimizers import build_optimizer
-from traiNNer.preflight import check_losses, check_metrics, check_shapes
+from traiNNer.preflight import check_losses, check_metrics, check_network
 from traiNNer.utils.files import write_bytes_atomic
 
 
@@ -76,7 +76,7 @@ def _train(args: argparse.Namespace, overrides: list[str], book: Logbook) -> str
         runtime.on_main(lambda: prepare_demo_if_named(options, book))
         sets = {key: open_dataset(options, key, book) for key in options.datasets}
         network = build_network(options)
-        check_shapes(network, options)
+        check_network(network, options, sets)
         check_losses(options)
         book.warn_all(check_metrics(options, sets))
         folder = run_folder(options)
@@ -279,7 +279,7 @@ def _test(args: argparse.Namespace, book: Logbook) -> str:
     prepare_demo_if_named(options, book)
     sets = {key: open_dataset(options, key, book) for key in options.datasets}
     network = build_network(options)
-    check_shapes(network, options)
+    check_network(network, options, sets)
     book.warn_all(check_metrics(options, sets))
     _load_pretrained(network, options, book, strict=True)
     if args.check:

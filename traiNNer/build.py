@@ -1,6 +1,5 @@
 """Options to objects: each function builds one part of a run from its section of the option file."""
 
-import traceback
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
@@ -16,6 +15,7 @@ import traiNNer.metrics
 import traiNNer.optim  # noqa: F401 - importing these packages registers their components
 from traiNNer.batch import BatchPlan, ImageSet
 from traiNNer.config.options import CommonOptions, LossChoice, TrainOptions
+from traiNNer.config.plugins import place_of
 from traiNNer.data.demo import prepare_demo
 from traiNNer.data.loader import TrainLoader
 from traiNNer.engine.logbook import Logbook
@@ -62,28 +62,24 @@ def open_dataset(options: CommonOptions, key: str, book: Logbook) -> ImageSet:
 def build_network(options: CommonOptions) -> nn.Module:
     """Build the network on the CPU. Raises `ConfigError` when it cannot be built from its options."""
     choice = options.network_g
-    try:
-        return ARCHS.build(choice.type, choice.options, scale=options.scale, seed=options.manual_seed)
-    except (ValueError, RuntimeError) as error:
-        if is_out_of_memory(error):
-            raise
-        raise ConfigError(f"network_g: {choice.type} cannot be built from these options ({error})") from None
+    build = partial(ARCHS.build, choice.type, choice.options, scale=options.scale, seed=options.manual_seed)
+    return attempt(f"network_g: {choice.type}", build, "be built from these options")
 
 
-def attempt(title: str, make: Callable[[], Any]) -> Any:
-    """Call code that may be somebody else's; whatever it raises is told with the component's name."""
+def attempt(title: str, make: Callable[[], Any], what: str = "be used") -> Any:
+    """Call code that may be somebody else's and return its result.
+
+    Raises:
+        ConfigError: it raised anything but an error for the user or of memory; with the component's name and the line.
+    """
     try:
         return make()
     except RunError:
         raise
     except Exception as error:
-        raise ConfigError(f"{title} cannot be used: {type(error).__name__}: {error}{place_of(error)}") from None
-
-
-def place_of(error: Exception) -> str:
-    """Return the file and line where an error was raised, for messages."""
-    last = traceback.extract_tb(error.__traceback__)[-1]
-    return f" ({Path(last.filename).name} line {last.lineno})"
+        if is_out_of_memory(error):
+            raise
+        raise ConfigError(f"{title} cannot {what}: {type(error).__name__}: {error} ({place_of(error)})") from None
 
 
 def build_losses(options: TrainOptions) -> WeightedLosses:
@@ -132,6 +128,7 @@ def build_evaluations(options: CommonOptions, sets: dict[str, ImageSet], runtime
             runtime,
             options.val.tile_size,
             options.val.tile_overlap,
+            ARCHS[options.network_g.type].traits,
         )
         for key, dataset in sets.items()
         if not key.startswith("train")

@@ -63,7 +63,7 @@ def build_knobs(options: TrainOptions) -> Knobs:
 def watched_loss(options: TrainOptions) -> int | None:
     """Return the place of the first pixel loss, which bicubic upscaling can be measured by; None without one."""
     losses = options.train.losses
-    kinds = [bool(LOSSES[choice.type].traits.get("pixel") and choice.loss_weight) for choice in losses]
+    kinds = [bool(LOSSES[choice.type].traits.pixel and choice.loss_weight) for choice in losses]
     return kinds.index(True) if True in kinds else None
 
 
@@ -124,7 +124,7 @@ def describe_run(
         has_schedule=train.scheduler is not None,
         is_clipping=train.grad_clip,
         has_memory=runtime.has_memory,
-        can_split=can_split(network, losses),
+        coupled_by=coupled_by(options, network),
         is_compiled=options.use_compile,
     )
 
@@ -144,7 +144,10 @@ def own_best(options: TrainOptions) -> dict[str, Direction]:
     return {name: way for name, way in monitored(options).items() if name in watched and not name.startswith("val/")}
 
 
-def can_split(network: nn.Module, losses: WeightedLosses) -> bool:
-    """Whether a batch in parts gives the gradients of the whole: not with batch statistics or coupled samples."""
-    batch_norm = any(isinstance(module, torch.nn.modules.batchnorm._BatchNorm) for module in network.modules())
-    return not batch_norm and all(getattr(loss, "separable", True) for loss in losses.losses)
+def coupled_by(options: TrainOptions, network: nn.Module) -> str:
+    """Return why a batch in parts would not give the gradients of the whole; empty where it does."""
+    if any(isinstance(module, torch.nn.modules.batchnorm._BatchNorm) for module in network.modules()):
+        return f"{options.network_g.type} uses batch statistics"
+    losses = [LOSSES[choice.type] for choice in options.train.losses]
+    coupling = dict.fromkeys(loss.name for loss in losses if not loss.traits.separable)
+    return f"{', '.join(coupling)}: not declared separable" if coupling else ""

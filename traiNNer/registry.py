@@ -14,14 +14,17 @@ fills in the parameters of `CONTEXT` for a builder that asks for them; they are 
 import difflib
 import json
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from importlib import import_module
 from inspect import Parameter, isclass, signature
 from pkgutil import iter_modules
-from typing import Any, get_type_hints
+from typing import Any, Generic, TypeVar, get_type_hints
 
 from pydantic import BaseModel, ConfigDict, PydanticSchemaGenerationError, create_model
 
+from traiNNer.traits import ArchTraits, LossTraits, Traits
+
+Declared = TypeVar("Declared", bound=Traits)
 CONTEXT = ("scale", "seed", "total_iter", "base_lr")
 
 
@@ -71,14 +74,14 @@ def own_bases(builder: type) -> list[type]:
 
 
 @dataclass(frozen=True)
-class Component:
+class Component(Generic[Declared]):
     """A registered builder with its schema, the context it asks for, and its declared capabilities (`traits`)."""
 
     name: str
     builder: Callable[..., Any]
     options: type[StrictOptions]
     context: tuple[str, ...]
-    traits: Mapping[str, Any] = field(default_factory=dict)
+    traits: Declared
 
     def build(self, options: Mapping[str, Any] | StrictOptions, **context: Any) -> Any:
         """Build from options, raw (validated here) or already validated, plus the context values it asks for."""
@@ -106,12 +109,13 @@ def fold(name: str) -> str:
     return name.lower().replace("_", "")
 
 
-class Registry:
-    """One kind of component, by name."""
+class Registry(Generic[Declared]):
+    """One kind of component, by name; `traits` is the table of what this kind declares about itself."""
 
-    def __init__(self, kind: str) -> None:
+    def __init__(self, kind: str, traits: type[Declared]) -> None:
         self.kind = kind
-        self._components: dict[str, Component] = {}
+        self.traits = traits
+        self._components: dict[str, Component[Declared]] = {}
 
     def register(
         self,
@@ -123,8 +127,10 @@ class Registry:
     ) -> Any:
         """Register a class or factory, as `@X.register`, `@X.register()` or a call.
 
-        `name` defaults to the builder's own in lower case; `options` replaces the schema derived from the signature.
-        Raises `TypeError` for an untyped or variadic signature and `ValueError` for a name that is taken.
+        `name` defaults to the builder's own in lower case; `options` replaces the schema derived from the signature;
+        `traits` are fields of the kind's table in `traiNNer.traits`.
+        Raises `TypeError` for an untyped or variadic signature or an unknown trait, and `ValueError` for a name that is
+        taken or a trait that cannot be.
         """
         if builder is None:
             return lambda target: self.register(target, name=name, options=options, **traits)
@@ -134,21 +140,21 @@ class Registry:
         schema = options or options_model(builder)
         asked = signature(builder).parameters
         context = tuple(key for key in CONTEXT if key in asked and key not in schema.model_fields)
-        self._components[fold(title)] = Component(title, builder, schema, context, traits)
+        self._components[fold(title)] = Component(title, builder, schema, context, self.traits(**traits))
         return builder
 
     def names(self) -> tuple[str, ...]:
         """Return every name that can be used, sorted."""
-        usable = (component for component in self._components.values() if not component.traits.get("refused"))
+        usable = (component for component in self._components.values() if not component.traits.refused)
         return tuple(sorted(component.name for component in usable))
 
     def __contains__(self, name: str) -> bool:
         return fold(name) in self._components
 
-    def __iter__(self) -> Iterator[Component]:
+    def __iter__(self) -> Iterator[Component[Declared]]:
         return iter(sorted(self._components.values(), key=lambda component: component.name))
 
-    def __getitem__(self, name: str) -> Component:
+    def __getitem__(self, name: str) -> Component[Declared]:
         try:
             return self._components[fold(name)]
         except KeyError:
@@ -165,10 +171,10 @@ def import_components(package: str, path: Iterable[str]) -> None:
         import_module(f"{package}.{module.name}")
 
 
-ARCHS = Registry("arch")
-LOSSES = Registry("loss")
-METRICS = Registry("metric")
-DATASETS = Registry("dataset")
-OPTIMIZERS = Registry("optimizer")
-SCHEDULES = Registry("scheduler")
-AUTOMATIONS = Registry("automation")
+ARCHS = Registry("arch", ArchTraits)
+LOSSES = Registry("loss", LossTraits)
+METRICS = Registry("metric", Traits)
+DATASETS = Registry("dataset", Traits)
+OPTIMIZERS = Registry("optimizer", Traits)
+SCHEDULES = Registry("scheduler", Traits)
+AUTOMATIONS = Registry("automation", Traits)

@@ -9,6 +9,7 @@ from types import ModuleType
 from traiNNer.config.files import missing_message
 from traiNNer.config.tree import Node, Report
 
+PACKAGE = Path(__file__).parents[1]
 _imported: dict[Path, ModuleType] = {}
 
 
@@ -18,6 +19,29 @@ def import_plugins(root: Node, folder: Path, report: Report) -> None:
     for node in section.value if section is not None and isinstance(section.value, list) else []:
         if isinstance(node.value, str):
             _import(node, (folder / Path(node.value).expanduser()).resolve(), report)
+
+
+def place_of(error: BaseException) -> str:
+    """Return where an error was raised, as `file.py line 12`: in a plugin if one took part, else in traiNNer itself."""
+    frames = traceback.extract_tb(error.__traceback__)
+    for is_wanted in (_is_plugin, _is_ours, lambda _: True):
+        if wanted := [frame for frame in frames if is_wanted(frame)]:
+            return f"{Path(wanted[-1].filename).name} line {wanted[-1].lineno}"
+    return "line unknown"
+
+
+def is_raised_by_plugin(error: BaseException) -> bool:
+    """Whether an error comes from a plugin's code, or from a library that it called, and not from traiNNer's own."""
+    frames = [frame for frame in traceback.extract_tb(error.__traceback__) if _is_plugin(frame) or _is_ours(frame)]
+    return bool(frames) and _is_plugin(frames[-1])
+
+
+def _is_plugin(frame: traceback.FrameSummary) -> bool:
+    return Path(frame.filename) in _imported
+
+
+def _is_ours(frame: traceback.FrameSummary) -> bool:
+    return Path(frame.filename).is_relative_to(PACKAGE)
 
 
 def _import(node: Node, file: Path, report: Report) -> None:

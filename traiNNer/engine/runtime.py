@@ -19,6 +19,8 @@ from traiNNer.config.options import CommonOptions
 from traiNNer.engine.events import Memory
 from traiNNer.errors import ConfigError, RunError
 from traiNNer.models.protocol import Upscaler
+from traiNNer.registry import ARCHS, Component
+from traiNNer.traits import ArchTraits
 from traiNNer.utils.host_memory import keep_freed_memory
 
 Result = TypeVar("Result")
@@ -387,14 +389,17 @@ def may_be_out_of_memory(error: BaseException | None) -> bool:
 def start_runtime(options: CommonOptions) -> tuple[Runtime, list[str]]:
     """Choose the device, set the global switches and seeds, join the ranks. Returns the runtime and warnings.
 
+    A precision or memory layout that the network does not declare is not used; a warning names what is used instead.
+
     Raises:
         ConfigError: `num_gpu` or `dist` ask for what this machine or start does not offer.
     """
     warnings: list[str] = []
+    arch = ARCHS[options.network_g.type]
     if options.dist:
         _join_ranks(options)
     device, about = _choose_device(options)
-    half = _choose_precision(options, device, warnings)
+    half = _choose_precision(options, arch, device, warnings)
     _set_switches(options, device)
     if device.type == "cpu":
         keep_freed_memory()
@@ -402,7 +407,7 @@ def start_runtime(options: CommonOptions) -> tuple[Runtime, list[str]]:
         device,
         about,
         half=half,
-        memory_format=torch.channels_last if options.use_channels_last else torch.contiguous_format,
+        memory_format=_choose_layout(options, arch, warnings),
         use_compile=options.use_compile,
         deterministic=options.deterministic,
     )
@@ -442,15 +447,32 @@ def _choose_device(options: CommonOptions) -> tuple[torch.device, str]:
     return device.handle, f"Device: {device.name}{threads} ({reason})"
 
 
-def _choose_precision(options: CommonOptions, device: torch.device, warnings: list[str]) -> torch.dtype | None:
+def _choose_precision(
+    options: CommonOptions, arch: Component[ArchTraits], device: torch.device, warnings: list[str]
+) -> torch.dtype | None:
     if not options.use_amp:
         return None
-    if options.amp_bf16:
+    name, other = ("bf16", "fp16") if options.amp_bf16 else ("fp16", "bf16")
+    if name not in arch.traits.precisions:
+        advice = f" (amp_bf16: {str(other == 'bf16').lower()} works)" if other in arch.traits.precisions else ""
+        warnings.append(f"{arch.name} does not work in {name}: use_amp is ignored, computing in float32{advice}")
+        return None
+    if name == "bf16":
         return torch.bfloat16
     if device.type == "cpu":
-        warnings.append("use_amp with fp16 is not available on the CPU: training in float32 (amp_bf16: true works)")
+        advice = " (amp_bf16: true works)" if "bf16" in arch.traits.precisions else ""
+        warnings.append(f"use_amp with fp16 is not available on the CPU: training in float32{advice}")
         return None
     return torch.float16
+
+
+def _choose_layout(options: CommonOptions, arch: Component[ArchTraits], warnings: list[str]) -> torch.memory_format:
+    if not options.use_channels_last:
+        return torch.contiguous_format
+    if "nhwc" not in arch.traits.layouts:
+        warnings.append(f"{arch.name} does not work in channels_last: use_channels_last is ignored")
+        return torch.contiguous_format
+    return torch.channels_last
 
 
 def _set_switches(options: CommonOptions, device: torch.device) -> None:

@@ -12,8 +12,9 @@ from traiNNer.engine.runtime import Runtime
 from traiNNer.errors import MetricError
 from traiNNer.metrics.protocol import Metric
 from traiNNer.models.protocol import Upscaler
+from traiNNer.traits import ArchTraits
 from traiNNer.utils.resize import imresize
-from traiNNer.utils.tiles import run_tiled
+from traiNNer.utils.upscaling import Tiling, upscale_image
 
 STRIP_SIZE = 128
 STRIP_COUNT = 4
@@ -49,6 +50,7 @@ class Evaluation:
         runtime: Runtime,
         tile_size: int = 0,
         tile_overlap: int = 0,
+        traits: ArchTraits | None = None,
     ) -> None:
         self.name = name
         self.dataset = dataset
@@ -57,6 +59,7 @@ class Evaluation:
         self.runtime = runtime
         self.tile_size = tile_size
         self.tile_overlap = tile_overlap
+        self.traits = traits or ArchTraits()
         self._longest = 0
         self._bicubic: dict[str, dict[str, float]] = {}
         self._references: dict[str, tuple[np.ndarray, np.ndarray]] = {}
@@ -79,7 +82,7 @@ class Evaluation:
             for index in range(len(self.dataset)):
                 before_each()
                 sample = self.dataset.whole(index)
-                output = self._output(upscale, sample.lq)
+                output = self.output(upscale, sample.lq)
                 keep(sample.key, output)
                 self._score(scores, sample, output)
         return scores
@@ -92,12 +95,12 @@ class Evaluation:
         self.tile_size = smaller
         return True
 
-    def _output(self, upscale: Upscaler, lq: np.ndarray) -> np.ndarray:
+    def output(self, upscale: Upscaler, lq: np.ndarray) -> np.ndarray:
+        """Upscale one image of any size: H, W, 3 uint8 or uint16 to sH, sW, 3 uint8."""
         self._longest = max(lq.shape[:2])
         images = self.runtime.to_float(torch.from_numpy(lq).unsqueeze(0))
-        if self.tile_size:
-            return to_image(run_tiled(upscale, images, self.scale, self.tile_size, self.tile_overlap))
-        return to_image(upscale(images))
+        tiling = Tiling(self.tile_size, self.tile_overlap)
+        return to_image(upscale_image(upscale, images, self.scale, self.traits, tiling))
 
     def _score(self, scores: Scores, sample: Sample, output: np.ndarray) -> None:
         values: dict[str, float] = {}

@@ -22,7 +22,7 @@ from traiNNer.engine.scoring import evaluating
 from traiNNer.engine.trainer import Trainer
 from traiNNer.engine.validation import Evaluation
 from traiNNer.errors import TrainingDiverged
-from traiNNer.registry import METRICS
+from traiNNer.registry import ARCHS, METRICS
 from traiNNer.zero_config.subsets import Few
 
 SCORED, SCORED_SIDE = 8, 96
@@ -96,7 +96,8 @@ class Bench:
         metric = {"psnr": METRICS.build("psnr", {}, scale=self.options.scale)}
         network = self.parts.scorer.network
         few = Few(held_out, SCORED, self.options.scale, SCORED_SIDE)
-        evaluation = Evaluation("held out", few, metric, self.options.scale, self.runtime)
+        traits = ARCHS[self.options.network_g.type].traits
+        evaluation = Evaluation("held out", few, metric, self.options.scale, self.runtime, traits=traits)
         with evaluating(network):
             return evaluation.run(self.runtime.upscaler(network)).mean()["psnr"]
 

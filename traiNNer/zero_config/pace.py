@@ -127,7 +127,7 @@ def _measure_validation(pace: Pace, options: TrainOptions, sets: dict[str, Image
         with evaluating(network):
             started = time.perf_counter()
             for index in range(len(few)):  # whatever is done once for a size, such as compiling, is done here
-                upscale(bench.runtime.to_float(torch.from_numpy(few.whole(index).lq[None])))
+                evaluation.output(upscale, few.whole(index).lq)
             once = time.perf_counter() - started
             for _ in range(2):  # the first one also scores bicubic, which later ones remember
                 started = time.perf_counter()

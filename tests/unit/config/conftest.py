@@ -149,7 +149,7 @@ def stand_ins(monkeypatch):
     for name in REGISTRIES:
         monkeypatch.setattr(getattr(registry, name), "_components", {})
     registry.ARCHS.register(ParagonSR2, scales=(1, 2, 3, 4, 8))
-    registry.ARCHS.register(TinyNet, scales=(2, 4), size_multiple=8)
+    registry.ARCHS.register(TinyNet, scales=(2, 4), size_multiple=8, least_size=16)
     registry.DATASETS.register(PairedImageDataset)
     for loss in (L1Loss, CharbonnierLoss, PerceptualLoss):
         registry.LOSSES.register(loss)
@@ -158,7 +158,7 @@ def stand_ins(monkeypatch):
     registry.OPTIMIZERS.register(AdamW)
     registry.SCHEDULES.register(MultiStepLR)
     for helper in HELPERS:
-        registry.AUTOMATIONS.register(helper.builder, name=helper.name, options=helper.options, **helper.traits)
+        registry.AUTOMATIONS.register(helper.builder, name=helper.name, options=helper.options, **vars(helper.traits))
 
 
 @pytest.fixture

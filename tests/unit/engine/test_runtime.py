@@ -6,6 +6,7 @@ import pytest
 import torch
 from torch import nn
 
+import traiNNer.archs  # noqa: F401 - registers what the options name
 from traiNNer.batch import Batch
 from traiNNer.config.options import ArchChoice, CommonOptions
 from traiNNer.engine.runtime import Runtime, is_out_of_memory, start_runtime
@@ -13,7 +14,7 @@ from traiNNer.errors import ConfigError
 
 
 def options(**changes):
-    values = {"name": "x", "scale": 2, "network_g": ArchChoice(type="x"), "datasets": {}} | changes
+    values = {"name": "x", "scale": 2, "network_g": ArchChoice(type="paragonsr2_nano"), "datasets": {}} | changes
     return CommonOptions(**values)
 
 
