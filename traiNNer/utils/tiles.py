@@ -107,7 +107,8 @@ def run_tiled(
 
 def _run_one(fn: Callable[[Tensor], Tensor], lq: Tensor, scale: int, row: Span, column: Span) -> Tensor:
     """Return the weighted output of one tile in its [low, high) of both axes."""
-    part = lq[..., row.start : row.stop, column.start : column.stop]
+    # A copy: code that reshapes its input works on whole images, and should not fail on a part of one.
+    part = lq[..., row.start : row.stop, column.start : column.stop].clone()
     output = fn(part)
     expected = (part.shape[-2] * scale, part.shape[-1] * scale)
     if tuple(output.shape[-2:]) != expected:
