@@ -12,12 +12,16 @@ options = create_zero_config_training("paragonsr2_nano", "photos", budget="30m")
 
 from typing import TYPE_CHECKING, Any
 
+from traiNNer.utils.threads import let_threads_sleep
+
 if TYPE_CHECKING:
     from pathlib import Path
 
     from torch import nn
 
     from traiNNer.zero_config.create import create_zero_config_training
+
+let_threads_sleep()  # before anything imports torch
 
 __all__ = ["build_network", "create_zero_config_training", "load_network"]
 

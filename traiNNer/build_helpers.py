@@ -1,25 +1,28 @@
 """The training automations of a run: which are in force, the knobs they move, and what they are told."""
 
 import math
+from collections.abc import Callable, Iterable, Mapping
+from itertools import chain
 from typing import Any
 
 import torch
 from torch import nn
 
 import traiNNer.automations  # noqa: F401 - importing it registers the helpers
-from traiNNer.batch import ImageSet
-from traiNNer.build import attempt, build_learning_rate, directions
+from traiNNer.batch import BatchPlan, ImageSet
+from traiNNer.build import attempt, build_schedule, directions, network_choices
 from traiNNer.config.options import TrainOptions
 from traiNNer.engine.automation import Automation
 from traiNNer.engine.automation_host import AutomationHost
 from traiNNer.engine.events import Direction, RunStarted
 from traiNNer.engine.knobs import Knobs
+from traiNNer.engine.learner import knob_prefix
 from traiNNer.engine.logbook import Logbook
 from traiNNer.engine.reference import BicubicReference
 from traiNNer.engine.runtime import Runtime
 from traiNNer.errors import ConfigError
 from traiNNer.losses.weighted import WeightedLosses, log_names
-from traiNNer.registry import AUTOMATIONS, LOSSES
+from traiNNer.registry import AUTOMATIONS, LOSSES, MODELS
 
 CLIPPING, BALANCE = "AdaptiveGradientClipping", "DynamicLossScheduling"
 
@@ -57,7 +60,9 @@ def build_knobs(options: TrainOptions) -> Knobs:
         # A helper that is switched off by itself leaves its fallback behind, where the file gives one.
         limit = section.helpers[CLIPPING].options["fallback"]["threshold"] or limit
     names = tuple(log_names([choice.type for choice in train.losses]))
-    return Knobs(limit if train.grad_clip else math.inf, options.datasets["train"].batch_size_per_gpu, names)
+    prefixes = tuple(knob_prefix(name) for name in network_choices(options))
+    batch = options.datasets["train"].batch_size_per_gpu
+    return Knobs(limit if train.grad_clip else math.inf, batch, names, prefixes)
 
 
 def watched_loss(options: TrainOptions) -> int | None:
@@ -72,38 +77,47 @@ def build_reference(options: TrainOptions, losses: WeightedLosses) -> BicubicRef
     place = watched_loss(options)
     if place is None or not chosen_helpers(options):
         return None
+    if not {"output", "target"}.issuperset(losses.calls[place].required):
+        return None
     weight = list(losses.weights.values())[place]
-    return BicubicReference(losses.losses[place], options.scale, weight)
+    return BicubicReference(losses.calls[place], options.scale, weight)
 
 
 def build_host(
     options: TrainOptions,
     knobs: Knobs,
-    network: nn.Module,
+    networks: Iterable[nn.Module],
     losses: WeightedLosses,
     train_set: ImageSet,
     runtime: Runtime,
     book: Logbook,
+    actions: Mapping[type, Callable[[Any], bool | None]],
+    plan: BatchPlan,
+    learning_rate: Callable[[int], float],
 ) -> AutomationHost | None:
-    """Build the host with its helpers; None when no helper is in force."""
+    """Build the host with its automations; None when none is active."""
     helpers = build_helpers(options)
     if not helpers:
         return None
     section = options.train.training_automations
-    run = describe_run(options, network, losses, train_set, runtime)
+    run = describe_run(options, networks, losses, train_set, runtime)
     return AutomationHost(
         helpers,
         run,
         knobs,
         runtime,
         book,
+        actions,
+        plan,
+        learning_rate,
+        chosen_helpers(options),
         strict=bool(section and section.strict),
         shadow=bool(section and section.shadow),
     )
 
 
 def describe_run(
-    options: TrainOptions, network: nn.Module, losses: WeightedLosses, train_set: ImageSet, runtime: Runtime
+    options: TrainOptions, networks: Iterable[nn.Module], losses: WeightedLosses, train_set: ImageSet, runtime: Runtime
 ) -> RunStarted:
     """Return what the helpers are told about the run."""
     train, data = options.train, options.datasets["train"]
@@ -120,11 +134,11 @@ def describe_run(
         losses=losses.weights,
         anchor=None if place is None else list(losses.weights)[place],
         metrics=monitored(options),
-        schedule=build_learning_rate(options),
+        schedule=build_schedule(options),
         has_schedule=train.scheduler is not None,
         is_clipping=train.grad_clip,
         has_memory=runtime.has_memory,
-        coupled_by=coupled_by(options, network),
+        coupled_by=coupled_by(options, networks),
         is_compiled=options.use_compile,
     )
 
@@ -144,10 +158,12 @@ def own_best(options: TrainOptions) -> dict[str, Direction]:
     return {name: way for name, way in monitored(options).items() if name in watched and not name.startswith("val/")}
 
 
-def coupled_by(options: TrainOptions, network: nn.Module) -> str:
+def coupled_by(options: TrainOptions, networks: Iterable[nn.Module]) -> str:
     """Return why a batch in parts would not give the gradients of the whole; empty where it does."""
-    if any(isinstance(module, torch.nn.modules.batchnorm._BatchNorm) for module in network.modules()):
-        return f"{options.network_g.type} uses batch statistics"
-    losses = [LOSSES[choice.type] for choice in options.train.losses]
-    coupling = dict.fromkeys(loss.name for loss in losses if not loss.traits.separable)
+    modules = chain.from_iterable(network.modules() for network in networks)
+    if any(isinstance(module, torch.nn.modules.batchnorm._BatchNorm) for module in modules):
+        return "batch statistics"
+    components = [LOSSES[choice.type] for choice in options.train.losses]
+    components += [MODELS[options.model.type]] if options.model else []
+    coupling = dict.fromkeys(component.name for component in components if not component.traits.separable)
     return f"{', '.join(coupling)}: not declared separable" if coupling else ""

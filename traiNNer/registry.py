@@ -22,10 +22,10 @@ from typing import Any, Generic, TypeVar, get_type_hints
 
 from pydantic import BaseModel, ConfigDict, PydanticSchemaGenerationError, create_model
 
-from traiNNer.traits import ArchTraits, LossTraits, Traits
+from traiNNer.traits import ArchTraits, LossTraits, ModelTraits, Traits
 
 Declared = TypeVar("Declared", bound=Traits)
-CONTEXT = ("scale", "seed", "total_iter", "base_lr")
+CONTEXT = ("scale", "seed", "total_iter", "base_lr", "networks", "averages", "losses")
 
 
 class StrictOptions(BaseModel):
@@ -178,3 +178,4 @@ DATASETS = Registry("dataset", Traits)
 OPTIMIZERS = Registry("optimizer", Traits)
 SCHEDULES = Registry("scheduler", Traits)
 AUTOMATIONS = Registry("automation", Traits)
+MODELS = Registry("model", ModelTraits)

@@ -107,3 +107,16 @@ class LossTraits(Traits):
 
     pixel: bool = False
     separable: bool = False
+
+
+@dataclass(frozen=True)
+class ModelTraits(Traits):
+    """What a model does.
+
+    Args:
+        learners: Names of the learners that it trains: `net_g`, or `net_g` and `net_d`.
+        separable: Its losses over a batch are the means of those over parts of it, as for `LossTraits`.
+    """
+
+    learners: tuple[str, ...] = ()
+    separable: bool = False

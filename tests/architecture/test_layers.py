@@ -12,7 +12,9 @@ LAYER = {
     "models": 2,
     "engine": 3,
     **dict.fromkeys(("automations", "report"), 4),
-    **dict.fromkeys(("build", "build_helpers", "preflight", "command", "app", "zero_config", "audit_command"), 5),
+    **dict.fromkeys(
+        ("build", "build_helpers", "preflight", "command", "app", "run", "zero_config", "audit_command"), 5
+    ),
     **dict.fromkeys(("cli", "__main__", "__init__"), 6),
 }
 RUNTIME_ONLY = ("torch.distributed", "torch.compile", "channels_last", "autocast", ".cuda(")

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 import yaml
-from runkit import run, workplace, write_options, write_pairs
+from runkit import REPOSITORY, run, workplace, write_options, write_pairs
 
 from traiNNer.traits import ArchTraits
 from traiNNer.utils.upscaling import reflect
@@ -137,6 +137,19 @@ def test_a_crop_that_the_network_cannot_take_is_an_option_error(tmp_path):
     result = run("train.py", "-opt", "options.yml", "--check", folder=tmp_path)
     assert result.code == 2, result.output
     assert "picky needs a multiple of 16 = 8 x scale 2; nearest: 32, 48" in result.output
+
+
+def test_the_example_of_the_documentation_trains(tmp_path):
+    page = (REPOSITORY / "docs/adding_a_component.md").read_text(encoding="utf-8")
+    code = re.search(r"```python\n(\"\"\"my_archs\.py.*?)```", page, re.S)
+    assert code
+    place_with_odd_images(tmp_path)
+    (tmp_path / "my_archs.py").write_text(code.group(1))
+    changes = {"plugins": ["my_archs.py"], "network_g": {"type": "BlockNet"}, "train": {"total_iter": 2}}
+    write_options(tmp_path, CHANGES | changes)
+    result = run("train.py", "-opt", "options.yml", folder=tmp_path)
+    assert result.code == 0, result.output
+    assert "validation 2" in result.output
 
 
 FAULTY = """

@@ -10,7 +10,7 @@ from pydantic import Field
 
 from traiNNer.config.automation_options import AutomationOptions, LossSchedulingOptions
 from traiNNer.config.choice import Choice
-from traiNNer.registry import ARCHS, DATASETS, LOSSES, METRICS, OPTIMIZERS, SCHEDULES, StrictOptions
+from traiNNer.registry import ARCHS, DATASETS, LOSSES, METRICS, MODELS, OPTIMIZERS, SCHEDULES, StrictOptions
 
 PositiveInt = Annotated[int, Field(gt=0)]
 NonNegativeInt = Annotated[int, Field(ge=0)]
@@ -21,6 +21,13 @@ class ArchChoice(Choice):
     """A network. It gets the top-level `scale` by itself; repeating it here is allowed when it is the same."""
 
     registry = ARCHS
+
+
+class ModelChoice(Choice):
+    """What a training step computes. `model: name` is short for `model: {type: name}`."""
+
+    registry = MODELS
+    has_short_form = True
 
 
 class OptimizerChoice(Choice):
@@ -80,13 +87,19 @@ class TrainSection(StrictOptions):
     warmup_iter: NonNegativeInt = 0
     """Iterations over which the learning rate rises linearly from zero."""
     optim_g: OptimizerChoice
-    """The optimiser of the network."""
+    """The optimizer of the network."""
+    optim_d: OptimizerChoice | None = None
+    """The optimizer of `network_d`."""
     scheduler: ScheduleChoice | None = None
     """The learning-rate schedule; constant when left out."""
+    scheduler_d: ScheduleChoice | None = None
+    """The learning-rate schedule of `network_d`; constant when left out."""
     losses: Annotated[tuple[LossChoice, ...], Field(min_length=1)]
     """The losses, added up by `loss_weight`. May stand at the top level of the file instead."""
     ema_decay: Annotated[float, Field(ge=0, lt=1)] = 0.999
     """Decay of the running average of the weights, which validation, test and export use; 0 switches it off."""
+    ema_decay_d: Annotated[float, Field(ge=0, lt=1)] = 0.0
+    """The same for the weights of `network_d`; 0 keeps no average of them."""
     grad_clip: bool = False
     """Limit the global norm of the gradient to `grad_clip_max_norm`."""
     grad_clip_max_norm: Annotated[float, Field(gt=0)] = 1.0
@@ -198,6 +211,11 @@ class TrainOptions(CommonOptions):
 
     train: TrainSection
     """How the network is trained."""
+    model: ModelChoice | None = None
+    """What a training step computes; `restoration` (one network, its output compared with the ground truth) when left
+    out, `adversarial` beside a `network_d`."""
+    network_d: ArchChoice | None = None
+    """A second network, e.g. a discriminator, trained by a model that asks for it."""
     logger: LoggerSection = Field(default_factory=LoggerSection)
     auto_resume: bool = False
     """Go on from the newest complete state when the run exists."""

@@ -204,9 +204,8 @@ def exactness_warnings(state: Mapping[str, Any], environment: Mapping[str, Any],
     before, now = state["stream"].get("files", {}), data.get("files", {})
     if before != now:
         counts = f"{before.get('count')} -> {now.get('count')} images"
-        warnings.append(
-            f"Dataset changed since the checkpoint: {counts}. Continuing at iteration {state['iteration']:,}."
-        )
+        iteration = state["progress"]["iteration"]
+        warnings.append(f"Dataset changed since the checkpoint: {counts}. Continuing at iteration {iteration:,}.")
     return warnings
 
 

@@ -15,12 +15,12 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 
 from traiNNer.batch import Batch
-from traiNNer.config.options import CommonOptions
+from traiNNer.config.options import CommonOptions, TrainOptions
 from traiNNer.engine.events import Memory
 from traiNNer.errors import ConfigError, RunError
 from traiNNer.models.protocol import Upscaler
 from traiNNer.registry import ARCHS, Component
-from traiNNer.traits import ArchTraits
+from traiNNer.traits import ArchTraits, Precision
 from traiNNer.utils.host_memory import keep_freed_memory
 
 Result = TypeVar("Result")
@@ -156,9 +156,9 @@ class Runtime:
 
     # Gradients and updates
 
-    def backward(self, loss: Tensor) -> None:
-        """Add the gradient of one micro-batch's loss."""
-        (self.scaler.scale(loss) if self.scaler else loss).backward()
+    def backward(self, loss: Tensor, inputs: list[Tensor] | None = None) -> None:
+        """Add the gradient of one micro-batch's loss: to every parameter, or to `inputs` alone."""
+        (self.scaler.scale(loss) if self.scaler else loss).backward(inputs=inputs)
 
     def gradient(self, loss: Tensor, parameters: Sequence[nn.Parameter]) -> Tensor:
         """Return the gradient of one loss by itself as one vector, up to the factor of the fp16 scaling."""
@@ -204,7 +204,7 @@ class Runtime:
         for tensor, part in zip(tensors, flat.split([tensor.numel() for tensor in tensors]), strict=True):
             tensor.copy_(part.view_as(tensor))
 
-    def agree(self, flag: Tensor) -> Tensor:
+    def all_ranks(self, flag: Tensor) -> Tensor:
         """Return a boolean scalar that is true only if it is true on every rank."""
         if self.world == 1:
             return flag
@@ -222,20 +222,12 @@ class Runtime:
             optimizer.grad_scale = None  # pyright: ignore[reportAttributeAccessIssue]
             optimizer.found_inf = (~finite).float()  # pyright: ignore[reportAttributeAccessIssue]
             optimizer.step()
+
+    def finish_step(self) -> None:
+        """Let the fp16 scale follow what the gradients of all learners showed; once a step."""
         if self.scaler:
             # The scaler's own `step` is not used: it knows only the gradients, which can be finite where a loss is not.
             self.scaler.update()
-
-    def restore_optimizer(self, optimizer: Optimizer, state: dict[str, Any]) -> None:
-        """Load an optimiser's state, with every moment in the memory format of its parameter.
-
-        torch keeps the strides of the file, and its fused optimisers walk through memory without looking at strides.
-        """
-        optimizer.load_state_dict(state)
-        for parameter, moments in optimizer.state.items():
-            for name, value in moments.items():
-                if isinstance(value, Tensor) and value.shape == parameter.shape:
-                    moments[name] = torch.empty_like(parameter, dtype=value.dtype).copy_(value)
 
     # Ranks
 
@@ -269,7 +261,7 @@ class Runtime:
         dist.all_gather_object(values, value, group=self._messages)
         return values
 
-    def any_rank(self, number: int) -> int:
+    def max_over_ranks(self, number: int) -> int:
         """Return the largest of the ranks' numbers: how a signal on one rank reaches all."""
         if self.world == 1:
             return number
@@ -306,20 +298,20 @@ class Runtime:
         if "cuda" in state and self.device.type == "cuda":
             torch.cuda.set_rng_state(state["cuda"], self.device)
 
-    def draws(self) -> list[Tensor]:
+    def rng_snapshot(self) -> list[Tensor]:
         """Return the state of the generators that a network draws from: quicker than `rng_state`."""
         states = [torch.get_rng_state()]
         return states + ([torch.cuda.get_rng_state(self.device)] if self.device.type == "cuda" else [])
 
-    def redraw(self, states: Sequence[Tensor] | None) -> None:
-        """Restore what `draws` returned, so that a step done again draws the same numbers."""
+    def restore_rng(self, states: Sequence[Tensor] | None) -> None:
+        """Restore what `rng_snapshot` returned, so that a step done again draws the same numbers."""
         if states:
             torch.set_rng_state(states[0])
         if states and self.device.type == "cuda":
             torch.cuda.set_rng_state(states[1], self.device)
 
     @contextmanager
-    def undisturbed(self) -> Iterator[None]:
+    def inference_with_saved_rng(self) -> Iterator[None]:
         """Run a block without gradients whose random draws leave no trace."""
         state = self.rng_state()
         try:
@@ -367,6 +359,18 @@ class Runtime:
         }
 
 
+def restore_optimizer(optimizer: Optimizer, state: dict[str, Any]) -> None:
+    """Load an optimizer's state, with every moment in the memory format of its parameter.
+
+    torch keeps the strides of the file, and its fused optimizers walk through memory without looking at strides.
+    """
+    optimizer.load_state_dict(state)
+    for parameter, moments in optimizer.state.items():
+        for name, value in moments.items():
+            if isinstance(value, Tensor) and value.shape == parameter.shape:
+                moments[name] = torch.empty_like(parameter, dtype=value.dtype).copy_(value)
+
+
 def fullest(ranks: Sequence[Memory]) -> Memory:
     """Return what one device would show that is as full as the fullest of several."""
     total = min(memory.total for memory in ranks)
@@ -395,11 +399,10 @@ def start_runtime(options: CommonOptions) -> tuple[Runtime, list[str]]:
         ConfigError: `num_gpu` or `dist` ask for what this machine or start does not offer.
     """
     warnings: list[str] = []
-    arch = ARCHS[options.network_g.type]
     if options.dist:
         _join_ranks(options)
     device, about = _choose_device(options)
-    half = _choose_precision(options, arch, device, warnings)
+    half = _choose_precision(options, device, warnings)
     _set_switches(options, device)
     if device.type == "cpu":
         keep_freed_memory()
@@ -407,7 +410,7 @@ def start_runtime(options: CommonOptions) -> tuple[Runtime, list[str]]:
         device,
         about,
         half=half,
-        memory_format=_choose_layout(options, arch, warnings),
+        memory_format=_choose_layout(options, warnings),
         use_compile=options.use_compile,
         deterministic=options.deterministic,
     )
@@ -447,30 +450,39 @@ def _choose_device(options: CommonOptions) -> tuple[torch.device, str]:
     return device.handle, f"Device: {device.name}{threads} ({reason})"
 
 
-def _choose_precision(
-    options: CommonOptions, arch: Component[ArchTraits], device: torch.device, warnings: list[str]
-) -> torch.dtype | None:
+def _archs(options: CommonOptions) -> list[Component[ArchTraits]]:
+    """Return the archs of all networks of the run; they share one precision and one layout."""
+    choices = [options.network_g]
+    if isinstance(options, TrainOptions) and options.network_d:
+        choices.append(options.network_d)
+    return [ARCHS[choice.type] for choice in choices]
+
+
+def _choose_precision(options: CommonOptions, device: torch.device, warnings: list[str]) -> torch.dtype | None:
     if not options.use_amp:
         return None
-    name, other = ("bf16", "fp16") if options.amp_bf16 else ("fp16", "bf16")
-    if name not in arch.traits.precisions:
-        advice = f" (amp_bf16: {str(other == 'bf16').lower()} works)" if other in arch.traits.precisions else ""
-        warnings.append(f"{arch.name} does not work in {name}: use_amp is ignored, computing in float32{advice}")
+    archs = _archs(options)
+    wanted: Precision = "bf16" if options.amp_bf16 else "fp16"
+    unable = [arch.name for arch in archs if wanted not in arch.traits.precisions]
+    bf16_works = all("bf16" in arch.traits.precisions for arch in archs)
+    advice = " (amp_bf16: true works)" if bf16_works else ""
+    if unable:
+        warnings.append(f"{unable[0]} does not work in {wanted}: use_amp is ignored, computing in float32{advice}")
         return None
-    if name == "bf16":
+    if wanted == "bf16":
         return torch.bfloat16
     if device.type == "cpu":
-        advice = " (amp_bf16: true works)" if "bf16" in arch.traits.precisions else ""
         warnings.append(f"use_amp with fp16 is not available on the CPU: training in float32{advice}")
         return None
     return torch.float16
 
 
-def _choose_layout(options: CommonOptions, arch: Component[ArchTraits], warnings: list[str]) -> torch.memory_format:
+def _choose_layout(options: CommonOptions, warnings: list[str]) -> torch.memory_format:
     if not options.use_channels_last:
         return torch.contiguous_format
-    if "nhwc" not in arch.traits.layouts:
-        warnings.append(f"{arch.name} does not work in channels_last: use_channels_last is ignored")
+    unable = [arch.name for arch in _archs(options) if "nhwc" not in arch.traits.layouts]
+    if unable:
+        warnings.append(f"{unable[0]} does not work in channels_last: use_channels_last is ignored")
         return torch.contiguous_format
     return torch.channels_last
 

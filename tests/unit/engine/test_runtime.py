@@ -1,4 +1,5 @@
 import random
+import re
 from copy import deepcopy
 
 import numpy as np
@@ -8,9 +9,10 @@ from torch import nn
 
 import traiNNer.archs  # noqa: F401 - registers what the options name
 from traiNNer.batch import Batch
-from traiNNer.config.options import ArchChoice, CommonOptions
-from traiNNer.engine.runtime import Runtime, is_out_of_memory, start_runtime
+from traiNNer.config.options import ArchChoice, CommonOptions, TrainOptions
+from traiNNer.engine.runtime import Runtime, is_out_of_memory, restore_optimizer, start_runtime
 from traiNNer.errors import ConfigError
+from traiNNer.registry import ARCHS, StrictOptions
 
 
 def options(**changes):
@@ -62,6 +64,45 @@ def test_half_precision_on_the_cpu():
     assert output.dtype is torch.float32
 
 
+@pytest.fixture
+def narrow(monkeypatch):
+    """Register archs that declare less than all, for one test."""
+    monkeypatch.setattr(ARCHS, "_components", dict(ARCHS._components))
+    ARCHS.register(nn.Identity, name="plain", options=StrictOptions, precisions=("fp32",), layouts=("nchw",))
+    ARCHS.register(nn.Identity, name="no_fp16", options=StrictOptions, precisions=("fp32", "bf16"))
+
+
+@pytest.mark.parametrize(
+    ("arch", "changes", "half", "text"),
+    [
+        ("plain", {"use_amp": True, "amp_bf16": True}, None, r"plain does not work in bf16: .*in float32$"),
+        ("plain", {"use_amp": True}, None, r"plain does not work in fp16: .*in float32$"),
+        ("no_fp16", {"use_amp": True}, None, r"no_fp16 does not work in fp16: .*\(amp_bf16: true works\)$"),
+        ("no_fp16", {"use_amp": True, "amp_bf16": True}, torch.bfloat16, None),
+        ("plain", {"use_channels_last": True}, None, r"plain does not work in channels_last"),
+        ("plain", {}, None, None),
+    ],
+)
+def test_what_the_network_does_not_declare_is_not_used_and_reported_once(narrow, arch, changes, half, text):
+    network = ArchChoice(type=arch)
+    wanted = options(num_gpu=0, **({"use_channels_last": False, "network_g": network} | changes))
+    runtime, warnings = start_runtime(wanted)
+    assert runtime.half is half
+    assert runtime.memory_format is torch.contiguous_format
+    assert len(warnings) == bool(text)
+    assert all(re.search(text, warning) for warning in warnings)
+
+
+def test_every_network_of_a_run_has_a_say(narrow):
+    second = {"network_d": ArchChoice(type="plain")}
+    given = options(num_gpu=0, use_amp=True, amp_bf16=True).model_dump(exclude={"network_g"})
+    both = TrainOptions.model_construct(**given, network_g=ArchChoice(type="paragonsr2_nano"), **second)
+    runtime, warnings = start_runtime(both)
+    assert runtime.half is None
+    assert runtime.memory_format is torch.contiguous_format
+    assert [warning.split()[0] for warning in warnings] == ["plain", "plain"]
+
+
 def test_fast_matmul_is_honoured_either_way():
     start_runtime(options(num_gpu=0, fast_matmul=True))
     assert torch.get_float32_matmul_precision() == "high"
@@ -93,7 +134,7 @@ def test_random_states_come_back_and_a_guarded_block_leaves_no_trace():
     state = runtime.rng_state()
     first = torch.rand(3), np.random.rand(3), random.random()
     runtime.set_rng_state(state)
-    with runtime.undisturbed():
+    with runtime.inference_with_saved_rng():
         torch.rand(5), np.random.rand(5), random.random()
     second = torch.rand(3), np.random.rand(3), random.random()
     assert torch.equal(first[0], second[0])
@@ -123,7 +164,7 @@ def test_moments_take_the_memory_format_of_their_parameters():
     step(*first)
     other = trained(torch.contiguous_format)
     other[1].load_state_dict(weights)
-    other[0].restore_optimizer(other[2], state)
+    restore_optimizer(other[2], state)
     step(*other)
     torch.testing.assert_close(other[1].weight, first[1].weight, rtol=1e-4, atol=1e-5)
 
