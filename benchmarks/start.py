@@ -22,7 +22,7 @@ import traiNNer  # before torch, as in train.py: it decides how threads wait
 started = time.perf_counter()
 import torch
 torch_done = time.perf_counter()
-from traiNNer.app import train_command
+from traiNNer.cli.train import main as train_command
 from traiNNer.engine.training import Training
 
 first = Training.advance

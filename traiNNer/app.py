@@ -1,7 +1,5 @@
-"""The composition root: from the command line to a finished run. The only file that knows all others."""
+"""The composition root: from options to a finished run. The only file that knows all others."""
 
-import argparse
-from collections.abc import Sequence
 from contextlib import ExitStack
 from functools import partial
 from pathlib import Path
@@ -18,12 +16,12 @@ from traiNNer.build import (
     open_dataset,
     prepare_demo_if_named,
 )
-from traiNNer.command import argument_parser, run_guarded
-from traiNNer.config.load import Loaded, load_options
+from traiNNer.config.load import Loaded
 from traiNNer.config.options import CommonOptions, TestOptions, TrainOptions
 from traiNNer.data.loader import DamageCounter
 from traiNNer.engine import resume
 from traiNNer.engine.checkpoint import SUPERSEDED, CheckpointStore
+from traiNNer.engine.exactness import exactness_warnings, refuse_mismatch
 from traiNNer.engine.interrupt import StopSignals
 from traiNNer.engine.logbook import Logbook
 from traiNNer.engine.run_folder import FolderLock, RunFolder, cause, check_writable, create, run_folder
@@ -38,26 +36,9 @@ from traiNNer.run.assemble import assemble
 from traiNNer.utils.files import write_bytes_atomic
 
 
-def train_command(arguments: Sequence[str] | None = None) -> int:
-    """Run `train.py`. Returns the exit code."""
-    args = argument_parser("train.py", "Train a network as one option file says.", training=True).parse_args(arguments)
-    overrides = [*args.set, *(["auto_resume=true"] if args.auto_resume else [])]
-    book = Logbook()
-    return run_guarded(book, lambda: _train(args, overrides, book))
-
-
-def test_command(arguments: Sequence[str] | None = None) -> int:  # noqa: PT028 - no test, whatever its name
-    """Run `test.py`. Returns the exit code."""
-    args = argument_parser("test.py", "Test a weights file as one option file says.", training=False).parse_args(
-        arguments
-    )
-    book = Logbook()
-    return run_guarded(book, lambda: _test(args, book))
-
-
-def _train(args: argparse.Namespace, overrides: list[str], book: Logbook) -> str:
-    loaded = load_options(args.opt, TrainOptions, overrides)
-    options: TrainOptions = loaded.options
+def train(loaded: Loaded[TrainOptions], book: Logbook, *, check: bool, overwrite: bool) -> str:
+    """Train as the options say, or only check them. Returns how it ended."""
+    options = loaded.options
     book.warn_all(loaded.warnings)
     runtime, notes = start_runtime(options)
     book.speak_for(runtime.rank)
@@ -73,13 +54,13 @@ def _train(args: argparse.Namespace, overrides: list[str], book: Logbook) -> str
         check_writable(folder)
         if options.path.resume_state:
             resume.refuse_other_files(Path(options.path.resume_state).expanduser())
-        if resume.is_fresh(options, folder, args.overwrite):
+        if resume.is_fresh(options, folder, overwrite):
             _load_pretrained(networks[MAIN], options, book)
-        if args.check:
+        if check:
             book.console.print(loaded.effective())
             return "checked: options, data and shapes are in order"
         with StopSignals() as signals:
-            return _train_in(folder, loaded, runtime, networks, sets, book, signals, args.overwrite)
+            return _train_in(folder, loaded, runtime, networks, sets, book, signals, overwrite)
     finally:
         runtime.close()
 
@@ -102,7 +83,7 @@ def _train_in(
         start = resume.agree_on_start(runtime, folder, partial(_decide, options, folder, store, overwrite))
         trainer = assemble(options, folder, runtime, networks, sets, book, signals, store)
         if start.restored:
-            resume.refuse_mismatch(start.restored.state["identity"], trainer.facts["identity"])
+            refuse_mismatch(start.restored.state["identity"], trainer.facts["identity"])
         runtime.on_main(partial(_open_files, folder, loaded, store, start, book))
         _begin(trainer, start, sets["train"], book)
         return _run(trainer, sets["train"])
@@ -163,7 +144,7 @@ def _begin(trainer: Trainer, start: resume.Start, train_set: ImageSet, book: Log
         images = f"; {len(train_set):,} images" if name == MAIN else ""
         book.info(f"{choice.type} {options.scale}x: {trained:,} trained parameters{images}")
     if start.restored:
-        changes = resume.exactness_warnings(start.restored.state, facts["environment"], facts["stream"])
+        changes = exactness_warnings(start.restored.state, facts["environment"], facts["stream"])
         book.warn_all(changes)
         trainer.restore(start.restored)
         best = trainer.scorer.best
@@ -187,6 +168,7 @@ def _run(trainer: Trainer, train_set: ImageSet) -> str:
     if trainer.is_over and not trainer.has_pending_validation():
         return f"finished: {done} (nothing left to do; raise train.total_iter to go on)"
     loader = build_loader(options, train_set, runtime, trainer.training.plan, trainer.iteration)
+    trainer.logbook.warn_all(loader.notices)
     try:
         trainer.run(loader, DamageCounter(train_set).count)
     except (RuntimeError, MemoryError) as error:
@@ -204,9 +186,9 @@ def _run(trainer: Trainer, train_set: ImageSet) -> str:
     return f"finished: {trainer.iteration:,}/{trainer.total:,}{early}"
 
 
-def _test(args: argparse.Namespace, book: Logbook) -> str:
-    loaded = load_options(args.opt, TestOptions, args.set)
-    options: TestOptions = loaded.options
+def test(loaded: Loaded[TestOptions], book: Logbook, *, check: bool) -> str:
+    """Test as the options say, or only check them. Returns how it ended."""
+    options = loaded.options
     book.warn_all(loaded.warnings)
     if options.dist:
         book.warn("dist has no effect in test.py: one process tests every image")
@@ -218,7 +200,7 @@ def _test(args: argparse.Namespace, book: Logbook) -> str:
     check_network(network, options, sets)
     book.warn_all(check_metrics(options, sets))
     _load_pretrained(network, options, book, strict=True)
-    if args.check:
+    if check:
         book.console.print(loaded.effective())
         return "checked: options, data, weights and shapes are in order"
     book.info(runtime.about)

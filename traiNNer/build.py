@@ -7,16 +7,8 @@ from typing import Any
 
 from torch import nn
 
-import traiNNer.archs
-import traiNNer.automations
-import traiNNer.data
-import traiNNer.losses
-import traiNNer.metrics
-import traiNNer.models
-import traiNNer.optim  # noqa: F401 - importing these packages registers their components
 from traiNNer.batch import BatchPlan, ImageSet
 from traiNNer.config.options import ArchChoice, CommonOptions, LossChoice, ModelChoice, TrainOptions
-from traiNNer.config.plugins import place_of
 from traiNNer.data.demo import prepare_demo
 from traiNNer.data.loader import TrainLoader
 from traiNNer.engine.knobs import Knobs
@@ -31,10 +23,9 @@ from traiNNer.models.protocol import TrainableModel
 from traiNNer.optim.optimizers import build_optimizer
 from traiNNer.optim.schedules import compose
 from traiNNer.registry import ARCHS, DATASETS, LOSSES, METRICS, MODELS, SCHEDULES
+from traiNNer.utils.plugin_files import place_of
 
 DEMO_ROOT = Path("datasets/demo")
-# Where images are, how they are kept and which are chosen: what counts, their names and sizes, is in the fingerprint.
-ELSEWHERE = ("dataroot_gt", "dataroot_lq", "cache_mb", "split", "meta_info")
 
 
 def prepare_demo_if_named(options: CommonOptions, book: Logbook) -> None:
@@ -232,42 +223,4 @@ def describe_networks(options: CommonOptions) -> dict[str, dict[str, Any]]:
     return {
         name: {"arch": choice.type, "options": choice.options, "scale": options.scale}
         for name, choice in network_choices(options).items()
-    }
-
-
-def identity(options: TrainOptions) -> dict[str, Any]:
-    """Return what must be equal for a state to fit a run: flat key paths and values."""
-    train = options.train
-    found: dict[str, Any] = {"scale": options.scale, "model": options.model.type if options.model else "restoration"}
-    for name, choice in network_choices(options).items():
-        key = name.replace("net_", "network_")
-        found |= {f"{key}.{option}": value for option, value in choice.options.items()} | {f"{key}.type": choice.type}
-    for key, optimizer, decay in (("g", train.optim_g, train.ema_decay), ("d", train.optim_d, train.ema_decay_d)):
-        found[f"train.optim_{key}.type"] = optimizer and optimizer.type
-        found["train.ema_decay" if key == "g" else "train.ema_decay_d"] = "above 0" if decay else "0"
-    return found
-
-
-def stream_identity(options: TrainOptions, dataset: ImageSet) -> dict[str, Any]:
-    """Return what decides the course of training besides the identity; a change makes a resume inexact."""
-    choice, train = options.datasets["train"], options.train
-    crops = {key: value for key, value in choice.options.items() if key not in ELSEWHERE}
-    losses = [[loss.type, loss.loss_weight, loss.options] for loss in train.losses]
-    return {
-        **crops,
-        "manual_seed": options.manual_seed,
-        "batch_size_per_gpu": choice.batch_size_per_gpu,
-        "accum_iter": choice.accum_iter,
-        "dataset_enlarge_ratio": choice.dataset_enlarge_ratio,
-        "losses": losses,
-        "optim_g": train.optim_g.options,
-        "optim_d": train.optim_d and train.optim_d.options,
-        "model": options.model and options.model.options,
-        "scheduler": train.scheduler and [train.scheduler.type, train.scheduler.options],
-        "scheduler_d": train.scheduler_d and [train.scheduler_d.type, train.scheduler_d.options],
-        "warmup_iter": train.warmup_iter,
-        "ema_decay": train.ema_decay,
-        "ema_decay_d": train.ema_decay_d,
-        "grad_clip_max_norm": train.grad_clip_max_norm if train.grad_clip else None,
-        "files": dataset.fingerprint(),
     }

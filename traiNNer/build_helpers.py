@@ -8,7 +8,6 @@ from typing import Any
 import torch
 from torch import nn
 
-import traiNNer.automations  # noqa: F401 - importing it registers the helpers
 from traiNNer.batch import BatchPlan, ImageSet
 from traiNNer.build import attempt, build_schedule, directions, network_choices
 from traiNNer.config.options import TrainOptions

@@ -13,10 +13,10 @@ from torch import Tensor, nn
 from traiNNer.batch import ImageSet
 from traiNNer.build import attempt, build_loss, build_metrics
 from traiNNer.config.options import CommonOptions, TrainOptions
-from traiNNer.config.plugins import place_of
 from traiNNer.errors import ConfigError, DataError
 from traiNNer.losses.weighted import WeightedLosses
 from traiNNer.registry import ARCHS
+from traiNNer.utils.plugin_files import place_of
 from traiNNer.utils.upscaling import Tiling, upscale_image
 
 USUAL_CROP = 32

@@ -20,13 +20,7 @@ Release = Callable[["nn.Module"], "nn.Module"]
 
 @dataclass(frozen=True)
 class Traits:
-    """What every kind may declare.
-
-    Args:
-        refused: Why a component that has a name cannot be used; its name is not listed then.
-    """
-
-    refused: str | None = None
+    """What a component of any kind declares: nothing."""
 
 
 @dataclass(frozen=True)
@@ -107,6 +101,17 @@ class LossTraits(Traits):
 
     pixel: bool = False
     separable: bool = False
+
+
+@dataclass(frozen=True)
+class OptimizerTraits(Traits):
+    """What an optimizer declares.
+
+    Args:
+        refused: Why one of torch's cannot be used; None for one that can.
+    """
+
+    refused: str | None = None
 
 
 @dataclass(frozen=True)

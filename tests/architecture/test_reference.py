@@ -13,7 +13,6 @@ FROZEN = REPOSITORY / "tests/data/option_keys.txt"
 # In a process of its own: other tests register components too.
 NOW = """
 import json
-import traiNNer.build
 from traiNNer.config.choice import AutomationChoice
 from traiNNer.config.describe import options_markdown
 from traiNNer.config.layout import sections, static_keys

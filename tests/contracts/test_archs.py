@@ -74,6 +74,7 @@ def test_declared_precisions_hold(component, precision):
 def test_declared_precisions_hold_for_the_weights_too(component):
     x = images(component)
     reference = build(component).eval()(x)
+    assert component.traits.precisions
     for name in component.traits.precisions:
         with torch.no_grad():
             output = build(component).eval().to(DTYPES[name])(x.to(DTYPES[name]))

@@ -351,11 +351,14 @@ class Runtime:
         return {
             "torch": str(torch.__version__),
             "device": device,
+            "processor": torch.backends.cpu.get_cpu_capability(),
             "threads": torch.get_num_threads(),
-            "ranks": self.world,
+            "number of ranks": self.world,
             "precision": str(self.half or torch.float32).removeprefix("torch."),
             "memory format": str(self.memory_format).removeprefix("torch."),
             "compiled": self.use_compile,
+            "deterministic": self.deterministic,
+            "fast_matmul": torch.get_float32_matmul_precision() != "highest",
         }
 
 

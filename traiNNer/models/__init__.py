@@ -1,5 +1,6 @@
 """What a training step computes, one kind per file."""
 
-from traiNNer.registry import import_components
+from traiNNer.registry import MODELS
+from traiNNer.utils.declarations import declared
 
-import_components(__name__, __path__)
+MODELS.offer(declared(__name__, __path__, "MODELS.register"))

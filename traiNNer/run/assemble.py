@@ -12,8 +12,6 @@ from traiNNer.build import (
     build_model,
     describe_networks,
     directions,
-    identity,
-    stream_identity,
 )
 from traiNNer.build_helpers import build_host, build_knobs, build_reference, chosen_helpers, own_best
 from traiNNer.config.options import TrainOptions
@@ -32,6 +30,7 @@ from traiNNer.engine.trainer import Recording, Trainer
 from traiNNer.engine.training import Training
 from traiNNer.engine.window import NonfiniteWatch
 from traiNNer.models.protocol import MAIN
+from traiNNer.run.identity import identity, stream_identity
 
 FP16_SCALE_HALVINGS = 16
 Networks = Mapping[str, nn.Module]
@@ -103,11 +102,11 @@ def assemble(
     training = assemble_training(options, runtime, networks, sets["train"], book)
     saver = Saver(store, runtime, book, describe_networks(options))
     scorer = _build_scorer(options, folder, training, sets, saver, book)
-    automations = {"automations": chosen_helpers(options)} if training.automations else {}
+    automations = chosen_helpers(options) if training.automations else {}
     facts = {
         "environment": runtime.environment(),
-        "identity": identity(options),
-        "stream": stream_identity(options, sets["train"]) | automations,
+        "identity": identity(options, networks),
+        "stream": stream_identity(options, sets, automations),
     }
     return Trainer(options, training, scorer, Recording(saver, book, signals, facts))
 

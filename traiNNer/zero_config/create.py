@@ -10,7 +10,6 @@ from typing import Any
 
 import torch
 
-import traiNNer.build_helpers  # noqa: F401 - registers every component, helpers too
 from traiNNer.batch import ImageSet
 from traiNNer.build import build_networks, open_dataset
 from traiNNer.config.draft import Draft, node_of

@@ -1,9 +1,10 @@
 import sys
+from pathlib import Path
 
 import pytest
 
-from traiNNer.config import plugins
 from traiNNer.registry import LOSSES
+from traiNNer.utils import plugin_files
 
 PLUGIN = """\
 from traiNNer.registry import LOSSES
@@ -15,13 +16,14 @@ class HuberLoss:
 
 
 @pytest.fixture(autouse=True)
-def fresh_process(monkeypatch):
-    monkeypatch.setattr(plugins, "_imported", {})
+def fresh_process(monkeypatch, tmp_path):
+    """Forget the plugins of a test afterwards; every other module stays (torch cannot be loaded twice)."""
     monkeypatch.setattr(sys, "path", [*sys.path])
     before = set(sys.modules)
     yield
     for name in set(sys.modules) - before:
-        del sys.modules[name]
+        if Path(getattr(sys.modules[name], "__file__", None) or "/").is_relative_to(tmp_path):
+            del sys.modules[name]
 
 
 def with_plugins(base, *files):
@@ -42,21 +44,21 @@ def fails(load, base, tmp_path, body):
 @pytest.mark.parametrize("body", ["raise KeyError('x')", "import json; json.loads('{')"])
 def test_an_error_of_a_plugin_is_its_own_with_its_line(load, base, tmp_path, body):
     error = fails(load, base, tmp_path, body)
-    assert plugins.is_raised_by_plugin(error)
-    assert plugins.place_of(error) == "failing_plugin_of_test.py line 4"
+    assert plugin_files.is_raised_by_plugin(error)
+    assert plugin_files.place_of(error) == "failing_plugin_of_test.py line 4"
 
 
 def test_what_our_code_raises_for_a_plugin_is_not_the_plugins(load, base, tmp_path):
     error = fails(load, base, tmp_path, "registry.LOSSES['no such loss']")
-    assert not plugins.is_raised_by_plugin(error)
-    assert plugins.place_of(error) == "failing_plugin_of_test.py line 4"
+    assert not plugin_files.is_raised_by_plugin(error)
+    assert plugin_files.place_of(error) == "failing_plugin_of_test.py line 4"
 
 
 def test_an_error_without_any_plugin_names_the_line_that_raised_it():
     with pytest.raises(KeyError) as caught:
         LOSSES["no such loss"]
-    assert not plugins.is_raised_by_plugin(caught.value)
-    assert plugins.place_of(caught.value).startswith("registry.py line ")
+    assert not plugin_files.is_raised_by_plugin(caught.value)
+    assert plugin_files.place_of(caught.value).startswith("registry.py line ")
 
 
 def test_a_plugin_registers_beside_the_option_file(load, base, tmp_path):

@@ -10,8 +10,9 @@ import numpy as np
 import pytest
 import torch
 from imagekit import write_pairs
+from torch.utils.data.dataloader import _MultiProcessingDataLoaderIter
 
-from traiNNer.batch import Batch, Sample
+from traiNNer.batch import Batch, BatchPlan, Sample
 from traiNNer.data.loader import DamageCounter, TrainLoader, collate
 from traiNNer.data.paired_images import PairedImageDataset
 from traiNNer.errors import DataError
@@ -65,6 +66,40 @@ def test_the_stream_is_the_same_for_any_number_of_workers(accum_iter, workers):
     expected = run(dataset, accum_iter=accum_iter)
     assert [len(step) for step in expected] == [accum_iter] * 9
     assert run(dataset, accum_iter=accum_iter, workers=workers) == expected
+
+
+def grown(workers, accum_iter=1, lead=64, ordered_at=3):
+    """Return the keys of every iteration of a run whose batch grows from 1 to 3 when that is ordered."""
+    plan, keys = BatchPlan(1, lead), []
+    loader = TrainLoader(
+        FakeSet(), seed=3, batch_size=plan, total_iter=lead + 10, accum_iter=accum_iter, workers=workers, timeout_s=30
+    )
+    for iteration, step in enumerate(loader, 1):
+        keys.append([batch.keys for batch in step])
+        if iteration == ordered_at:
+            plan.change(iteration, 3)
+    loader.close()
+    return keys
+
+
+@pytest.mark.parametrize("workers", [1, 2, 16, 32])
+def test_a_batch_that_grows_gives_the_same_stream_for_any_number_of_workers(workers):
+    expected = grown(0)
+    assert [len(step[0]) for step in expected] == [1] * 67 + [3] * 7
+    assert grown(workers) == expected
+
+
+@pytest.mark.parametrize(("workers", "accum_iter"), [(1, 1), (2, 1), (2, 3), (5, 1), (8, 2)])
+def test_a_short_lead_is_never_read_past(workers, accum_iter):
+    assert grown(workers, accum_iter, lead=4) == grown(0, accum_iter, lead=4)
+
+
+def test_workers_that_the_lead_has_no_room_for_are_left_out_and_reported():
+    loader = TrainLoader(FakeSet(), seed=0, batch_size=BatchPlan(1), total_iter=1, workers=65)
+    assert loader._loader.num_workers == 64
+    assert loader.notices[0].startswith("Only 64 of 65 data workers are used")
+    fixed = TrainLoader(FakeSet(), seed=0, batch_size=1, total_iter=1, workers=65)
+    assert (fixed._loader.num_workers, fixed._loader.prefetch_factor, fixed.notices) == (65, 4, [])
 
 
 def test_real_images_are_the_same_for_any_number_of_workers(tmp_path):
@@ -171,10 +206,9 @@ def fail(error):
     return failing
 
 
-def ends(dataset, within_s, **options):
-    """Return the message with which the loader ends, and how long it took, workers included."""
-    loader = TrainLoader(dataset, **{"seed": 3, "batch_size": 2, "total_iter": 50, "timeout_s": 30} | options)
-    start = time.monotonic()
+def ends(dataset, **options):
+    """Return the message with which the loader ends; its workers must have ended too."""
+    loader = TrainLoader(dataset, **{"seed": 3, "batch_size": 2, "total_iter": 50, "timeout_s": 120} | options)
     try:
         with pytest.raises(DataError) as caught:
             for _ in loader:
@@ -182,21 +216,20 @@ def ends(dataset, within_s, **options):
     finally:
         workers = list(getattr(loader._iterator, "_workers", []))
         loader.close()
-    assert time.monotonic() - start < within_s
     assert not any(worker.is_alive() for worker in workers)
     return str(caught.value)
 
 
 @pytest.mark.parametrize("workers", [0, 2])
 def test_a_data_error_ends_the_run_with_its_own_words(workers):
-    text = ends(FakeSet(faults={5: fail(DataError("set x: no image can be read"))}), 5, workers=workers)
+    text = ends(FakeSet(faults={5: fail(DataError("set x: no image can be read"))}), workers=workers)
     assert text == "set x: no image can be read"
 
 
 @pytest.mark.parametrize("workers", [0, 2])
 def test_a_read_error_becomes_a_data_error(tmp_path, workers):
     error = OSError(errno.EIO, "Input/output error", "d/x.png")
-    text = ends(FakeSet(faults={5: fail(error)}), 5, workers=workers)
+    text = ends(FakeSet(faults={5: fail(error)}), workers=workers)
     assert text == "image 5 cannot be read: [Errno 5] Input/output error: 'd/x.png'"
 
 
@@ -211,12 +244,12 @@ def test_a_bug_stays_a_bug(workers):
 @pytest.mark.parametrize("name", ["SIGKILL", "SIGSEGV"])
 def test_a_killed_worker_ends_the_run_soon(name):
     number = getattr(signal, name)
-    text = ends(FakeSet(faults={5: lambda: os.kill(os.getpid(), number)}), 10, workers=2)
+    text = ends(FakeSet(faults={5: lambda: os.kill(os.getpid(), number)}), workers=2)
     assert text.startswith("Data worker died (killed, maybe out of RAM). Lower num_worker_per_gpu")
 
 
 def test_a_worker_that_leaves_ends_the_run_soon():
-    assert ends(FakeSet(faults={5: lambda: os._exit(0)}), 10, workers=2).startswith("Data worker died")
+    assert ends(FakeSet(faults={5: lambda: os._exit(0)}), workers=2).startswith("Data worker died")
 
 
 def test_a_worker_killed_with_a_finished_batch_in_its_hands_ends_the_run(monkeypatch):
@@ -243,16 +276,25 @@ def test_a_hanging_read_ends_the_run_and_is_named(tmp_path):
     dataset.open("train", "t")
     (tmp_path / "lr/002.png").unlink()
     os.mkfifo(tmp_path / "lr/002.png")  # opening it waits for a writer that never comes
-    text = ends(dataset, 6, workers=2, timeout_s=2)
+    text = ends(dataset, workers=2, timeout_s=2)
     assert text.startswith("No data for 2 s (worker ")
     assert f"reading {tmp_path}/lr/002.png" in text
     assert text.endswith("Is the disk or network share slow?")
 
 
-def test_several_hanging_workers_are_ended_together():
+def test_several_hanging_workers_are_ended_together(monkeypatch):
+    alive, iterator = [], _MultiProcessingDataLoaderIter
+    shut_down = iterator._shutdown_workers
+
+    def watched(self):
+        alive.append([worker.is_alive() for worker in self._workers])
+        shut_down(self)
+
+    monkeypatch.setattr(iterator, "_shutdown_workers", watched)
     faults = dict.fromkeys(range(10), lambda: time.sleep(999))
-    text = ends(FakeSet(faults=faults), 6, workers=3, timeout_s=2)
+    text = ends(FakeSet(faults=faults), workers=3, timeout_s=2)
     assert all(f"worker {number} reading image" in text for number in range(3))
+    assert alive[0] == [False] * 3, "a polite request waits for one hanging worker after the other"
 
 
 def test_image_work_before_the_fork_does_not_hang_the_workers():
@@ -264,7 +306,7 @@ def test_image_work_before_the_fork_does_not_hang_the_workers():
     cv2.setNumThreads(4)
     convert()
     try:
-        assert len(run(FakeSet(faults=dict.fromkeys(range(10), convert)), workers=2, timeout_s=5)) == 9
+        assert len(run(FakeSet(faults=dict.fromkeys(range(10), convert)), workers=2, timeout_s=60)) == 9
     finally:
         cv2.setNumThreads(before)
 
@@ -275,13 +317,11 @@ def test_workers_live_in_sessions_of_their_own_and_end_with_close():
     next(iter(loader))
     processes = list(loader._iterator._workers)
     assert len(processes) == 2
-    deadline = time.monotonic() + 5
+    deadline = time.monotonic() + 60
     while time.monotonic() < deadline and any(os.getsid(p.pid) == os.getsid(0) for p in processes):
         time.sleep(0.01)
     assert {os.getsid(p.pid) for p in processes} == {p.pid for p in processes}
-    start = time.monotonic()
     loader.close()
-    assert time.monotonic() - start < 3
     assert not any(process.is_alive() for process in processes)
     loader.close()
 
