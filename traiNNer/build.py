@@ -71,10 +71,10 @@ def build_networks(options: CommonOptions) -> dict[str, nn.Module]:
 
 def _build_network(options: CommonOptions, name: str, choice: ArchChoice) -> nn.Module:
     build = partial(ARCHS.build, choice.type, choice.options, scale=options.scale, seed=options.manual_seed)
-    return attempt(f"{name.replace('net_', 'network_')}: {choice.type}", build, "be built from these options")
+    return attempt(f"{name.replace('net_', 'network_')}: {choice.type}", build, "cannot be built from these options")
 
 
-def attempt(title: str, make: Callable[[], Any], what: str = "be used") -> Any:
+def attempt(title: str, make: Callable[[], Any], what: str = "cannot be used") -> Any:
     """Call code that may be somebody else's and return its result.
 
     Raises:
@@ -87,7 +87,7 @@ def attempt(title: str, make: Callable[[], Any], what: str = "be used") -> Any:
     except Exception as error:
         if is_out_of_memory(error):
             raise
-        raise ConfigError(f"{title} cannot {what}: {type(error).__name__}: {error} ({place_of(error)})") from None
+        raise ConfigError(f"{title} {what}: {type(error).__name__}: {error} ({place_of(error)})") from None
 
 
 def build_losses(options: TrainOptions) -> WeightedLosses:

@@ -64,7 +64,7 @@ def _try_network(
     with torch.no_grad(), torch.random.fork_rng(devices=[]), warnings.catch_warnings():
         warnings.simplefilter("ignore")
         name = f"network_g: {options.network_g.type}"
-        output = attempt(name, lambda: upscale(lq), f"process {width} x {height} {title}")
+        output = attempt(name, lambda: upscale(lq), f"cannot process {width} x {height} {title}")
     if not isinstance(output, Tensor):
         raise ConfigError(f"{name} must return a tensor, not {type(output).__name__}")
     if tuple(output.shape) != (images, channels, height * options.scale, width * options.scale):
