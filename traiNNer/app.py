@@ -31,7 +31,7 @@ from traiNNer.engine.trainer import Trainer
 from traiNNer.engine.weights import load_pretrained, read_weights
 from traiNNer.errors import CannotWrite, ConfigError, OutOfMemory
 from traiNNer.models.protocol import MAIN
-from traiNNer.preflight import check_losses, check_metrics, check_shapes
+from traiNNer.preflight import check_losses, check_metrics, check_network
 from traiNNer.run.assemble import assemble
 from traiNNer.utils.files import write_bytes_atomic
 
@@ -47,8 +47,8 @@ def train(loaded: Loaded[TrainOptions], book: Logbook, *, check: bool, overwrite
         runtime.on_main(lambda: prepare_demo_if_named(options, book))
         sets = {key: open_dataset(options, key, book) for key in options.datasets}
         networks = build_networks(options)
-        check_shapes(networks[MAIN], options)
-        check_losses(options)
+        check_network(networks[MAIN], options, sets)
+        check_losses(options, sets["train"])
         book.warn_all(check_metrics(options, sets))
         folder = run_folder(options)
         check_writable(folder)
@@ -197,7 +197,7 @@ def test(loaded: Loaded[TestOptions], book: Logbook, *, check: bool) -> str:
     prepare_demo_if_named(options, book)
     sets = {key: open_dataset(options, key, book) for key in options.datasets}
     network = build_networks(options)[MAIN]
-    check_shapes(network, options)
+    check_network(network, options, sets)
     book.warn_all(check_metrics(options, sets))
     _load_pretrained(network, options, book, strict=True)
     if check:

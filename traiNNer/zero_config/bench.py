@@ -18,7 +18,7 @@ from traiNNer.engine.scoring import evaluating
 from traiNNer.engine.validation import Evaluation
 from traiNNer.errors import TrainingDiverged
 from traiNNer.models.protocol import MAIN
-from traiNNer.registry import METRICS
+from traiNNer.registry import ARCHS, METRICS
 from traiNNer.run.assemble import assemble_training
 from traiNNer.zero_config.subsets import Few
 
@@ -84,7 +84,8 @@ class Bench:
         metric = {"psnr": METRICS.build("psnr", {}, scale=self.options.scale)}
         network = self.training.learners[MAIN].shipped
         few = Few(held_out, SCORED, self.options.scale, SCORED_SIDE)
-        evaluation = Evaluation("held out", few, metric, self.options.scale, self.runtime)
+        traits = ARCHS[self.options.network_g.type].traits
+        evaluation = Evaluation("held out", few, metric, self.options.scale, self.runtime, traits=traits)
         with evaluating(network):
             return evaluation.run(self.runtime.upscaler(network)).mean()["psnr"]
 

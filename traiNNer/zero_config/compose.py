@@ -6,13 +6,13 @@ from itertools import count
 from pathlib import Path
 from typing import Any
 
-from traiNNer.archs.traits import Recipe
 from traiNNer.config.draft import Draft
 from traiNNer.config.names import refusal
 from traiNNer.config.presets import Preset, Reasoned, preset_values
 from traiNNer.errors import ConfigError
 from traiNNer.registry import ARCHS, Component, UnknownComponent
 from traiNNer.report.machine import free_memory
+from traiNNer.traits import ArchTraits, Recipe
 from traiNNer.zero_config.subject import TILE, DatasetProfile, Folders
 
 USUAL = Recipe(lr=2e-4, lq_size=48, batch_size=8)
@@ -22,7 +22,7 @@ CACHE_SHARE = 0.25
 DEFAULT_CACHE_MB = 1024
 
 
-def find_arch(name: str) -> Component:
+def find_arch(name: str) -> Component[ArchTraits]:
     """Return a registered arch. Raises `ConfigError` with the nearest names."""
     try:
         return ARCHS[name]
@@ -30,13 +30,16 @@ def find_arch(name: str) -> Component:
         raise ConfigError(f"--arch {name}: {error}") from None
 
 
-def recipe_of(arch: Component) -> Recipe:
+def recipe_of(arch: Component[ArchTraits]) -> Recipe:
     """Return the settings that an arch was published with, or the usual ones."""
-    return arch.traits.get("recipe") or USUAL
+    return arch.traits.recipe or USUAL
 
 
 def compose(
-    arch: Component, profile: DatasetProfile, preset: Preset, overrides: Mapping[str, Any] | None = None
+    arch: Component[ArchTraits],
+    profile: DatasetProfile,
+    preset: Preset,
+    overrides: Mapping[str, Any] | None = None,
 ) -> Draft:
     """Return the draft of a run: everything that needs no measuring.
 
@@ -55,7 +58,7 @@ def compose(
     draft.decide("num_gpu", "auto", "the GPU if there is one")
     draft.decide("manual_seed", 0, "same seed, same run")
     for key in ("use_channels_last", "use_amp", "amp_bf16", "fast_matmul", "use_compile"):
-        draft.decide(key, key == "use_channels_last", "")
+        draft.decide(key, key == "use_channels_last" and "nhwc" in arch.traits.layouts, "")
     _decide_data(draft, arch, profile, recipe)
     draft.decide("network_g.type", arch.name)
     _decide_training(draft, values)
@@ -77,7 +80,7 @@ def name_of(arch: str, profile: DatasetProfile, preset: Preset) -> str:
     return name if name not in taken else next(other for other in numbers if other not in taken)
 
 
-def _decide_data(draft: Draft, arch: Component, profile: DatasetProfile, recipe: Recipe) -> None:
+def _decide_data(draft: Draft, arch: Component[ArchTraits], profile: DatasetProfile, recipe: Recipe) -> None:
     folders = profile.folders
     train = "datasets.train"
     _decide_set(draft, train, folders.gt, folders.lq)
@@ -86,7 +89,7 @@ def _decide_data(draft: Draft, arch: Component, profile: DatasetProfile, recipe:
     if folders.meta_info:
         draft.decide(f"{train}.meta_info", str(folders.meta_info), "only the images that this list names")
     if not (draft.is_given(f"{train}.gt_size") or draft.is_given(f"{train}.lq_size")):
-        crop, why = profile.crop(recipe.lq_size, arch.traits.get("size_multiple", 1))
+        crop, why = profile.crop(recipe.lq_size, arch.traits)
         draft.decide(f"{train}.lq_size", crop, why or f"side of the random crops, as {arch.name} was published with")
     draft.decide(f"{train}.batch_size_per_gpu", recipe.batch_size, "crops per micro-batch")
     draft.decide(f"{train}.accum_iter", 1, "micro-batches per step")

@@ -20,9 +20,10 @@ from traiNNer.config.tree import Report
 from traiNNer.engine.logbook import Logbook
 from traiNNer.errors import ConfigError
 from traiNNer.models.protocol import MAIN
-from traiNNer.preflight import check_losses, check_metrics, check_shapes
+from traiNNer.preflight import check_losses, check_metrics, check_network
 from traiNNer.registry import ARCHS, Component
 from traiNNer.report.machine import machine_id
+from traiNNer.traits import ArchTraits
 from traiNNer.utils.files import nearest_existing
 from traiNNer.zero_config.compose import compose, find_arch, folders_of, recipe_of
 from traiNNer.zero_config.decide import FACTORS, decide_measured, decide_plan, workers_to_try
@@ -177,8 +178,8 @@ def _check_components(options: TrainOptions, sets: dict[str, ImageSet]) -> int:
     """Compute network, losses and metrics once; returns the number of parameters."""
     with torch.random.fork_rng(devices=[]):  # building draws weights, and nothing of it may show outside
         network = build_networks(options)[MAIN]
-        check_shapes(network, options)
-        check_losses(options)
+        check_network(network, options, sets)
+        check_losses(options, sets["train"])
         check_metrics(options, sets)
     return sum(parameter.numel() for parameter in network.parameters())
 
@@ -221,8 +222,8 @@ def _crops(draft: Draft, options: TrainOptions) -> tuple[int, ...]:
     if draft.is_given("datasets.train.lq_size") or draft.is_given("datasets.train.gt_size"):
         return ()
     usual = options.datasets["train"].options["lq_size"]
-    multiple = ARCHS[options.network_g.type].traits.get("size_multiple", 1)
-    smaller = [side for side in SMALLER_CROPS if side < usual and side % multiple == 0]
+    traits = ARCHS[options.network_g.type].traits
+    smaller = [side for side in SMALLER_CROPS if side < usual and traits.fitting(side) == side]
     return (usual, *smaller) if smaller else ()
 
 
@@ -243,8 +244,8 @@ def _with_plugins(request: Request) -> Request:
     return replace(request, overrides=overrides, scale=scale if isinstance(scale, int) else request.scale)
 
 
-def _require_scale(arch: Component, scale: int | None) -> None:
-    scales = arch.traits.get("scales") or ()
+def _require_scale(arch: Component[ArchTraits], scale: int | None) -> None:
+    scales = arch.traits.scales
     if scale is not None and (scale < 1 or (scales and scale not in scales)):
         known = ", ".join(str(value) for value in scales) or "1 and more"
         raise ConfigError(f"scale {scale}: {arch.name} is made for the scales {known}.")

@@ -11,8 +11,10 @@ from traiNNer.engine.runtime import is_out_of_memory
 from traiNNer.engine.scoring import evaluating
 from traiNNer.engine.validation import SMALLEST_TILE
 from traiNNer.models.protocol import MAIN
+from traiNNer.registry import ARCHS
 from traiNNer.report.machine import free_memory
 from traiNNer.utils.host_memory import peak_bytes
+from traiNNer.utils.upscaling import upscale_image
 from traiNNer.zero_config.bench import Bench, release, synthetic_batches
 from traiNNer.zero_config.measured import Fit
 
@@ -102,6 +104,7 @@ def fitting_tile(
 
 def _validate(bench: Bench, size: tuple[int, int]) -> None:
     network = bench.training.learners[MAIN].shipped
+    traits = ARCHS[bench.options.network_g.type].traits
     lq = bench.runtime.to_float(torch.zeros((1, *size, 3), dtype=torch.uint8))
     with torch.inference_mode(), evaluating(network):
-        bench.runtime.upscaler(network)(lq)
+        upscale_image(bench.runtime.upscaler(network), lq, bench.options.scale, traits)

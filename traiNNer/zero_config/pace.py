@@ -147,7 +147,7 @@ def _measure_overhead(options: TrainOptions, sets: dict[str, ImageSet]) -> _Over
         with evaluating(network):
             started = time.perf_counter()
             for index in range(len(few)):  # whatever is done once for a size, such as compiling, is done here
-                upscale(bench.runtime.to_float(torch.from_numpy(lq_of(few.whole(index))[None])))
+                evaluation.output(upscale, lq_of(few.whole(index)))
             once = time.perf_counter() - started
             for _ in range(2):  # the first one also scores bicubic, which later ones remember
                 started = time.perf_counter()

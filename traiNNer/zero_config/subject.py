@@ -9,6 +9,7 @@ from traiNNer.data.audit import Survey, survey
 from traiNNer.data.findings import KINDS
 from traiNNer.data.meta_info import read_meta_info
 from traiNNer.errors import ConfigError, DataError
+from traiNNer.traits import ArchTraits
 from traiNNer.utils.images import Header
 
 LEAST_CROP = 24
@@ -100,18 +101,18 @@ class DatasetProfile:
     def _lq(self) -> list[Header]:
         return [self.survey.headers[pair.source] for pair in self.survey.pairs]
 
-    def crop(self, wanted: int, multiple: int) -> tuple[int, str]:
-        """Return the side of the training crops in LQ pixels and why: what is wanted, or what the images allow.
+    def crop(self, side: int, traits: ArchTraits) -> tuple[int, str]:
+        """Return the side of the training crops in LQ pixels and why: `side`, or what network and images allow.
 
         Raises:
             DataError: images are too small for any sensible crop.
         """
-        smallest = self.smallest_side()
+        smallest, wanted = self.smallest_side(), traits.fitting(side)
         if smallest >= wanted:
-            return wanted, ""
-        least = max(LEAST_CROP, wanted // 2)
-        fitting = smallest // multiple * multiple
-        if fitting >= least:
+            return wanted, "" if wanted == side else f"the network takes no crops of {side}"
+        least = traits.fitting(max(LEAST_CROP, wanted // 2))
+        fitting = traits.nearest(smallest)[0]
+        if least <= fitting <= smallest:
             return fitting, f"the smallest image is {smallest} px; {wanted} otherwise"
         small = [pair.key for pair in self.survey.pairs if self._side(pair.source) < least]
         which = f"all {len(small)} images are" if len(small) == len(self.survey.pairs) else f"{len(small)} images are"
