@@ -22,7 +22,7 @@ from traiNNer.build import (
     prepare_demo_if_named,
     stream_identity,
 )
-from traiNNer.build_helpers import build_host, build_knobs, build_reference, chosen_helpers, own_best
+from traiNNer.build_helpers import build_host, build_knobs, build_reference, chosen_automations, own_best
 from traiNNer.command import argument_parser, run_guarded
 from traiNNer.config.load import Loaded, load_options
 from traiNNer.config.options import CommonOptions, TestOptions, TrainOptions
@@ -256,7 +256,12 @@ def assemble(
         logbook=book,
         signals=signals,
         identity=identity(options),
-        data=stream_identity(options, sets["train"]) | ({"automations": chosen_helpers(options)} if host else {}),
+        data=stream_identity(options, sets["train"])
+        | (
+            {"automations": {name: choice.plain() for name, choice in chosen_automations(options).items()}}
+            if host
+            else {}
+        ),
         knobs=knobs,
         automations=host,
     )

@@ -15,7 +15,7 @@ import traiNNer.losses
 import traiNNer.metrics
 import traiNNer.optim  # noqa: F401 - importing these packages registers their components
 from traiNNer.batch import BatchPlan, ImageSet
-from traiNNer.config.options import CommonOptions, LossChoice, TrainOptions
+from traiNNer.config.options import CommonOptions, DatasetChoice, LossChoice, TrainOptions
 from traiNNer.data.demo import prepare_demo
 from traiNNer.data.loader import TrainLoader
 from traiNNer.engine.logbook import Logbook
@@ -33,15 +33,15 @@ ELSEWHERE = ("dataroot_gt", "dataroot_lq", "cache_mb", "split", "meta_info")
 
 def prepare_demo_if_named(options: CommonOptions, book: Logbook) -> None:
     """Make the demo set when the option file names its folders and they are missing; one line says so."""
-    roots = [root for choice in options.datasets.values() for root in _roots(choice.options)]
+    roots = [root for choice in options.datasets.values() for root in _roots(choice)]
     missing = [root for root in roots if DEMO_ROOT in Path(root).parents and not Path(root).exists()]
     if missing:
         book.info(f"{missing[0]} is missing: preparing the demo set…")
         book.info(prepare_demo(DEMO_ROOT))
 
 
-def _roots(options: dict[str, Any]) -> list[str]:
-    given = [options.get("dataroot_gt"), options.get("dataroot_lq")]
+def _roots(choice: DatasetChoice) -> list[str]:
+    given = [choice.get("dataroot_gt"), choice.get("dataroot_lq")]
     return [root for value in given if value for root in ([value] if isinstance(value, str) else value)]
 
 
@@ -163,19 +163,19 @@ def build_learning_rate(options: TrainOptions) -> Callable[[int], float]:
     choice = options.train.scheduler
     schedule = None
     if choice:
-        base = options.train.optim_g.options["lr"]
+        base = options.train.optim_g.options.lr
         schedule = SCHEDULES.build(choice.type, choice.options, total_iter=options.train.total_iter, base_lr=base)
     return compose(schedule, options.train.warmup_iter)
 
 
 def describe_network(options: CommonOptions) -> dict[str, Any]:
     """Return what a weights file says of itself, enough to rebuild the network."""
-    return {"arch": options.network_g.type, "options": options.network_g.options, "scale": options.scale}
+    return {"arch": options.network_g.type, "options": options.network_g.plain(), "scale": options.scale}
 
 
 def identity(options: TrainOptions) -> dict[str, Any]:
     """Return what must be equal for a state to fit a run: flat key paths and values."""
-    network = {f"network_g.{key}": value for key, value in options.network_g.options.items()}
+    network = {f"network_g.{key}": value for key, value in options.network_g.plain().items()}
     return network | {
         "network_g.type": options.network_g.type,
         "scale": options.scale,
@@ -187,8 +187,8 @@ def identity(options: TrainOptions) -> dict[str, Any]:
 def stream_identity(options: TrainOptions, dataset: ImageSet) -> dict[str, Any]:
     """Return what decides the course of training besides the identity; a change makes a resume inexact."""
     choice, train = options.datasets["train"], options.train
-    crops = {key: value for key, value in choice.options.items() if key not in ELSEWHERE}
-    losses = [[loss.type, loss.loss_weight, loss.options] for loss in train.losses]
+    crops = {key: value for key, value in choice.plain().items() if key not in ELSEWHERE}
+    losses = [[loss.type, loss.loss_weight, loss.plain()] for loss in train.losses]
     return {
         **crops,
         "manual_seed": options.manual_seed,
@@ -196,8 +196,8 @@ def stream_identity(options: TrainOptions, dataset: ImageSet) -> dict[str, Any]:
         "accum_iter": choice.accum_iter,
         "dataset_enlarge_ratio": choice.dataset_enlarge_ratio,
         "losses": losses,
-        "optim_g": train.optim_g.options,
-        "scheduler": train.scheduler and [train.scheduler.type, train.scheduler.options],
+        "optim_g": train.optim_g.plain(),
+        "scheduler": train.scheduler and [train.scheduler.type, train.scheduler.plain()],
         "warmup_iter": train.warmup_iter,
         "ema_decay": train.ema_decay,
         "grad_clip_max_norm": train.grad_clip_max_norm if train.grad_clip else None,

@@ -21,7 +21,7 @@ def check_shapes(network: nn.Module, options: CommonOptions) -> None:
     A copy in training mode: what a forward does to running statistics must not reach the run.
     """
     train = options.datasets.get("train")
-    size = (train.options.get("lq_size") if train else None) or 32
+    size = (train.get("lq_size") if train else None) or 32
     lq = torch.rand(2, 3, size, size, generator=torch.Generator().manual_seed(0))
     try:
         with torch.no_grad():
@@ -40,7 +40,7 @@ def check_shapes(network: nn.Module, options: CommonOptions) -> None:
 
 def check_losses(options: TrainOptions) -> None:
     """Compute every loss once on a synthetic pair. Raises `ConfigError` for one that breaks the contract."""
-    side = (options.datasets["train"].options.get("lq_size") or 32) * options.scale
+    side = (options.datasets["train"].get("lq_size") or 32) * options.scale
     random = torch.Generator().manual_seed(0)
     output, target = torch.rand(2, 2, 3, side, side, generator=random)
     for place, choice in enumerate(options.train.losses):

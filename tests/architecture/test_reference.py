@@ -14,6 +14,7 @@ FROZEN = REPOSITORY / "tests/data/option_keys.txt"
 NOW = """
 import json
 import traiNNer.build
+from traiNNer.config.automation_options import OWN_SECTIONS
 from traiNNer.config.choice import AutomationChoice
 from traiNNer.config.describe import options_markdown
 from traiNNer.config.layout import sections, static_keys
@@ -27,6 +28,7 @@ for registry in (ARCHS, AUTOMATIONS, DATASETS, LOSSES, METRICS, SCHEDULES):
         title = f"{registry.kind} {component.name}"
         below = sections(component.options, title)
         keys += [f"{at}.{key}" for at, model in below for key in static_keys(model)] or [title]
+keys += [f"train.{own}" for own in OWN_SECTIONS]
 keys += [f"every automation.{key}" for key in static_keys(AutomationChoice) if key != "type"]
 schemas = {"options": json_schema(TrainOptions), "options/test": json_schema(TestOptions)}
 print(json.dumps({"page": options_markdown(), "schemas": schemas, "keys": keys}))

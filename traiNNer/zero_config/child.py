@@ -116,7 +116,7 @@ class Measuring:
         for side in self.job["crops"]:
             self.say(f"measuring a step with crops of {side}")
             data = self.options.datasets["train"]
-            train = data.model_copy(update={"options": data.options | {"lq_size": side}})
+            train = data.replace(lq_size=side)
             self.options = self.options.model_copy(update={"datasets": self.options.datasets | {"train": train}})
             steps[side] = seconds_per_step(self.options, self.sets)
             if self.job["run_s"] / steps[side] >= ENOUGH_ITERATIONS:
@@ -177,13 +177,12 @@ class Measuring:
     def _at_rate(self, rate: float, length: int = 10) -> TrainOptions:
         """Return the options of a trial: a rate that rises over the first round and then stays, no helper."""
         train = self.options.train
-        optimizer = train.optim_g.model_copy(update={"options": train.optim_g.options | {"lr": rate}})
+        optimizer = train.optim_g.replace(lr=rate)
         changes = {
             "optim_g": optimizer,
             "scheduler": None,
             "warmup_iter": length,
             "training_automations": None,
-            "dynamic_loss_scheduling": None,
         }
         return self.options.model_copy(update={"train": train.model_copy(update=changes)})
 

@@ -216,7 +216,7 @@ def _crops(draft: Draft, options: TrainOptions) -> list[int]:
     """Return the sides of crops to choose from, the usual one first; none where a person has chosen."""
     if draft.is_given("datasets.train.lq_size") or draft.is_given("datasets.train.gt_size"):
         return []
-    usual = options.datasets["train"].options["lq_size"]
+    usual = options.datasets["train"].options.lq_size
     multiple = ARCHS[options.network_g.type].traits.get("size_multiple", 1)
     smaller = [side for side in SMALLER_CROPS if side < usual and side % multiple == 0]
     return [usual, *smaller] if smaller else []

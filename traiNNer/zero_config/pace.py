@@ -63,7 +63,7 @@ def measure_pace(
         say: told what is being measured.
     """
     pace = Pace()
-    cache_mb = options.datasets["train"].options.get("cache_mb", 0)
+    cache_mb = options.datasets["train"].get("cache_mb", 0)
     pace.decode_s = _decode_seconds(sets["train"])
     for count in workers:
         say(f"measuring the pace with {count} reading processes")

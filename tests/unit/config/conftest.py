@@ -5,12 +5,12 @@ Only the training automations are the real ones: their names and options are par
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 import pytest
 from pydantic import Field
 
-import traiNNer.automations  # noqa: F401 - registers the helpers
+import traiNNer.automations  # noqa: F401 - registers the automations
 from traiNNer import registry
 from traiNNer.config.load import Loaded, load_options
 from traiNNer.config.options import TrainOptions
@@ -18,7 +18,7 @@ from traiNNer.errors import ConfigError
 
 Roots = str | tuple[str, ...]
 REGISTRIES = ("ARCHS", "LOSSES", "METRICS", "DATASETS", "OPTIMIZERS", "SCHEDULES", "AUTOMATIONS")
-HELPERS = [helper for helper in registry.AUTOMATIONS if helper.builder.__module__.startswith("traiNNer.")]
+AUTOMATIONS = [known for known in registry.AUTOMATIONS if known.builder.__module__.startswith("traiNNer.")]
 BASE = """\
 name: run
 scale: 2
@@ -157,14 +157,14 @@ def stand_ins(monkeypatch):
         registry.METRICS.register(metric)
     registry.OPTIMIZERS.register(AdamW)
     registry.SCHEDULES.register(MultiStepLR)
-    for helper in HELPERS:
-        registry.AUTOMATIONS.register(helper.builder, name=helper.name, options=helper.options, **helper.traits)
+    for known in AUTOMATIONS:
+        registry.AUTOMATIONS.register(known.builder, name=known.name, options=known.options, **known.traits)
 
 
 @pytest.fixture
-def helper_of() -> Callable[[Loaded, str], dict]:
-    """Return a function that gives a helper's options in a loaded file."""
-    return lambda loaded, name: loaded.options.train.training_automations.helpers[name].options
+def options_of() -> Callable[[Loaded, str], Any]:
+    """Return a function that gives an automation's options in a loaded file."""
+    return lambda loaded, name: loaded.options.train.training_automations.automations[name].options
 
 
 @pytest.fixture

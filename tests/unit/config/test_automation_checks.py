@@ -52,7 +52,7 @@ def test_rules_hold_whether_or_not_helpers_are_on(problems, with_helpers, line, 
 
 
 @pytest.mark.parametrize("metric", ["val/psnr", "val/ssim", "set5/psnr", "val_b/ssim", "val/lpips", "train/psnr"])
-def test_early_stopping_needs_a_metric_that_is_computed(load, problems, with_helpers, helper_of, metric):
+def test_early_stopping_needs_a_metric_that_is_computed(load, problems, with_helpers, options_of, metric):
     text = with_helpers(f"{STOP}: {{monitor_metric: {metric}}}").replace("    psnr: {}", "    psnr: {}\n    ssim: {}")
     more = "    name: set5\n  val_b: {type: PairedImageDataset, dataroot_lq: x}\n"
     text = text.replace("    dataroot_lq: val/lr\n", f"    dataroot_lq: val/lr\n{more}")
@@ -63,7 +63,7 @@ def test_early_stopping_needs_a_metric_that_is_computed(load, problems, with_hel
         known = "val/psnr, val/ssim, set5/psnr, set5/ssim, val_b/psnr, val_b/ssim"
         assert message.endswith(f"   known: {known}")
     else:
-        assert helper_of(load(text), STOP)["monitor_metric"] == metric
+        assert options_of(load(text), STOP).monitor_metric == metric
 
 
 def test_early_stopping_needs_validation(load, problems, with_helpers):
