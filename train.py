@@ -4,7 +4,8 @@ import sys
 
 if __name__ == "__main__":
     try:
-        from traiNNer.app import train_command
-    except KeyboardInterrupt:  # importing takes seconds, time enough to think again
+        from traiNNer.cli.train import main
+
+        sys.exit(main())
+    except KeyboardInterrupt:  # importing takes a while, time enough to think again
         sys.exit(130)
-    sys.exit(train_command())

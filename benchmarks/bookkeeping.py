@@ -18,7 +18,7 @@ from typing import Any
 REPOSITORY = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(REPOSITORY))
 
-from traiNNer.app import train_command
+from traiNNer.cli.train import main as train_command
 from traiNNer.engine.clock import Clock
 from traiNNer.engine.runtime import Runtime
 from traiNNer.engine.step import Stepper

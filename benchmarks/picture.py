@@ -7,11 +7,15 @@ import argparse
 import sys
 from pathlib import Path
 
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
+import traiNNer  # noqa: F401 - before torch: it decides how threads wait
+
+# isort: split
+
 import cv2
 import numpy as np
 import torch
-
-sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from traiNNer import load_network
 from traiNNer.engine.runtime import Runtime

@@ -18,22 +18,23 @@ TARGET_S = 6.0
 CODE = """
 import sys, time
 sys.path.insert(0, {repository!r})
+import traiNNer  # before torch, as in train.py: it decides how threads wait
 started = time.perf_counter()
 import torch
 torch_done = time.perf_counter()
-from traiNNer.app import train_command
-from traiNNer.engine.trainer import Trainer
+from traiNNer.cli.train import main as train_command
+from traiNNer.engine.training import Training
 
-first = Trainer._train
+first = Training.advance
 
-def timed(trainer, batches):
-    first(trainer, batches)
+def timed(training, batches):
+    first(training, batches)
     import json
     packages = sorted({{name.split(".")[0] for name in sys.modules}})
     figures = [torch_done - started, time.perf_counter() - torch_done, packages]
     print("FIGURES " + json.dumps(figures), flush=True)
 
-Trainer._train = timed
+Training.advance = timed
 sys.exit(train_command(["-opt", {options!r}, "--set", "train.total_iter=1", "--set", "val.val_enabled=false"]))
 """
 HEAVY = {"torchvision", "skimage", "scipy", "lpips", "tensorboard", "PIL", "matplotlib", "sympy", "pandas"}

@@ -20,11 +20,15 @@ from collections.abc import Callable, Iterator
 from itertools import pairwise
 from pathlib import Path
 
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
+import traiNNer  # noqa: F401 - before torch: it decides how threads wait
+
+# isort: split
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
-
-sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from traiNNer.archs.paragonsr2 import paragonsr2_nano
 from traiNNer.engine.runtime import Runtime

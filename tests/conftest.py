@@ -9,10 +9,11 @@ from pathlib import Path
 
 import pytest
 
-# torch reads these when it is imported. Networks as small as those of the tests gain nothing from more threads, and
-# threads that wait for each other actively take the core from the other process.
+from traiNNer.utils.threads import let_threads_sleep
+
+# torch reads these when it is imported. Networks as small as those of the tests gain nothing from more threads.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
-os.environ.setdefault("OMP_WAIT_POLICY", "passive")
+let_threads_sleep()
 
 
 @pytest.hookimpl(tryfirst=True)

@@ -17,7 +17,21 @@ import yaml
 
 REPOSITORY = Path(__file__).parents[1]
 _context = multiprocessing.get_context("forkserver")
-_context.set_forkserver_preload(["traiNNer.app", "torch._dynamo", "pytest"])
+# What nearly every run needs, its components included, which are imported when they are named.
+_context.set_forkserver_preload(
+    [
+        "traiNNer.app",
+        "traiNNer.archs.paragonsr2",
+        "traiNNer.data.paired_images",
+        "traiNNer.losses.pixel",
+        "traiNNer.metrics.psnr",
+        "traiNNer.metrics.ssim",
+        "traiNNer.optim.optimizers",
+        "traiNNer.optim.schedules",
+        "torch._dynamo",
+        "pytest",
+    ]
+)
 
 
 @dataclass

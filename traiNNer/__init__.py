@@ -12,12 +12,16 @@ options = create_zero_config_training("paragonsr2_nano", "photos", budget="30m")
 
 from typing import TYPE_CHECKING, Any
 
+from traiNNer.utils.threads import let_threads_sleep
+
 if TYPE_CHECKING:
     from pathlib import Path
 
     from torch import nn
 
     from traiNNer.zero_config.create import create_zero_config_training
+
+let_threads_sleep()  # before anything imports torch
 
 __all__ = ["build_network", "create_zero_config_training", "load_network"]
 
@@ -46,7 +50,6 @@ def build_network(arch: str, scale: int, **options: Any) -> "nn.Module":
         KeyError: no such arch; the text names the nearest one.
         pydantic.ValidationError: an option is unknown or has a wrong value.
     """
-    import traiNNer.archs  # noqa: F401 - registers the archs
     from traiNNer.registry import ARCHS
 
     return ARCHS.build(arch, options, scale=scale, seed=0)
@@ -64,7 +67,6 @@ def load_network(path: "str | Path", scale: int | None = None) -> "nn.Module":
     Raises:
         traiNNer.errors.ConfigError: the file is missing, damaged, contains code, or is of no known arch.
     """
-    import traiNNer.archs  # noqa: F401 - registers the archs
     from traiNNer.engine.weights import read_weights, rebuild
 
     return rebuild(read_weights(path), scale)

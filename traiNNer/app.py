@@ -1,73 +1,44 @@
-"""The composition root: from the command line to a finished run. The only file that knows all others."""
+"""The composition root: from options to a finished run. The only file that knows all others."""
 
-import argparse
-from collections.abc import Sequence
 from contextlib import ExitStack
 from functools import partial
 from pathlib import Path
 
 from torch import nn
 
-from traiNNer.batch import BatchPlan, ImageSet
+from traiNNer.batch import ImageSet
 from traiNNer.build import (
     build_evaluations,
-    build_learning_rate,
     build_loader,
-    build_losses,
-    build_network,
-    describe_network,
-    directions,
-    identity,
+    build_networks,
+    describe_networks,
+    network_choices,
     open_dataset,
     prepare_demo_if_named,
-    stream_identity,
 )
-from traiNNer.build_helpers import build_host, build_knobs, build_reference, chosen_automations, own_best
-from traiNNer.command import argument_parser, run_guarded
-from traiNNer.config.load import Loaded, load_options
+from traiNNer.config.load import Loaded
 from traiNNer.config.options import CommonOptions, TestOptions, TrainOptions
 from traiNNer.data.loader import DamageCounter
 from traiNNer.engine import resume
-from traiNNer.engine.best import BestScores
 from traiNNer.engine.checkpoint import SUPERSEDED, CheckpointStore
+from traiNNer.engine.exactness import exactness_warnings, refuse_mismatch
 from traiNNer.engine.interrupt import StopSignals
 from traiNNer.engine.logbook import Logbook
 from traiNNer.engine.run_folder import FolderLock, RunFolder, cause, check_writable, create, run_folder
 from traiNNer.engine.runtime import Runtime, is_out_of_memory, start_runtime
-from traiNNer.engine.saving import Saver
-from traiNNer.engine.scoring import Scorer
-from traiNNer.engine.step import Stepper
 from traiNNer.engine.tester import Tester
-from traiNNer.engine.trainer import Parts, Trainer
-from traiNNer.engine.weight_average import WeightAverage
+from traiNNer.engine.trainer import Trainer
 from traiNNer.engine.weights import load_pretrained, read_weights
 from traiNNer.errors import CannotWrite, ConfigError, OutOfMemory
-from traiNNer.models.restoration import RestorationModel
-from traiNNer.optim.optimizers import build_optimizer
+from traiNNer.models.protocol import MAIN
 from traiNNer.preflight import check_losses, check_metrics, check_shapes
+from traiNNer.run.assemble import assemble
 from traiNNer.utils.files import write_bytes_atomic
 
 
-def train_command(arguments: Sequence[str] | None = None) -> int:
-    """Run `train.py`. Returns the exit code."""
-    args = argument_parser("train.py", "Train a network as one option file says.", training=True).parse_args(arguments)
-    overrides = [*args.set, *(["auto_resume=true"] if args.auto_resume else [])]
-    book = Logbook()
-    return run_guarded(book, lambda: _train(args, overrides, book))
-
-
-def test_command(arguments: Sequence[str] | None = None) -> int:  # noqa: PT028 - no test, whatever its name
-    """Run `test.py`. Returns the exit code."""
-    args = argument_parser("test.py", "Test a weights file as one option file says.", training=False).parse_args(
-        arguments
-    )
-    book = Logbook()
-    return run_guarded(book, lambda: _test(args, book))
-
-
-def _train(args: argparse.Namespace, overrides: list[str], book: Logbook) -> str:
-    loaded = load_options(args.opt, TrainOptions, overrides)
-    options: TrainOptions = loaded.options
+def train(loaded: Loaded[TrainOptions], book: Logbook, *, check: bool, overwrite: bool) -> str:
+    """Train as the options say, or only check them. Returns how it ended."""
+    options = loaded.options
     book.warn_all(loaded.warnings)
     runtime, notes = start_runtime(options)
     book.speak_for(runtime.rank)
@@ -75,21 +46,21 @@ def _train(args: argparse.Namespace, overrides: list[str], book: Logbook) -> str
         book.warn_all(notes)
         runtime.on_main(lambda: prepare_demo_if_named(options, book))
         sets = {key: open_dataset(options, key, book) for key in options.datasets}
-        network = build_network(options)
-        check_shapes(network, options)
+        networks = build_networks(options)
+        check_shapes(networks[MAIN], options)
         check_losses(options)
         book.warn_all(check_metrics(options, sets))
         folder = run_folder(options)
         check_writable(folder)
         if options.path.resume_state:
             resume.refuse_other_files(Path(options.path.resume_state).expanduser())
-        if resume.is_fresh(options, folder, args.overwrite):
-            _load_pretrained(network, options, book)
-        if args.check:
+        if resume.is_fresh(options, folder, overwrite):
+            _load_pretrained(networks[MAIN], options, book)
+        if check:
             book.console.print(loaded.effective())
             return "checked: options, data and shapes are in order"
         with StopSignals() as signals:
-            return _train_in(folder, loaded, runtime, network, sets, book, signals, args.overwrite)
+            return _train_in(folder, loaded, runtime, networks, sets, book, signals, overwrite)
     finally:
         runtime.close()
 
@@ -98,7 +69,7 @@ def _train_in(
     folder: RunFolder,
     loaded: Loaded,
     runtime: Runtime,
-    network: nn.Module,
+    networks: dict[str, nn.Module],
     sets: dict[str, ImageSet],
     book: Logbook,
     signals: StopSignals,
@@ -110,11 +81,10 @@ def _train_in(
         runtime.on_main(lambda: _claim(folder, overwrite, held, book))
         store = CheckpointStore(folder, options.logger.save_checkpoint_format, options.logger.keep_last)
         start = resume.agree_on_start(runtime, folder, partial(_decide, options, folder, store, overwrite))
-        parts = assemble(options, folder, runtime, network, sets, book, signals, store)
+        trainer = assemble(options, folder, runtime, networks, sets, book, signals, store)
         if start.restored:
-            resume.refuse_mismatch(start.restored.state["identity"], parts.identity)
+            refuse_mismatch(start.restored.state["identity"], trainer.facts["identity"])
         runtime.on_main(partial(_open_files, folder, loaded, store, start, book))
-        trainer = Trainer(parts)
         _begin(trainer, start, sets["train"], book)
         return _run(trainer, sets["train"])
 
@@ -158,7 +128,7 @@ def _load_pretrained(network: nn.Module, options: CommonOptions, book: Logbook, 
         return
     try:
         strict = strict or options.path.strict_load_g
-        notes, report = load_pretrained(network, describe_network(options), read_weights(path, key), strict)
+        notes, report = load_pretrained(network, describe_networks(options)[MAIN], read_weights(path, key), strict)
     except ConfigError as error:
         raise ConfigError(f"path.pretrain_network_g: {error}") from None
     book.warn_all(notes)
@@ -166,36 +136,39 @@ def _load_pretrained(network: nn.Module, options: CommonOptions, book: Logbook, 
 
 
 def _begin(trainer: Trainer, start: resume.Start, train_set: ImageSet, book: Logbook) -> None:
-    parts, options = trainer.parts, trainer.options
-    book.info(parts.runtime.about)
+    options, facts = trainer.options, trainer.facts
+    book.info(trainer.runtime.about)
     book.warn_all(start.warnings)
-    trained = sum(parameter.numel() for parameter in parts.network.parameters() if parameter.requires_grad)
-    book.info(f"{options.network_g.type} {options.scale}x: {trained:,} trained parameters; {len(train_set):,} images")
+    for name, choice in network_choices(options).items():
+        trained = sum(parameter.numel() for parameter in trainer.training.learners[name].parameters)
+        images = f"; {len(train_set):,} images" if name == MAIN else ""
+        book.info(f"{choice.type} {options.scale}x: {trained:,} trained parameters{images}")
     if start.restored:
-        changes = resume.exactness_warnings(start.restored.state, parts.runtime.environment(), parts.data)
+        changes = exactness_warnings(start.restored.state, facts["environment"], facts["stream"])
         book.warn_all(changes)
         trainer.restore(start.restored)
-        best = parts.scorer.best
-        if parts.runtime.is_main:
-            best.forget(parts.saver.store.keep_best_until(start.iteration, best.directions))
+        best = trainer.scorer.best
+        if trainer.runtime.is_main:
+            best.forget(trainer.saver.store.keep_best_until(start.iteration, best.directions))
         exact = "" if changes else " (exact)"
         book.info(f"Resuming {options.name} at iteration {trainer.iteration:,}{exact}.")
     book.event("run_started", trainer.iteration, {"total_iter": trainer.total, "seed": options.manual_seed})
 
 
 def _run(trainer: Trainer, train_set: ImageSet) -> str:
-    choice, options, runtime = trainer.options.datasets["train"], trainer.options, trainer.parts.runtime
+    choice, options, runtime = trainer.options.datasets["train"], trainer.options, trainer.runtime
     done = f"{trainer.iteration:,}/{trainer.total:,}"
-    stop = trainer.parts.automations and trainer.parts.automations.stop
-    if stop and trainer.iteration < trainer.total and not trainer.is_owing():
+    stop = trainer.stop
+    if stop and trainer.iteration < trainer.total and not trainer.has_pending_validation():
         trainer.leave_early()
         return (
             f"finished: {done} (stopped early before: {stop.reason}; to go on, change the options of that helper or "
             "set it to enabled: false)"
         )
-    if trainer.is_over and not trainer.is_owing():
+    if trainer.is_over and not trainer.has_pending_validation():
         return f"finished: {done} (nothing left to do; raise train.total_iter to go on)"
-    loader = build_loader(options, train_set, runtime, trainer.parts.plan, trainer.iteration)
+    loader = build_loader(options, train_set, runtime, trainer.training.plan, trainer.iteration)
+    trainer.logbook.warn_all(loader.notices)
     try:
         trainer.run(loader, DamageCounter(train_set).count)
     except (RuntimeError, MemoryError) as error:
@@ -204,78 +177,18 @@ def _run(trainer: Trainer, train_set: ImageSet) -> str:
         raise OutOfMemory(
             f"Out of memory at batch {choice.batch_size_per_gpu} (iteration {trainer.iteration:,}). Try "
             f"datasets.train.batch_size_per_gpu: {max(1, choice.batch_size_per_gpu // 2)} with accum_iter: "
-            f"{choice.accum_iter * 2}. Nothing was saved now; {trainer.parts.saver.last_good()}."
+            f"{choice.accum_iter * 2}. Nothing was saved now; {trainer.saver.last_good()}."
         ) from None
     finally:
         loader.close()
-    stop = trainer.parts.automations and trainer.parts.automations.stop
+    stop = trainer.stop
     early = f" (stopped early: {stop.reason})" if stop and trainer.iteration < trainer.total else ""
     return f"finished: {trainer.iteration:,}/{trainer.total:,}{early}"
 
 
-def assemble(
-    options: TrainOptions,
-    folder: RunFolder,
-    runtime: Runtime,
-    network: nn.Module,
-    sets: dict[str, ImageSet],
-    book: Logbook,
-    signals: StopSignals,
-    store: CheckpointStore,
-) -> Parts:
-    """Build every object of a training run around a network."""
-    runtime.place(network)
-    optimizer = build_optimizer(options.train.optim_g.type, options.train.optim_g.options, network.parameters())
-    losses = build_losses(options)
-    model = RestorationModel(runtime.upscaler(network), runtime.place(losses))
-    knobs = build_knobs(options)
-    host = build_host(options, knobs, network, losses, sets["train"], runtime, book)
-    train = options.train
-    average = WeightAverage(network, train.ema_decay) if train.ema_decay else None
-    saver = Saver(store, runtime, book, describe_network(options))
-    scorer = Scorer(
-        average.network if average else network,
-        "net_g_ema" if average else "net_g",
-        build_evaluations(options, sets, runtime),
-        BestScores(directions(options) | own_best(options)),
-        saver,
-        runtime,
-        book,
-        folder.place_image if options.val.save_img else None,
-    )
-    parts = Parts(
-        options=options,
-        runtime=runtime,
-        network=network,
-        optimizer=optimizer,
-        stepper=Stepper(model, network, optimizer, runtime, knobs, build_reference(options, losses)),
-        average=average,
-        learning_rate=build_learning_rate(options),
-        scorer=scorer,
-        saver=saver,
-        logbook=book,
-        signals=signals,
-        identity=identity(options),
-        data=stream_identity(options, sets["train"])
-        | (
-            {"automations": {name: choice.plain() for name, choice in chosen_automations(options).items()}}
-            if host
-            else {}
-        ),
-        knobs=knobs,
-        automations=host,
-    )
-    if host:
-        host.plan = parts.plan = BatchPlan(options.datasets["train"].batch_size_per_gpu)
-    if host and not host.shadow and any(seat.helper.answers_out_of_memory for seat in host.seats):
-        scorer.halves_tiles = True
-        parts.stepper.on_out_of_memory = host.out_of_memory if host.run.can_split else None
-    return parts
-
-
-def _test(args: argparse.Namespace, book: Logbook) -> str:
-    loaded = load_options(args.opt, TestOptions, args.set)
-    options: TestOptions = loaded.options
+def test(loaded: Loaded[TestOptions], book: Logbook, *, check: bool) -> str:
+    """Test as the options say, or only check them. Returns how it ended."""
+    options = loaded.options
     book.warn_all(loaded.warnings)
     if options.dist:
         book.warn("dist has no effect in test.py: one process tests every image")
@@ -283,11 +196,11 @@ def _test(args: argparse.Namespace, book: Logbook) -> str:
     book.warn_all(notes)
     prepare_demo_if_named(options, book)
     sets = {key: open_dataset(options, key, book) for key in options.datasets}
-    network = build_network(options)
+    network = build_networks(options)[MAIN]
     check_shapes(network, options)
     book.warn_all(check_metrics(options, sets))
     _load_pretrained(network, options, book, strict=True)
-    if args.check:
+    if check:
         book.console.print(loaded.effective())
         return "checked: options, data, weights and shapes are in order"
     book.info(runtime.about)

@@ -1,10 +1,12 @@
 """The two plain types that travel from a dataset to a training step."""
 
 from dataclasses import dataclass, replace
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
-from torch import Tensor
+
+if TYPE_CHECKING:  # datasets import this file, and need no torch
+    from torch import Tensor
 
 
 @dataclass(frozen=True)
@@ -25,8 +27,8 @@ class Sample:
 class Batch:
     """A micro-batch: B, H, W, 3 uint8 or uint16 from the loader; B, 3, H, W float32 in [0, 1] after `Runtime.move`."""
 
-    lq: Tensor
-    gt: Tensor | None
+    lq: "Tensor"
+    gt: "Tensor | None"
     keys: tuple[str, ...]
     skipped: tuple[str, ...] = ()
 
@@ -43,14 +45,12 @@ class Batch:
 class BatchPlan:
     """How many images the loader draws per device and micro-batch: a function of the iteration, with a few changes.
 
-    Batches are drawn ahead, so a change takes effect `lead` iterations later; then the stream of samples does not
-    depend on how many processes read.
+    Batches are drawn ahead, so a change takes effect `lead` iterations later. The loader never draws further ahead than
+    that, so the stream of samples does not depend on how many data workers there are.
     """
 
-    LEAD = 64
-
-    def __init__(self, size: int) -> None:
-        self.lead = self.LEAD
+    def __init__(self, size: int, lead: int = 64) -> None:
+        self.lead = lead
         self.changes: list[tuple[int, int]] = [(0, size)]
 
     def size(self, iteration: int) -> int:
@@ -84,5 +84,5 @@ class ImageSet(Protocol):
         ...
 
     def fingerprint(self) -> dict[str, str | int]:
-        """Return what identifies the content (count, hash of names and sizes), for the training state."""
+        """Return what identifies the content (`count`, and hashes under any names), for the training state."""
         ...

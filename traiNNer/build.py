@@ -1,34 +1,31 @@
 """Options to objects: each function builds one part of a run from its section of the option file."""
 
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 from torch import nn
 
-import traiNNer.archs
-import traiNNer.automations
-import traiNNer.data
-import traiNNer.losses
-import traiNNer.metrics
-import traiNNer.optim  # noqa: F401 - importing these packages registers their components
 from traiNNer.batch import BatchPlan, ImageSet
-from traiNNer.config.options import CommonOptions, DatasetChoice, LossChoice, TrainOptions
+from traiNNer.config.options import ArchChoice, CommonOptions, DatasetChoice, LossChoice, ModelChoice, TrainOptions
 from traiNNer.data.demo import prepare_demo
 from traiNNer.data.loader import TrainLoader
+from traiNNer.engine.knobs import Knobs
+from traiNNer.engine.learner import Learner
 from traiNNer.engine.logbook import Logbook
 from traiNNer.engine.runtime import Runtime, is_out_of_memory
 from traiNNer.engine.validation import Evaluation
+from traiNNer.engine.weight_average import WeightAverage
 from traiNNer.errors import ConfigError, RunError
 from traiNNer.losses.weighted import WeightedLosses
+from traiNNer.models.protocol import TrainableModel
+from traiNNer.optim.optimizers import build_optimizer
 from traiNNer.optim.schedules import compose
-from traiNNer.registry import ARCHS, DATASETS, LOSSES, METRICS, SCHEDULES
+from traiNNer.registry import ARCHS, DATASETS, LOSSES, METRICS, MODELS, SCHEDULES
 
 DEMO_ROOT = Path("datasets/demo")
-# Where images are, how they are kept and which are chosen: what counts, their names and sizes, is in the fingerprint.
-ELSEWHERE = ("dataroot_gt", "dataroot_lq", "cache_mb", "split", "meta_info")
 
 
 def prepare_demo_if_named(options: CommonOptions, book: Logbook) -> None:
@@ -59,15 +56,27 @@ def open_dataset(options: CommonOptions, key: str, book: Logbook) -> ImageSet:
     return dataset
 
 
-def build_network(options: CommonOptions) -> nn.Module:
-    """Build the network on the CPU. Raises `ConfigError` when it cannot be built from its options."""
-    choice = options.network_g
+def network_choices(options: CommonOptions) -> dict[str, ArchChoice]:
+    """Return the networks of the option file by learner name: `net_g` first."""
+    choices = {"net_g": options.network_g}
+    if isinstance(options, TrainOptions) and options.network_d:
+        choices["net_d"] = options.network_d
+    return choices
+
+
+def build_networks(options: CommonOptions) -> dict[str, nn.Module]:
+    """Build every network on the CPU, by learner name. Raises `ConfigError` for one that cannot be built."""
+    return {name: _build_network(options, name, choice) for name, choice in network_choices(options).items()}
+
+
+def _build_network(options: CommonOptions, name: str, choice: ArchChoice) -> nn.Module:
     try:
         return ARCHS.build(choice.type, choice.options, scale=options.scale, seed=options.manual_seed)
     except (ValueError, RuntimeError) as error:
         if is_out_of_memory(error):
             raise
-        raise ConfigError(f"network_g: {choice.type} cannot be built from these options ({error})") from None
+        key = name.replace("net_", "network_")
+        raise ConfigError(f"{key}: {choice.type} cannot be built from these options ({error})") from None
 
 
 def attempt(title: str, make: Callable[[], Any]) -> Any:
@@ -158,48 +167,64 @@ def build_loader(
     )
 
 
-def build_learning_rate(options: TrainOptions) -> Callable[[int], float]:
-    """Return the factor on the learning rate as a function of the iteration (from 0): schedule x warm-up."""
-    choice = options.train.scheduler
+def build_schedule(options: TrainOptions, name: str = "net_g") -> Callable[[int], float]:
+    """Return the factor on a learner's learning rate as a function of the iteration (from 0): schedule x warm-up."""
+    train = options.train
+    choice, optimizer = {
+        "net_g": (train.scheduler, train.optim_g),
+        "net_d": (train.scheduler_d, train.optim_d),
+    }[name]
     schedule = None
-    if choice:
-        base = options.train.optim_g.options.lr
-        schedule = SCHEDULES.build(choice.type, choice.options, total_iter=options.train.total_iter, base_lr=base)
-    return compose(schedule, options.train.warmup_iter)
+    if choice and optimizer:
+        base = optimizer.options.lr
+        schedule = SCHEDULES.build(choice.type, choice.options, total_iter=train.total_iter, base_lr=base)
+    return compose(schedule, train.warmup_iter)
 
 
-def describe_network(options: CommonOptions) -> dict[str, Any]:
-    """Return what a weights file says of itself, enough to rebuild the network."""
-    return {"arch": options.network_g.type, "options": options.network_g.plain(), "scale": options.scale}
+def build_learners(
+    options: TrainOptions, networks: Mapping[str, nn.Module], runtime: Runtime, knobs: Knobs
+) -> dict[str, Learner]:
+    """Place every network on the device and give it an optimizer, a schedule, and an EMA where one is wanted."""
+    train = options.train
+    parts = {"net_g": (train.optim_g, train.ema_decay), "net_d": (train.optim_d, train.ema_decay_d)}
+    learners = {}
+    for name, network in networks.items():
+        choice, decay = parts[name]
+        assert choice is not None  # the options are checked
+        runtime.place(network)
+        optimizer = build_optimizer(choice.type, choice.options, network.parameters())
+        average = WeightAverage(network, decay) if decay else None
+        learners[name] = Learner(name, network, optimizer, build_schedule(options, name), knobs, average)
+    return learners
 
 
-def identity(options: TrainOptions) -> dict[str, Any]:
-    """Return what must be equal for a state to fit a run: flat key paths and values."""
-    network = {f"network_g.{key}": value for key, value in options.network_g.plain().items()}
-    return network | {
-        "network_g.type": options.network_g.type,
-        "scale": options.scale,
-        "train.optim_g.type": options.train.optim_g.type,
-        "train.ema_decay": "above 0" if options.train.ema_decay else "0",
-    }
+def build_model(
+    options: TrainOptions, learners: Mapping[str, Learner], losses: WeightedLosses, runtime: Runtime
+) -> TrainableModel:
+    """Build what a training step computes."""
+    choice = options.model or ModelChoice(type="restoration")
+    averages = {name: learner.average.network for name, learner in learners.items() if learner.average}
+    model = attempt(
+        f"model {choice.type}",
+        lambda: MODELS.build(
+            choice.type,
+            choice.options,
+            scale=options.scale,
+            seed=options.manual_seed,
+            total_iter=options.train.total_iter,
+            networks={name: runtime.upscaler(learner.network) for name, learner in learners.items()},
+            averages={name: runtime.upscaler(network) for name, network in averages.items()},
+            losses=runtime.place(losses),
+        ),
+    )
+    if not isinstance(model, TrainableModel):
+        raise ConfigError(f"model: {choice.type} must be derived from traiNNer.models.protocol.TrainableModel")
+    return model
 
 
-def stream_identity(options: TrainOptions, dataset: ImageSet) -> dict[str, Any]:
-    """Return what decides the course of training besides the identity; a change makes a resume inexact."""
-    choice, train = options.datasets["train"], options.train
-    crops = {key: value for key, value in choice.plain().items() if key not in ELSEWHERE}
-    losses = [[loss.type, loss.loss_weight, loss.plain()] for loss in train.losses]
+def describe_networks(options: CommonOptions) -> dict[str, dict[str, Any]]:
+    """Return by learner name what a weights file says of itself, enough to rebuild the network."""
     return {
-        **crops,
-        "manual_seed": options.manual_seed,
-        "batch_size_per_gpu": choice.batch_size_per_gpu,
-        "accum_iter": choice.accum_iter,
-        "dataset_enlarge_ratio": choice.dataset_enlarge_ratio,
-        "losses": losses,
-        "optim_g": train.optim_g.plain(),
-        "scheduler": train.scheduler and [train.scheduler.type, train.scheduler.plain()],
-        "warmup_iter": train.warmup_iter,
-        "ema_decay": train.ema_decay,
-        "grad_clip_max_norm": train.grad_clip_max_norm if train.grad_clip else None,
-        "files": dataset.fingerprint(),
+        name: {"arch": choice.type, "options": choice.plain(), "scale": options.scale}
+        for name, choice in network_choices(options).items()
     }

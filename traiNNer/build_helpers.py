@@ -1,33 +1,41 @@
 """The training automations of a run: which are active, the knobs they move, and what they know of the run."""
 
 import math
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from inspect import isclass
+from itertools import chain
+from typing import Any
 
 import torch
 from torch import nn
 
-import traiNNer.automations  # noqa: F401 - importing it registers the automations
-from traiNNer.batch import ImageSet
-from traiNNer.build import attempt, build_learning_rate, directions
+from traiNNer.batch import BatchPlan, ImageSet
+from traiNNer.build import attempt, build_schedule, directions, network_choices
 from traiNNer.config.choice import AutomationChoice
 from traiNNer.config.options import TrainOptions
 from traiNNer.engine.automation import Automation
 from traiNNer.engine.automation_host import AutomationHost
 from traiNNer.engine.events import Direction, RunStarted
 from traiNNer.engine.knobs import GRAD_CLIP, Knobs
+from traiNNer.engine.learner import knob_prefix
 from traiNNer.engine.logbook import Logbook
 from traiNNer.engine.reference import BicubicReference
 from traiNNer.engine.runtime import Runtime
 from traiNNer.errors import ConfigError
 from traiNNer.losses.weighted import WeightedLosses, log_names
-from traiNNer.registry import AUTOMATIONS, LOSSES
+from traiNNer.registry import AUTOMATIONS, LOSSES, MODELS
 
 
 def chosen_automations(options: TrainOptions) -> dict[str, AutomationChoice]:
     """Return the automations that are switched on, by name."""
     section = options.train.training_automations
     return section.active() if section else {}
+
+
+def plain_options(options: TrainOptions) -> dict[str, dict[str, Any]]:
+    """Return the options of every automation that is switched on as plain values, by its name."""
+    return {name: choice.plain() for name, choice in chosen_automations(options).items()}
 
 
 def build_automations(options: TrainOptions) -> dict[str, Automation]:
@@ -51,7 +59,8 @@ def build_knobs(options: TrainOptions) -> Knobs:
     if not train.grad_clip:
         start[GRAD_CLIP] = math.inf
     names = tuple(log_names([choice.type for choice in train.losses]))
-    knobs = Knobs(start.pop(GRAD_CLIP), options.datasets["train"].batch_size_per_gpu, names)
+    prefixes = tuple(knob_prefix(name) for name in network_choices(options))
+    knobs = Knobs(start.pop(GRAD_CLIP), options.datasets["train"].batch_size_per_gpu, names, prefixes)
     knobs.update({name: replace(knobs[name], value=value) for name, value in start.items()})
     return knobs
 
@@ -74,38 +83,47 @@ def build_reference(options: TrainOptions, losses: WeightedLosses) -> BicubicRef
     place = watched_loss(options)
     if place is None or not chosen_automations(options):
         return None
+    if not {"output", "target"}.issuperset(losses.calls[place].required):
+        return None
     weight = list(losses.weights.values())[place]
-    return BicubicReference(losses.losses[place], options.scale, weight)
+    return BicubicReference(losses.calls[place], options.scale, weight)
 
 
 def build_host(
     options: TrainOptions,
     knobs: Knobs,
-    network: nn.Module,
+    networks: Iterable[nn.Module],
     losses: WeightedLosses,
     train_set: ImageSet,
     runtime: Runtime,
     book: Logbook,
+    actions: Mapping[type, Callable[[Any], bool | None]],
+    plan: BatchPlan,
+    learning_rate: Callable[[int], float],
 ) -> AutomationHost | None:
-    """Build the host of the automations; None when none is active."""
+    """Build the host with its automations; None when none is active."""
     automations = build_automations(options)
     if not automations:
         return None
     section = options.train.training_automations
-    run = describe_run(options, network, losses, train_set, runtime)
+    run = describe_run(options, networks, losses, train_set, runtime)
     return AutomationHost(
         automations,
         run,
         knobs,
         runtime,
         book,
+        actions,
+        plan,
+        learning_rate,
+        plain_options(options),
         strict=bool(section and section.strict),
         shadow=bool(section and section.shadow),
     )
 
 
 def describe_run(
-    options: TrainOptions, network: nn.Module, losses: WeightedLosses, train_set: ImageSet, runtime: Runtime
+    options: TrainOptions, networks: Iterable[nn.Module], losses: WeightedLosses, train_set: ImageSet, runtime: Runtime
 ) -> RunStarted:
     """Return what the automations know about the run."""
     train, data = options.train, options.datasets["train"]
@@ -122,11 +140,11 @@ def describe_run(
         losses=losses.weights,
         anchor=None if place is None else list(losses.weights)[place],
         metrics=monitored(options),
-        schedule=build_learning_rate(options),
+        schedule=build_schedule(options),
         has_schedule=train.scheduler is not None,
         is_clipping=train.grad_clip,
         has_memory=runtime.has_memory,
-        can_split=can_split(network, losses),
+        can_split=is_separable(options) and can_split(networks, losses),
         is_compiled=options.use_compile,
     )
 
@@ -147,7 +165,13 @@ def own_best(options: TrainOptions) -> dict[str, Direction]:
     return {name: way for name, way in monitored(options).items() if name in watched and not name.startswith("val/")}
 
 
-def can_split(network: nn.Module, losses: WeightedLosses) -> bool:
+def is_separable(options: TrainOptions) -> bool:
+    """Whether the model declares that its losses over a batch are the means of those over parts of it."""
+    return options.model is None or bool(MODELS[options.model.type].traits.get("separable", False))
+
+
+def can_split(networks: Iterable[nn.Module], losses: WeightedLosses) -> bool:
     """Whether a batch in parts gives the gradients of the whole: not with batch statistics or coupled samples."""
-    batch_norm = any(isinstance(module, torch.nn.modules.batchnorm._BatchNorm) for module in network.modules())
+    modules = chain.from_iterable(network.modules() for network in networks)
+    batch_norm = any(isinstance(module, torch.nn.modules.batchnorm._BatchNorm) for module in modules)
     return not batch_norm and all(getattr(loss, "separable", True) for loss in losses.losses)

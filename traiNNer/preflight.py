@@ -43,11 +43,15 @@ def check_losses(options: TrainOptions) -> None:
     side = (options.datasets["train"].get("lq_size") or 32) * options.scale
     random = torch.Generator().manual_seed(0)
     output, target = torch.rand(2, 2, 3, side, side, generator=random)
+    lq = torch.rand(2, 3, side // options.scale, side // options.scale, generator=random)
+    # What a training step offers; a loss may ask for the rest of it, too.
+    rest = {"lq": lq, "output_ema": (lambda: target) if options.train.ema_decay else None, "iteration": 0}
     for place, choice in enumerate(options.train.losses):
         title = f"train.losses[{place}] {choice.type}"
         loss = attempt(title, lambda choice=choice: build_loss(options, choice))
-        term = attempt(title, lambda loss=loss: WeightedLosses([("it", loss, 1.0)])(output.requires_grad_(), target))
-        if not term["it"].requires_grad:
+        losses = attempt(title, lambda loss=loss, name=choice.type: WeightedLosses([(name, loss, 1.0)]))
+        terms = attempt(title, lambda losses=losses: losses(output.requires_grad_(), target, **rest))
+        if not all(term.requires_grad for term in terms.values()):
             raise ConfigError(f"{title}: its value has no gradient for the output, so nothing could be learnt from it")
 
 

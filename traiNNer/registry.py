@@ -15,14 +15,46 @@ import difflib
 import json
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
+from enum import Enum
 from importlib import import_module
 from inspect import Parameter, isclass, signature
-from pkgutil import iter_modules
-from typing import Any, get_type_hints
+from typing import Any, get_args, get_type_hints
 
 from pydantic import BaseModel, ConfigDict, PydanticSchemaGenerationError, create_model
+from pydantic.fields import FieldInfo
 
-CONTEXT = ("scale", "seed", "total_iter", "base_lr")
+CONTEXT = ("scale", "seed", "total_iter", "base_lr", "networks", "averages", "losses")
+
+
+class Influence(Enum):
+    """What an option changes when a run is resumed with another value: `Annotated[int, Influence.NEUTRAL]`.
+
+    A field says it where it is defined, also for the sections in it; one that says nothing changes the training.
+    """
+
+    TRAINING = "training"
+    """The bits of the trained weights."""
+    SCORES = "scores"
+    """What validation finds; training only where an automation acts on it."""
+    LENGTH = "length"
+    """How long the run is; training only where something is built from that, such as a cosine schedule."""
+    RUNTIME = "runtime"
+    """Training, but not always: what the runtime makes of it is compared instead (`Runtime.environment`)."""
+    NEUTRAL = "neutral"
+    """No bit of any weights, or something that is compared itself, such as the images of a folder."""
+
+
+def influence_of(field: FieldInfo) -> Influence | None:
+    """Return what a field declares, also deep inside its type (`Annotated[…] | None`); None where it says nothing."""
+    return next(
+        (mark for mark in (*field.metadata, *_arguments(field.annotation)) if isinstance(mark, Influence)), None
+    )
+
+
+def _arguments(annotation: Any) -> Iterator[Any]:
+    for argument in get_args(annotation):
+        yield argument
+        yield from _arguments(argument)
 
 
 class StrictOptions(BaseModel):
@@ -107,11 +139,23 @@ def fold(name: str) -> str:
 
 
 class Registry:
-    """One kind of component, by name."""
+    """One kind of component, by name.
 
-    def __init__(self, kind: str) -> None:
+    A component of traiNNer itself is imported when it is first asked for: `home`, the package of its kind, offers names
+    and the modules that register them. A plugin registers at once.
+    """
+
+    def __init__(self, kind: str, home: str = "") -> None:
         self.kind = kind
+        self.home = home
+        self._offered: dict[str, tuple[str, str]] = {}
+        self._hidden: set[str] = set()
         self._components: dict[str, Component] = {}
+
+    def offer(self, modules: Mapping[str, str], hidden: Iterable[str] = ()) -> None:
+        """Announce components by name with the module whose import registers each; `hidden` ones are not listed."""
+        self._offered |= {fold(name): (name, module) for name, module in modules.items()}
+        self._hidden |= {fold(name) for name in hidden}
 
     def register(
         self,
@@ -129,7 +173,7 @@ class Registry:
         if builder is None:
             return lambda target: self.register(target, name=name, options=options, **traits)
         title = name or builder.__name__.lower()
-        if fold(title) in self._components:
+        if fold(title) in self._components or self._module(title) not in (None, builder.__module__):
             raise ValueError(f"{self.kind} '{title}' is registered twice")
         schema = options or options_model(builder)
         asked = signature(builder).parameters
@@ -138,17 +182,24 @@ class Registry:
         return builder
 
     def names(self) -> tuple[str, ...]:
-        """Return every name that can be used, sorted."""
-        usable = (component for component in self._components.values() if not component.traits.get("refused"))
-        return tuple(sorted(component.name for component in usable))
+        """Return every name that can be used, sorted. Imports no component."""
+        titles = {key: title for key, (title, _) in self._offers().items()}
+        titles |= {key: component.name for key, component in self._components.items()}
+        return tuple(sorted(title for key, title in titles.items() if key not in self._hidden))
 
     def __contains__(self, name: str) -> bool:
-        return fold(name) in self._components
+        return fold(name) in self._components or fold(name) in self._offers()
 
     def __iter__(self) -> Iterator[Component]:
+        """Yield every component by name. Imports all of them."""
+        for name, _ in self._offers().values():
+            _ = self[name]
         return iter(sorted(self._components.values(), key=lambda component: component.name))
 
     def __getitem__(self, name: str) -> Component:
+        module = self._module(name)
+        if module is not None and fold(name) not in self._components:
+            import_module(module)
         try:
             return self._components[fold(name)]
         except KeyError:
@@ -158,17 +209,22 @@ class Registry:
         """Build the component `name`. Raises `UnknownComponent` or `pydantic.ValidationError`."""
         return self[name].build({} if options is None else options, **context)
 
+    def _module(self, name: str) -> str | None:
+        """Return the module that offers a component, None for a plugin's."""
+        return self._offers().get(fold(name), ("", None))[1]
 
-def import_components(package: str, path: Iterable[str]) -> None:
-    """Import every module of a component package, so that adding a file there is the whole registration."""
-    for module in iter_modules(path):
-        import_module(f"{package}.{module.name}")
+    def _offers(self) -> dict[str, tuple[str, str]]:
+        """Return name and module of every component that is offered, by the folded name."""
+        if self.home:
+            import_module(self.home)  # which calls `offer`
+        return self._offered
 
 
-ARCHS = Registry("arch")
-LOSSES = Registry("loss")
-METRICS = Registry("metric")
-DATASETS = Registry("dataset")
-OPTIMIZERS = Registry("optimizer")
-SCHEDULES = Registry("scheduler")
-AUTOMATIONS = Registry("automation")
+ARCHS = Registry("arch", "traiNNer.archs")
+LOSSES = Registry("loss", "traiNNer.losses")
+METRICS = Registry("metric", "traiNNer.metrics")
+DATASETS = Registry("dataset", "traiNNer.data")
+OPTIMIZERS = Registry("optimizer", "traiNNer.optim")
+SCHEDULES = Registry("scheduler", "traiNNer.optim")
+AUTOMATIONS = Registry("automation", "traiNNer.automations")
+MODELS = Registry("model", "traiNNer.models")

@@ -15,8 +15,7 @@ import time
 from contextlib import chdir
 from pathlib import Path
 
-from traiNNer.app import assemble
-from traiNNer.build import build_network, open_dataset, prepare_demo_if_named
+from traiNNer.build import build_networks, open_dataset, prepare_demo_if_named
 from traiNNer.config.load import load_options
 from traiNNer.config.options import TrainOptions
 from traiNNer.data.loader import TrainLoader
@@ -26,6 +25,7 @@ from traiNNer.engine.logbook import Logbook
 from traiNNer.engine.run_folder import create, run_folder
 from traiNNer.engine.runtime import start_runtime
 from traiNNer.engine.trainer import Trainer
+from traiNNer.run.assemble import assemble
 
 OPTIONS = Path(__file__).resolve().parents[2] / "options/train/2x_paragonsr2_automations.yml"
 OFF = ["train.training_automations.enabled=false", "train.dynamic_loss_scheduling.enabled=false"]
@@ -42,15 +42,15 @@ def trainer(overrides: list[str], name: str, signals: StopSignals) -> tuple[Trai
     folder = run_folder(options)
     create(folder)
     store = CheckpointStore(folder)
-    parts = assemble(options, folder, runtime, build_network(options), sets, book, signals, store)
+    built = assemble(options, folder, runtime, build_networks(options), sets, book, signals, store)
     batch = options.datasets["train"].batch_size_per_gpu
     loader = TrainLoader(sets["train"], seed=1, batch_size=batch, total_iter=options.train.total_iter)
-    return Trainer(parts), loader
+    return built, loader
 
 
 def timed_host(on: Trainer, spent: list[float]) -> None:
     """Note how long the host takes in every iteration."""
-    host = on.parts.automations
+    host = on.training.automations
     assert host is not None
     inner = host.after_step
 
@@ -69,8 +69,8 @@ def measure(iterations: int) -> dict[str, float]:
         off, _ = trainer(OFF, "off", signals)
         host: list[float] = []
         timed_host(on, host)
-        assert on.parts.automations is not None
-        on.parts.automations.start(0)
+        assert on.training.automations is not None
+        on.training.automations.start(0)
         seconds: dict[str, list[float]] = {"on": [], "off": []}
         stream = iter(loader)
         for number in range(SKIPPED + iterations):
@@ -78,7 +78,7 @@ def measure(iterations: int) -> dict[str, float]:
             pair = (("on", on), ("off", off)) if number % 2 else (("off", off), ("on", on))
             for name, one in pair:
                 started = time.perf_counter()
-                one._train(batches)
+                one.training.advance(batches)
                 seconds[name].append(time.perf_counter() - started)
         loader.close()
     kept = {name: values[SKIPPED:] for name, values in seconds.items()}

@@ -23,13 +23,15 @@ from torch import Tensor, nn
 from benchmarks.automations.rows import Row, table
 from traiNNer import build_network
 from traiNNer.automations.batch_size import DynamicBatchSizeOptimizer
-from traiNNer.batch import Batch
+from traiNNer.batch import Batch, BatchPlan
 from traiNNer.engine.automation_host import AutomationHost
 from traiNNer.engine.events import RunStarted
 from traiNNer.engine.knobs import Knobs
+from traiNNer.engine.learner import Learner
 from traiNNer.engine.logbook import Logbook
 from traiNNer.engine.runtime import Runtime
 from traiNNer.engine.step import Stepper
+from traiNNer.models.protocol import MAIN
 from traiNNer.models.restoration import RestorationModel
 
 SHARE, BATCH, CROP, TOLERANCE, LIMIT_S = 0.05, 8, 12, 1e-12, 60
@@ -92,11 +94,18 @@ def train(seed: int, iterations: int, faults: bool) -> tuple[list[Tensor], int]:
     knobs = Knobs(batch_size=BATCH)
     helper = DynamicBatchSizeOptimizer()
     host = AutomationHost(
-        {"DynamicBatchSizeOptimizer": helper}, RunStarted(iterations, BATCH), knobs, runtime, Logbook(True)
+        {"DynamicBatchSizeOptimizer": helper},
+        RunStarted(iterations, BATCH),
+        knobs,
+        runtime,
+        Logbook(True),
+        actions={},
+        plan=BatchPlan(BATCH),
+        learning_rate=lambda _: 1e-3,
     )
-    model = RestorationModel(network, lambda output, target: {"l1": (output - target).abs().mean()})
-    stepper = Stepper(model, network, torch.optim.AdamW(network.parameters(), 1e-3), runtime, knobs)
-    stepper.on_out_of_memory = host.out_of_memory
+    model = RestorationModel({MAIN: network}, {}, lambda output, target, **_: {"l1": (output - target).abs().mean()})
+    learner = Learner(MAIN, network, torch.optim.AdamW(network.parameters(), 1e-3), lambda _: 1.0, knobs)
+    stepper = Stepper(model, {MAIN: learner}, runtime, knobs, on_out_of_memory=host.out_of_memory)
     host.start(0)
     count = 0
     for iteration in range(1, iterations + 1):

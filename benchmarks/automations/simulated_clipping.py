@@ -12,8 +12,8 @@ norms become three times as large, or a third. A run is a success when all of th
 - recovery: 200 steps after the shift a gradient of 1000 times the true median would be let through with at most 6
   times the median, and of the 500 clean steps from there on at most 5 % are clipped or skipped.
 
-The helper itself runs here; a step is skipped by the rule of `engine.gate.NormGate`, in plain numbers. The other rules
-are spared what is not finite, which by themselves they would let through.
+The automation itself runs here; a step is skipped by the rule of `engine.norm_filter`, in plain numbers. The other
+rules are spared what is not finite, which by themselves they would let through.
 """
 
 import argparse
@@ -35,8 +35,8 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 from benchmarks.automations.rows import Row, table
 from traiNNer.automations.gradient_clipping import AdaptiveGradientClipping
 from traiNNer.engine.events import Decision, KnobChanged, RunStarted, Say, SetKnob, Step, WindowFinished
-from traiNNer.engine.gate import IN_A_ROW
 from traiNNer.engine.knobs import GRAD_CLIP, GRAD_SKIP, Knobs
+from traiNNer.engine.norm_filter import IN_A_ROW
 
 HELPER = "AdaptiveGradientClipping"
 STEPS, SPIKES, TARGET = 4000, 12, 0.95
@@ -51,7 +51,7 @@ Rule = Callable[[float], float]
 
 
 class FloatGate:
-    """`NormGate` in plain numbers, a hundred times as fast; a test holds the two together."""
+    """`NormFilter` in plain numbers, a hundred times as fast; a test holds the two together."""
 
     def __init__(self) -> None:
         self.streak = 0

@@ -12,7 +12,7 @@ LAYER = {
     "models": 2,
     "engine": 3,
     **dict.fromkeys(("automations", "report"), 4),
-    **dict.fromkeys(("build", "build_helpers", "preflight", "command", "app", "zero_config", "audit_command"), 5),
+    **dict.fromkeys(("build", "build_helpers", "preflight", "app", "run", "zero_config", "audit"), 5),
     **dict.fromkeys(("cli", "__main__", "__init__"), 6),
 }
 RUNTIME_ONLY = ("torch.distributed", "torch.compile", "channels_last", "autocast", ".cuda(")
@@ -29,13 +29,24 @@ def part(path: Path) -> str:
 
 
 def imports(tree: ast.AST) -> set[str]:
+    """Return the modules that are imported; `traiNNer.__init__` for the package's own names."""
     found = set()
     for node in ast.walk(tree):
         if isinstance(node, ast.Import):
             found |= {alias.name for alias in node.names}
         elif isinstance(node, ast.ImportFrom) and node.module:
             found |= {node.module} | {f"{node.module}.{alias.name}" for alias in node.names}
-    return {name for name in found if name.startswith("traiNNer.")}
+    ours = {name for name in found if name.startswith("traiNNer.")}
+    names_of_root = {name for name in ours if not (PACKAGE / name.split(".")[1]).is_dir() and not is_module(name)}
+    is_bare = names_of_root or any(
+        alias.name == "traiNNer" for node in ast.walk(tree) if isinstance(node, ast.Import) for alias in node.names
+    )
+    return ours - names_of_root | ({"traiNNer.__init__"} if is_bare else set())
+
+
+def is_module(name: str) -> bool:
+    """Tell whether the part of the package that a name is in is a file."""
+    return (PACKAGE / f"{name.split('.')[1]}.py").is_file()
 
 
 @pytest.mark.parametrize("path", files(), ids=lambda p: p.relative_to(PACKAGE).as_posix())
@@ -48,6 +59,12 @@ def test_imports_point_down(path):
         assert LAYER[there] <= LAYER[here], f"{here} imports {there}, which lies above it"
         sibling = LAYER[there] == LAYER[here] == 1
         assert not sibling, f"{here} imports its sibling {there}"
+
+
+@pytest.mark.parametrize("statement", ["import traiNNer", "from traiNNer import build_network"])
+def test_the_bare_package_counts_as_its_root(statement):
+    assert imports(ast.parse(statement)) == {"traiNNer.__init__"}
+    assert imports(ast.parse("from traiNNer import losses")) == {"traiNNer.losses"}
 
 
 @pytest.mark.parametrize("path", files(), ids=lambda p: p.relative_to(PACKAGE).as_posix())

@@ -13,17 +13,16 @@ FROZEN = REPOSITORY / "tests/data/option_keys.txt"
 # In a process of its own: other tests register components too.
 NOW = """
 import json
-import traiNNer.build
 from traiNNer.config.automation_options import OWN_SECTIONS
 from traiNNer.config.choice import AutomationChoice
 from traiNNer.config.describe import options_markdown
 from traiNNer.config.layout import sections, static_keys
 from traiNNer.config.options import TestOptions, TrainOptions
 from traiNNer.config.schema import json_schema
-from traiNNer.registry import ARCHS, AUTOMATIONS, DATASETS, LOSSES, METRICS, SCHEDULES
+from traiNNer.registry import ARCHS, AUTOMATIONS, DATASETS, LOSSES, METRICS, MODELS, SCHEDULES
 
 keys = [f"{at}.{key}".removeprefix(".") for at, model in sections(TrainOptions) for key in static_keys(model)]
-for registry in (ARCHS, AUTOMATIONS, DATASETS, LOSSES, METRICS, SCHEDULES):
+for registry in (ARCHS, AUTOMATIONS, DATASETS, LOSSES, METRICS, MODELS, SCHEDULES):
     for component in registry:
         title = f"{registry.kind} {component.name}"
         below = sections(component.options, title)

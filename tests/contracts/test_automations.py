@@ -4,13 +4,12 @@ import math
 
 import pytest
 import torch
+from enginekit import host_of, report_of
 
 import traiNNer.automations  # noqa: F401 - registers the helpers
-from traiNNer.engine.automation_host import AutomationHost
-from traiNNer.engine.events import KeepSnapshot, MeasureTerms, Memory, Rewind, RunStarted
+from traiNNer.engine.events import Memory, RunStarted
 from traiNNer.engine.knobs import Knobs
 from traiNNer.engine.runtime import Runtime
-from traiNNer.engine.step import StepReport
 from traiNNer.registry import AUTOMATIONS
 
 NAMES = [component.name for component in AUTOMATIONS if component.builder.__module__.startswith("traiNNer.")]
@@ -34,8 +33,7 @@ def build(name, helper=None):
     )
     runtime, book = Runtime(torch.device("cpu"), ""), Book()
     runtime.memory = lambda: Memory(10_000, 5_000, 4_000)
-    host = AutomationHost({name: helper}, run, Knobs(1.0, 8, ("l1", "mse")), runtime, book)
-    host.actions = {KeepSnapshot: lambda _: True, Rewind: lambda _: True, MeasureTerms: lambda _: None}
+    host = host_of({name: helper}, run, Knobs(1.0, 8, ("l1", "mse")), book, runtime)
     host.start(0)
     return host, book
 
@@ -44,9 +42,9 @@ def report(iteration, loss=None, norm=1.0):
     generator = torch.Generator().manual_seed(iteration)
     noise = torch.rand(3, generator=generator) * 0.1
     loss = 0.5 + noise[0] if loss is None else torch.tensor(loss)
-    flag = torch.tensor(math.isfinite(float(loss)))
     norms = {"l1": torch.tensor(1.0) + noise[1], "mse": torch.tensor(3.0) + noise[2]}
-    return StepReport({"l1": loss, "mse": loss}, torch.tensor(norm) + noise[1], flag, flag, torch.tensor(0.5), norms)
+    finite = math.isfinite(float(loss))
+    return report_of({"l1": loss, "mse": loss}, torch.tensor(norm) + noise[1], finite, 0.5, norms)
 
 
 def live(host, iterations=range(1, 700), scores=True, **values):

@@ -257,13 +257,13 @@ def test_a_worker_killed_during_a_step_is_noticed_between_two_and_the_run_is_sav
         "import multiprocessing, os, signal\n"
         "from traiNNer.engine import step\n"
         "real, count = step.Stepper.step, [0]\n"
-        "def killing(self, batches):\n"
+        "def killing(self, batches, iteration=1):\n"
         "    count[0] += 1\n"
         "    if count[0] == 7:\n"
         "        for child in multiprocessing.active_children():\n"
         "            os.kill(child.pid, signal.SIGKILL)\n"
         "            os.waitid(os.P_PID, child.pid, os.WEXITED | os.WNOWAIT)\n"
-        "    return real(self, batches)\n"
+        "    return real(self, batches, iteration)\n"
         "step.Stepper.step = killing\n"
     )
     changes = {
@@ -299,7 +299,7 @@ def test_a_folder_that_may_not_be_entered_is_no_bug_of_ours(place):
 def test_our_own_bug_shows_its_traceback_and_exits_1(place):
     (place / "bug.py").write_text(
         "from traiNNer.engine import step\n"
-        "def broken(self, batches):\n    raise ZeroDivisionError('planted')\n"
+        "def broken(self, batches, iteration=1):\n    raise ZeroDivisionError('planted')\n"
         "step.Stepper.step = broken\n"
     )
     write_options(place, {"plugins": ["bug.py"]})
@@ -484,11 +484,11 @@ def test_running_out_of_memory_is_told_with_what_to_change(place):
         "from traiNNer.engine import step\n"
         "real = step.Stepper.step\n"
         "count = [0]\n"
-        "def hungry(self, batches):\n"
+        "def hungry(self, batches, iteration=1):\n"
         "    count[0] += 1\n"
         "    if count[0] == 7:\n"
         '        raise RuntimeError("DefaultCPUAllocator: can\'t allocate memory: you tried to allocate 9 bytes")\n'
-        "    return real(self, batches)\n"
+        "    return real(self, batches, iteration)\n"
         "step.Stepper.step = hungry\n"
     )
     write_options(place, {"plugins": ["memory.py"]})

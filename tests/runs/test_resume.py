@@ -5,7 +5,7 @@ import signal
 
 import pytest
 import torch
-from runkit import record, run, workplace, write_options
+from runkit import record, run, workplace, write_options, write_pairs
 from safetensors.torch import load_file
 
 KILLER = '''
@@ -187,7 +187,7 @@ def test_files_given_in_the_wrong_place_are_answered_with_what_they_are(straight
 @pytest.mark.parametrize(
     ("argument", "text"),
     [
-        ("network_g.upsampler_alpha=0.3", "network_g.upsampler_alpha is 0.3 in the options, 0.5 in the checkpoint"),
+        ("network_g.use_attention=true", "network_g.use_attention is True in the options, False in the checkpoint"),
         ("network_g.type=paragonsr2_xs", "network_g.type is paragonsr2_xs in the options, paragonsr2_nano in the"),
         ("train.optim_g.type=Adam", "train.optim_g.type is adam in the options, adamw in the checkpoint"),
         ("train.ema_decay=0", "train.ema_decay is 0 in the options, above 0 in the checkpoint"),
@@ -210,7 +210,7 @@ def test_changes_that_make_a_resume_inexact_are_told(straight, tmp_path):
     arguments = ("--auto_resume", "--set", "train.total_iter=14", "--set", "datasets.train.batch_size_per_gpu=3")
     result = run("train.py", "-opt", "options.yml", *arguments, folder=folder)
     assert result.code == 0, result.output
-    assert "Exact resume is off: batch_size_per_gpu (2 -> 3) changed." in result.output
+    assert "Exact resume is off: datasets.train.batch_size_per_gpu (2 -> 3) changed." in result.output
     assert "Dataset changed since the checkpoint: 5 -> 4 images. Continuing at iteration 12." in result.output
     assert result.output.rstrip().endswith("finished: 14/14")
 
@@ -342,5 +342,78 @@ def test_another_memory_format_resumes_close_and_says_so(straight, tmp_path):
     arguments = ("--auto_resume", "--set", "use_channels_last=false", "--set", "datasets.train.use_rot=false")
     result = run("train.py", "-opt", "options.yml", *arguments, folder=folder)
     assert result.code == 0, result.output
-    changed = "memory format (channels_last -> contiguous_format), use_rot (True -> False) changed"
+    changed = "memory format (channels_last -> contiguous_format), datasets.train.use_rot (true -> false) changed"
     assert f"Exact resume is off: {changed}" in result.output
+
+
+def resumed_with(reference, folder, *changes, **environment):
+    """Return what a copy of the finished run says when it is resumed with `--set` of the changes."""
+    shutil.copytree(reference, folder)
+    arguments = [part for change in changes for part in ("--set", change)]
+    result = run("train.py", "-opt", "options.yml", "--auto_resume", *arguments, folder=folder, **environment)
+    assert result.code == 0, result.output
+    return result.output
+
+
+@pytest.mark.parametrize(
+    ("change", "text"),
+    [
+        ("fast_matmul=true", "fast_matmul (false -> true)"),
+        ("deterministic=true", "deterministic (false -> true)"),
+        ("network_g.upsampler_alpha=0.3", "network_g.upsampler_alpha (0.5 -> 0.3)"),
+        ("train.optim_g.lr=0.002", "train.optim_g.lr (0.001 -> 0.002)"),
+        ("train.scheduler.gamma=0.25", "train.scheduler.gamma (0.5 -> 0.25)"),
+        ("train.warmup_iter=2", "train.warmup_iter (0 -> 2)"),
+    ],
+)
+def test_whatever_ends_bit_equality_is_named(straight, tmp_path, change, text):
+    output = resumed_with(straight[1], tmp_path / "copy", change, "train.total_iter=13")
+    assert f"Exact resume is off: {text} changed." in output
+    assert "(exact)" not in output
+
+
+@pytest.mark.parametrize("kind", ["train", "val"])
+def test_other_photos_of_equal_names_and_sizes_are_noticed(straight, tmp_path, kind):
+    _, reference = straight
+    copy = tmp_path / "copy"
+    shutil.copytree(reference, copy)
+    folder = {"train": "data", "val": "val"}[kind]
+    before = {path: path.read_bytes() for path in (copy / folder).rglob("*.png")}
+    write_pairs(copy / folder, {"train": 5, "val": 2}[kind], seed=1234)
+    assert all(path.read_bytes() != data for path, data in before.items())
+    result = run("train.py", "-opt", "options.yml", "--auto_resume", folder=copy)
+    assert result.code == 0, result.output
+    assert "(exact)" not in result.output
+    expected = {
+        "train": "Dataset changed since the checkpoint: 5 images of other",
+        "val": "Validation changed since the checkpoint: datasets.val (2 images of other",
+    }
+    assert expected[kind] in result.output
+
+
+def finished(folder, total, **train):
+    workplace(folder)
+    write_options(folder, {"train": {"total_iter": total} | train})
+    result = run("train.py", "-opt", "options.yml", folder=folder)
+    assert result.code == 0, result.output
+    return folder
+
+
+@pytest.mark.parametrize("scheduler", [None, {"type": "MultiStepLR", "milestones": [6, 13]}])
+def test_a_longer_run_is_exact_where_nothing_is_built_from_its_length(tmp_path, scheduler):
+    train = {"scheduler": scheduler}
+    long, short = finished(tmp_path / "long", 16, **train), finished(tmp_path / "short", 12, **train)
+    result = run("train.py", "-opt", "options.yml", "--auto_resume", "--set", "train.total_iter=16", folder=short)
+    assert "Resuming run at iteration 12 (exact)." in result.output
+    assert_same_bits(final_state(short, 16), final_state(long, 16))
+
+
+def test_a_longer_cosine_is_another_run_and_said_to_be(tmp_path):
+    train = {"scheduler": {"type": "CosineAnnealingLR", "milestones": None, "gamma": None}}
+    long, short = (finished(tmp_path / name, total, **train) for name, total in (("long", 16), ("short", 12)))
+    result = run("train.py", "-opt", "options.yml", "--auto_resume", "--set", "train.total_iter=16", folder=short)
+    assert result.code == 0, result.output
+    assert "Exact resume is off: train.total_iter (12 -> 16) changed." in result.output
+    assert "(exact)" not in result.output
+    one, other = (final_state(folder, 16)[1]["net_g_16.safetensors"] for folder in (long, short))
+    assert any(not torch.equal(one[name], other[name]) for name in one)

@@ -1,5 +1,6 @@
 """Networks, one family per file."""
 
-from traiNNer.registry import import_components
+from traiNNer.registry import ARCHS
+from traiNNer.utils.declarations import declared
 
-import_components(__name__, __path__)
+ARCHS.offer(declared(__name__, __path__, "arch"))

@@ -1,5 +1,6 @@
-"""Helpers that watch a run and move its knobs; one file each."""
+"""Automations that watch a run and move its knobs; one file each."""
 
-from traiNNer.registry import import_components
+from traiNNer.registry import AUTOMATIONS
+from traiNNer.utils.declarations import declared
 
-import_components(__name__, __path__)
+AUTOMATIONS.offer(declared(__name__, __path__, "AUTOMATIONS.register"))

@@ -19,6 +19,7 @@ def check_rules(facts: Facts) -> None:
         _check_needed(facts)
         _check_crops(facts)
         _check_splits(facts)
+        _check_networks(facts)
     else:
         _check_test(facts)
 
@@ -113,6 +114,28 @@ def _check_crops(facts: Facts) -> None:
         near = [size for size in (lq // multiple * multiple, -(-lq // multiple) * multiple) if size]
         found = ", ".join(str(size) for size in near)
         facts.problem(lq_path, f"{arch.name} needs a multiple of {multiple}; nearest: {found}")
+
+
+def _check_networks(facts: Facts) -> None:
+    """Report a model that lacks one of its networks, a network that no model trains, and one without an optimizer."""
+    model = facts.chosen.get(("model",))
+    written = [key for key in ("network_d",) if facts.section(key) is not None]
+    if model is None and facts.root.at(("model",)) is None:
+        if written:
+            facts.problem(("model",), "is missing: the model that trains network_d beside network_g")
+    elif model is not None:
+        wanted = [name.replace("net_", "network_") for name in model.traits.get("learners", ())]
+        for key in [key for key in wanted if key != "network_g" and key not in written]:
+            facts.problem((key,), f"is missing: the model {model.name} trains it")
+        for key in [key for key in written if key not in wanted]:
+            facts.problem((key,), f"is not trained by the model {model.name}, which trains {' and '.join(wanted)}")
+    has_optimizer = facts.section("train", "optim_d") is not None
+    if written and not has_optimizer:
+        facts.problem(("train", "optim_d"), "is missing: the optimizer of network_d")
+    for key in ("optim_d", "scheduler_d", "ema_decay_d"):
+        node = facts.root.at(("train", key))
+        if not written and node is not None and node.value:
+            facts.problem(("train", key), "has no effect without network_d")
 
 
 def _check_splits(facts: Facts) -> None:

@@ -14,6 +14,8 @@ class Choice(StrictOptions):
     """A component by name. In a file: `{type: name, option: value, …}`; `options` holds its own, validated."""
 
     registry: ClassVar[Registry]
+    has_short_form: ClassVar[bool] = False
+    """Whether the bare name of a component may be written for a section with nothing but its type."""
 
     type: str
     """Name of the component, in any letter case."""

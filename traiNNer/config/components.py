@@ -29,6 +29,9 @@ GIVEN = {
     "seed": "it is given by manual_seed",
     "total_iter": "it is given by train.total_iter",
     "base_lr": "it is given by train.optim_g.lr",
+    "networks": "they are given by network_g and network_d",
+    "averages": "they are given by train.ema_decay",
+    "losses": "they are given by train.losses",
 }
 # What is wrong with a component is reported; in its place the rest of the file is still to be checked.
 PLACEHOLDER = {"type": REFUSED, "options": {}}
@@ -57,6 +60,8 @@ class Checker:
     def _section(self, node: Node, model: type[StrictOptions], path: Path) -> Any:
         if node.value is None:
             node.value = {}  # a section whose lines are all commented out
+        if isinstance(node.value, str) and issubclass(model, Choice) and model.has_short_form:
+            node.value = {"type": Node(node.value, node.line, node.key, node.source)}
         if not isinstance(node.value, dict):
             return node.plain()
         if issubclass(model, Choice):

@@ -15,6 +15,7 @@ from traiNNer.registry import (
     DATASETS,
     LOSSES,
     METRICS,
+    MODELS,
     OPTIMIZERS,
     SCHEDULES,
     Component,
@@ -30,7 +31,8 @@ NAMES = {
     "null": "null",
 }
 HEADINGS = {
-    "Networks (`network_g`)": ARCHS,
+    "Networks (`network_g`, `network_d`)": ARCHS,
+    "Models (`model`)": MODELS,
     "Datasets (`datasets.…`)": DATASETS,
     "Losses (`train.losses`)": LOSSES,
     "Optimisers (`train.optim_g`)": OPTIMIZERS,
@@ -42,7 +44,7 @@ INTRODUCTION = """# Every option
 Written by `trainner docs` from the code; do not edit. An option file is YAML; a component is `{type: name, …}` with its
 own options beside `type`, its name in any letter case. Numbers and booleans follow YAML 1.2: `1e-4` is a number, only
 `true` and `false` are booleans. `--set train.total_iter=200` overrides any key on the command line, and
-`--check` prints every value in force with the place it came from. test.py reads the same file without `train`,
+`--check` prints every effective value with the place it came from. test.py reads the same file without `train`,
 `logger` and `auto_resume`; its sets are named `test…` or `val…`, and it needs `path.pretrain_network_g`.
 """
 

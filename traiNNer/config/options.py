@@ -2,6 +2,9 @@
 
 The text below a field is its documentation: editors, `docs/options.md` and error messages show it. A `Choice` is a
 component by name; the keys that are not listed here come from that component's own signature.
+
+Every difference between a training state and the options that it is resumed with is reported; a field that cannot
+change the trained weights is marked with its `Influence`.
 """
 
 from typing import Annotated, ClassVar, Literal
@@ -10,7 +13,7 @@ from pydantic import Field
 
 from traiNNer.config.automation_options import AutomationOptions
 from traiNNer.config.choice import Choice
-from traiNNer.registry import ARCHS, DATASETS, LOSSES, METRICS, OPTIMIZERS, SCHEDULES, StrictOptions
+from traiNNer.registry import ARCHS, DATASETS, LOSSES, METRICS, MODELS, OPTIMIZERS, SCHEDULES, Influence, StrictOptions
 
 PositiveInt = Annotated[int, Field(gt=0)]
 NonNegativeInt = Annotated[int, Field(ge=0)]
@@ -21,6 +24,13 @@ class ArchChoice(Choice):
     """A network. It gets the top-level `scale` by itself; repeating it here is allowed when it is the same."""
 
     registry = ARCHS
+
+
+class ModelChoice(Choice):
+    """What a training step computes. `model: name` is short for `model: {type: name}`."""
+
+    registry = MODELS
+    has_short_form = True
 
 
 class OptimizerChoice(Choice):
@@ -58,15 +68,15 @@ class DatasetChoice(Choice):
 
     registry = DATASETS
 
-    name: str | None = None
+    name: Annotated[str | None, Influence.SCORES] = None
     """Name shown in the log and used for folders; by default the key of the section."""
     batch_size_per_gpu: PositiveInt = 8
     """Images per micro-batch and device."""
     accum_iter: PositiveInt = 1
     """Micro-batches added up to one optimiser step (one iteration)."""
-    num_worker_per_gpu: NonNegativeInt = 2
+    num_worker_per_gpu: Annotated[NonNegativeInt, Influence.NEUTRAL] = 2
     """Processes that read images. 0 reads in the main process; the samples are the same for any number."""
-    pin_memory: bool = True
+    pin_memory: Annotated[bool, Influence.NEUTRAL] = True
     """Page-locked batches for faster copies; only matters on CUDA."""
     dataset_enlarge_ratio: PositiveInt = 1
     """How many times the set is counted per epoch; each copy gets its own random crops."""
@@ -75,18 +85,24 @@ class DatasetChoice(Choice):
 class TrainSection(StrictOptions):
     """How the network is trained."""
 
-    total_iter: PositiveInt = 100_000
+    total_iter: Annotated[PositiveInt, Influence.LENGTH] = 100_000
     """Iterations (optimiser steps) until the run is finished."""
     warmup_iter: NonNegativeInt = 0
     """Iterations over which the learning rate rises linearly from zero."""
     optim_g: OptimizerChoice
-    """The optimiser of the network."""
+    """The optimizer of the network."""
+    optim_d: OptimizerChoice | None = None
+    """The optimizer of `network_d`."""
     scheduler: ScheduleChoice | None = None
     """The learning-rate schedule; constant when left out."""
+    scheduler_d: ScheduleChoice | None = None
+    """The learning-rate schedule of `network_d`; constant when left out."""
     losses: Annotated[tuple[LossChoice, ...], Field(min_length=1)]
     """The losses, added up by `loss_weight`. May stand at the top level of the file instead."""
     ema_decay: Annotated[float, Field(ge=0, lt=1)] = 0.999
     """Decay of the running average of the weights, which validation, test and export use; 0 switches it off."""
+    ema_decay_d: Annotated[float, Field(ge=0, lt=1)] = 0.0
+    """The same for the weights of `network_d`; 0 keeps no average of them."""
     grad_clip: bool = False
     """Limit the global norm of the gradient to `grad_clip_max_norm`."""
     grad_clip_max_norm: Annotated[float, Field(gt=0)] = 1.0
@@ -104,7 +120,7 @@ class ValSection(StrictOptions):
     """Validate during training."""
     val_freq: PositiveInt = 1000
     """Iterations between validations; the last iteration is always validated."""
-    save_img: bool = False
+    save_img: Annotated[bool, Influence.NEUTRAL] = False
     """Write every output image."""
     metrics_enabled: bool = True
     """Compute the metrics (they need ground truth)."""
@@ -159,36 +175,39 @@ class PathSection(StrictOptions):
 class CommonOptions(StrictOptions):
     """Keys that a training file and a test file share."""
 
-    name: str
+    name: Annotated[str, Influence.NEUTRAL]
     """Name of the run and of its folder: letters, digits, space, `.`, `_`, `-`."""
     scale: Annotated[int, Field(ge=1, le=16)]
     """How many times larger the output is than the input."""
-    num_gpu: Annotated[int, Field(ge=0)] | Literal["auto"] = "auto"
+    # Device and number of ranks are compared by themselves: see `Runtime.environment`.
+    num_gpu: Annotated[Annotated[int, Field(ge=0)] | Literal["auto"], Influence.NEUTRAL] = "auto"
     """Devices: `auto` takes what exists, 0 the CPU."""
     manual_seed: Annotated[int, Field(ge=0, lt=2**32)] = 0
     """Seed of the weights, the sample order and every crop."""
-    deterministic: bool = False
+    deterministic: Annotated[bool, Influence.RUNTIME] = False
     """Ask the device for repeatable results (the CPU always gives them); slower on CUDA."""
-    use_amp: bool = False
+    use_amp: Annotated[bool, Influence.RUNTIME] = False
     """Run the network in half precision: bf16 with `amp_bf16`, else fp16 (CUDA and MPS only)."""
-    amp_bf16: bool = False
+    amp_bf16: Annotated[bool, Influence.RUNTIME] = False
     """Use bf16 instead of fp16 for `use_amp`."""
-    use_channels_last: bool = True
+    use_channels_last: Annotated[bool, Influence.RUNTIME] = True
     """Memory format that is faster for convolutions, on the CPU too."""
-    fast_matmul: bool = False
+    fast_matmul: Annotated[bool, Influence.RUNTIME] = False
     """Allow TF32 on CUDA: faster, slightly less exact."""
-    use_compile: bool = False
+    use_compile: Annotated[bool, Influence.RUNTIME] = False
     """Compile the network: slow first iterations, faster later ones."""
-    dist: bool = False
+    dist: Annotated[bool, Influence.NEUTRAL] = False
     """Train with several processes started by torchrun."""
-    plugins: tuple[str, ...] = ()
+    # Their content is compared, not their place.
+    plugins: Annotated[tuple[str, ...], Influence.NEUTRAL] = ()
     """Python files, relative to this option file, that register own components. They are run: trust them first."""
     network_g: ArchChoice
     """The network."""
     datasets: dict[str, DatasetChoice]
     """`train`, any number of `val…` (train.py) or `test…` (test.py)."""
-    val: ValSection = Field(default_factory=ValSection)
-    path: PathSection = Field(default_factory=PathSection)
+    val: Annotated[ValSection, Influence.SCORES] = Field(default_factory=ValSection)
+    # The weights to start from have done their part when a run is resumed.
+    path: Annotated[PathSection, Influence.NEUTRAL] = Field(default_factory=PathSection)
 
 
 class TrainOptions(CommonOptions):
@@ -196,8 +215,13 @@ class TrainOptions(CommonOptions):
 
     train: TrainSection
     """How the network is trained."""
-    logger: LoggerSection = Field(default_factory=LoggerSection)
-    auto_resume: bool = False
+    model: ModelChoice | None = None
+    """What a training step computes; `restoration` (one network, its output compared with the ground truth) when left
+    out, `adversarial` beside a `network_d`."""
+    network_d: ArchChoice | None = None
+    """A second network, e.g. a discriminator, trained by a model that asks for it."""
+    logger: Annotated[LoggerSection, Influence.NEUTRAL] = Field(default_factory=LoggerSection)
+    auto_resume: Annotated[bool, Influence.NEUTRAL] = False
     """Go on from the newest complete state when the run exists."""
 
 

@@ -1,15 +1,11 @@
-"""User files that register own components, imported once per process."""
+"""The files that an option file names under `plugins`."""
 
-import importlib.util
-import sys
 import traceback
 from pathlib import Path
-from types import ModuleType
 
 from traiNNer.config.files import missing_message
 from traiNNer.config.tree import Node, Report
-
-_imported: dict[Path, ModuleType] = {}
+from traiNNer.utils.plugin_files import import_file
 
 
 def import_plugins(root: Node, folder: Path, report: Report) -> None:
@@ -20,35 +16,19 @@ def import_plugins(root: Node, folder: Path, report: Report) -> None:
             _import(node, (folder / Path(node.value).expanduser()).resolve(), report)
 
 
+def imported_files() -> list[Path]:
+    """Return the plugin files that this process has imported, in that order."""
+    return list(_imported)
+
+
 def _import(node: Node, file: Path, report: Report) -> None:
-    if file in _imported:
-        return
     if not file.is_file():
         report.at(node, missing_message(file))
         return
-    name = _module_name(file)
-    spec = importlib.util.spec_from_file_location(name, file)
-    if spec is None or spec.loader is None:
-        report.at(node, "is not a Python file")
-        return
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[name] = module
     try:
-        spec.loader.exec_module(module)
+        import_file(file)
     except (Exception, SystemExit) as error:  # somebody else's code may raise anything
-        del sys.modules[name]
         report.at(node, f"cannot be imported: {_cause(error, file)}")
-        return
-    _imported[file] = module
-
-
-def _module_name(file: Path) -> str:
-    """Return a name under which worker processes can import the file too, where its own name is still free."""
-    if not file.stem.isidentifier() or importlib.util.find_spec(file.stem) is not None:
-        return f"trainner_plugin_{len(_imported)}_{file.stem}"
-    if str(file.parent) not in sys.path:
-        sys.path.append(str(file.parent))
-    return file.stem
 
 
 def _cause(error: BaseException, file: Path) -> str:

@@ -1,5 +1,6 @@
 """Datasets, and the way of their samples to the training step."""
 
-from traiNNer.registry import import_components
+from traiNNer.registry import DATASETS
+from traiNNer.utils.declarations import declared
 
-import_components(__name__, __path__)
+DATASETS.offer(declared(__name__, __path__, "DATASETS.register"))

@@ -1,6 +1,5 @@
 """What every set of image files does: open, crop, replace the damaged, tell what it holds."""
 
-import hashlib
 from abc import ABC, abstractmethod
 from pathlib import Path
 from typing import Annotated, Literal
@@ -10,18 +9,21 @@ from pydantic import Field
 
 from traiNNer.batch import Sample
 from traiNNer.data.cache import ImageCache
+from traiNNer.data.fingerprint import fingerprint
 from traiNNer.data.pairing import Pair
 from traiNNer.data.scan import Scan, Selection
 from traiNNer.data.split import Split
 from traiNNer.data.transforms import random_turn
 from traiNNer.errors import DataError
+from traiNNer.registry import Influence
 from traiNNer.utils.images import Header, ImageError, read_image
 
-Folder = Annotated[str, Field(min_length=1)]
+# Where images are and how they are kept changes nothing: which they are, and their content, is in the fingerprint.
+Folder = Annotated[str, Field(min_length=1), Influence.NEUTRAL]
 Folders = Folder | Annotated[tuple[Folder, ...], Field(min_length=1)]
 Side = Annotated[int, Field(gt=0)]
-Megabytes = Annotated[int, Field(ge=0)]
-Megapixels = Annotated[float, Field(gt=0)]
+Megabytes = Annotated[int, Field(ge=0), Influence.NEUTRAL]
+Megapixels = Annotated[float, Field(gt=0), Influence.NEUTRAL]  # refuses or does not: it changes no sample
 MOST_IN_A_ROW = 100  # so many damaged ones together mean a lost disk: trying on would only look like a hang
 
 
@@ -155,12 +157,12 @@ class ImageFiles(ABC):
         return height * self.scale, width * self.scale
 
     def fingerprint(self) -> dict[str, str | int]:
-        """Return the count of pairs and a hash of their names and sizes."""
-        digest = hashlib.sha256()
-        for pair in self._pairs:
-            header = self._headers[pair.lq]
-            digest.update(f"{pair.key} {header.width}x{header.height}\n".encode("utf-8", "surrogateescape"))
-        return {"count": len(self), "sha256": digest.hexdigest()}
+        """Return what identifies the images wherever they are: see `data.fingerprint`. Raises `DataError`."""
+        try:
+            files = ((pair.key, [path for path in (pair.lq, pair.gt) if path]) for pair in self._pairs)
+            return fingerprint(files, self._headers)
+        except OSError as error:
+            raise DataError(f"{self.name}: an image cannot be read any more: {error}") from None
 
 
 def folders(roots: str | tuple[str, ...]) -> list[Path]:

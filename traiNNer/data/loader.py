@@ -1,6 +1,7 @@
 """From a dataset to the micro-batches of every iteration: the same stream for any number of reading processes."""
 
 import os
+import pickle
 import signal
 import sys
 import threading
@@ -9,6 +10,7 @@ import warnings
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from multiprocessing.connection import wait
+from multiprocessing.reduction import ForkingPickler
 from typing import Any
 
 import numpy as np
@@ -18,12 +20,16 @@ from torch.utils.data import DataLoader, Dataset, get_worker_info
 from traiNNer.batch import Batch, BatchPlan, ImageSet, Sample
 from traiNNer.data.order import at, sample_rng
 from traiNNer.errors import DataError, RunError
+from traiNNer.utils.plugin_files import import_files, imported_files
 
 DAMAGED_ALLOWED = 0.01
 IDLE = -1
-PREFETCH = 4
+PREFETCH = 4  # micro-batches that each data worker reads ahead
 LOOK_EVERY_S = 2.0
 DIED = "Data worker died (killed, maybe out of RAM). Lower num_worker_per_gpu, cache_mb or batch_size_per_gpu."
+FAILED = "Data worker ended with an error, which it has printed above."
+# A forked worker starts in milliseconds and knows the plugins; other systems cannot fork safely.
+START_METHOD = "fork" if sys.platform == "linux" else None
 Draw = tuple[int, int]
 
 
@@ -55,6 +61,21 @@ class _Samples(Dataset):
             if worker:
                 self.reading[worker.id] = IDLE
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Travel to a worker that is not forked: it has to know the plugins before their dataset can be rebuilt.
+
+        Raises:
+            DataError: the dataset cannot be pickled.
+        """
+        try:
+            state = bytes(ForkingPickler.dumps(self.__dict__))
+        except Exception as error:
+            raise DataError(
+                f"{type(self.dataset).__name__} cannot be sent to data workers ({error}). "
+                "num_worker_per_gpu: 0 reads in the main process."
+            ) from None
+        return _rebuilt, (imported_files(), state)
+
     def busy(self) -> str:
         """Return what the workers are reading: `worker 1 reading d/x.png`."""
         places = enumerate(self.reading.tolist())
@@ -63,6 +84,26 @@ class _Samples(Dataset):
     def _describe(self, place: int) -> str:
         describe = getattr(self.dataset, "describe", "image {}".format)
         return describe(place)
+
+
+class _Unusable(Dataset):
+    """What stands in a worker for a dataset that cannot be rebuilt there: its first sample reports why."""
+
+    def __init__(self, cause: str) -> None:
+        self.cause = cause
+
+    def __getitem__(self, _: Draw) -> RunError:
+        return DataError(f"A data worker cannot load the dataset: {self.cause}")
+
+
+def _rebuilt(plugins: list[tuple[str, str]], state: bytes) -> Dataset:
+    try:
+        import_files(plugins)
+        samples = _Samples.__new__(_Samples)
+        samples.__dict__.update(pickle.loads(state))
+    except (Exception, SystemExit) as error:  # what a process raises before it works is only printed
+        return _Unusable(f"{type(error).__name__}: {error}")
+    return samples
 
 
 class _Schedule:
@@ -101,11 +142,13 @@ class TrainLoader:
         rank: int = 0,
         world: int = 1,
         timeout_s: float = 120,
+        start_method: str | None = START_METHOD,
     ) -> None:
         self.seed = seed
         self.plan = batch_size if isinstance(batch_size, BatchPlan) else BatchPlan(batch_size)
         self.accum_iter = accum_iter
-        self.plan.lead = max(self.plan.lead, workers * PREFETCH // accum_iter + 2)
+        self.notices: list[str] = []
+        workers, prefetch = self._bound(workers) if isinstance(batch_size, BatchPlan) else (workers, PREFETCH)
         self.start_iteration = start_iteration
         self.total_iter = total_iter
         self.rank = rank
@@ -120,10 +163,9 @@ class TrainLoader:
             options = {
                 "timeout": min(LOOK_EVERY_S, timeout_s),
                 "worker_init_fn": _start_worker,
-                "prefetch_factor": PREFETCH,
+                "prefetch_factor": prefetch,
+                "multiprocessing_context": start_method,
             }
-            # A forked worker starts in milliseconds and knows the plugins; other systems cannot fork safely.
-            options["multiprocessing_context"] = "fork" if sys.platform == "linux" else None
         share = getattr(dataset, "share_cache", None)
         if share:
             share(workers)
@@ -142,11 +184,22 @@ class TrainLoader:
             )
         self._iterator: Any = None
 
+    def _bound(self, workers: int) -> tuple[int, int]:
+        """Return the data workers and how many micro-batches each reads ahead: in all no more than the plan's lead."""
+        most = self.plan.lead * self.accum_iter
+        if workers > most:
+            self.notices.append(
+                f"Only {most} of {workers} data workers are used: more would read further ahead than a change of the "
+                "batch size is ordered"
+            )
+            workers = most
+        return workers, min(PREFETCH, most // max(1, workers))
+
     def __iter__(self) -> Iterator[tuple[Batch, ...]]:
         """Yield the micro-batches of one iteration after the other.
 
         Raises:
-            DataError: a reading process died or hangs, or an image set cannot be read.
+            DataError: a data worker died, hangs or cannot start, or an image set cannot be read.
         """
         self.close()
         with warnings.catch_warnings():
@@ -183,7 +236,8 @@ class TrainLoader:
     def _explained(self, error: RuntimeError) -> DataError | RuntimeError:
         text = str(error)
         if "exited unexpectedly" in text or "is killed by signal" in text:
-            return DataError(DIED)
+            codes = [worker.exitcode for worker in getattr(self._iterator, "_workers", ())]
+            return DataError(FAILED if 1 in codes else DIED)  # Python's exit code after an exception
         if "timed out" in text:
             busy = self._samples.busy() or "all readers idle"
             # A hung reader would not hear the polite request of `close`, which then waits for each in turn.

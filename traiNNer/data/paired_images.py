@@ -1,5 +1,7 @@
 """Folders of image pairs: the small image and the large one it was made from."""
 
+from typing import Annotated
+
 import numpy as np
 
 from traiNNer.data.image_files import Folder, Folders, ImageFiles, Megabytes, Megapixels, Side, folders
@@ -8,7 +10,7 @@ from traiNNer.data.scan import Scan, scan_set
 from traiNNer.data.split import Split
 from traiNNer.data.transforms import random_crop
 from traiNNer.errors import DataError
-from traiNNer.registry import DATASETS
+from traiNNer.registry import DATASETS, Influence
 
 
 @DATASETS.register()
@@ -32,7 +34,7 @@ class PairedImageDataset(ImageFiles):
         use_rot: bool = True,
         cache_mb: Megabytes = 1024,
         max_pixels: Megapixels = 200,
-        strict: bool = False,
+        strict: Annotated[bool, Influence.NEUTRAL] = False,
         split: Split = "all",
         meta_info: Folder | None = None,
     ) -> None:

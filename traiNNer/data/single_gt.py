@@ -1,5 +1,7 @@
 """Folders of sharp photos alone: the small images are made from them while training."""
 
+from typing import Annotated
+
 import numpy as np
 
 from traiNNer.data.image_files import Folder, Folders, ImageFiles, Megabytes, Megapixels, Side, folders
@@ -7,7 +9,7 @@ from traiNNer.data.pairing import Pair
 from traiNNer.data.scan import Scan, scan_gt
 from traiNNer.data.split import Split
 from traiNNer.data.transforms import random_place
-from traiNNer.registry import DATASETS
+from traiNNer.registry import DATASETS, Influence
 from traiNNer.utils.resize import imresize, imresize_crop
 
 
@@ -32,7 +34,7 @@ class SingleGTDataset(ImageFiles):
         use_rot: bool = True,
         cache_mb: Megabytes = 1024,
         max_pixels: Megapixels = 200,
-        strict: bool = False,
+        strict: Annotated[bool, Influence.NEUTRAL] = False,
         split: Split = "all",
         meta_info: Folder | None = None,
     ) -> None:

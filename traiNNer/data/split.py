@@ -5,9 +5,11 @@ import re
 import unicodedata
 from collections import Counter
 from collections.abc import Iterable
-from typing import Literal
+from typing import Annotated, Literal
 
-Split = Literal["all", "train", "val"]
+from traiNNer.registry import Influence
+
+Split = Annotated[Literal["all", "train", "val"], Influence.NEUTRAL]  # the images it leaves are compared
 
 # Names such as 0001_s001, photo_crop3, photo-patch-07, photo_tile_2_5, photo_tile_x0_y128, with or without _HR after.
 CROP = re.compile(

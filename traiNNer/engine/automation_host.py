@@ -28,7 +28,7 @@ from traiNNer.engine.events import (
     ValidationFinished,
     WindowFinished,
 )
-from traiNNer.engine.knobs import BATCH_SIZE, LR_BATCH, LR_FACTOR, MICRO_BATCH, Knobs
+from traiNNer.engine.knobs import BATCH_SIZE, LR_BATCH, MICRO_BATCH, Knobs
 from traiNNer.engine.logbook import Logbook
 from traiNNer.engine.observations import Observations
 from traiNNer.engine.runtime import Runtime
@@ -50,10 +50,12 @@ class AutomationHost:
         knobs: what they may move.
         runtime: ranks and device.
         logbook: where decisions are written.
+        actions: what only the training can do, by type of decision (`KeepSnapshot`, `Rewind`, `MeasureTerms`).
+        plan: the sizes of the loader's batches, which a knob may change.
+        learning_rate: the learning rate that is applied at an iteration, counted from 0.
+        options: the options of every helper; a run that one of them ended stays ended only while they are the same.
         strict: let an exception of a helper end the run.
         shadow: record decisions without applying them.
-
-    The loop fills in `actions`: what only it can do, by type of decision (`KeepSnapshot`, `Rewind`, `MeasureTerms`).
     """
 
     def __init__(
@@ -63,6 +65,10 @@ class AutomationHost:
         knobs: Knobs,
         runtime: Runtime,
         logbook: Logbook,
+        actions: Mapping[type, Callable[[Any], bool | None]],
+        plan: BatchPlan,
+        learning_rate: Callable[[int], float],
+        options: Mapping[str, Any] | None = None,
         strict: bool = False,
         shadow: bool = False,
     ) -> None:
@@ -71,13 +77,14 @@ class AutomationHost:
         self.runtime = runtime
         self.logbook = logbook
         self.shadow = shadow
-        self.actions: dict[type, Callable[[Any], bool | None]] = {}
+        self.actions = actions
         self.seats = [Seat(name, helper, logbook, strict) for name, helper in helpers.items()]
         self.stop: Stop | None = None
         self.stopped_by = ""
-        self.plan: BatchPlan | None = None
+        self.plan = plan
         self.iteration = 0
-        self._log = DecisionLog(logbook, self._rate, shadow)
+        self._options = dict(options or {})
+        self._log = DecisionLog(logbook, learning_rate, shadow)
         self._observations = Observations(runtime, run.anchor)
         self._measure_until = 0
         self._repeats = self._reported = 0
@@ -87,6 +94,16 @@ class AutomationHost:
                 knob.shadow()
         for seat in self.seats:
             seat.set_up(run, knobs)
+
+    @property
+    def halves_tiles(self) -> bool:
+        """Whether a validation that runs out of memory is done again in smaller tiles."""
+        return not self.shadow and any(seat.helper.answers_out_of_memory for seat in self.seats)
+
+    @property
+    def answers_out_of_memory(self) -> bool:
+        """Whether a step that runs out of memory can be done again in smaller micro-batches."""
+        return self.halves_tiles and self.run.can_split
 
     # Events
 
@@ -168,8 +185,6 @@ class AutomationHost:
 
     def _batch_of(self, event: WindowFinished) -> int | None:
         """Return the loader's batch during a window; None while it changes."""
-        if self.plan is None:
-            return self.run.batch_size
         sizes = {self.plan.size(event.iteration - 1 - back) for back in range(len(event.steps))}
         return sizes.pop() if len(sizes) == 1 else None
 
@@ -215,7 +230,7 @@ class AutomationHost:
     def _compare_ranks(self) -> None:
         """Switch everything off when the ranks have come apart, which would train different networks."""
         values = {name: knob.value for name, knob in self.knobs.items()}
-        if self.runtime.any_rank(int(self.runtime.from_main(values) != values)):
+        if self.runtime.max_over_ranks(int(self.runtime.from_main(values) != values)):
             for seat in self.seats:
                 self._give_up(seat, "the ranks disagree about its knobs")
 
@@ -260,7 +275,7 @@ class AutomationHost:
         if is_stuck or not differs(decision.knob, old, new):
             return
         # A larger batch comes later, and only then may its learning rate.
-        knob.set(new, self.iteration + (self.plan.lead if decision.knob == LR_BATCH and self.plan else 0))
+        knob.set(new, self.iteration + (self.plan.lead if decision.knob == LR_BATCH else 0))
         self._resize(decision.knob, new)
         if not decision.forced:
             seat.count(decision.knob, new > old)
@@ -279,7 +294,7 @@ class AutomationHost:
 
     def _resize(self, knob: str, size: float) -> None:
         """Follow a change of a size: order larger batches, and let the next window show the peak of the new size."""
-        if knob == BATCH_SIZE and self.plan and not self.shadow:
+        if knob == BATCH_SIZE and not self.shadow:
             self.plan.change(self.iteration, int(size))
         if knob in SIZES:
             self.runtime.release_memory()
@@ -317,11 +332,6 @@ class AutomationHost:
         force = f" In force: {', '.join(moved)}." if moved else ""
         self.logbook.warn(f"Automation {seat.name} is off for the rest of the run: {reason}.{force} Training goes on.")
 
-    def _rate(self, iteration: int) -> float:
-        return (
-            self.run.base_lr * self.run.schedule(iteration) * self.knobs[LR_FACTOR].value * self.knobs[LR_BATCH].value
-        )
-
     # State
 
     def state_dict(self) -> dict[str, Any]:
@@ -332,19 +342,20 @@ class AutomationHost:
             "observations": self._observations.state_dict(),
             "measure_until": self._measure_until,
             "stopped": [self.stopped_by, self.stop.reason, self.stop.best, self.stop.failed] if self.stop else None,
-            "plan": [list(change) for change in self.plan.changes] if self.plan else None,
+            "plan": [list(change) for change in self.plan.changes],
+            "options": self._options,
         }
 
-    def load_state_dict(self, state: Mapping[str, Any], unchanged: Sequence[str] = ()) -> None:
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """Restore what `state_dict` returned, before `start`; a helper that was not there begins anew.
 
-        A run that a helper had ended stays ended if that helper is among those whose options are `unchanged`.
+        A run that a helper had ended stays ended if the options of that helper are the same.
         """
-        if state["stopped"] and state["stopped"][0] in unchanged:
+        if state["stopped"] and self._is_unchanged(state["stopped"][0], state["options"]):
             self.stopped_by, reason, best, failed = state["stopped"]
             self.stop = Stop(reason, best=best, failed=failed)
-        plan = [(start, size) for start, size in state["plan"] or ()]
-        if self.plan and self.knobs[BATCH_SIZE].claimed and plan[:1] == self.plan.changes[:1]:
+        plan = [(start, size) for start, size in state["plan"]]
+        if self.knobs[BATCH_SIZE].claimed and plan[:1] == self.plan.changes[:1]:
             self.plan.changes = plan
         self.knobs.load_state_dict(state["knobs"], {name for seat in self.seats for name in seat.claims})
         self._observations.load_state_dict(state["observations"])
@@ -352,6 +363,9 @@ class AutomationHost:
         for seat in self.seats:
             if seat.name in state["seats"]:
                 seat.load_state_dict(state["seats"][seat.name])
+
+    def _is_unchanged(self, name: str, recorded: Mapping[str, Any]) -> bool:
+        return name in self._options and recorded.get(name) == self._options[name]
 
 
 def differs(knob: str, old: float, new: float) -> bool:

@@ -22,6 +22,7 @@ from torch import Tensor
 
 from traiNNer.engine.best import best_name
 from traiNNer.engine.run_folder import RunFolder, cause
+from traiNNer.engine.state import FORMAT
 from traiNNer.engine.weights import read_weights
 from traiNNer.errors import CheckpointError, ConfigError
 from traiNNer.utils.files import write_bytes_atomic
@@ -34,9 +35,13 @@ class DamagedCheckpoint(Exception):
     """One checkpoint cannot be used; the text names the file and what is wrong with it."""
 
 
+class OldCheckpoint(CheckpointError):
+    """A training state of another format: whole, but not for this version."""
+
+
 @dataclass(frozen=True)
 class Restored:
-    """A verified checkpoint: weights by role (`net_g`, `net_g_ema`) and everything else that a resume needs."""
+    """A verified checkpoint: weights by role (`net_g`, `net_g_ema`, `net_d`) and all else that a resume needs."""
 
     iteration: int
     weights: dict[str, dict[str, Tensor]]
@@ -52,16 +57,19 @@ class CheckpointStore:
         self.keep_last = keep_last
 
     def save(
-        self, iteration: int, weights: Mapping[str, Weights], state: dict[str, Any], about: dict[str, Any]
+        self, iteration: int, weights: Mapping[str, Weights], state: dict[str, Any], about: Mapping[str, dict[str, Any]]
     ) -> list[str]:
-        """Write one checkpoint and retire old states. Returns warnings of old ones that could not be deleted.
+        """Write one checkpoint and retire old states; `weights` and `about` go by role.
+
+        Returns:
+            Warnings of old states that could not be deleted.
 
         Raises:
             OSError: it could not be written completely; the checkpoints before are as they were.
         """
         files: dict[str, bytes] = {}
         for role, tensors in weights.items():
-            files[f"{role}_{iteration}.{self.weight_format}"] = self.encode(role, tensors, about)
+            files[f"{role}_{iteration}.{self.weight_format}"] = self.encode(role, tensors, about[role])
         buffer = io.BytesIO()
         torch.save(state, buffer)
         record: dict[str, Any] = {"iteration": iteration, "files": {}}
@@ -110,6 +118,12 @@ class CheckpointStore:
         files = {name: self._verified(name, identity) for name, identity in record["files"].items()}
         decoded = {name: _decode(name, data) for name, data in files.items()}
         state = decoded.pop(f"{iteration}.state")
+        if state.get("format") != FORMAT:
+            raise OldCheckpoint(
+                f"{self._state(iteration)} was written by another version of traiNNer (format "
+                f"{state.get('format', 1)}, this is {FORMAT}) and cannot be resumed. Finish the run with that version, "
+                "or start a new one from its weights with path.pretrain_network_g."
+            )
         weights = {name.rsplit(f"_{iteration}.", 1)[0]: tensors for name, tensors in decoded.items()}
         return Restored(iteration, weights, state)
 
@@ -151,7 +165,7 @@ class CheckpointStore:
 
     def weights(self) -> list[Path]:
         """Return every weights file that a run has written here."""
-        return [path for ending in (".safetensors", ".pth") for path in self.folder.models.glob(f"net_g_*{ending}")]
+        return [path for ending in (".safetensors", ".pth") for path in self.folder.models.glob(f"net_*_*{ending}")]
 
     def supersede_all(self) -> None:
         """Rename every file of a run that has no complete checkpoint to go on from."""

@@ -106,22 +106,30 @@ class Knobs(dict[str, Knob]):
         grad_clip: largest gradient norm; infinity does not clip.
         batch_size: images per device in one batch of the loader.
         losses: log names of the loss terms.
+        prefixes: what the knobs of each learner are called by: `""` for the main one, `net_d.` for another.
     """
 
-    def __init__(self, grad_clip: float = math.inf, batch_size: int = 0, losses: tuple[str, ...] = ()) -> None:
+    def __init__(
+        self,
+        grad_clip: float = math.inf,
+        batch_size: int = 0,
+        losses: tuple[str, ...] = (),
+        prefixes: tuple[str, ...] = ("",),
+    ) -> None:
         super().__init__()
-        self[LR_FACTOR] = Knob(1.0, 1e-4, 100.0)
+        for prefix in prefixes:
+            self[prefix + LR_FACTOR] = Knob(1.0, 1e-4, 100.0)
+            self[prefix + GRAD_CLIP] = Knob(grad_clip)
+            self[prefix + GRAD_SKIP] = Knob(math.inf)
         self[LR_BATCH] = Knob(1.0, 1e-4, 100.0, ramp=200)
-        self[GRAD_CLIP] = Knob(grad_clip)
-        self[GRAD_SKIP] = Knob(math.inf)
         self[MICRO_BATCH] = Knob(batch_size or math.inf, low=1)
         self[BATCH_SIZE] = Knob(batch_size or math.inf, low=1)
         for name in losses:
             self[LOSS_WEIGHT + name] = Knob(1.0, 1e-4, 1e4)
 
-    def rate(self, iteration: int) -> float:
-        """Return the factor on the scheduled learning rate."""
-        factor = self[LR_FACTOR]
+    def rate(self, iteration: int, prefix: str = "") -> float:
+        """Return the factor on the scheduled learning rate of the learner whose knobs have this prefix."""
+        factor = self[prefix + LR_FACTOR]
         product = factor.at(iteration) * self[LR_BATCH].at(iteration)
         return min(product, factor.high) if factor.claimed and not factor.given_up else product
 

@@ -27,13 +27,16 @@ class Observations:
         self._last = math.nan
 
     def add(self, report: StepReport) -> None:
-        """Note an iteration without looking at its values."""
-        loss = report.terms.get(self.anchor or "")
+        """Note an iteration of the main learner without reading its values; one that trains only others is not one."""
+        update = report.main
+        if update is None:
+            return
+        loss = update.terms.get(self.anchor or "")
         if loss is None:
-            loss = torch.stack(list(report.terms.values())).sum()
+            loss = torch.stack(list(update.terms.values())).sum()
         reference = torch.full_like(loss, math.nan) if report.reference is None else report.reference
-        norms = report.norms or {}
-        values = [report.applied, report.grad_norm, loss, reference, *norms.values()]
+        norms = update.norms or {}
+        values = [update.applied, update.grad_norm, loss, reference, *norms.values()]
         self._rows.append(torch.stack([value.float() for value in values]))
         self._names.append(tuple(norms))
         now = time.perf_counter()
@@ -42,7 +45,7 @@ class Observations:
 
     def read(self, iteration: int, memory: Memory | None = None) -> WindowFinished | None:
         """Return the window that ends here and start anew; None when nothing was noted."""
-        self._look()
+        self._read()
         steps, self._steps = self._steps, []
         known = [seconds for seconds in self._seconds if math.isfinite(seconds)]
         self._seconds = []
@@ -50,7 +53,7 @@ class Observations:
         pace = statistics.median(known) if known else math.nan
         return WindowFinished(iteration, steps, pace, memory) if steps else None
 
-    def _look(self) -> None:
+    def _read(self) -> None:
         if not self._rows:
             return
         sizes = [row.numel() for row in self._rows]
@@ -64,7 +67,7 @@ class Observations:
 
     def state_dict(self) -> dict[str, Any]:
         """Return the open window, read, as plain lists."""
-        self._look()
+        self._read()
         return {"steps": [[*step[:4], dict(step.norms) if step.norms else None] for step in self._steps]}
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:

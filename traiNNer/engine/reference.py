@@ -1,9 +1,10 @@
 """The loss of bicubic upscaling on a training batch: most of a loss's noise from batch to batch goes along with it."""
 
+from collections.abc import Callable
 from functools import lru_cache
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from traiNNer.batch import Batch
 from traiNNer.utils.resize import contributions
@@ -16,7 +17,7 @@ class BicubicReference:
     crops are hard for both (a control variate). Scale 1 compares the LQ images themselves.
     """
 
-    def __init__(self, loss: nn.Module, scale: int, weight: float = 1.0) -> None:
+    def __init__(self, loss: Callable[..., Tensor], scale: int, weight: float = 1.0) -> None:
         self.loss = loss
         self.scale = scale
         self.weight = weight
@@ -25,7 +26,7 @@ class BicubicReference:
     def __call__(self, batch: Batch) -> Tensor:
         """Return the loss, a scalar, for B, 3, H, W images in [0, 1]."""
         assert batch.gt is not None
-        return self.weight * self.loss(upscale(batch.lq, self.scale), batch.gt)
+        return self.weight * self.loss(output=upscale(batch.lq, self.scale), target=batch.gt)
 
 
 def upscale(images: Tensor, scale: int) -> Tensor:

@@ -1,10 +1,9 @@
 """Whether a run starts anew or goes on, and whether it may: nothing is mixed silently."""
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from traiNNer.config.options import TrainOptions
 from traiNNer.engine.checkpoint import SUPERSEDED, CheckpointStore, DamagedCheckpoint, Restored
@@ -175,47 +174,3 @@ def set_aside(folder: RunFolder) -> Path:
     aside = folder.root.with_name(f"{folder.root.name}_replaced_{time.strftime('%Y%m%d_%H%M%S')}")
     folder.root.rename(aside)
     return aside
-
-
-def refuse_mismatch(recorded: Mapping[str, Any], current: Mapping[str, Any]) -> None:
-    """Compare what must be equal for a resume: flat `key path -> value` of network, scale and optimiser type.
-
-    Raises:
-        CheckpointError: naming the first few keys with both values.
-    """
-    keys = [key for key in sorted({*recorded, *current}) if recorded.get(key) != current.get(key)]
-    if keys:
-        lines = [f"{key} is {current.get(key)} in the options, {recorded.get(key)} in the checkpoint" for key in keys]
-        raise CheckpointError(
-            f"Cannot resume: {'; '.join(lines[:4])}. "
-            "Use a new name, or path.pretrain_network_g to start from its weights."
-        )
-
-
-def exactness_warnings(state: Mapping[str, Any], environment: Mapping[str, Any], data: Mapping[str, Any]) -> list[str]:
-    """Return what makes a resumed run differ in bits from one that was never stopped."""
-    recorded = {**state["environment"], **state["stream"]}
-    now = {**environment, **data}
-    names = [name for name in dict.fromkeys([*now, *recorded]) if name != "files"]
-    changed = [text for name in names for text in _changes(name, recorded.get(name), now.get(name))]
-    warnings = []
-    if changed:
-        warnings.append(f"Exact resume is off: {', '.join(changed)} changed. Results will be close, not bit-identical.")
-    before, now = state["stream"].get("files", {}), data.get("files", {})
-    if before != now:
-        counts = f"{before.get('count')} -> {now.get('count')} images"
-        warnings.append(
-            f"Dataset changed since the checkpoint: {counts}. Continuing at iteration {state['iteration']:,}."
-        )
-    return warnings
-
-
-def _changes(name: str, before: Any, after: Any) -> list[str]:
-    """Return what differs in words: `lr (0.1 -> 0.2)`; sections are compared key by key, or told as a whole."""
-    if before == after:
-        return []
-    if isinstance(before, Mapping) and isinstance(after, Mapping):
-        keys = dict.fromkeys([*after, *before])
-        return [text for key in keys for text in _changes(f"{name}.{key}", before.get(key), after.get(key))]
-    words = ["on" if isinstance(value, Mapping) else value for value in (before, after)]
-    return [f"{name} ({words[0]} -> {words[1]})"]

@@ -154,9 +154,9 @@ class Runtime:
 
     # Gradients and updates
 
-    def backward(self, loss: Tensor) -> None:
-        """Add the gradient of one micro-batch's loss."""
-        (self.scaler.scale(loss) if self.scaler else loss).backward()
+    def backward(self, loss: Tensor, inputs: list[Tensor] | None = None) -> None:
+        """Add the gradient of one micro-batch's loss: to every parameter, or to `inputs` alone."""
+        (self.scaler.scale(loss) if self.scaler else loss).backward(inputs=inputs)
 
     def gradient(self, loss: Tensor, parameters: Sequence[nn.Parameter]) -> Tensor:
         """Return the gradient of one loss by itself as one vector, up to the factor of the fp16 scaling."""
@@ -202,7 +202,7 @@ class Runtime:
         for tensor, part in zip(tensors, flat.split([tensor.numel() for tensor in tensors]), strict=True):
             tensor.copy_(part.view_as(tensor))
 
-    def agree(self, flag: Tensor) -> Tensor:
+    def all_ranks(self, flag: Tensor) -> Tensor:
         """Return a boolean scalar that is true only if it is true on every rank."""
         if self.world == 1:
             return flag
@@ -220,20 +220,12 @@ class Runtime:
             optimizer.grad_scale = None  # pyright: ignore[reportAttributeAccessIssue]
             optimizer.found_inf = (~finite).float()  # pyright: ignore[reportAttributeAccessIssue]
             optimizer.step()
+
+    def finish_step(self) -> None:
+        """Let the fp16 scale follow what the gradients of all learners showed; once a step."""
         if self.scaler:
             # The scaler's own `step` is not used: it knows only the gradients, which can be finite where a loss is not.
             self.scaler.update()
-
-    def restore_optimizer(self, optimizer: Optimizer, state: dict[str, Any]) -> None:
-        """Load an optimiser's state, with every moment in the memory format of its parameter.
-
-        torch keeps the strides of the file, and its fused optimisers walk through memory without looking at strides.
-        """
-        optimizer.load_state_dict(state)
-        for parameter, moments in optimizer.state.items():
-            for name, value in moments.items():
-                if isinstance(value, Tensor) and value.shape == parameter.shape:
-                    moments[name] = torch.empty_like(parameter, dtype=value.dtype).copy_(value)
 
     # Ranks
 
@@ -267,7 +259,7 @@ class Runtime:
         dist.all_gather_object(values, value, group=self._messages)
         return values
 
-    def any_rank(self, number: int) -> int:
+    def max_over_ranks(self, number: int) -> int:
         """Return the largest of the ranks' numbers: how a signal on one rank reaches all."""
         if self.world == 1:
             return number
@@ -304,20 +296,20 @@ class Runtime:
         if "cuda" in state and self.device.type == "cuda":
             torch.cuda.set_rng_state(state["cuda"], self.device)
 
-    def draws(self) -> list[Tensor]:
+    def rng_snapshot(self) -> list[Tensor]:
         """Return the state of the generators that a network draws from: quicker than `rng_state`."""
         states = [torch.get_rng_state()]
         return states + ([torch.cuda.get_rng_state(self.device)] if self.device.type == "cuda" else [])
 
-    def redraw(self, states: Sequence[Tensor] | None) -> None:
-        """Restore what `draws` returned, so that a step done again draws the same numbers."""
+    def restore_rng(self, states: Sequence[Tensor] | None) -> None:
+        """Restore what `rng_snapshot` returned, so that a step done again draws the same numbers."""
         if states:
             torch.set_rng_state(states[0])
         if states and self.device.type == "cuda":
             torch.cuda.set_rng_state(states[1], self.device)
 
     @contextmanager
-    def undisturbed(self) -> Iterator[None]:
+    def inference_with_saved_rng(self) -> Iterator[None]:
         """Run a block without gradients whose random draws leave no trace."""
         state = self.rng_state()
         try:
@@ -357,12 +349,27 @@ class Runtime:
         return {
             "torch": str(torch.__version__),
             "device": device,
+            "processor": torch.backends.cpu.get_cpu_capability(),
             "threads": torch.get_num_threads(),
-            "ranks": self.world,
+            "number of ranks": self.world,
             "precision": str(self.half or torch.float32).removeprefix("torch."),
             "memory format": str(self.memory_format).removeprefix("torch."),
             "compiled": self.use_compile,
+            "deterministic": self.deterministic,
+            "fast_matmul": torch.get_float32_matmul_precision() != "highest",
         }
+
+
+def restore_optimizer(optimizer: Optimizer, state: dict[str, Any]) -> None:
+    """Load an optimizer's state, with every moment in the memory format of its parameter.
+
+    torch keeps the strides of the file, and its fused optimizers walk through memory without looking at strides.
+    """
+    optimizer.load_state_dict(state)
+    for parameter, moments in optimizer.state.items():
+        for name, value in moments.items():
+            if isinstance(value, Tensor) and value.shape == parameter.shape:
+                moments[name] = torch.empty_like(parameter, dtype=value.dtype).copy_(value)
 
 
 def fullest(ranks: Sequence[Memory]) -> Memory:

@@ -8,6 +8,7 @@ from torch import Tensor
 
 from traiNNer.engine.best import best_name
 from traiNNer.engine.checkpoint import CheckpointStore, Weights
+from traiNNer.engine.learner import EMA
 from traiNNer.engine.logbook import Logbook
 from traiNNer.engine.run_folder import cause
 from traiNNer.engine.runtime import Runtime
@@ -17,9 +18,18 @@ FAILURES_ALLOWED = 3
 
 
 class Saver:
-    """Saves the checkpoints of one run and remembers the last good one in `last` (0: none yet)."""
+    """Saves the checkpoints of one run and remembers the last good one in `last` (0: none yet).
 
-    def __init__(self, store: CheckpointStore, runtime: Runtime, logbook: Logbook, about: dict[str, Any]) -> None:
+    Args:
+        store: the files of the run.
+        runtime: ranks.
+        logbook: where failures are reported.
+        about: what weights files say of themselves (arch, options, scale), by learner name.
+    """
+
+    def __init__(
+        self, store: CheckpointStore, runtime: Runtime, logbook: Logbook, about: Mapping[str, dict[str, Any]]
+    ) -> None:
         self.store = store
         self.runtime = runtime
         self.logbook = logbook
@@ -35,7 +45,7 @@ class Saver:
         Args:
             iteration: the iteration just done.
             total: the last one, for messages.
-            weights: tensors by role (`net_g`, `net_g_ema`).
+            weights: tensors by role (`net_g`, `net_g_ema`, `net_d`).
             state: everything else that an exact resume needs.
             must_succeed: whether a failure ends the run, as the last save and that of a stopped run does.
 
@@ -57,7 +67,7 @@ class Saver:
 
     def save_best(self, metric: str, value: float, iteration: int, role: str, weights: Weights) -> None:
         """Write the weights with the best score so far under their metric's name; a failure is told, no more."""
-        about = self.about | {"iteration": iteration, "metric": metric, "score": value}
+        about = self._about(role, iteration) | {"metric": metric, "score": value}
         try:
             self.store.save_best(best_name(metric), role, weights, about)
         except OSError as error:
@@ -69,7 +79,7 @@ class Saver:
         Returns:
             Which weights these are, in words.
         """
-        about = self.about | {"iteration": iteration}
+        about = self._about(role, iteration)
         best = self.store.best_file(best_name(metric)) if metric else None
         try:
             if best:
@@ -87,11 +97,15 @@ class Saver:
 
     def _write(self, iteration: int, weights: Mapping[str, Weights], state: dict[str, Any]) -> str | None:
         try:
-            warnings = self.store.save(iteration, weights, state, self.about | {"iteration": iteration})
+            about = {role: self._about(role, iteration) for role in weights}
+            warnings = self.store.save(iteration, weights, state, about)
         except OSError as error:
             return cause(error)
         self.logbook.warn_all(warnings)
         return None
+
+    def _about(self, role: str, iteration: int) -> dict[str, Any]:
+        return {**self.about[role.removesuffix(EMA)], "iteration": iteration}
 
     def _refuse_nonfinite(self, weights: Mapping[str, Weights], iteration: int, total: int) -> None:
         for role, tensors in weights.items():

@@ -23,7 +23,19 @@ PlaceImage = Callable[[str, str, int], Path]
 
 
 class Scorer:
-    """Scores the network that is shipped: the average of the weights where there is one."""
+    """Scores the network that is shipped: the EMA of the weights where there is one.
+
+    Args:
+        network: to be scored.
+        role: under which its weights are saved, `net_g` or `net_g_ema`.
+        evaluations: the validation sets.
+        best: the best scores so far.
+        saver: keeps the best weights.
+        runtime: device and precision.
+        logbook: where scores are written.
+        place_image: the file of an output image; None saves none.
+        halves_tiles: whether a validation that runs out of memory is done again in smaller tiles.
+    """
 
     def __init__(
         self,
@@ -35,6 +47,7 @@ class Scorer:
         runtime: Runtime,
         logbook: Logbook,
         place_image: PlaceImage | None = None,
+        halves_tiles: bool = False,
     ) -> None:
         self.network = network
         self.role = role
@@ -43,8 +56,7 @@ class Scorer:
         self.saver = saver
         self.logbook = logbook
         self.place_image = place_image
-        self.halves_tiles = False
-        """Whether a validation that runs out of memory is done again in smaller tiles."""
+        self.halves_tiles = halves_tiles
         self.runtime = runtime
         self._upscale = runtime.upscaler(network)
 

@@ -1,68 +1,56 @@
-"""A run's weights, optimiser and average as they were a while ago, kept in memory to return to."""
+"""What a run trains as it was a while ago, kept in memory to roll back to."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from copy import deepcopy
 from typing import Any
 
-import torch
-from torch import Tensor, nn
-from torch.optim import Optimizer
-
+from traiNNer.engine.learner import Learner, host_copies
 from traiNNer.engine.runtime import Runtime
-from traiNNer.engine.weight_average import WeightAverage
+from traiNNer.models.protocol import TrainableModel
 
 
 class Snapshot:
-    """Takes and restores one snapshot at a time; it lies in the host's memory and in the training state."""
+    """Takes and restores one snapshot of every learner and of the model; it lies in host memory and in the state."""
 
-    def __init__(
-        self, network: nn.Module, optimizer: Optimizer, average: WeightAverage | None, runtime: Runtime
-    ) -> None:
-        self.network = network
-        self.optimizer = optimizer
-        self.average = average
-        self.runtime = runtime
+    def __init__(self, learners: Mapping[str, Learner], model: TrainableModel) -> None:
+        self.learners = dict(learners)
+        self.model = model
         self.kept: dict[str, Any] | None = None
 
     def take(self) -> None:
         """Keep the present state, in place of the one before."""
         self.kept = {
-            "network": _copies(self.network.state_dict()),
-            "optimizer": _copies(self.optimizer.state_dict()["state"]),
-            "average": _copies(self.average.network.state_dict()) if self.average else None,
+            "learners": {name: learner.snapshot() for name, learner in self.learners.items()},
+            "model": host_copies(deepcopy(self.model.state_dict())),
         }
 
-    @torch.no_grad()
     def restore(self) -> bool:
         """Return to what was kept; False when there is nothing. Learning rates and iteration stay as they are."""
         if self.kept is None:
             return False
-        self.network.load_state_dict(self.kept["network"])
-        state = {"state": deepcopy(self.kept["optimizer"]), "param_groups": self.optimizer.state_dict()["param_groups"]}
-        if not state["state"]:
-            self.optimizer.state.clear()  # it was kept before the first update
-        self.runtime.restore_optimizer(self.optimizer, state)
-        if self.average and self.kept["average"] is not None:
-            self.average.network.load_state_dict(self.kept["average"])
+        for name, learner in self.learners.items():
+            learner.roll_back(self.kept["learners"][name])
+        self.model.load_state_dict(deepcopy(self.kept["model"]))
         return True
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return what is kept, for the training state."""
+        return {"kept": self.kept}
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Restore what `state_dict` returned."""
+        self.kept = state["kept"]
 
 
 @contextmanager
-def undone(network: nn.Module, optimizer: Optimizer, runtime: Runtime) -> Iterator[None]:
-    """Run a block that trains, and take everything back afterwards: weights, moments, random numbers, fp16 scale."""
-    before, draws = Snapshot(network, optimizer, None, runtime), runtime.draws()
+def restore_on_exit(learners: Mapping[str, Learner], model: TrainableModel, runtime: Runtime) -> Iterator[None]:
+    """Run a block that trains, and undo it afterwards: weights, moments, model, random numbers, fp16 scale."""
+    before, rng = Snapshot(learners, model), runtime.rng_snapshot()
     scale = runtime.scaler.state_dict() if runtime.scaler else None
     before.take()
     yield
     before.restore()
-    runtime.redraw(draws)
+    runtime.restore_rng(rng)
     if runtime.scaler and scale:
         runtime.scaler.load_state_dict(scale)
-
-
-def _copies(value: Any) -> Any:
-    """Return nested dictionaries with every tensor copied to the host."""
-    if isinstance(value, Tensor):
-        return value.detach().to("cpu", copy=True)
-    return {key: _copies(item) for key, item in value.items()} if isinstance(value, dict) else value

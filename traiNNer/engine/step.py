@@ -1,141 +1,177 @@
-"""One optimiser step from its micro-batches. Nothing here waits for the device."""
+"""One iteration: an update of every learner from the micro-batches. Nothing here waits for the device."""
 
 import gc
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from copy import deepcopy
 from dataclasses import dataclass, field
-from itertools import pairwise
+from itertools import chain, pairwise
+from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 from torch.nn.utils import clip_grads_with_norm_, get_total_norm
-from torch.optim import Optimizer
 
 from traiNNer.batch import Batch
-from traiNNer.engine.gate import NormGate
-from traiNNer.engine.knobs import GRAD_CLIP, GRAD_SKIP, MICRO_BATCH, Knobs
+from traiNNer.engine.knobs import MICRO_BATCH, Knobs
+from traiNNer.engine.learner import Learner
 from traiNNer.engine.runtime import Runtime, may_be_out_of_memory
-from traiNNer.models.protocol import PhaseLoss, TrainableModel
+from traiNNer.models.protocol import MAIN, PhaseLoss, TrainableModel
 
 Reference = Callable[[Batch], Tensor]
 
 
 @dataclass(frozen=True)
-class StepReport:
-    """What a step found, as scalars on the device: the mean of each loss term, the gradient norm, and two flags.
+class Update:
+    """What a step found for one learner, as scalars on the device.
 
-    `finite` is false when a loss term or the gradient is NaN or infinite, `applied` when the update was skipped, for
-    that reason or for a gradient that exploded. `reference` is the loss of bicubic upscaling on the same images, and
-    `norms` the gradient norm of every term by itself, both only when they are asked for.
+    `terms` are the means of its loss terms, `grad_norm` the gradient norm before clipping, `applied` whether the
+    update was made, and `norms` the gradient norm of every term by itself, only when that is measured.
     """
 
     terms: dict[str, Tensor]
     grad_norm: Tensor
-    finite: Tensor
     applied: Tensor
-    reference: Tensor | None = None
     norms: dict[str, Tensor] | None = None
+
+
+@dataclass(frozen=True)
+class StepReport:
+    """What a step found: an update for every learner that had a phase, by name.
+
+    `finite` is false when a loss term or a gradient is NaN or infinite: then no update is applied. An update may also
+    be skipped for a gradient that exploded. `reference` is the loss of bicubic upscaling on the same images, only when
+    it is measured.
+    """
+
+    updates: dict[str, Update]
+    finite: Tensor
+    reference: Tensor | None = None
+
+    @property
+    def main(self) -> Update | None:
+        """The update of `net_g`; None in an iteration that trains other learners only."""
+        return self.updates.get(MAIN)
+
+
+@dataclass
+class Measuring:
+    """Whether the gradient norm of every loss term is measured by itself, which costs a backward each."""
+
+    is_on: bool = False
 
 
 @dataclass
 class _Sums:
-    """What adds up over the micro-batches of one step."""
+    """What adds up over the micro-batches of one step; terms and gradients by learner."""
 
-    terms: dict[str, Tensor] = field(default_factory=dict)
+    terms: dict[str, dict[str, Tensor]] = field(default_factory=dict)
+    gradients: dict[str, dict[str, Tensor]] = field(default_factory=dict)
     reference: dict[str, Tensor] = field(default_factory=dict)
-    gradients: dict[str, Tensor] = field(default_factory=dict)
 
 
 class Stepper:
-    """Runs forward and backward for every micro-batch and updates the network once, or not at all.
+    """Runs forward and backward for every micro-batch and updates each learner once, or not at all.
 
     Args:
         model: computes the loss terms.
-        network: what is trained.
-        optimizer: of its parameters.
+        learners: what is trained, by name.
         runtime: where and how precisely it is computed.
-        knobs: clipping, splitting and loss factors, looked at in every step.
-        reference: the loss of bicubic upscaling on a batch, for helpers that watch the loss.
+        knobs: clipping, splitting and loss factors, read in every step.
+        reference: the loss of bicubic upscaling on a batch, for automations that watch the loss.
+        measuring: the switch of the terms' own gradient norms.
+        on_out_of_memory: asked after a step ran out of memory: whether to do it again, in smaller micro-batches.
+            None raises the error.
     """
 
     def __init__(
         self,
         model: TrainableModel,
-        network: nn.Module,
-        optimizer: Optimizer,
+        learners: Mapping[str, Learner],
         runtime: Runtime,
-        knobs: Knobs | None = None,
+        knobs: Knobs,
         reference: Reference | None = None,
+        measuring: Measuring | None = None,
+        on_out_of_memory: Callable[[], bool] | None = None,
     ) -> None:
         self.model = model
-        self.optimizer = optimizer
+        self.learners = dict(learners)
         self.runtime = runtime
-        self.knobs = knobs or Knobs()
+        self.knobs = knobs
         self.reference = reference
-        self.gate = NormGate()
-        self.is_measuring = False
-        self.on_out_of_memory: Callable[[], bool] | None = None
-        """Asked after a step ran out of memory: whether to do it again, in smaller parts. None: the error goes up."""
-        self._parameters = [parameter for parameter in network.parameters() if parameter.requires_grad]
-        self._buffers = list(network.buffers())
+        self.measuring = measuring or Measuring()
+        self.on_out_of_memory = on_out_of_memory
+        self._buffers = [buffer for learner in self.learners.values() for buffer in learner.buffers]
 
-    def measure(self, wanted: bool) -> None:
-        """Switch the gradient norms of the single loss terms on or off; they cost a backward each."""
-        self.is_measuring = wanted
+    def step(self, batches: Sequence[Batch], iteration: int = 1) -> StepReport:
+        """Update the learners from one iteration's micro-batches, as the loader gives them.
 
-    def step(self, batches: Sequence[Batch]) -> StepReport:
-        """Update the network from one iteration's micro-batches, as the loader gives them.
+        Args:
+            batches: the micro-batches.
+            iteration: the iteration under way, from 1.
 
         Raises:
             torch.OutOfMemoryError: the device cannot hold the smallest micro-batch.
         """
         buffers = [buffer.clone() for buffer in self._buffers]
-        sums = self._gradients(batches, buffers)
-        gradients = [parameter.grad for parameter in self._parameters if parameter.grad is not None]
-        self.runtime.finish_gradients(self.optimizer, gradients)
-        norm = get_total_norm(gradients)
-        finite = self.runtime.agree(_all_finite([norm, *sums.terms.values()]))
-        applied = self.gate.accepts(norm, finite, self.knobs[GRAD_SKIP].at())
-        limit = self.knobs[GRAD_CLIP].at()
-        if limit < float("inf"):
-            clip_grads_with_norm_(self._parameters, limit, norm)
-        self.runtime.update(self.optimizer, applied)
+        sums = self._gradients(batches, iteration, buffers)
+        active = [self.learners[name] for name in sums.terms]
+        norms = {learner.name: self._finished_norm(learner) for learner in active}
+        terms = chain.from_iterable(found.values() for found in sums.terms.values())
+        finite = self.runtime.all_ranks(_all_finite([*norms.values(), *terms]))
+        updates = {learner.name: self._update(learner, sums, norms[learner.name], finite) for learner in active}
+        self.runtime.finish_step()
         self.runtime.share_statistics(self._buffers, buffers)
-        self._restore_unless(applied, buffers)
-        norms = self.runtime.mean_norms(sums.gradients) if sums.gradients else None
-        return StepReport(sums.terms, norm, finite, applied, sums.reference.get("bicubic"), norms)
+        self._restore_buffers(updates, finite, buffers)
+        return StepReport(updates, finite, sums.reference.get("bicubic"))
 
-    # Forward and backward, again in smaller parts when memory runs out
+    def _finished_norm(self, learner: Learner) -> Tensor:
+        gradients = learner.gradients()
+        self.runtime.finish_gradients(learner.optimizer, gradients)
+        return get_total_norm(gradients)
 
-    def _gradients(self, batches: Sequence[Batch], buffers: Sequence[Tensor]) -> _Sums:
+    def _update(self, learner: Learner, sums: _Sums, norm: Tensor, finite: Tensor) -> Update:
+        applied = learner.norm_filter.accepts(norm, finite, learner.grad_skip)
+        if learner.grad_clip < float("inf"):
+            clip_grads_with_norm_(learner.parameters, learner.grad_clip, norm)
+        self.runtime.update(learner.optimizer, applied)
+        gradients = sums.gradients.get(learner.name)
+        norms = self.runtime.mean_norms(gradients) if gradients else None
+        return Update(sums.terms[learner.name], norm, applied, norms)
+
+    # Forward and backward, again in smaller micro-batches when memory runs out
+
+    def _gradients(self, batches: Sequence[Batch], iteration: int, buffers: Sequence[Tensor]) -> _Sums:
         while True:
-            draws = self.runtime.draws() if self._may_retry else None
-            sums = self._attempt(batches)
+            before = self._before_attempt() if self._may_retry else None
+            sums = self._attempt(batches, iteration)
             # Every rank comes here whatever happened to it, so that a failure on one of them cannot block the others.
-            failed = self.runtime.any_rank(int(sums is None)) if self._may_retry else 0
+            failed = self.runtime.max_over_ranks(int(sums is None)) if self._may_retry else 0
             if sums is not None and not failed:
                 return sums
             del sums
-            self._forget(buffers)
-            self.runtime.redraw(draws)
-            if self.is_measuring:
-                self.is_measuring = False  # its extra graphs are what there was no room for, most likely
+            self._forget(buffers, before)
+            if self.measuring.is_on:
+                self.measuring.is_on = False  # its extra graphs are what there was no room for, most likely
                 continue
             if self.on_out_of_memory is None or not self.on_out_of_memory():
                 raise torch.OutOfMemoryError("out of memory, and the micro-batch cannot be made smaller")
 
     @property
     def _may_retry(self) -> bool:
-        return self.on_out_of_memory is not None or self.is_measuring
+        return self.on_out_of_memory is not None or self.measuring.is_on
 
-    def _attempt(self, batches: Sequence[Batch]) -> _Sums | None:
+    def _before_attempt(self) -> tuple[list[Tensor], dict[str, Any]]:
+        return self.runtime.rng_snapshot(), deepcopy(self.model.state_dict())
+
+    def _attempt(self, batches: Sequence[Batch], iteration: int) -> _Sums | None:
         """Return the sums over all micro-batches, or None when memory ran out and may be retried."""
-        self.optimizer.zero_grad(set_to_none=True)
+        self._zero_gradients()
         sums = _Sums()
         try:
             for batch in batches:
                 for part, share in split(batch, self.knobs[MICRO_BATCH].at()):
-                    self._accumulate(part, sums, share / len(batches))
+                    self._accumulate(part, sums, share / len(batches), iteration)
         # The error is not given a name: its traceback would keep every tensor of the failed step alive.
         except (RuntimeError, MemoryError):
             if not self._may_retry or not may_be_out_of_memory(sys.exception()):
@@ -143,39 +179,60 @@ class Stepper:
             return None
         return sums
 
-    def _forget(self, buffers: Sequence[Tensor]) -> None:
+    def _zero_gradients(self) -> None:
+        for learner in self.learners.values():
+            learner.optimizer.zero_grad(set_to_none=True)
+
+    def _forget(self, buffers: Sequence[Tensor], before: tuple[list[Tensor], dict[str, Any]] | None) -> None:
         """Leave no trace of an attempt, and no memory of it."""
-        self.optimizer.zero_grad(set_to_none=True)
+        self._zero_gradients()
         with torch.no_grad():
             for buffer, old in zip(self._buffers, buffers, strict=True):
                 buffer.copy_(old)
+        if before is not None:
+            self.runtime.restore_rng(before[0])
+            self.model.load_state_dict(before[1])
         gc.collect()
         self.runtime.release_memory()
 
-    def _accumulate(self, batch: Batch, sums: _Sums, share: float) -> None:
+    def _accumulate(self, batch: Batch, sums: _Sums, share: float, iteration: int) -> None:
         batch = self.runtime.move(batch)
         if self.reference:
             _add(sums.reference, "bicubic", self.reference(batch) * share)
-        factors = self.knobs.loss_weights()
-        for phase in self.model.phases(batch):
-            terms = {name: term * factors[name] if name in factors else term for name, term in phase.terms.items()}
-            if self.is_measuring:
-                self._measure(terms, sums, share)
-            self.runtime.backward(PhaseLoss(terms).total() * share)
+        for phase in self.model.phases(batch, iteration):
+            learner = self.learners[phase.learner]
+            terms = self._weighted(phase)
+            if self.measuring.is_on and learner.name == MAIN:
+                self._measure(learner, terms, sums, share)
+            self.runtime.backward(PhaseLoss(terms).total() * share, self._inputs(learner))
             for name, value in terms.items():
-                _add(sums.terms, name, value.detach() * share)
+                _add(sums.terms.setdefault(learner.name, {}), name, value.detach() * share)
 
-    def _measure(self, terms: dict[str, Tensor], sums: _Sums, share: float) -> None:
+    def _inputs(self, learner: Learner) -> list[Tensor] | None:
+        """Return what the gradient is to reach: with one learner everything, as it is quicker."""
+        return None if len(self.learners) == 1 else list(learner.parameters)
+
+    def _weighted(self, phase: PhaseLoss) -> dict[str, Tensor]:
+        """Apply the factors of the loss weights, which are knobs of the main learner."""
+        factors = self.knobs.loss_weights() if phase.learner == MAIN else {}
+        return {name: term * factors[name] if name in factors else term for name, term in phase.terms.items()}
+
+    def _measure(self, learner: Learner, terms: dict[str, Tensor], sums: _Sums, share: float) -> None:
+        gradients = sums.gradients.setdefault(learner.name, {})
         for name, term in terms.items():
-            _add(sums.gradients, name, self.runtime.gradient(term * share, self._parameters))
+            _add(gradients, name, self.runtime.gradient(term * share, learner.parameters))
 
-    def _restore_unless(self, applied: Tensor, before: Sequence[Tensor]) -> None:
-        """Undo what the forward did to the buffers (running statistics) of a step that was skipped."""
-        if self.runtime.reads_are_free and bool(applied):
-            return
-        with torch.no_grad():
-            for buffer, old in zip(self._buffers, before, strict=True):
-                buffer.copy_(torch.where(applied, buffer, old))
+    def _restore_buffers(self, updates: Mapping[str, Update], finite: Tensor, before: Sequence[Tensor]) -> None:
+        """Undo what the forward did to the buffers (running statistics) of a learner whose update was skipped."""
+        saved = iter(before)
+        for learner in self.learners.values():
+            kept = updates[learner.name].applied if learner.name in updates else finite
+            pairs = [(buffer, next(saved)) for buffer in learner.buffers]
+            if self.runtime.reads_are_free and bool(kept):
+                continue
+            with torch.no_grad():
+                for buffer, old in pairs:
+                    buffer.copy_(torch.where(kept, buffer, old))
 
 
 def split(batch: Batch, size: float) -> list[tuple[Batch, float]]:

@@ -75,7 +75,7 @@ class Evaluation:
             before_each: called before every image; may raise `EvaluationStopped`.
         """
         scores = Scores()
-        with self.runtime.undisturbed():
+        with self.runtime.inference_with_saved_rng():
             for index in range(len(self.dataset)):
                 before_each()
                 sample = self.dataset.whole(index)

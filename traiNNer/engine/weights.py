@@ -133,7 +133,7 @@ def _foreign_code(path: Path) -> str | None:
 def _unwrap(path: Path, loaded: Any, key: str | None) -> tuple[dict[str, Tensor], dict[str, Any]]:
     if not isinstance(loaded, Mapping):
         raise ConfigError(f"{path} holds a {type(loaded).__name__}, not named tensors")
-    if "iteration" in loaded and "optimizer" in loaded:
+    if {"optimizer", "learners"} & loaded.keys() and {"iteration", "progress"} & loaded.keys():
         raise ConfigError(f"{path} is a training state, not a weights file. To go on from it use path.resume_state.")
     about = loaded.get("traiNNer")
     if key is not None and key not in loaded:

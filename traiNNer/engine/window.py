@@ -1,5 +1,6 @@
 """What the log shows, summed on the device and read once a window; and the watch over non-finite losses."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -8,31 +9,39 @@ from torch import Tensor
 
 from traiNNer.engine.step import StepReport
 from traiNNer.errors import TrainingDiverged
+from traiNNer.models.protocol import MAIN
 
 
 class Window:
-    """Means of the loss terms and the gradient norm over the iterations since the last log line."""
+    """Means of the loss terms and the gradient norms over the iterations since the last log line."""
 
-    def __init__(self) -> None:
+    def __init__(self, device: torch.device) -> None:
         self.count = 0
+        self._device = device
         self._sums: dict[str, Tensor] = {}
 
     def add(self, report: StepReport) -> None:
-        """Add one step; a skipped one counts nothing."""
-        values = {f"loss/{name}": value for name, value in report.terms.items()} | {"grad_norm": report.grad_norm}
-        values["updates"] = torch.ones_like(report.grad_norm)
-        for name, value in values.items():
-            kept = torch.where(report.applied, value.float(), 0.0)
-            self._sums[name] = self._sums[name] + kept if name in self._sums else kept
+        """Add one step; a skipped update counts nothing."""
+        for learner, update in report.updates.items():
+            prefix = "" if learner == MAIN else f"{learner}/"
+            values = {f"loss/{prefix}{name}": value for name, value in update.terms.items()}
+            values |= {f"{prefix}grad_norm": update.grad_norm, f"{prefix}updates": torch.ones_like(update.grad_norm)}
+            for name, value in values.items():
+                kept = torch.where(update.applied, value.float(), 0.0)
+                self._sums[name] = self._sums[name] + kept if name in self._sums else kept
         self.count += 1
 
     def read(self) -> dict[str, float]:
-        """Return the means and start anew; one wait for the device. Keys: `loss/<term>`, `loss/total`, `grad_norm`."""
+        """Return the means and start anew; one wait for the device.
+
+        Keys: `loss/<term>`, `loss/total` (the sum of the main learner's terms, where there are several) and
+        `grad_norm`; of another learner `loss/net_d/<term>` and `net_d/grad_norm`.
+        """
         names = list(self._sums)
         sums = dict(zip(names, torch.stack(list(self._sums.values())).tolist(), strict=True)) if names else {}
-        updates = sums.pop("updates", 0.0)
-        means = {name: value / updates for name, value in sums.items()} if updates else {}
-        losses = [value for name, value in means.items() if name.startswith("loss/")]
+        updates = {name.removesuffix("updates"): sums.pop(name) for name in names if name.endswith("updates")}
+        means = {name: value / updates[_prefix(name)] for name, value in sums.items() if updates[_prefix(name)]}
+        losses = [value for name, value in means.items() if name.startswith("loss/") and not _prefix(name)]
         if len(losses) > 1:
             means["loss/total"] = sum(losses)
         self.count, self._sums = 0, {}
@@ -42,10 +51,16 @@ class Window:
         """Return the open window, so that a resumed run logs the same means."""
         return {"count": self.count, "sums": {name: value.cpu() for name, value in self._sums.items()}}
 
-    def load_state_dict(self, state: dict[str, Any], device: torch.device) -> None:
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """Restore what `state_dict` returned."""
         self.count = state["count"]
-        self._sums = {name: value.to(device) for name, value in state["sums"].items()}
+        self._sums = {name: value.to(self._device) for name, value in state["sums"].items()}
+
+
+def _prefix(name: str) -> str:
+    """Return the learner's prefix in a log key: `net_d/` of `loss/net_d/gan`, nothing of `loss/l1` and `grad_norm`."""
+    learner, slash, _ = name.removeprefix("loss/").rpartition("/")
+    return learner + slash
 
 
 @dataclass(frozen=True)
@@ -58,13 +73,13 @@ class _Pending:
 class NonfiniteWatch:
     """Counts updates skipped in a row, names the guilty loss term and files, and ends a run that does not recover.
 
-    On the CPU every step is looked at; elsewhere `limit` steps at a time, so that training never waits for the answer.
+    On the CPU every step is inspected at once; elsewhere `limit` steps at a time, so that training never waits.
     """
 
-    def __init__(self, limit: int, look_every: int, overflow_allowance: int = 0) -> None:
+    def __init__(self, limit: int, inspect_every: int, overflow_allowance: int = 0) -> None:
         self.limit = limit
         self.streak = 0
-        self._look_every = look_every
+        self._inspect_every = inspect_every
         # fp16 gradients may overflow until the scaler has found its scale; that is not divergence.
         self._allowed = limit + overflow_allowance
         self._pending: list[_Pending] = []
@@ -72,15 +87,15 @@ class NonfiniteWatch:
     def add(self, iteration: int, report: StepReport, keys: tuple[str, ...]) -> list[str]:
         """Note a step; return warnings. Raises `TrainingDiverged` after too many skipped updates in a row."""
         self._pending.append(_Pending(iteration, report, keys))
-        return self.look() if len(self._pending) >= self._look_every else []
+        return self.flush() if len(self._pending) >= self._inspect_every else []
 
     def reset(self) -> None:
         """Begin counting anew, after a return to good weights."""
         self.streak = 0
         self._pending = []
 
-    def look(self) -> list[str]:
-        """Look at the noted steps now; one wait for the device."""
+    def flush(self) -> list[str]:
+        """Inspect the noted steps now; one wait for the device."""
         if not self._pending:
             return []
         pending, self._pending = self._pending, []
@@ -95,10 +110,28 @@ class NonfiniteWatch:
                 raise TrainingDiverged("\n".join([*warnings[-3:], f"{self.streak} updates in a row were skipped"]))
         return warnings
 
+    def state_dict(self) -> dict[str, Any]:
+        """Return the updates skipped in a row; the steps not yet inspected are inspected before a save."""
+        return {"streak": self.streak}
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Restore what `state_dict` returned."""
+        self.reset()
+        self.streak = state["streak"]
+
     def _describe(self, entry: _Pending) -> str:
-        bad = [name for name, value in entry.report.terms.items() if not bool(torch.isfinite(value))]
+        bad = [name for name, value in _all_terms(entry.report).items() if not bool(torch.isfinite(value))]
         where = f"loss is not finite ({bad[0]})" if bad else "gradient is not finite (every loss term is)"
         files = ", ".join(entry.keys[:8]) + (", …" if len(entry.keys) > 8 else "")
         return (
             f"Iteration {entry.iteration:,}: {where}. Step skipped ({self.streak} of {self._allowed}). Images: {files}"
         )
+
+
+def _all_terms(report: StepReport) -> dict[str, Tensor]:
+    """Return the loss terms of every learner, those of others than `net_g` as `net_d/<term>`."""
+    return {
+        name if learner == MAIN else f"{learner}/{name}": value
+        for learner, update in report.updates.items()
+        for name, value in update.terms.items()
+    }

@@ -1,5 +1,6 @@
 """Losses, one idea per file."""
 
-from traiNNer.registry import import_components
+from traiNNer.registry import LOSSES
+from traiNNer.utils.declarations import declared
 
-import_components(__name__, __path__)
+LOSSES.offer(declared(__name__, __path__, "LOSSES.register"))

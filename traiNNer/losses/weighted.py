@@ -1,36 +1,70 @@
 """The losses of a run, each with its weight and the name it has in the log."""
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from torch import Tensor, nn
 
 from traiNNer.registry import fold
+from traiNNer.utils.named_call import NamedCall
+
+INPUTS = {
+    "output": "",
+    "target": "the images have no ground truth",
+    "lq": "the images have no LQ",
+    "output_ema": "set train.ema_decay above 0",
+    "iteration": "",
+}
+"""What a loss may ask for in its `forward`, each with the reason why there may be none."""
 
 
 class WeightedLosses(nn.Module):
-    """Several losses between the same two images.
+    """Several losses of the same output, each called with what its `forward` asks for by name.
 
     Args:
         items: Type name, loss and weight of each. Two of one type are told apart as `l1loss` and `l1loss_2`.
+
+    Raises:
+        ValueError: a loss asks for a name that is not in `INPUTS`.
     """
 
     def __init__(self, items: Sequence[tuple[str, nn.Module, float]]) -> None:
         super().__init__()
         self.losses = nn.ModuleList(module for _, module, _ in items)
         self.weights = dict(zip(log_names([name for name, _, _ in items]), (w for _, _, w in items), strict=True))
+        named = zip(self.weights, self.losses, strict=True)
+        self.calls = [NamedCall(name, loss, INPUTS, loss.forward) for name, loss in named]
+        self.needs = frozenset(name for call in self.calls for name in call.asked)
+        """The names that any of the losses asks for."""
 
-    def forward(self, output: Tensor, target: Tensor) -> dict[str, Tensor]:
-        """Return each weighted loss as a float32 scalar, by log name. The images are B, 3, H, W in [0, 1].
+    def forward(
+        self,
+        output: Tensor,
+        target: Tensor | None = None,
+        *,
+        lq: Tensor | None = None,
+        output_ema: Callable[[], Tensor] | None = None,
+        iteration: int | None = None,
+    ) -> dict[str, Tensor]:
+        """Return each weighted loss as a float32 scalar, by log name. Images are B, [T,] 3, H, W in [0, 1].
+
+        Args:
+            output: what the network made.
+            target: the ground truth, of the size of `output`; None if there is none.
+            lq: what the output was made from.
+            output_ema: computes what the EMA of the weights makes; called only if a loss asks for it, and once.
+            iteration: the iteration under way, from 1.
 
         Raises:
-            ValueError: the images differ in size, or a loss is not a scalar.
+            ValueError: output and target differ in size, a loss asks for what is None, or a loss is not a scalar.
         """
-        if output.shape != target.shape:
+        if target is not None and output.shape != target.shape:
             raise ValueError(f"output is {tuple(output.shape)} but the ground truth is {tuple(target.shape)}")
+        averaged = output_ema() if output_ema and "output_ema" in self.needs else None
+        inputs = {"output": output, "target": target, "lq": lq, "output_ema": averaged, "iteration": iteration}
         terms: dict[str, Tensor] = {}
-        for (name, weight), loss in zip(self.weights.items(), self.losses, strict=True):
-            value = loss(output, target)
+        for (name, weight), call in zip(self.weights.items(), self.calls, strict=True):
+            value = call(**inputs)
             if value.numel() != 1:
                 raise ValueError(f"{name} must return one number, not a tensor of shape {tuple(value.shape)}")
             terms[name] = weight * value.float().reshape(())

@@ -1,5 +1,6 @@
 """Image quality metrics, one per file."""
 
-from traiNNer.registry import import_components
+from traiNNer.registry import METRICS
+from traiNNer.utils.declarations import declared
 
-import_components(__name__, __path__)
+METRICS.offer(declared(__name__, __path__, "METRICS.register"))

@@ -1,22 +1,34 @@
 """The contract between a model and the engine: a model yields phase losses, the engine does everything else."""
 
-from collections.abc import Callable, Iterator
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any
 
 from torch import Tensor
 
 from traiNNer.batch import Batch
 
+MAIN = "net_g"
+"""The learner whose network is validated, tested and shipped."""
+
 Upscaler = Callable[[Tensor], Tensor]
 """A network as a model and validation see it: B, 3, H, W float32 in [0, 1] to B, 3, sH, sW float32, not clamped."""
+Networks = Mapping[str, Upscaler]
+"""Networks by learner name (`net_g`, `net_d`), each run in the precision of the run."""
+Losses = Callable[..., dict[str, Tensor]]
+"""The weighted losses of the option file, called by keyword: `output`, `target`, `lq`, `output_ema`, `iteration`."""
 
 
 @dataclass(frozen=True)
 class PhaseLoss:
-    """The weighted loss terms of one backward pass: named float32 scalars whose sum is minimised."""
+    """The loss terms of one backward pass: named float32 scalars, whose sum `learner` is to minimize.
+
+    The gradient reaches the parameters of that learner only, whatever other networks the terms pass through.
+    """
 
     terms: dict[str, Tensor]
+    learner: str = MAIN
 
     def total(self) -> Tensor:
         """Return the sum of the terms."""
@@ -27,9 +39,26 @@ class PhaseLoss:
         return total
 
 
-class TrainableModel(Protocol):
-    """What a training step computes. The engine runs one backward between two yields."""
+class TrainableModel(ABC):
+    """What a training step computes.
 
-    def phases(self, batch: Batch) -> Iterator[PhaseLoss]:
-        """Yield the losses of one micro-batch (float32 images in [0, 1] on the device)."""
-        ...
+    A model registers with the learners that it trains, `@MODELS.register(learners=("net_g", "net_d"))`. Its builder
+    may ask for `networks` (the networks to call, by learner name), `averages` (their EMA, for learners that have one)
+    and `losses` (the weighted losses of the option file, called by keyword).
+    """
+
+    @abstractmethod
+    def phases(self, batch: Batch, iteration: int) -> Iterator[PhaseLoss]:
+        """Yield the losses of one micro-batch; the engine runs one backward between two yields.
+
+        Args:
+            batch: B, 3, H, W float32 images in [0, 1] on the device.
+            iteration: the iteration under way, from 1.
+        """
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return what the model remembers between iterations, as plain values and tensors."""
+        return {}
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:  # noqa: B027 - a model without state restores nothing
+        """Restore what `state_dict` returned."""

@@ -2,21 +2,43 @@
 
 from collections.abc import Callable, Iterator
 
+import torch
 from torch import Tensor
 
 from traiNNer.batch import Batch
-from traiNNer.models.protocol import PhaseLoss, Upscaler
+from traiNNer.models.protocol import MAIN, Losses, Networks, PhaseLoss, TrainableModel
+from traiNNer.registry import MODELS
 
 
-class RestorationModel:
-    """One generator and its weighted losses."""
+@MODELS.register(name="restoration", learners=(MAIN,), separable=True)
+class RestorationModel(TrainableModel):
+    """One network, trained with the losses of `train.losses`."""
 
-    def __init__(self, generator: Upscaler, losses: Callable[[Tensor, Tensor], dict[str, Tensor]]) -> None:
-        self.generator = generator
+    def __init__(self, networks: Networks, averages: Networks, losses: Losses) -> None:
+        self.generator = networks[MAIN]
+        self.average = averages.get(MAIN)
         self.losses = losses
 
-    def phases(self, batch: Batch) -> Iterator[PhaseLoss]:
-        """Yield the one phase: every loss between output and ground truth."""
-        assert batch.gt is not None
+    def phases(self, batch: Batch, iteration: int) -> Iterator[PhaseLoss]:
+        """Yield the one phase: every loss of the network's output."""
         output = self.generator(batch.lq)
-        yield PhaseLoss(self.losses(output, batch.gt))
+        terms = self.losses(
+            output=output,
+            target=batch.gt,
+            lq=batch.lq,
+            output_ema=self._averaged(batch.lq),
+            iteration=iteration,
+        )
+        yield PhaseLoss(terms)
+
+    def _averaged(self, lq: Tensor) -> Callable[[], Tensor] | None:
+        """Return what computes the output of the EMA, without gradient; None where there is no EMA."""
+        average = self.average
+        if average is None:
+            return None
+
+        def compute() -> Tensor:
+            with torch.no_grad():
+                return average(lq)
+
+        return compute

@@ -1,5 +1,8 @@
 """Optimizers by name and learning-rate schedules as pure functions."""
 
-from traiNNer.registry import import_components
+from traiNNer.optim.names import REFUSED, torch_optimizers
+from traiNNer.registry import OPTIMIZERS, SCHEDULES
+from traiNNer.utils.declarations import declared
 
-import_components(__name__, __path__)
+SCHEDULES.offer(declared(__name__, __path__, "SCHEDULES.register"))
+OPTIMIZERS.offer(dict.fromkeys(torch_optimizers(), f"{__name__}.optimizers"), hidden=REFUSED)

@@ -18,17 +18,12 @@ from pydantic import ConfigDict, Field, create_model, model_validator
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
+from traiNNer.optim.names import REFUSED
 from traiNNer.registry import OPTIMIZERS, StrictOptions
 
 SWITCHES = frozenset({"params", "fused", "foreach", "capturable", "differentiable", "maximize"})
 FUSED_DEVICES = frozenset({"cpu", "cuda"})
 FUSED_ONLY_ON_CPU = frozenset({"Adagrad"})  # until after torch 2.7
-REFUSED = {
-    "LBFGS": "computes the loss several times per step, which a training iteration here does not; use AdamW",
-    "SparseAdam": "is for sparse gradients, which networks for images do not have; use AdamW",
-    "Muon": "only takes matrices, and the weights of a convolution have four dimensions; use AdamW",
-}
-
 MEANINGS = {
     "lr": "Base learning rate; schedule and warm-up are factors of it.",
     "betas": "Decay of the running means of the gradient and of its square.",
@@ -126,8 +121,11 @@ def _schema(optimizer: type[Optimizer]) -> type[StrictOptions]:
     # Schedules express absolute rates as multiples of the base rate.
     fields["lr"] = (Annotated[float, Field(gt=0)], float(fields["lr"][1]))
 
+    # Taking up a parameter imports the compiler, which takes seconds; the options are looked at before.
+    probe = type(optimizer.__name__, (optimizer,), {"add_param_group": lambda *_: None})
+
     def try_out(options: StrictOptions) -> StrictOptions:
-        optimizer([nn.Parameter(torch.zeros(1))], **dict(options))
+        probe([nn.Parameter(torch.zeros(1))], **dict(options))
         return options
 
     texts = [f"    {name}: {MEANINGS.get(name, 'See the documentation of torch.')}" for name in fields]

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from traiNNer.utils.cgroups import cpu_quota, memory_limit
+from traiNNer.utils.threads import ThreadWaiting, let_threads_sleep
 
 if TYPE_CHECKING:
     from traiNNer.engine.runtime import Device
@@ -98,6 +99,7 @@ class Facts:
     versions: Mapping[str, str | None] | None = None
     requirements: Mapping[str, str] | None = None
     settings: Mapping[str, str] = field(default_factory=dict)
+    waiting: ThreadWaiting | None = None
     device: "Device | None" = None
     cores: Cores | None = None
     memory: Memory | None = None
@@ -120,6 +122,7 @@ def machine_facts(folder: Path = Path("experiments")) -> Facts:
         "versions": versions,
         "requirements": requirements,
         "settings": lambda: {name: os.environ[name] for name in SETTINGS if name in os.environ},
+        "waiting": let_threads_sleep,
         "device": device,
         "cores": cores,
         "memory": memory,

@@ -16,7 +16,6 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-import traiNNer
 from traiNNer.report.machine import Decoder, Facts, Graphics, Memory, Trial, collect, first_line
 
 if TYPE_CHECKING:
@@ -192,7 +191,7 @@ def try_compiling(command: tuple[str, ...] | None = None, limit_s: float | None 
     """
     limit_s = COMPILE_LIMIT_S if limit_s is None else limit_s
     with tempfile.TemporaryDirectory(prefix="trainner-", ignore_cleanup_errors=True) as folder:
-        package = str(Path(traiNNer.__file__).parents[1])
+        package = str(Path(__file__).parents[2])
         search = os.pathsep.join(filter(None, (package, os.environ.get("PYTHONPATH"))))
         environment = os.environ | COMPILER_SETTINGS | dict.fromkeys(COMPILER_CACHES, folder) | {"PYTHONPATH": search}
         pipe = subprocess.PIPE

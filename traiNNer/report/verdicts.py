@@ -15,6 +15,7 @@ from traiNNer.report.device_verdicts import (
 )
 from traiNNer.report.finding import Finding, size
 from traiNNer.report.machine import GIB, Decoder, Facts
+from traiNNer.utils.threads import PASSIVE, WAIT_POLICY
 
 # A common batch: 16 crops of 256 GT pixels and their 128 LQ pixels, 8 bit. The loader reads four batches ahead in each
 # process, and two processes is its default.
@@ -106,6 +107,24 @@ def _judge_threads(facts: Facts) -> Iterator[Finding]:
         yield Finding("threads", "warning", found, meaning, f"unset {' '.join(n.split('=')[0] for n in named)}")
     else:
         yield Finding("threads", "ok", found)
+
+
+def _judge_waiting(facts: Facts) -> Iterator[Finding]:
+    waiting = facts.waiting
+    assert waiting is not None
+    named = " ".join(f"{name}={value}" for name, value in waiting.settings.items())
+    if not waiting.is_ours:
+        yield Finding("waiting", "ok", f"{named}, set in the environment: traiNNer leaves it as it is")
+    elif waiting.is_late and facts.device is not None and facts.device.kind == "cpu":
+        yield Finding(
+            "waiting",
+            "warning",
+            f"OpenMP was loaded before traiNNer set {named}",
+            "Threads spin while they wait for each other: beside another busy program a step takes many times as long.",
+            f"export {WAIT_POLICY}={PASSIVE}",
+        )
+    else:
+        yield Finding("waiting", "ok", f"threads sleep while they wait for each other ({named}, set by traiNNer)")
 
 
 def _judge_shared_memory(facts: Facts) -> Iterator[Finding]:
@@ -229,6 +248,7 @@ CHECKS: tuple[tuple[str, str, Callable[[Facts], Iterator[Finding]]], ...] = (
     ("memory", "memory", _judge_memory),
     ("cores", "cores", _judge_cores),
     ("threads", "device", _judge_threads),
+    ("waiting", "waiting", _judge_waiting),
     ("shared memory", "shared_memory", _judge_shared_memory),
     ("disk", "disk", _judge_disk),
     ("decoder", "decoder", _judge_decoder),

@@ -9,20 +9,17 @@ from typing import Any
 import torch
 import torch.nn.functional as F
 
-from traiNNer.app import assemble
 from traiNNer.batch import Batch, ImageSet
-from traiNNer.build import build_loader, build_network
+from traiNNer.build import build_loader, build_networks
 from traiNNer.config.options import TrainOptions
-from traiNNer.engine.checkpoint import CheckpointStore
-from traiNNer.engine.interrupt import StopSignals
 from traiNNer.engine.logbook import Logbook
-from traiNNer.engine.run_folder import run_folder
 from traiNNer.engine.runtime import start_runtime
 from traiNNer.engine.scoring import evaluating
-from traiNNer.engine.trainer import Trainer
 from traiNNer.engine.validation import Evaluation
 from traiNNer.errors import TrainingDiverged
+from traiNNer.models.protocol import MAIN
 from traiNNer.registry import METRICS
+from traiNNer.run.assemble import assemble_training
 from traiNNer.zero_config.subsets import Few
 
 SCORED, SCORED_SIDE = 8, 96
@@ -41,19 +38,10 @@ class Bench:
         self.options = options
         self.sets = sets
         self.runtime, _ = start_runtime(options)
-        folder = run_folder(options)
-        self.parts = assemble(
-            options,
-            folder,
-            self.runtime,
-            build_network(options),
-            sets,
-            Logbook(quiet=True),
-            StopSignals(),
-            CheckpointStore(folder),
+        # A step that is split to fit has not fitted.
+        self.training = assemble_training(
+            options, self.runtime, build_networks(options), sets["train"], Logbook(quiet=True), may_split=False
         )
-        self.trainer = Trainer(self.parts)
-        self.parts.stepper.on_out_of_memory = None  # a step that is split to fit has not fitted
         self._stream: Iterator[tuple[Batch, ...]] | None = None
         self._loader: Any = None
         self.waited_s = 0.0
@@ -65,8 +53,8 @@ class Bench:
 
     def step(self, batches: Sequence[Batch]) -> float:
         """Train one iteration and return the sum of the loss terms; waits until the device is done."""
-        report = self.trainer.advance(batches)
-        return sum(float(term) for term in report.terms.values())
+        report = self.training.advance(batches)
+        return sum(float(term) for update in report.updates.values() for term in update.terms.values())
 
     def train(self, iterations: int) -> float:
         """Train on the run's own images. Returns the seconds that it took, data included; NaN when it diverged."""
@@ -94,7 +82,7 @@ class Bench:
         """Return the PSNR of the averaged weights on parts of the held-out images, in dB."""
         held_out = next(dataset for key, dataset in self.sets.items() if key.startswith("val"))
         metric = {"psnr": METRICS.build("psnr", {}, scale=self.options.scale)}
-        network = self.parts.scorer.network
+        network = self.training.learners[MAIN].shipped
         few = Few(held_out, SCORED, self.options.scale, SCORED_SIDE)
         evaluation = Evaluation("held out", few, metric, self.options.scale, self.runtime)
         with evaluating(network):

@@ -12,7 +12,6 @@ import warnings
 from dataclasses import asdict
 from typing import Any, TextIO
 
-import traiNNer.build  # noqa: F401 - registers every component
 from traiNNer.batch import ImageSet
 from traiNNer.build import open_dataset
 from traiNNer.config.draft import node_of

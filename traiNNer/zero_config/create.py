@@ -10,9 +10,8 @@ from typing import Any
 
 import torch
 
-import traiNNer.build_helpers  # noqa: F401 - registers every component, helpers too
 from traiNNer.batch import ImageSet
-from traiNNer.build import build_network, open_dataset
+from traiNNer.build import build_networks, open_dataset
 from traiNNer.config.draft import Draft, node_of
 from traiNNer.config.options import TrainOptions
 from traiNNer.config.plugins import import_plugins
@@ -20,6 +19,7 @@ from traiNNer.config.presets import Preset
 from traiNNer.config.tree import Report
 from traiNNer.engine.logbook import Logbook
 from traiNNer.errors import ConfigError
+from traiNNer.models.protocol import MAIN
 from traiNNer.preflight import check_losses, check_metrics, check_shapes
 from traiNNer.registry import ARCHS, Component
 from traiNNer.report.machine import machine_id
@@ -172,7 +172,7 @@ def _open(options: TrainOptions) -> dict[str, ImageSet]:
 def _rehearse(options: TrainOptions, sets: dict[str, ImageSet]) -> int:
     """Compute network, losses and metrics once; returns the number of parameters."""
     with torch.random.fork_rng(devices=[]):  # building draws weights, and nothing of it may show outside
-        network = build_network(options)
+        network = build_networks(options)[MAIN]
         check_shapes(network, options)
         check_losses(options)
         check_metrics(options, sets)

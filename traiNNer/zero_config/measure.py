@@ -13,7 +13,6 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-import traiNNer
 from traiNNer.errors import OutOfMemory
 from traiNNer.utils.files import write_bytes_atomic
 
@@ -33,7 +32,7 @@ def measure(job: Mapping[str, Any], say: Say, limit_s: float = LIMIT_S) -> dict[
         OutOfMemory: not even one crop fits.
     """
     # The package may have been found by other means than an installation, such as a path set in a notebook.
-    package = str(Path(traiNNer.__file__).parents[1])
+    package = str(Path(__file__).parents[2])
     search = os.pathsep.join(filter(None, (package, os.environ.get("PYTHONPATH"))))
     with tempfile.TemporaryFile("w+", encoding="utf-8") as errors:
         process = subprocess.Popen(

@@ -10,6 +10,7 @@ from traiNNer.config.options import TrainOptions
 from traiNNer.engine.runtime import is_out_of_memory
 from traiNNer.engine.scoring import evaluating
 from traiNNer.engine.validation import SMALLEST_TILE
+from traiNNer.models.protocol import MAIN
 from traiNNer.report.machine import free_memory
 from traiNNer.utils.host_memory import peak_bytes
 from traiNNer.zero_config.bench import Bench, release, synthetic_batches
@@ -109,7 +110,7 @@ def fitting_tile(
 
 
 def _validate(bench: Bench, size: tuple[int, int]) -> None:
-    network = bench.parts.scorer.network
+    network = bench.training.learners[MAIN].shipped
     lq = bench.runtime.to_float(torch.zeros((1, *size, 3), dtype=torch.uint8))
     with torch.inference_mode(), evaluating(network):
         bench.runtime.upscaler(network)(lq)

@@ -9,8 +9,10 @@ from pathlib import Path
 import torch
 
 from traiNNer.batch import ImageSet
+from traiNNer.build import build_evaluations
 from traiNNer.config.options import TrainOptions
 from traiNNer.engine.scoring import evaluating
+from traiNNer.models.protocol import MAIN
 from traiNNer.zero_config.bench import Bench, release
 from traiNNer.zero_config.subsets import Few, Warm
 
@@ -118,9 +120,9 @@ def _decode_seconds(dataset: ImageSet) -> float:
 def _measure_validation(pace: Pace, options: TrainOptions, sets: dict[str, ImageSet]) -> None:
     """Measure what validation takes: parts of a few images are scored, and counted by their pixels; and saving."""
     bench = Bench(options, sets)
-    network = bench.parts.scorer.network
+    network = bench.training.learners[MAIN].shipped
     upscale = bench.runtime.upscaler(network)
-    for evaluation in bench.parts.scorer.evaluations:
+    for evaluation in build_evaluations(options, sets, bench.runtime):
         few = evaluation.dataset = Few(evaluation.dataset, VALIDATED, options.scale, VALIDATED_SIDE)
         share = few.share()
         seconds = []
@@ -142,10 +144,6 @@ def _saving_seconds(bench: Bench) -> float:
     """Return what one checkpoint takes, written to a folder that is removed again."""
     with tempfile.TemporaryDirectory() as folder:
         started = time.perf_counter()
-        torch.save([bench.trainer.state_dict(), _weights(bench)], Path(folder) / "state")
+        weights = [learner.weights() for learner in bench.training.learners.values()]
+        torch.save([bench.training.state().state_dict(), weights], Path(folder) / "state")
         return time.perf_counter() - started
-
-
-def _weights(bench: Bench) -> list[dict[str, torch.Tensor]]:
-    """Return the tensors that a checkpoint holds besides the state."""
-    return [bench.parts.network.state_dict(), bench.parts.scorer.network.state_dict()]

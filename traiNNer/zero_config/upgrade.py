@@ -3,7 +3,6 @@
 import argparse
 from pathlib import Path
 
-import traiNNer.build_helpers  # noqa: F401 - registers every component
 from traiNNer.config.files import read_text
 from traiNNer.config.load import load_options
 from traiNNer.config.options import TrainOptions

@@ -10,7 +10,6 @@ from typing import Annotated, Any, Literal
 import pytest
 from pydantic import Field
 
-import traiNNer.automations  # noqa: F401 - registers the automations
 from traiNNer import registry
 from traiNNer.config.load import Loaded, load_options
 from traiNNer.config.options import TrainOptions
@@ -148,6 +147,8 @@ def stand_ins(monkeypatch):
     """Replace everything that is registered, for one test."""
     for name in REGISTRIES:
         monkeypatch.setattr(getattr(registry, name), "_components", {})
+        monkeypatch.setattr(getattr(registry, name), "_offered", {})
+        monkeypatch.setattr(getattr(registry, name), "home", "")
     registry.ARCHS.register(ParagonSR2, scales=(1, 2, 3, 4, 8))
     registry.ARCHS.register(TinyNet, scales=(2, 4), size_multiple=8)
     registry.DATASETS.register(PairedImageDataset)

@@ -120,7 +120,7 @@ def test_what_is_wrong_is_told_with_line_key_and_remedy(problems, base, old, new
 
 def test_missing_keys_say_what_they_are(problems, base):
     text = base.replace("  optim_g: {type: AdamW, lr: 1e-3}\n", "")
-    assert problems(text) == [(15, "train.optim_g", "is missing: The optimiser of the network.")]
+    assert problems(text) == [(15, "train.optim_g", "is missing: The optimizer of the network.")]
     found = {key: message for _, key, message in problems("scale: 2\n")}
     assert set(found) == {"name", "network_g", "datasets", "train"}
     assert found["network_g"] == "is missing: The network."

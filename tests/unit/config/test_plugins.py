@@ -2,8 +2,8 @@ import sys
 
 import pytest
 
-from traiNNer.config import plugins
 from traiNNer.registry import LOSSES
+from traiNNer.utils import plugin_files
 
 PLUGIN = """\
 from traiNNer.registry import LOSSES
@@ -16,7 +16,7 @@ class HuberLoss:
 
 @pytest.fixture(autouse=True)
 def fresh_process(monkeypatch):
-    monkeypatch.setattr(plugins, "_imported", {})
+    monkeypatch.setattr(plugin_files, "_imported", {})
     monkeypatch.setattr(sys, "path", [*sys.path])
     before = set(sys.modules)
     yield

@@ -11,7 +11,7 @@ import pytest
 import torch
 from imagekit import write_pairs
 
-from traiNNer.batch import Batch, Sample
+from traiNNer.batch import Batch, BatchPlan, Sample
 from traiNNer.data.loader import DamageCounter, TrainLoader, collate
 from traiNNer.data.paired_images import PairedImageDataset
 from traiNNer.errors import DataError
@@ -65,6 +65,40 @@ def test_the_stream_is_the_same_for_any_number_of_workers(accum_iter, workers):
     expected = run(dataset, accum_iter=accum_iter)
     assert [len(step) for step in expected] == [accum_iter] * 9
     assert run(dataset, accum_iter=accum_iter, workers=workers) == expected
+
+
+def grown(workers, accum_iter=1, lead=64, ordered_at=3):
+    """Return the keys of every iteration of a run whose batch grows from 1 to 3 when that is ordered."""
+    plan, keys = BatchPlan(1, lead), []
+    loader = TrainLoader(
+        FakeSet(), seed=3, batch_size=plan, total_iter=lead + 10, accum_iter=accum_iter, workers=workers, timeout_s=30
+    )
+    for iteration, step in enumerate(loader, 1):
+        keys.append([batch.keys for batch in step])
+        if iteration == ordered_at:
+            plan.change(iteration, 3)
+    loader.close()
+    return keys
+
+
+@pytest.mark.parametrize("workers", [1, 2, 16, 32])
+def test_a_batch_that_grows_gives_the_same_stream_for_any_number_of_workers(workers):
+    expected = grown(0)
+    assert [len(step[0]) for step in expected] == [1] * 67 + [3] * 7
+    assert grown(workers) == expected
+
+
+@pytest.mark.parametrize(("workers", "accum_iter"), [(1, 1), (2, 1), (2, 3), (5, 1), (8, 2)])
+def test_a_short_lead_is_never_read_past(workers, accum_iter):
+    assert grown(workers, accum_iter, lead=4) == grown(0, accum_iter, lead=4)
+
+
+def test_workers_that_the_lead_has_no_room_for_are_left_out_and_reported():
+    loader = TrainLoader(FakeSet(), seed=0, batch_size=BatchPlan(1), total_iter=1, workers=65)
+    assert loader._loader.num_workers == 64
+    assert loader.notices[0].startswith("Only 64 of 65 data workers are used")
+    fixed = TrainLoader(FakeSet(), seed=0, batch_size=1, total_iter=1, workers=65)
+    assert (fixed._loader.num_workers, fixed._loader.prefetch_factor, fixed.notices) == (65, 4, [])
 
 
 def test_real_images_are_the_same_for_any_number_of_workers(tmp_path):

@@ -7,14 +7,11 @@ from collections import defaultdict
 import numpy as np
 import pytest
 import torch
+from enginekit import host_of, report_of
 
-from traiNNer.batch import BatchPlan
 from traiNNer.engine.automation import Automation
-from traiNNer.engine.automation_host import AutomationHost
 from traiNNer.engine.events import GiveUp, KeepSnapshot, MeasureTerms, Rewind, RunStarted, Say, SetKnob, Stop
 from traiNNer.engine.knobs import Knobs, Range
-from traiNNer.engine.runtime import Runtime
-from traiNNer.engine.step import StepReport
 
 
 class Book:
@@ -76,19 +73,17 @@ class Scripted(Automation):
 
 
 def report(loss=0.5, norm=1.0, applied=True, reference=0.25):
-    values = [torch.tensor(float(v)) for v in (loss, norm, reference)]
-    flag = torch.tensor(applied)
-    return StepReport({"l1": values[0]}, values[1], flag, flag, values[2])
+    return report_of({"l1": float(loss)}, float(norm), applied, reference)
 
 
 def host(*helpers, **options):
     book = Book()
     names = {f"Helper{index or ''}": helper for index, helper in enumerate(helpers)}
     run = RunStarted(100, 8, anchor="l1", base_lr=1e-4, metrics={"val/psnr": "higher"})
-    built = AutomationHost(names, run, Knobs(1.0, 8, ("l1",)), Runtime(torch.device("cpu"), ""), book, **options)
     done = []
-    for kind in (KeepSnapshot, Rewind, MeasureTerms):
-        built.actions[kind] = lambda decision: done.append(decision) or True
+    built = host_of(
+        names, run, Knobs(1.0, 8, ("l1",)), book, act=lambda decision: done.append(decision) or True, **options
+    )
     built.start(0)
     return built, book, done
 
@@ -292,7 +287,6 @@ def test_giving_up_is_a_change_that_the_others_hear_of():
         Scripted("grad_clip"),
     )
     built, _, _ = host(one, two)
-    built.plan = BatchPlan(8)
     drive(built, 1, 5)
     assert [(event.knob, event.old, event.new) for event in two.changes] == [("lr_factor", 0.5, 1.0)]
 
@@ -300,7 +294,6 @@ def test_giving_up_is_a_change_that_the_others_hear_of():
 def test_a_larger_batch_that_is_given_up_is_ordered_back():
     script = {5: [SetKnob("batch_size", 16, "idle memory")], 10: ValueError()}
     built, _, _ = host(Scripted("batch_size", Range(1, 32, fallback=8), window=script))
-    built.plan = BatchPlan(8)
     drive(built, 1, 10)
     assert [built.plan.size(i) for i in (68, 69, 73, 74)] == [8, 16, 16, 8]
 
@@ -308,7 +301,6 @@ def test_a_larger_batch_that_is_given_up_is_ordered_back():
 def test_windows_tell_the_batch_that_was_trained():
     helper = Scripted("batch_size", Range(1, 32), window={5: [SetKnob("batch_size", 16, "idle memory")]})
     built, _, _ = host(helper)
-    built.plan = BatchPlan(8)
     built.plan.lead = 3
     drive(built, 1, 15)
     assert [event.batch for event in helper.windows] == [8, None, 16]
@@ -468,13 +460,14 @@ def test_a_helper_that_gave_up_stays_off_after_a_resume():
 
 
 def test_a_stop_is_remembered_unless_its_helper_was_changed():
-    before, _, _ = host(Scripted(window={5: [Stop("enough", best="val/psnr", failed=True)]}))
+    same = {"options": {"Helper": {"patience": 5}}}
+    before, _, _ = host(Scripted(window={5: [Stop("enough", best="val/psnr", failed=True)]}), **same)
     drive(before, 1, 5)
-    after, _, _ = host(Scripted())
-    after.load_state_dict(torch_round_trip(before.state_dict()), unchanged=["Helper"])
+    after, _, _ = host(Scripted(), **same)
+    after.load_state_dict(torch_round_trip(before.state_dict()))
     assert (after.stop.reason, after.stop.best, after.stop.failed) == ("enough", "val/psnr", True)
-    changed, _, _ = host(Scripted())
-    changed.load_state_dict(torch_round_trip(before.state_dict()), unchanged=())
+    changed, _, _ = host(Scripted(), options={"Helper": {"patience": 9}})
+    changed.load_state_dict(torch_round_trip(before.state_dict()))
     assert changed.stop is None
 
 

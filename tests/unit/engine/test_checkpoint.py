@@ -8,6 +8,7 @@ from safetensors.torch import load as load_safetensors
 
 from traiNNer.engine.checkpoint import CheckpointStore, DamagedCheckpoint
 from traiNNer.engine.run_folder import RunFolder
+from traiNNer.engine.state import FORMAT
 from traiNNer.errors import CheckpointError
 
 
@@ -33,8 +34,9 @@ def weights(seed: int) -> dict[str, torch.Tensor]:
 
 
 def save(store: CheckpointStore, iteration: int) -> None:
-    state = {"iteration": iteration, "optimizer": {"step": torch.tensor(1.0)}, "list": [1, "a", None]}
-    store.save(iteration, {"net_g": weights(iteration), "net_g_ema": weights(iteration + 1)}, state, {"arch": "x"})
+    state = {"format": FORMAT, "optimizer": {"step": torch.tensor(1.0)}, "list": [1, "a", None]}
+    about = {role: {"arch": "x"} for role in ("net_g", "net_g_ema")}
+    store.save(iteration, {"net_g": weights(iteration), "net_g_ema": weights(iteration + 1)}, state, about)
 
 
 @pytest.mark.parametrize("ending", ["safetensors", "pth"])
@@ -224,8 +226,8 @@ def test_an_old_state_that_cannot_be_deleted_is_a_warning_not_a_failed_save(fold
         raise OSError(5, "Input/output error", str(path))
 
     monkeypatch.setattr("pathlib.Path.unlink", refuse)
-    state = {"iteration": 2, "optimizer": {}}
-    (warning,) = store.save(2, {"net_g": weights(2)}, state, {"arch": "x"})
+    state = {"format": FORMAT}
+    (warning,) = store.save(2, {"net_g": weights(2)}, state, {"net_g": {"arch": "x"}})
     assert warning.startswith("Could not delete the old state")
     assert "1.state: input/output error" in warning
     assert store.load(2).iteration == 2
@@ -234,7 +236,7 @@ def test_an_old_state_that_cannot_be_deleted_is_a_warning_not_a_failed_save(fold
 def test_tied_weights_are_saved(folder):
     tied = torch.ones(3)
     store = CheckpointStore(folder)
-    store.save(1, {"net_g": {"a": tied, "b": tied}}, {"iteration": 1, "optimizer": {}}, {"arch": "x"})
+    store.save(1, {"net_g": {"a": tied, "b": tied}}, {"format": FORMAT}, {"net_g": {"arch": "x"}})
     assert torch.equal(store.load(1).weights["net_g"]["b"], tied)
 
 
@@ -271,3 +273,14 @@ def test_best_weights_of_an_abandoned_course_are_set_aside(folder, ending):
     assert store.keep_best_until(5, ["psnr", "ssim", "lpips"]) == ["psnr", "lpips"]
     names = {path.name for path in folder.models.iterdir()}
     assert names == {f"net_g_best_psnr.{ending}.superseded", f"net_g_best_ssim.{ending}"}
+
+
+def test_a_state_of_another_format_is_refused_as_a_whole(folder):
+    store = CheckpointStore(folder)
+    store.save(5, {"net_g": weights(5)}, {"iteration": 5, "optimizer": {}}, {"net_g": {"arch": "x"}})
+    with pytest.raises(
+        CheckpointError, match=r"5\.state was written by another version .* \(format 1, this is 2\)"
+    ) as e:
+        store.newest()
+    assert "path.pretrain_network_g" in str(e.value)
+    assert sorted(path.name for path in folder.training_states.iterdir()) == ["5.json", "5.state"]

@@ -7,12 +7,14 @@ import weakref
 import numpy as np
 import pytest
 import torch
+from enginekit import stepper_of
 from torch import nn
 
 from traiNNer.batch import Batch
 from traiNNer.engine.knobs import GRAD_CLIP, GRAD_SKIP, MICRO_BATCH, Knobs
 from traiNNer.engine.runtime import Runtime
-from traiNNer.engine.step import Stepper, split
+from traiNNer.engine.step import split
+from traiNNer.models.protocol import MAIN
 from traiNNer.models.restoration import RestorationModel
 
 
@@ -67,8 +69,6 @@ def make(answers: bool = True):
     net = Faulty().double()
     optimizer = torch.optim.AdamW(net.parameters(), 1e-2)
     knobs = Knobs(batch_size=8)
-    model = RestorationModel(net, lambda output, target: {"l1": (output - target).abs().mean()})
-    stepper = Stepper(model, net, optimizer, DoubleRuntime(torch.device("cpu"), "test"), knobs)
 
     def halve() -> bool:
         knob = knobs[MICRO_BATCH]
@@ -76,7 +76,11 @@ def make(answers: bool = True):
         knob.set(math.ceil(before / 2), 0)
         return knob.value < before
 
-    stepper.on_out_of_memory = halve if answers else None
+    def losses(output, target, **_):
+        return {"l1": (output - target).abs().mean()}
+
+    runtime = DoubleRuntime(torch.device("cpu"), "test")
+    stepper = stepper_of(net, losses, optimizer, knobs, runtime, halve if answers else None)
     return net, stepper, knobs
 
 
@@ -111,8 +115,8 @@ def test_uneven_parts_are_weighted():
     _, stepper, knobs = make()
     knobs[MICRO_BATCH].set(3, 0)
     parts = stepper.step([batch(7)])
-    assert whole.terms["l1"].item() == pytest.approx(parts.terms["l1"].item(), abs=1e-14)
-    assert whole.grad_norm.item() == pytest.approx(parts.grad_norm.item(), abs=1e-14)
+    assert whole.main.terms["l1"].item() == pytest.approx(parts.main.terms["l1"].item(), abs=1e-14)
+    assert whole.main.grad_norm.item() == pytest.approx(parts.main.grad_norm.item(), abs=1e-14)
 
 
 @pytest.mark.parametrize(
@@ -189,7 +193,7 @@ def test_an_exploding_gradient_is_skipped_but_counts_as_finite():
     knobs[GRAD_SKIP].set(1e-9, 0)
     report = stepper.step([batch()])
     assert bool(report.finite)
-    assert not bool(report.applied)
+    assert not bool(report.main.applied)
     assert all(torch.equal(a, b) for a, b in zip(before, net.parameters(), strict=True))
 
 
@@ -197,7 +201,7 @@ def test_the_clip_knob_limits_the_step_taken():
     moved = []
     for limit in (1e-3, 2e-3):
         net, stepper, knobs = make()
-        stepper.optimizer = torch.optim.SGD(net.parameters(), 1.0)
+        stepper.learners[MAIN].optimizer = torch.optim.SGD(net.parameters(), 1.0)
         knobs[GRAD_CLIP].set(limit, 0)
         before = [parameter.detach().clone() for parameter in net.parameters()]
         stepper.step([batch()])
@@ -209,28 +213,30 @@ def test_the_clip_knob_limits_the_step_taken():
 def test_loss_factors_scale_terms_and_measured_norms():
     net, stepper, knobs = make()
     stepper.model = RestorationModel(
-        net, lambda output, target: {"l1": (output - target).abs().mean(), "mse": (output - target).square().mean()}
+        {MAIN: net},
+        {},
+        lambda output, target, **_: {"l1": (output - target).abs().mean(), "mse": (output - target).square().mean()},
     )
     knobs.update(Knobs(losses=("l1", "mse")))
     knobs[MICRO_BATCH].set(3, 0)
-    stepper.optimizer = torch.optim.SGD(net.parameters(), 0.0)
-    stepper.measure(True)
+    stepper.learners[MAIN].optimizer = torch.optim.SGD(net.parameters(), 0.0)
+    stepper.measuring.is_on = True
     plain = stepper.step([batch()])
     knobs["loss_weight.mse"].set(100.0, 0)
     scaled = stepper.step([batch()])
-    assert scaled.terms["mse"].item() == pytest.approx(100 * plain.terms["mse"].item())
-    assert scaled.norms["mse"].item() == pytest.approx(100 * plain.norms["mse"].item())
-    assert scaled.norms["l1"].item() == pytest.approx(plain.norms["l1"].item())
-    stepper.measure(False)
-    assert stepper.step([batch()]).norms is None
+    assert scaled.main.terms["mse"].item() == pytest.approx(100 * plain.main.terms["mse"].item())
+    assert scaled.main.norms["mse"].item() == pytest.approx(100 * plain.main.norms["mse"].item())
+    assert scaled.main.norms["l1"].item() == pytest.approx(plain.main.norms["l1"].item())
+    stepper.measuring.is_on = False
+    assert stepper.step([batch()]).main.norms is None
 
 
 def test_measured_norms_are_those_of_the_whole_batch():
     net, stepper, knobs = make()
-    stepper.optimizer = torch.optim.SGD(net.parameters(), 0.0)
-    stepper.measure(True)
+    stepper.learners[MAIN].optimizer = torch.optim.SGD(net.parameters(), 0.0)
+    stepper.measuring.is_on = True
     whole = stepper.step([batch()])
     knobs[MICRO_BATCH].set(3, 0)
     parts = stepper.step([batch()])
-    assert whole.norms["l1"].item() == pytest.approx(whole.grad_norm.item(), abs=1e-14)
-    assert parts.norms["l1"].item() == pytest.approx(whole.norms["l1"].item(), abs=1e-14)
+    assert whole.main.norms["l1"].item() == pytest.approx(whole.main.grad_norm.item(), abs=1e-14)
+    assert parts.main.norms["l1"].item() == pytest.approx(whole.main.norms["l1"].item(), abs=1e-14)

@@ -8,7 +8,7 @@ from torch import nn
 
 from traiNNer.batch import Batch
 from traiNNer.config.options import ArchChoice, CommonOptions
-from traiNNer.engine.runtime import Runtime, is_out_of_memory, start_runtime
+from traiNNer.engine.runtime import Runtime, is_out_of_memory, restore_optimizer, start_runtime
 from traiNNer.errors import ConfigError
 
 
@@ -92,7 +92,7 @@ def test_random_states_come_back_and_a_guarded_block_leaves_no_trace():
     state = runtime.rng_state()
     first = torch.rand(3), np.random.rand(3), random.random()
     runtime.set_rng_state(state)
-    with runtime.undisturbed():
+    with runtime.inference_with_saved_rng():
         torch.rand(5), np.random.rand(5), random.random()
     second = torch.rand(3), np.random.rand(3), random.random()
     assert torch.equal(first[0], second[0])
@@ -122,7 +122,7 @@ def test_moments_take_the_memory_format_of_their_parameters():
     step(*first)
     other = trained(torch.contiguous_format)
     other[1].load_state_dict(weights)
-    other[0].restore_optimizer(other[2], state)
+    restore_optimizer(other[2], state)
     step(*other)
     torch.testing.assert_close(other[1].weight, first[1].weight, rtol=1e-4, atol=1e-5)
 

@@ -1,10 +1,11 @@
 import pytest
 import torch
+from enginekit import learner_of
 from torch import nn
 
-from traiNNer.engine.runtime import Runtime
 from traiNNer.engine.snapshot import Snapshot
-from traiNNer.engine.weight_average import WeightAverage
+from traiNNer.models.protocol import MAIN
+from traiNNer.models.restoration import RestorationModel
 from traiNNer.optim.optimizers import build_optimizer
 
 
@@ -12,8 +13,9 @@ def make(kind="AdamW", memory_format=torch.contiguous_format):
     torch.manual_seed(0)
     net = nn.Sequential(nn.Conv2d(3, 4, 3), nn.BatchNorm2d(4)).to(memory_format=memory_format)
     optimizer = build_optimizer(kind, {"lr": 0.1} | ({"momentum": 0.9} if kind == "SGD" else {}), net.parameters())
-    average = WeightAverage(net, 0.9)
-    return net, optimizer, average, Snapshot(net, optimizer, average, Runtime(torch.device("cpu"), ""))
+    learner = learner_of(net, optimizer, decay=0.9)
+    model = RestorationModel({MAIN: net}, {}, lambda **_: {})
+    return net, optimizer, learner.average, Snapshot({MAIN: learner}, model)
 
 
 def step(net, optimizer, average, iteration):
@@ -66,6 +68,6 @@ def test_what_is_kept_does_not_change_with_the_network():
     net, optimizer, average, snapshot = make()
     step(net, optimizer, average, 1)
     snapshot.take()
-    kept = snapshot.kept["network"]["0.weight"].clone()
+    kept = snapshot.kept["learners"][MAIN]["network"]["0.weight"].clone()
     step(net, optimizer, average, 2)
-    assert torch.equal(snapshot.kept["network"]["0.weight"], kept)
+    assert torch.equal(snapshot.kept["learners"][MAIN]["network"]["0.weight"], kept)

@@ -3,17 +3,16 @@ import math
 import numpy as np
 import pytest
 import torch
+from enginekit import stepper_of
 from torch import nn
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from traiNNer.batch import Batch
 from traiNNer.engine.knobs import Knobs
 from traiNNer.engine.runtime import Runtime
-from traiNNer.engine.step import Stepper
 from traiNNer.engine.weight_average import WeightAverage
 from traiNNer.engine.window import NonfiniteWatch, Window
-from traiNNer.models.protocol import PhaseLoss
-from traiNNer.models.restoration import RestorationModel
+from traiNNer.models.protocol import MAIN, PhaseLoss
 
 
 class Net(nn.Module):
@@ -40,21 +39,17 @@ def make(poison: float | None = None, max_norm: float | None = None, norm: bool 
     runtime = Runtime(torch.device("cpu"), "test")
     switch = {"on": False}
 
-    def losses(output, target):
+    def losses(output, target, **_):
         terms = {"l1": (output - target).abs().mean()}
         if switch["on"]:
             terms["bad"] = output.mean() * poison
         return terms
 
-    return (
-        net,
-        Stepper(RestorationModel(runtime.upscaler(net), losses), net, optimizer, runtime, Knobs(max_norm or math.inf)),
-        switch,
-    )
+    return net, stepper_of(net, losses, optimizer, Knobs(max_norm or math.inf), runtime), switch
 
 
 def snapshot(net, stepper):
-    moments = [v.clone() for s in stepper.optimizer.state.values() for v in s.values()]
+    moments = [v.clone() for s in stepper.learners[MAIN].optimizer.state.values() for v in s.values()]
     return [t.clone() for t in net.state_dict().values()] + moments
 
 
@@ -97,15 +92,15 @@ def test_accumulated_micro_batches_equal_one_large_batch():
         nets.append((net, reports[-1]))
     for a, b in zip(nets[0][0].parameters(), nets[1][0].parameters(), strict=True):
         torch.testing.assert_close(a, b, rtol=1e-5, atol=1e-6)
-    torch.testing.assert_close(nets[0][1].terms["l1"], nets[1][1].terms["l1"])
-    torch.testing.assert_close(nets[0][1].grad_norm, nets[1][1].grad_norm, rtol=1e-4, atol=1e-6)
+    torch.testing.assert_close(nets[0][1].main.terms["l1"], nets[1][1].main.terms["l1"])
+    torch.testing.assert_close(nets[0][1].main.grad_norm, nets[1][1].main.grad_norm, rtol=1e-4, atol=1e-6)
 
 
 def test_clipping_limits_the_norm_that_reaches_the_optimiser():
     net, stepper, _ = make(max_norm=1e-3)
     report = stepper.step([batch(2)])
     clipped = torch.linalg.vector_norm(torch.stack([p.grad.norm() for p in net.parameters()]))
-    assert report.grad_norm > 1e-2
+    assert report.main.grad_norm > 1e-2
     assert clipped == pytest.approx(1e-3, rel=1e-3)
 
 
@@ -122,7 +117,7 @@ def test_an_optimiser_without_a_device_decision_is_asked_on_the_host(monkeypatch
 def half_precision(net, losses):
     runtime = Runtime(torch.device("cpu"), "test", half=torch.float16)
     optimizer = torch.optim.AdamW(net.parameters(), 1e-2, fused=True)
-    return Stepper(RestorationModel(runtime.upscaler(net), losses), net, optimizer, runtime)
+    return stepper_of(net, losses, optimizer, runtime=runtime)
 
 
 @pytest.mark.parametrize("device_decides", [False, True])
@@ -131,7 +126,7 @@ def test_a_loss_that_is_infinite_with_finite_gradients_is_skipped_with_a_scaler_
     monkeypatch.setattr(Runtime, "reads_are_free", property(lambda self: not device_decides))
     torch.manual_seed(0)
     net, offset = Net(), {"value": 0.0}
-    stepper = half_precision(net, lambda output, target: {"l1": (output - target).abs().mean() + offset["value"]})
+    stepper = half_precision(net, lambda output, target, **_: {"l1": (output - target).abs().mean() + offset["value"]})
     assert bool(stepper.step([batch(2)]).finite)
     before = snapshot(net, stepper)
     offset["value"] = math.inf
@@ -145,7 +140,7 @@ def test_a_loss_that_is_infinite_with_finite_gradients_is_skipped_with_a_scaler_
 def test_an_fp16_overflow_halves_the_scale_and_skips():
     torch.manual_seed(0)
     net, factor = Net(), {"value": 1e30}
-    stepper = half_precision(net, lambda output, target: {"l1": (output - target).abs().mean() * factor["value"]})
+    stepper = half_precision(net, lambda output, target, **_: {"l1": (output - target).abs().mean() * factor["value"]})
     scale = stepper.runtime.scaler.get_scale()
     assert not bool(stepper.step([batch(2)]).finite)
     assert stepper.runtime.scaler.get_scale() == scale / 2
@@ -168,7 +163,11 @@ class Reads(TorchDispatchMode):
 def test_an_iteration_reads_nothing_on_the_host(monkeypatch):
     monkeypatch.setattr(Runtime, "reads_are_free", property(lambda self: False))
     net, stepper, _ = make(max_norm=1.0)
-    average, window, watch = WeightAverage(net, 0.999), Window(), NonfiniteWatch(limit=10, look_every=10)
+    average, window, watch = (
+        WeightAverage(net, 0.999),
+        Window(torch.device("cpu")),
+        NonfiniteWatch(limit=10, inspect_every=10),
+    )
     stepper.step([batch(2), batch(2, 1)])
     lists = []
     monkeypatch.setattr(torch.Tensor, "tolist", lambda self, real=torch.Tensor.tolist: lists.append(1) or real(self))
@@ -180,7 +179,7 @@ def test_an_iteration_reads_nothing_on_the_host(monkeypatch):
             watch.add(iteration, report, ("a",))
     assert (reads.count, lists) == (0, [])
     with Reads() as reads:
-        watch.look()
+        watch.flush()
         window.read()
     assert lists == [1, 1]  # one for the flags, one for the means: the price of a log line
     with Reads() as reads:

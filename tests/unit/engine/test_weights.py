@@ -143,8 +143,9 @@ def test_files_that_are_no_weights_are_told_apart(tmp_path, name, data, text):
         read_weights(tmp_path / name)
 
 
-def test_a_state_under_another_name_is_recognised(tmp_path):
-    torch.save({"iteration": 5, "optimizer": {}}, tmp_path / "w.pth")
+@pytest.mark.parametrize("state", [{"iteration": 5, "optimizer": {}}, {"progress": {}, "learners": {}}])
+def test_a_state_under_another_name_is_recognised(tmp_path, state):
+    torch.save(state, tmp_path / "w.pth")
     with pytest.raises(ConfigError, match="is a training state"):
         read_weights(tmp_path / "w.pth")
 

@@ -2,19 +2,21 @@ import math
 
 import pytest
 import torch
+from enginekit import report_of
 
 from traiNNer.engine.step import StepReport
 from traiNNer.engine.window import NonfiniteWatch, Window
 from traiNNer.errors import TrainingDiverged
 
+CPU = torch.device("cpu")
+
 
 def report(finite: bool = True, **terms: float) -> StepReport:
-    tensors = {name: torch.tensor(value) for name, value in terms.items()}
-    return StepReport(tensors, torch.tensor(2.0 if finite else math.nan), torch.tensor(finite), torch.tensor(finite))
+    return report_of(terms, 2.0 if finite else math.nan, finite)
 
 
 def test_means_over_the_window_and_a_total_of_several_terms():
-    window = Window()
+    window = Window(CPU)
     window.add(report(l1=1.0, mse=0.5))
     window.add(report(l1=3.0, mse=1.5))
     assert window.read() == {"loss/l1": 2.0, "loss/mse": 1.0, "grad_norm": 2.0, "loss/total": 3.0}
@@ -22,7 +24,7 @@ def test_means_over_the_window_and_a_total_of_several_terms():
 
 
 def test_a_skipped_step_counts_nothing():
-    window = Window()
+    window = Window(CPU)
     window.add(report(l1=1.0))
     window.add(report(finite=False, l1=math.inf))
     assert window.read() == {"loss/l1": 1.0, "grad_norm": 2.0}
@@ -31,18 +33,18 @@ def test_a_skipped_step_counts_nothing():
 
 
 def test_an_open_window_survives_a_resume():
-    straight, first, second = Window(), Window(), Window()
+    straight, first, second = Window(CPU), Window(CPU), Window(CPU)
     for value in (0.1, 0.2):
         straight.add(report(l1=value))
         first.add(report(l1=value))
-    second.load_state_dict(first.state_dict(), torch.device("cpu"))
+    second.load_state_dict(first.state_dict())
     for window in (straight, second):
         window.add(report(l1=0.7))
     assert straight.read() == second.read()
 
 
 def test_the_guilty_term_and_its_images_are_named():
-    watch = NonfiniteWatch(limit=10, look_every=1)
+    watch = NonfiniteWatch(limit=10, inspect_every=1)
     assert watch.add(1, report(l1=1.0), ("a",)) == []
     (text,) = watch.add(812, report(finite=False, l1=1.0, percep=math.nan), ("dir/x", "y"))
     assert text == "Iteration 812: loss is not finite (percep). Step skipped (1 of 10). Images: dir/x, y"
@@ -52,18 +54,18 @@ def test_the_guilty_term_and_its_images_are_named():
     assert watch.streak == 0
 
 
-@pytest.mark.parametrize("look_every", [1, 3, 10])
-def test_too_many_in_a_row_end_the_run_however_seldom_it_looks(look_every):
-    watch = NonfiniteWatch(limit=3, look_every=look_every)
+@pytest.mark.parametrize("inspect_every", [1, 3, 10])
+def test_too_many_in_a_row_end_the_run_however_seldom_it_is_inspected(inspect_every):
+    watch = NonfiniteWatch(limit=3, inspect_every=inspect_every)
     with pytest.raises(TrainingDiverged, match="3 updates in a row"):
         [watch.add(iteration, report(finite=False, l1=math.nan), ("a",)) for iteration in range(1, 21)]
-    watch = NonfiniteWatch(limit=3, look_every=look_every)
+    watch = NonfiniteWatch(limit=3, inspect_every=inspect_every)
     for iteration in range(1, 21):
         watch.add(iteration, report(finite=iteration % 3 == 0, l1=1.0), ("a",))
 
 
 def test_an_overflow_allowance_is_added_to_the_limit():
-    watch = NonfiniteWatch(limit=2, look_every=1, overflow_allowance=3)
+    watch = NonfiniteWatch(limit=2, inspect_every=1, overflow_allowance=3)
     for iteration in range(4):
         watch.add(iteration, report(finite=False, l1=1.0), ("a",))
     with pytest.raises(TrainingDiverged):

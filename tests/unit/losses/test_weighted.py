@@ -10,6 +10,11 @@ def images():
     return torch.full((1, 3, 4, 4), 0.75), torch.full((1, 3, 4, 4), 0.25)
 
 
+def loss_of(forward) -> WeightedLosses:
+    kind = type("Loss", (nn.Module,), {"forward": forward})
+    return WeightedLosses([("loss", kind(), 1.0)])
+
+
 def test_weight_is_applied_once_and_names_stay_apart():
     losses = WeightedLosses([("L1Loss", L1Loss(), 2.0), ("MSE_Loss", MSELoss(), 10.0), ("l1loss", L1Loss(), 0.5)])
     terms = losses(*images())
@@ -36,3 +41,65 @@ def test_a_loss_must_be_a_scalar():
 
     with pytest.raises(ValueError, match="perpixel must return one number"):
         WeightedLosses([("PerPixel", PerPixel(), 1.0)])(*images())
+
+
+def test_every_loss_gets_what_it_asks_for_by_name_and_needs_is_the_union():
+    losses = WeightedLosses(
+        [
+            ("a", type("A", (nn.Module,), {"forward": lambda self, lq, output: (output - 2 * lq).sum()})(), 1.0),
+            (
+                "b",
+                type("B", (nn.Module,), {"forward": lambda self, iteration, output: output.sum() * iteration})(),
+                2.0,
+            ),
+            ("c", nn.L1Loss(), 1.0),  # torch's own are written (input, target)
+        ]
+    )
+    assert losses.needs == {"output", "target", "lq", "iteration"}
+    output, target = torch.full((1,), 3.0), torch.full((1,), 1.0)
+    terms = losses(output=output, target=target, lq=torch.full((1,), 0.5), iteration=4)
+    assert {name: value.item() for name, value in terms.items()} == {"a": 2.0, "b": 24.0, "c": 2.0}
+
+
+def test_the_average_is_computed_once_and_only_for_a_loss_that_asks():
+    calls = []
+
+    def average():
+        calls.append(1)
+        return torch.ones(1)
+
+    output = torch.full((1,), 3.0)
+    WeightedLosses([("l1", L1Loss(), 1.0)])(output, output, output_ema=average)
+    assert not calls
+    asks = type("Asks", (nn.Module,), {"forward": lambda self, output, output_ema: (output - output_ema).sum()})
+    losses = WeightedLosses([("a", asks(), 1.0), ("b", asks(), 1.0)])
+    assert [value.item() for value in losses(output, output_ema=average).values()] == [2.0, 2.0]
+    assert len(calls) == 1
+
+
+def test_no_target_is_needed_where_no_loss_asks_for_one():
+    losses = loss_of(lambda self, output: output.mean())
+    assert losses(output=torch.full((2, 2), 3.0))["loss"].item() == 3.0
+
+
+@pytest.mark.parametrize(
+    ("forward", "message"),
+    [
+        (lambda self, output, target, iteration: 0, "loss asks for 'iteration', and there is none"),
+        (lambda self, output, output_ema: 0, "'output_ema', and there is none: set train.ema_decay above 0"),
+        (lambda self, output, lq: 0, "'lq', and there is none: the images have no LQ"),
+    ],
+)
+def test_what_is_asked_for_and_not_there_is_reported(forward, message):
+    with pytest.raises(ValueError, match=message):
+        loss_of(forward)(*images())
+
+
+def test_a_target_that_is_missing_is_reported():
+    with pytest.raises(ValueError, match="l1 asks for 'target', and there is none: the images have no ground truth"):
+        WeightedLosses([("l1", L1Loss(), 1.0)])(images()[0])
+
+
+def test_an_unknown_name_is_refused_with_the_known_ones():
+    with pytest.raises(ValueError, match=r"asks for 'mask'.*known: output, target, lq, output_ema, iteration"):
+        loss_of(lambda self, output, target, mask: 0)

@@ -9,6 +9,7 @@ from traiNNer.engine.runtime import Device
 from traiNNer.report import verdicts
 from traiNNer.report.machine import GIB, Cores, Decoder, Facts, Graphics, Memory, Space, Trial
 from traiNNer.report.verdicts import judge, overall
+from traiNNer.utils.threads import ThreadWaiting
 
 MIB = 2**20
 CPU = Device("cpu", "CPU", "no CUDA or MPS device found", threads=8, built_for="CUDA 12.8")
@@ -18,6 +19,7 @@ FINE = Facts(
     cpu="Some CPU",
     versions={"Python": "3.12.1", "torch": "2.14.0+cpu", "numpy": "2.0.0"},
     requirements={"torch": "2.7", "numpy": "1.26"},
+    waiting=ThreadWaiting({"OMP_WAIT_POLICY": "passive"}, is_ours=True, is_late=False),
     device=CARD,
     cores=Cores(8, 8),
     memory=Memory(32 * GIB, 30 * GIB),
@@ -49,7 +51,7 @@ def test_a_good_machine_gets_a_row_for_everything_and_nothing_to_do():
     checks = [f.check for f in judge(FINE)]
     assert checks == [
         *("device", "device memory", "float32", "bf16", "fp16", "compile", "memory", "cores", "threads"),
-        *("shared memory", "disk", "decoder", "versions", "torchvision"),
+        *("waiting", "shared memory", "disk", "decoder", "versions", "torchvision"),
     ]
     assert overall(FINE, judge(FINE)) == "Overall: training works here, on NVIDIA X. No warnings."
 
@@ -84,6 +86,10 @@ CASES = {
     "idle cores": (
         replace(ON_CPU, device=replace(CPU, threads=2), settings={"OMP_NUM_THREADS": "2"}),
         *("threads", "warning", "unset OMP_NUM_THREADS"),
+    ),
+    "OpenMP before us": (
+        replace(ON_CPU, waiting=ThreadWaiting({"OMP_WAIT_POLICY": "passive"}, is_ours=True, is_late=True)),
+        *("waiting", "warning", "export OMP_WAIT_POLICY=passive"),
     ),
     "no shm": (
         replace(FINE, shared_memory=Space("/dev/shm", 0, 0)),
@@ -144,6 +150,12 @@ def test_the_reason_is_said(case, said):
 def test_the_line_about_compiling_is_the_promised_one():
     found = only(CASES["no compiler"][0], "compile").found
     assert found == "torch.compile does not work here: InvalidCxxCompiler: none; runs go without it"
+
+
+def test_it_is_said_who_decided_how_threads_wait():
+    users = replace(ON_CPU, waiting=ThreadWaiting({"GOMP_SPINCOUNT": "9"}, is_ours=False, is_late=False))
+    assert only(users, "waiting").found == "GOMP_SPINCOUNT=9, set in the environment: traiNNer leaves it as it is"
+    assert only(ON_CPU, "waiting").found.endswith("(OMP_WAIT_POLICY=passive, set by traiNNer)")
 
 
 def test_a_cpu_without_fp16_loses_nothing():

@@ -1,16 +1,13 @@
-"""What train.py and test.py share: their arguments, and an end that says why, with the right exit code."""
+"""The end of a run, whatever ends it: the last line says why, and the exit code is the right one."""
 
-import argparse
 import io
 import signal
 import sys
 import traceback
 import warnings
 from collections.abc import Callable
-from pathlib import Path
 
 from traiNNer.engine.logbook import Logbook
-from traiNNer.engine.runtime import is_out_of_memory
 from traiNNer.errors import OutOfMemory, RunError
 
 
@@ -22,25 +19,9 @@ def _terminate(*_: object) -> None:
     raise Terminated
 
 
-def argument_parser(name: str, about: str, training: bool) -> argparse.ArgumentParser:
-    """Return the parser of a script's arguments."""
-    parser = argparse.ArgumentParser(name, description=about)
-    parser.add_argument("-opt", "--opt", type=Path, required=True, metavar="FILE.yml", help="the option file")
-    parser.add_argument(
-        "--set", action="append", default=[], metavar="KEY=VALUE", help="override a key, e.g. train.total_iter=200"
-    )
-    parser.add_argument("--check", action="store_true", help="check options, data and shapes, print them, and stop")
-    if training:
-        start = parser.add_mutually_exclusive_group()
-        start.add_argument("--auto_resume", action="store_true", help="go on from the newest complete state")
-        start.add_argument(
-            "--overwrite", action="store_true", help="start anew; the old run is kept under another name"
-        )
-    return parser
-
-
-def run_guarded(book: Logbook, run: Callable[[], str]) -> int:
+def run_guarded(run: Callable[[Logbook], str]) -> int:
     """Run to the end or to an error, say why it ended as the last line, and return the exit code."""
+    book = Logbook()
     code, reason, label = 1, "", RunError.label
     if isinstance(sys.stdout, io.TextIOWrapper):  # a file name that the terminal cannot show must not end a run
         sys.stdout.reconfigure(errors="backslashreplace")
@@ -49,7 +30,7 @@ def run_guarded(book: Logbook, run: Callable[[], str]) -> int:
         warnings.simplefilter("default")
         warnings.showwarning = lambda message, *_: book.warn(str(message))
         try:
-            reason = run()
+            reason = run(book)
             code = 0
         except RunError as error:
             code, reason, label = error.exit_code, str(error), error.label
@@ -57,6 +38,8 @@ def run_guarded(book: Logbook, run: Callable[[], str]) -> int:
             number = signal.SIGTERM if isinstance(error, Terminated) else signal.SIGINT
             code, reason = 128 + number, f"stopped: signal {int(number)} before there was anything to save"
         except Exception as error:
+            from traiNNer.engine.runtime import is_out_of_memory  # torch is no part of what checks a file
+
             if is_out_of_memory(error):
                 code, label = OutOfMemory.exit_code, OutOfMemory.label
                 reason = f"Out of memory. Try a smaller batch or crop. ({error})"

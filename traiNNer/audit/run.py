@@ -1,8 +1,4 @@
-"""`trainner audit`: look at a set, say what is wrong with it, and write a list without it.
-
-Exit codes: 0 nothing stops training, 3 training would be refused (or the folders cannot be used), 2 options that do not
-go together, 7 a file cannot be written.
-"""
+"""The whole of an audit: look at a set, print what was found, write the files asked for."""
 
 import shlex
 import sys

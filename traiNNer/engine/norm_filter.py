@@ -10,7 +10,7 @@ from torch import Tensor
 IN_A_ROW = 5
 
 
-class NormGate:
+class NormFilter:
     """Skips steps whose gradient norm exceeds a limit, but no more than five in a row: the sixth is a new regime.
 
     From the sixth on they are accepted until a norm within the limit arrives, so that a run whose gradients have grown

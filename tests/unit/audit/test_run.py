@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from imagekit import jpeg, numbers, photo, write_pairs, write_png
 
-from traiNNer import audit_command
+from traiNNer.audit import run as audit_run
 from traiNNer.cli import main
 from traiNNer.utils.resize import imresize
 
@@ -143,7 +143,7 @@ def test_a_good_copy_stays_when_its_original_is_left_out(root, capsys):
 
 def test_a_list_that_exists_is_not_overwritten_and_nothing_is_decoded_first(root, capsys, monkeypatch):
     (root / "mine.txt").write_text("mine")
-    monkeypatch.setattr(audit_command, "look_deep", lambda *_, **__: pytest.fail("looked"))
+    monkeypatch.setattr(audit_run, "look_deep", lambda *_, **__: pytest.fail("looked"))
     code, _, err = audit(capsys, "--gt", "hr", "--deep", "--fix", "list", "-o", "mine.txt")
     assert code == 7
     assert "mine.txt exists already: delete it, or name another file with -o." in err

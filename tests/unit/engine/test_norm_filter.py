@@ -8,7 +8,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from traiNNer.engine.gate import NormGate
+from traiNNer.engine.norm_filter import NormFilter
 
 ROOT = Path(__file__).resolve().parents[3]
 NORMS = st.sampled_from([1.0, 9.9, 10.0, 10.1, 1e4, math.inf, math.nan])
@@ -26,7 +26,7 @@ def simulated():
     sys.path[:] = path
 
 
-def accepts(gate: NormGate, norm: float, limit: float = 10.0) -> bool:
+def accepts(gate: NormFilter, norm: float, limit: float = 10.0) -> bool:
     value = torch.tensor(norm)
     answer = gate.accepts(value, torch.isfinite(value), limit)
     assert answer.dtype == torch.bool
@@ -36,44 +36,44 @@ def accepts(gate: NormGate, norm: float, limit: float = 10.0) -> bool:
 
 def test_without_a_limit_the_answer_is_finite_itself():
     finite = torch.tensor(False)
-    assert NormGate().accepts(torch.tensor(math.nan), finite, math.inf) is finite
+    assert NormFilter().accepts(torch.tensor(math.nan), finite, math.inf) is finite
 
 
 def test_only_norms_above_the_limit_are_skipped():
-    assert accepts(NormGate(), 10.0)
-    assert not accepts(NormGate(), 10.1)
+    assert accepts(NormFilter(), 10.0)
+    assert not accepts(NormFilter(), 10.1)
 
 
 @pytest.mark.parametrize("norm", [math.nan, math.inf])
 def test_what_is_not_finite_is_never_made_and_not_counted(norm):
-    gate = NormGate()
+    gate = NormFilter()
     assert not any(accepts(gate, norm) for _ in range(20))
     assert [accepts(gate, 11.0) for _ in range(6)] == [False] * 5 + [True]
 
 
 def test_a_finite_norm_of_a_step_whose_loss_is_not_finite_is_not_counted():
-    gate = NormGate()
+    gate = NormFilter()
     for _ in range(20):
         assert not bool(gate.accepts(torch.tensor(99.0), torch.tensor(False), 10.0))
     assert gate.state_dict() == {"streak": 0}
 
 
 def test_the_sixth_in_a_row_is_a_new_regime_that_lasts_until_a_norm_within_the_limit():
-    gate = NormGate()
+    gate = NormFilter()
     assert [accepts(gate, 11.0) for _ in range(9)] == [False] * 5 + [True] * 4
     assert accepts(gate, 9.0)
     assert not accepts(gate, 11.0)
 
 
 def test_a_norm_within_the_limit_ends_a_row():
-    gate = NormGate()
+    gate = NormFilter()
     assert [accepts(gate, norm) for norm in (11.0, 11.0, 11.0, 1.0)] == [False, False, False, True]
     assert [accepts(gate, 11.0) for _ in range(6)] == [False] * 5 + [True]
 
 
 @given(st.lists(NORMS, max_size=30), st.lists(NORMS, max_size=30))
 def test_a_restored_gate_goes_on_as_the_first_would(before, after):
-    one, other = NormGate(), NormGate()
+    one, other = NormFilter(), NormFilter()
     for norm in before:
         accepts(one, norm)
     other.load_state_dict(one.state_dict())
@@ -83,7 +83,7 @@ def test_a_restored_gate_goes_on_as_the_first_would(before, after):
 def test_the_twin_of_the_simulation_agrees(simulated):
     @given(st.lists(st.tuples(NORMS, st.sampled_from([10.0, 10.0, 10.0, 2.0, math.inf])), max_size=60))
     def agree(steps):
-        gate, twin = NormGate(), simulated.FloatGate()
+        gate, twin = NormFilter(), simulated.FloatGate()
         assert [accepts(gate, *step) for step in steps] == [twin.accepts(*step) for step in steps]
 
     agree()
@@ -91,7 +91,7 @@ def test_the_twin_of_the_simulation_agrees(simulated):
 
 @pytest.mark.gpu
 def test_nothing_waits_for_the_device():
-    gate, norm = NormGate(), torch.tensor(11.0, device="cuda")
+    gate, norm = NormFilter(), torch.tensor(11.0, device="cuda")
     finite = torch.isfinite(norm)
     gate.accepts(norm, finite, 10.0)
     torch.cuda.set_sync_debug_mode("error")

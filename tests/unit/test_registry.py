@@ -1,0 +1,95 @@
+"""Components are found by name and imported when they are asked for."""
+
+import sys
+
+import pytest
+
+from traiNNer.registry import UnknownComponent
+
+PACKAGE = """
+from lazy_boxes import REGISTRY
+REGISTRY.offer({"RoundBox": "lazy_shapes.round", "square": "lazy_shapes.square", "old": "lazy_shapes.square"}, ["old"])
+"""
+ROUND = """
+from lazy_boxes import REGISTRY
+
+@REGISTRY.register(name="RoundBox")
+class RoundBox:
+    def __init__(self, radius: int = 3): self.radius = radius
+"""
+SQUARE = """
+from lazy_boxes import REGISTRY
+
+@REGISTRY.register()
+class Square: ...
+
+@REGISTRY.register()
+class Old: ...
+"""
+
+
+@pytest.fixture
+def boxes(tmp_path, monkeypatch):
+    """Return a registry whose home is a package in a folder."""
+    (tmp_path / "lazy_shapes").mkdir()
+    (tmp_path / "lazy_boxes.py").write_text(
+        "from traiNNer.registry import Registry\nREGISTRY = Registry('box', 'lazy_shapes')\n"
+    )
+    for name, text in (("__init__", PACKAGE), ("round", ROUND), ("square", SQUARE)):
+        (tmp_path / "lazy_shapes" / f"{name}.py").write_text(text)
+    monkeypatch.syspath_prepend(str(tmp_path))
+    import lazy_boxes
+
+    yield lazy_boxes.REGISTRY
+    for name in [name for name in sys.modules if name.startswith("lazy_")]:
+        del sys.modules[name]
+
+
+def imported() -> set[str]:
+    return {name for name in sys.modules if name.startswith("lazy_shapes.")}
+
+
+def test_names_import_no_component(boxes):
+    assert boxes.names() == ("RoundBox", "square")
+    assert "ROUND_BOX" in boxes
+    assert "triangle" not in boxes
+    assert imported() == set()
+
+
+def test_building_one_imports_its_module_only(boxes):
+    assert boxes.build("round_box", {"radius": 5}).radius == 5
+    assert imported() == {"lazy_shapes.round"}
+
+
+def test_an_unknown_name_is_answered_with_the_nearest_and_imports_nothing(boxes):
+    with pytest.raises(UnknownComponent, match=r"no such box; did you mean 'square'\?   known: RoundBox, square"):
+        _ = boxes["sqare"]
+    assert imported() == set()
+
+
+def test_going_through_all_imports_all(boxes):
+    assert [component.name for component in boxes] == ["RoundBox", "old", "square"]
+
+
+def test_what_is_not_listed_can_be_had(boxes):
+    assert boxes["old"].name == "old"
+    assert "old" not in boxes.names()
+
+
+@pytest.mark.parametrize("is_loaded", [False, True])
+def test_a_plugin_cannot_take_a_name_that_is_offered(boxes, is_loaded):
+    class RoundBox: ...
+
+    if is_loaded:
+        _ = boxes["RoundBox"]
+    with pytest.raises(ValueError, match="box 'roundbox' is registered twice"):
+        boxes.register(RoundBox)
+
+
+def test_a_plugin_is_listed_beside_what_is_offered(boxes):
+    @boxes.register()
+    class Flat: ...
+
+    assert boxes.names() == ("RoundBox", "flat", "square")
+    assert boxes["flat"].builder is Flat
+    assert imported() == set()

@@ -1,0 +1,35 @@
+"""`trainner`: finds the command and ends with its exit code."""
+
+import argparse
+import signal
+import sys
+from collections.abc import Sequence
+
+from traiNNer.cli import audit, demo, docs, doctor, explain_run, init, test, train
+from traiNNer.errors import CannotWrite, RunError
+
+COMMANDS = (train, test, init, audit, doctor, explain_run, demo, docs)
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run a command. Returns the exit code."""
+    parser = argparse.ArgumentParser("trainner", description="Train image upscalers, and everything around it.")
+    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
+    for command in COMMANDS:
+        command.add(commands)
+    args = parser.parse_args(arguments)
+    try:
+        return args.run(args) or 0
+    except RunError as error:
+        sys.stderr.write(f"{error}\n")
+        return error.exit_code
+    except KeyboardInterrupt:
+        sys.stderr.write("stopped\n")
+        return 128 + signal.SIGINT
+    except OSError as error:
+        sys.stderr.write(f"Cannot write {error.filename} ({(error.strerror or '').lower()}).\n")
+        return CannotWrite.exit_code
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,13 @@
+"""The arguments that `train` and `test` share."""
+
+import argparse
+from pathlib import Path
+
+
+def add_option_file(parser: argparse.ArgumentParser) -> None:
+    """Add the option file, overrides of single keys, and the check that runs nothing."""
+    parser.add_argument("-opt", "--opt", type=Path, required=True, metavar="FILE.yml", help="the option file")
+    parser.add_argument(
+        "--set", action="append", default=[], metavar="KEY=VALUE", help="override a key, e.g. train.total_iter=200"
+    )
+    parser.add_argument("--check", action="store_true", help="check options, data and shapes, print them, and stop")

@@ -1,0 +1,52 @@
+"""`trainner train`, which `train.py` is too."""
+
+import argparse
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+from traiNNer.cli.option_file import add_option_file
+
+if TYPE_CHECKING:
+    from traiNNer.engine.logbook import Logbook
+
+ABOUT = "Train a network as one option file says."
+
+
+def add(commands: Any) -> None:
+    """Add the command to the command line."""
+    parser = commands.add_parser("train", help="train a network as one option file says", description=ABOUT)
+    _add_arguments(parser)
+    parser.set_defaults(run=run)
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run `train.py`. Returns the exit code."""
+    parser = argparse.ArgumentParser("train.py", description=ABOUT)
+    _add_arguments(parser)
+    return run(parser.parse_args(arguments))
+
+
+def run(args: argparse.Namespace) -> int:
+    """Train. Returns the exit code."""
+    from traiNNer.cli.guard import run_guarded
+
+    return run_guarded(lambda book: _train(args, book))
+
+
+def _add_arguments(parser: argparse.ArgumentParser) -> None:
+    add_option_file(parser)
+    start = parser.add_mutually_exclusive_group()
+    start.add_argument("--auto_resume", action="store_true", help="continue from the newest complete state")
+    start.add_argument("--overwrite", action="store_true", help="start anew; the old run is kept under another name")
+
+
+def _train(args: argparse.Namespace, book: "Logbook") -> str:
+    from traiNNer.config.load import load_options
+    from traiNNer.config.options import TrainOptions
+
+    overrides = [*args.set, *(["auto_resume=true"] if args.auto_resume else [])]
+    loaded = load_options(args.opt, TrainOptions, overrides)
+
+    from traiNNer.app import train  # only now: it imports torch, and a file with mistakes need not wait for that
+
+    return train(loaded, book, check=args.check, overwrite=args.overwrite)

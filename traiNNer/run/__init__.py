@@ -1,0 +1,1 @@
+"""From checked options to a run: every object built, what may go wrong tried before; knows nothing of argv."""

@@ -1,0 +1,134 @@
+"""Every object of a training run, built around its networks."""
+
+from collections.abc import Mapping
+
+from torch import nn
+
+from traiNNer.batch import BatchPlan, ImageSet
+from traiNNer.build import (
+    build_evaluations,
+    build_learners,
+    build_losses,
+    build_model,
+    describe_networks,
+    directions,
+)
+from traiNNer.build_helpers import build_host, build_knobs, build_reference, own_best, plain_options
+from traiNNer.config.options import TrainOptions
+from traiNNer.engine.best import BestScores
+from traiNNer.engine.checkpoint import CheckpointStore
+from traiNNer.engine.events import KeepSnapshot, MeasureTerms, Rewind
+from traiNNer.engine.interrupt import StopSignals
+from traiNNer.engine.logbook import Logbook
+from traiNNer.engine.run_folder import RunFolder
+from traiNNer.engine.runtime import Runtime
+from traiNNer.engine.saving import Saver
+from traiNNer.engine.scoring import Scorer
+from traiNNer.engine.snapshot import Snapshot
+from traiNNer.engine.step import Measuring, Stepper
+from traiNNer.engine.trainer import Recording, Trainer
+from traiNNer.engine.training import Training
+from traiNNer.engine.window import NonfiniteWatch
+from traiNNer.models.protocol import MAIN
+from traiNNer.run.identity import identity, stream_identity
+
+FP16_SCALE_HALVINGS = 16
+Networks = Mapping[str, nn.Module]
+Sets = Mapping[str, ImageSet]
+
+
+def assemble_training(
+    options: TrainOptions,
+    runtime: Runtime,
+    networks: Networks,
+    train_set: ImageSet,
+    book: Logbook,
+    may_split: bool = True,
+) -> Training:
+    """Build what trains.
+
+    Args:
+        options: of the run.
+        runtime: device and ranks.
+        networks: by learner name, on the CPU still.
+        train_set: the opened training images.
+        book: the log.
+        may_split: whether a step that runs out of memory may be done again in smaller micro-batches.
+    """
+    knobs = build_knobs(options)
+    learners = build_learners(options, networks, runtime, knobs)
+    losses = build_losses(options)
+    model = build_model(options, learners, losses, runtime)
+    snapshot, measuring = Snapshot(learners, model), Measuring()
+    watch = _build_watch(options, runtime)
+    plan = BatchPlan(options.datasets["train"].batch_size_per_gpu)
+
+    def rewind(_: Rewind) -> bool:
+        watch.reset()
+        return snapshot.restore()
+
+    def measure(wanted: MeasureTerms) -> None:
+        measuring.is_on = wanted.iterations > 0
+
+    host = build_host(
+        options,
+        knobs,
+        networks.values(),
+        losses,
+        train_set,
+        runtime,
+        book,
+        actions={KeepSnapshot: lambda _: snapshot.take(), Rewind: rewind, MeasureTerms: measure},
+        plan=plan,
+        learning_rate=learners[MAIN].learning_rate,
+    )
+    on_out_of_memory = host.out_of_memory if may_split and host and host.answers_out_of_memory else None
+    reference = build_reference(options, losses)
+    stepper = Stepper(model, learners, runtime, knobs, reference, measuring, on_out_of_memory)
+    return Training(runtime, stepper, snapshot, watch, book, plan, host)
+
+
+def assemble(
+    options: TrainOptions,
+    folder: RunFolder,
+    runtime: Runtime,
+    networks: Networks,
+    sets: Sets,
+    book: Logbook,
+    signals: StopSignals,
+    store: CheckpointStore,
+) -> Trainer:
+    """Build a training run."""
+    training = assemble_training(options, runtime, networks, sets["train"], book)
+    saver = Saver(store, runtime, book, describe_networks(options))
+    scorer = _build_scorer(options, folder, training, sets, saver, book)
+    automations = plain_options(options) if training.automations else {}
+    facts = {
+        "environment": runtime.environment(),
+        "identity": identity(options, networks),
+        "stream": stream_identity(options, sets, automations),
+    }
+    return Trainer(options, training, scorer, Recording(saver, book, signals, facts))
+
+
+def _build_watch(options: TrainOptions, runtime: Runtime) -> NonfiniteWatch:
+    limit = options.train.max_nonfinite
+    inspect_every = 1 if runtime.reads_are_free else limit
+    return NonfiniteWatch(limit, inspect_every, FP16_SCALE_HALVINGS if runtime.scaler else 0)
+
+
+def _build_scorer(
+    options: TrainOptions, folder: RunFolder, training: Training, sets: Sets, saver: Saver, book: Logbook
+) -> Scorer:
+    main, host = training.learners[MAIN], training.automations
+    return Scorer(
+        main.shipped,
+        list(main.weights())[-1],
+        build_evaluations(options, dict(sets), training.runtime),
+        BestScores(directions(options) | own_best(options)),
+        saver,
+        training.runtime,
+        book,
+        folder.place_image if options.val.save_img else None,
+        halves_tiles=bool(host and host.halves_tiles),
+    )
