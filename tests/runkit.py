@@ -16,6 +16,7 @@ import numpy as np
 import yaml
 
 REPOSITORY = Path(__file__).parents[1]
+PATIENCE_S = 600.0  # ends what hangs; far above what a busy machine needs
 _context = multiprocessing.get_context("forkserver")
 # What nearly every run needs, its components included, which are imported when they are named.
 _context.set_forkserver_preload(
@@ -74,7 +75,7 @@ class Run:
     def output(self) -> str:
         return self.log.read_text(encoding="utf-8", errors="replace") if self.log.exists() else ""
 
-    def wait_for(self, text: str, timeout: float = 60) -> None:
+    def wait_for(self, text: str, timeout: float = PATIENCE_S) -> None:
         limit = time.monotonic() + timeout
         while text not in self.output():
             assert self.process.is_alive(), f"ended before '{text}':\n{self.output()}"
@@ -84,7 +85,7 @@ class Run:
     def signal(self, number: int) -> None:
         os.kill(self.pid, number)
 
-    def finish(self, timeout: float = 120) -> Result:
+    def finish(self, timeout: float = PATIENCE_S) -> Result:
         self.process.join(timeout)
         if self.process.is_alive():
             self.process.kill()
@@ -93,7 +94,7 @@ class Run:
         return Result(self.process.exitcode, self.output())
 
 
-def run(script: str, *arguments: str, folder: Path, timeout: float = 120, **environment: str) -> Result:
+def run(script: str, *arguments: str, folder: Path, timeout: float = PATIENCE_S, **environment: str) -> Result:
     """Run a script to its end."""
     return Run(script, *arguments, folder=folder, **environment).finish(timeout)
 

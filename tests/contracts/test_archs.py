@@ -49,6 +49,7 @@ def test_defaults_build_and_declare_what_they_can(component):
 @by_name(SMALL)
 def test_output_is_scale_times_as_large(component):
     x = images(component, 1)
+    assert component.traits["scales"]
     for scale in component.traits["scales"]:
         with torch.no_grad():
             output = build(component, scale).eval()(x)
@@ -59,6 +60,7 @@ def test_output_is_scale_times_as_large(component):
 def test_declared_precisions_run(component):
     x = images(component)
     reference = build(component).eval()(x)
+    assert component.traits["precisions"]
     for name in component.traits["precisions"]:
         with torch.no_grad():
             output = build(component).eval().to(DTYPES[name])(x.to(DTYPES[name]))

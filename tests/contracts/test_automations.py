@@ -4,6 +4,7 @@ import math
 
 import pytest
 import torch
+from bookkit import Book
 from enginekit import host_of, report_of
 
 import traiNNer.automations  # noqa: F401 - registers the helpers
@@ -15,15 +16,6 @@ from traiNNer.registry import AUTOMATIONS
 NAMES = [component.name for component in AUTOMATIONS if component.builder.__module__.startswith("traiNNer.")]
 HOOKS = ("ranges", "on_start", "on_window", "on_validation", "on_failure", "on_change")
 METRICS = {"val/psnr": "higher"}
-
-
-class Book:
-    def __init__(self):
-        self.infos, self.warnings, self.decisions = [], [], []
-        self.info, self.warn = self.infos.append, self.warnings.append
-
-    def decision(self, iteration, about):
-        self.decisions.append((iteration, about))
 
 
 def build(name, helper=None):

@@ -2,7 +2,6 @@
 
 import signal
 import socket
-import time
 
 import pytest
 import torch
@@ -43,14 +42,14 @@ def test_two_ranks_equal_one_and_resume(alone, tmp_path):
     changes = {"train": {"total_iter": 6}, "datasets": {"train": {"batch_size_per_gpu": 2}}, "dist": True}
     write_options(folder, changes)
     for process in ranks(folder):
-        result = process.finish(90)
+        result = process.finish()
         assert result.code == 0, result.output
     two = weights(folder)
     assert two.keys() == alone.keys()
     for name, tensor in alone.items():
         torch.testing.assert_close(two[name], tensor, rtol=1e-4, atol=1e-5, msg=name)
     (folder / "experiments/run/training_states/6.json").unlink()
-    results = [process.finish(90) for process in ranks(folder, "--auto_resume")]
+    results = [process.finish() for process in ranks(folder, "--auto_resume")]
     assert [result.code for result in results] == [0, 0], results[0].output
     assert "Resuming run at iteration 5 (exact)." in results[0].output
     assert all(torch.equal(weights(folder)[name], tensor) for name, tensor in two.items())
@@ -61,12 +60,12 @@ def test_starting_anew_is_one_decision_of_all_ranks(tmp_path):
     folder = workplace(tmp_path)
     changes = {"train": {"total_iter": 6}, "datasets": {"train": {"batch_size_per_gpu": 2}}, "dist": True}
     write_options(folder, changes)
-    assert [process.finish(90).code for process in ranks(folder)] == [0, 0]
-    refused = [process.finish(90) for process in ranks(folder)]
+    assert [process.finish().code for process in ranks(folder)] == [0, 0]
+    refused = [process.finish() for process in ranks(folder)]
     assert [result.code for result in refused] == [2, 2]
     assert "exists (last saved iteration: 6)" in refused[0].output
     assert "rank 1: experiments/run exists" in refused[1].output
-    results = [process.finish(90) for process in ranks(folder, "--overwrite")]
+    results = [process.finish() for process in ranks(folder, "--overwrite")]
     assert [result.code for result in results] == [0, 0], results[0].output
     assert len(list((folder / "experiments").glob("run_replaced_*"))) == 1
     assert results[0].output.rstrip().endswith("finished: 6/6")
@@ -74,17 +73,20 @@ def test_starting_anew_is_one_decision_of_all_ranks(tmp_path):
 
 SLOW_METRIC = """
 import time
+from pathlib import Path
 
 from traiNNer.registry import METRICS
 
 
 @METRICS.register()
 class Slow:
-    direction, needs_target = "higher", True
+    direction, needs_target, calls = "higher", True, 0
 
     def __call__(self, output, target):
-        print("scoring", flush=True)
-        time.sleep(0.3)
+        Slow.calls += 1
+        print(f"scoring {Slow.calls}", flush=True)
+        while Slow.calls == 2 and not Path("signalled").exists():  # the first call is that of the check
+            time.sleep(0.01)
         return 1.0
 """
 
@@ -95,14 +97,12 @@ def test_a_signal_to_one_rank_during_validation_stops_all(tmp_path):
     changes = {"plugins": ["slow.py"], "dist": True, "val": {"val_freq": 3, "metrics": {"slow": {}}}}
     write_options(folder, changes)
     processes = ranks(folder)
-    processes[0].wait_for("iter 2/")
     processes[0].wait_for("scoring")
-    limit = time.monotonic() + 30
-    while processes[0].output().count("scoring") < 3 and time.monotonic() < limit:
-        time.sleep(0.01)  # one of the check, four of the validation: in the middle of it
+    processes[0].wait_for("scoring 2")
     processes[0].signal(signal.SIGTERM)
-    assert [process.finish(60).code for process in processes] == [143, 143]
-    results = [process.finish(90) for process in ranks(folder, "--auto_resume")]
+    (folder / "signalled").touch()
+    assert [process.finish().code for process in processes] == [143, 143]
+    results = [process.finish() for process in ranks(folder, "--auto_resume")]
     assert [result.code for result in results] == [0, 0], results[0].output
     assert "Resuming run at iteration 3" in results[0].output
     assert "validation 3  val: " in results[0].output
@@ -112,6 +112,6 @@ def test_files_that_rank_0_cannot_open_end_every_rank_with_the_cause(tmp_path):
     folder = workplace(tmp_path)
     write_options(folder, {"dist": True})
     (folder / "experiments/run/options.yml").mkdir(parents=True)
-    results = [process.finish(60) for process in ranks(folder)]
+    results = [process.finish() for process in ranks(folder)]
     assert [result.code for result in results] == [7, 7], results[1].output
     assert "rank 1: Cannot write to experiments/run" in results[1].output

@@ -4,7 +4,6 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
@@ -21,7 +20,7 @@ def test_a_signal_finishes_the_iteration_saves_and_exits(tmp_path, number, code,
     training = Run("train.py", "-opt", "options.yml", folder=tmp_path)
     training.wait_for("iter 10/")
     training.signal(number)
-    result = training.finish(30)
+    result = training.finish()
     assert result.code == code, result.output
     last = result.output.rstrip().splitlines()[-1]
     assert last.startswith(f"stopped: signal {int(number)} at ")
@@ -42,7 +41,7 @@ def test_a_second_signal_exits_at_once_without_saving(tmp_path):
             "real = trainer.Trainer._save",
             "def slow(self, must_succeed):",
             "    print('saving', flush=True)",
-            "    time.sleep(60)",
+            "    time.sleep(3600)",
             "    real(self, must_succeed)",
             "trainer.Trainer._save = slow",
         ]
@@ -53,11 +52,9 @@ def test_a_second_signal_exits_at_once_without_saving(tmp_path):
     training.wait_for("iter 2/")
     training.signal(signal.SIGINT)
     training.wait_for("saving")
-    started = time.monotonic()
     training.signal(signal.SIGINT)
-    result = training.finish(20)
+    result = training.finish()
     assert result.code == 130
-    assert time.monotonic() - started < 10
     assert not list((tmp_path / "experiments/run/training_states").iterdir())
 
 
@@ -87,7 +84,7 @@ def test_a_terminate_signal_to_every_process_of_the_run_saves_too(tmp_path):
     assert len(children) >= 2
     for pid in (*children, training.pid):
         os.kill(pid, signal.SIGTERM)
-    result = training.finish(30)
+    result = training.finish()
     assert result.code == 143, result.output
     assert list((tmp_path / "experiments/run/training_states").glob("*.json"))
     for pid in children:
@@ -96,13 +93,13 @@ def test_a_terminate_signal_to_every_process_of_the_run_saves_too(tmp_path):
 
 def test_a_signal_before_the_loop_ends_at_once_with_a_last_line(tmp_path):
     workplace(tmp_path)
-    (tmp_path / "slow.py").write_text("import time\nprint('importing', flush=True)\ntime.sleep(60)\n")
+    (tmp_path / "slow.py").write_text("import time\nprint('importing', flush=True)\ntime.sleep(3600)\n")
     write_options(tmp_path, LONG | {"plugins": ["slow.py"]})
     for number, code in ((signal.SIGTERM, 143), (signal.SIGINT, 130)):
         training = Run("train.py", "-opt", "options.yml", folder=tmp_path)
         training.wait_for("importing")
         training.signal(number)
-        result = training.finish(20)
+        result = training.finish()
         assert result.code == code
         assert result.output.splitlines()[-1] == f"stopped: signal {int(number)} before there was anything to save"
 
@@ -111,7 +108,7 @@ def test_a_reader_that_closes_the_pipe_does_not_end_the_run(tmp_path):
     workplace(tmp_path)
     write_options(tmp_path)
     command = f"{sys.executable} {REPOSITORY / 'train.py'} -opt options.yml | head -2"
-    subprocess.run(["bash", "-c", command], cwd=tmp_path, check=True, capture_output=True, timeout=120)
+    subprocess.run(["bash", "-c", command], cwd=tmp_path, check=True, capture_output=True)
     assert record(tmp_path)[-1]["reason"] == "finished: 12/12"
 
 

@@ -16,11 +16,6 @@ def import_plugins(root: Node, folder: Path, report: Report) -> None:
             _import(node, (folder / Path(node.value).expanduser()).resolve(), report)
 
 
-def imported_files() -> list[Path]:
-    """Return the plugin files that this process has imported, in that order."""
-    return list(_imported)
-
-
 def _import(node: Node, file: Path, report: Report) -> None:
     if not file.is_file():
         report.at(node, missing_message(file))

@@ -2,6 +2,7 @@
 
 import hashlib
 from collections.abc import Iterator, Mapping
+from pathlib import Path
 from typing import Any
 
 import cv2
@@ -13,8 +14,8 @@ from traiNNer.build import network_choices
 from traiNNer.config.automation_options import AutomationOptions
 from traiNNer.config.choice import Choice
 from traiNNer.config.options import DatasetChoice, TrainOptions
-from traiNNer.config.plugins import imported_files
 from traiNNer.registry import Influence, StrictOptions, influence_of
+from traiNNer.utils.plugin_files import imported_files
 
 COMPARED = (Influence.TRAINING, Influence.SCORES, Influence.LENGTH)
 
@@ -59,8 +60,12 @@ def stream_identity(
         "automations": dict(automations),
         "order": list(automations),
         "libraries": {"numpy": np.__version__, "opencv": cv2.__version__},
-        "plugins": {file.name: hashlib.sha256(file.read_bytes()).hexdigest()[:12] for file in imported_files()},
+        "plugins": {Path(file).name: _digest(Path(file)) for file, _ in imported_files()},
     }
+
+
+def _digest(file: Path) -> str:
+    return hashlib.sha256(file.read_bytes()).hexdigest()[:12]
 
 
 def _tensors(network: nn.Module) -> str:

@@ -393,8 +393,12 @@ def test_whatever_comes_decisions_are_finite_and_within_bounds(norms, mode, size
     run = Run(threshold_mode=mode, gradient_history_size=size).feed(norms)
     for _, move in run.moves() + run.moves(GRAD_SKIP):
         assert 0 < move.value < math.inf
-    if mode == "absolute":
-        assert all(0.1 <= move.value <= 10 for _, move in run.moves())
+
+
+@pytest.mark.parametrize(("size", "bound"), [(1e6, 10), (1e-6, 0.1)])
+def test_an_absolute_threshold_ends_at_its_bound(size, bound):
+    run = Run(threshold_mode="absolute").feed([norm * size for norm in draw(600)])
+    assert [move.value for _, move in run.moves()] == [bound]
 
 
 @settings(max_examples=15, deadline=None)

@@ -1,7 +1,4 @@
-"""Stand-ins for the real components, so that the rules of option files are tested apart from them.
-
-Only the training automations are the real ones: their names and options are part of the rules.
-"""
+"""A small option file and what loads it. Components are the registered ones, and one network with rules for sizes."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -14,10 +11,9 @@ from traiNNer import registry
 from traiNNer.config.load import Loaded, load_options
 from traiNNer.config.options import TrainOptions
 from traiNNer.errors import ConfigError
+from traiNNer.utils import plugin_files
 
-Roots = str | tuple[str, ...]
 REGISTRIES = ("ARCHS", "LOSSES", "METRICS", "DATASETS", "OPTIMIZERS", "SCHEDULES", "AUTOMATIONS")
-AUTOMATIONS = [known for known in registry.AUTOMATIONS if known.builder.__module__.startswith("traiNNer.")]
 BASE = """\
 name: run
 scale: 2
@@ -47,19 +43,6 @@ val:
 """
 
 
-class ParagonSR2:
-    """The user's network."""
-
-    def __init__(
-        self,
-        num_feat: int = 24,
-        num_groups: int = 2,
-        num_blocks: int = 2,
-        use_attention: bool = False,
-        scale: int = 2,
-    ): ...
-
-
 class TinyNet:
     """A network that is particular about sizes.
 
@@ -75,91 +58,15 @@ class TinyNet:
     def __init__(self, scale: int, dim: Annotated[int, Field(gt=0)] = 8, mode: Literal["fast", "slow"] = "fast"): ...
 
 
-class PairedImageDataset:
-    """Pairs of images."""
-
-    def __init__(
-        self,
-        scale: int,
-        dataroot_lq: Roots,
-        dataroot_gt: Roots | None = None,
-        lq_size: Annotated[int, Field(gt=0)] | None = None,
-        gt_size: Annotated[int, Field(gt=0)] | None = None,
-        use_hflip: bool = True,
-        use_rot: bool = True,
-        split: Literal["all", "train", "val"] = "all",
-        meta_info: str | None = None,
-    ): ...
-
-
-class L1Loss:
-    """Mean absolute difference."""
-
-
-class CharbonnierLoss:
-    """L1 with a round bottom."""
-
-    def __init__(self, eps: Annotated[float, Field(gt=0)] = 1e-3): ...
-
-
-class PerceptualLoss:
-    """Distance between features."""
-
-    def __init__(
-        self,
-        layers: Annotated[tuple[Literal["relu1_2", "relu2_2", "relu3_4"], ...], Field(min_length=1)] = ("relu1_2",),
-        perceptual_weight: float = 1.0,
-        style_weight: float = 0.0,
-        pretrained: bool = True,
-        weights: str | None = None,
-    ): ...
-
-
-class PSNR:
-    """Peak signal-to-noise ratio."""
-
-    def __init__(self, scale: int, crop_border: Annotated[int, Field(ge=0)] | None = None): ...
-
-
-class SSIM(PSNR):
-    """Structural similarity."""
-
-
-class AdamW:
-    """Adam with decoupled weight decay."""
-
-    def __init__(
-        self,
-        lr: Annotated[float, Field(gt=0)] = 1e-3,
-        betas: tuple[float, float] = (0.9, 0.999),
-        weight_decay: float = 0.01,
-    ): ...
-
-
-class MultiStepLR:
-    """Falls at milestones."""
-
-    def __init__(self, milestones: tuple[int, ...], total_iter: int, gamma: float = 0.5): ...
-
-
 @pytest.fixture(autouse=True)
-def stand_ins(monkeypatch):
-    """Replace everything that is registered, for one test."""
+def components(monkeypatch):
+    """Add the small network; what a test or its plugin registers is gone after the test."""
     for name in REGISTRIES:
-        monkeypatch.setattr(getattr(registry, name), "_components", {})
-        monkeypatch.setattr(getattr(registry, name), "_offered", {})
-        monkeypatch.setattr(getattr(registry, name), "home", "")
-    registry.ARCHS.register(ParagonSR2, scales=(1, 2, 3, 4, 8))
+        kind = getattr(registry, name)
+        assert list(kind)  # a module that a test imports first would register only for that test
+        monkeypatch.setattr(kind, "_components", dict(kind._components))
+    monkeypatch.setattr(plugin_files, "_imported", {})
     registry.ARCHS.register(TinyNet, scales=(2, 4), size_multiple=8)
-    registry.DATASETS.register(PairedImageDataset)
-    for loss in (L1Loss, CharbonnierLoss, PerceptualLoss):
-        registry.LOSSES.register(loss)
-    for metric in (PSNR, SSIM):
-        registry.METRICS.register(metric)
-    registry.OPTIMIZERS.register(AdamW)
-    registry.SCHEDULES.register(MultiStepLR)
-    for known in AUTOMATIONS:
-        registry.AUTOMATIONS.register(known.builder, name=known.name, options=known.options, **known.traits)
 
 
 @pytest.fixture

@@ -47,7 +47,7 @@ def test_every_option_has_a_row_and_a_description():
     assert "`automations`" not in page
     assert "### `tinynet`\n\nA network that is particular about sizes.\n" in page
     assert "| `dim` | whole number > 0 | `8` | Channels of every layer. |" in page
-    assert "| `milestones` | list of: whole number | required |" in page
+    assert "| `milestones` | list of: whole number > 0 | required |" in page
 
 
 def test_no_field_of_the_tree_lacks_its_text():

@@ -1,9 +1,11 @@
 import pytest
 
+from traiNNer.config.docstrings import option_docs
 from traiNNer.config.load import load_options
 from traiNNer.config.options import TestOptions, TrainOptions
 from traiNNer.config.strict_yaml import load_yaml
 from traiNNer.errors import ConfigError
+from traiNNer.registry import DATASETS, LOSSES
 
 
 def test_a_complete_file_becomes_a_typed_tree(load):
@@ -12,7 +14,8 @@ def test_a_complete_file_becomes_a_typed_tree(load):
     assert isinstance(options, TrainOptions)
     assert options.network_g.type == "tinynet"
     assert options.network_g.plain() == {"dim": 8, "mode": "fast"}
-    assert options.train.optim_g.plain() == {"lr": 1e-3, "betas": [0.9, 0.999], "weight_decay": 0.01}
+    expected = {"lr": 1e-3, "betas": [0.9, 0.999], "weight_decay": 0.01, "eps": 1e-8, "amsgrad": False}
+    assert options.train.optim_g.plain() == expected
     assert [loss.type for loss in options.train.losses] == ["l1loss", "charbonnierloss"]
     assert options.train.losses[1].plain() == {"eps": 1e-3}
     assert options.datasets["train"].options.lq_size == 48
@@ -33,9 +36,9 @@ WRONG = {
     ),
     "key of a neighbour loss": (
         "lr: 1e-3",
-        "eps: 1",
+        "loss_weight: 1",
         17,
-        "train.optim_g.eps",
+        "train.optim_g.loss_weight",
         "unknown option; belongs to train.losses",
     ),
     "what the framework gives": (
@@ -50,7 +53,7 @@ WRONG = {
         "charbonier",
         20,
         "train.losses[1].type",
-        "no such loss; did you mean 'charbonnierloss'?   known: charbonnierloss, l1loss, perceptualloss",
+        "no such loss; did you mean 'charbonnierloss'?   known: LOSSES",
     ),
     "type that is no name": ("L1Loss", "3", 19, "train.losses[0].type", "must be the name of a registered loss"),
     "type left out": (
@@ -58,7 +61,7 @@ WRONG = {
         "- loss_weight: 1",
         19,
         "train.losses[0].type",
-        "is missing: the loss   known: charbonnierloss, l1loss, perceptualloss",
+        "is missing: the loss   known: LOSSES",
     ),
     "text for a whole number": ("100", "many", 16, "train.total_iter", "must be a whole number"),
     "quoted number": ("100", "'100'", 16, "train.total_iter", "must be a whole number (write 100)"),
@@ -108,19 +111,22 @@ WRONG = {
         "train.losses2",
         "unknown option; did you mean 'losses'?",
     ),
-    "missing in a component": ("    dataroot_lq: data/lr\n", "", 4, "datasets.train.dataroot_lq", "is missing"),
 }  # fmt: skip
 
 
 @pytest.mark.parametrize(("old", "new", "line", "key", "message"), WRONG.values(), ids=WRONG)
 def test_what_is_wrong_is_told_with_line_key_and_remedy(problems, base, old, new, line, key, message):
     assert old in base
+    message = message.replace("LOSSES", ", ".join(LOSSES.names()))
     assert (line, key, message) in problems(base.replace(old, new, 1))
 
 
 def test_missing_keys_say_what_they_are(problems, base):
     text = base.replace("  optim_g: {type: AdamW, lr: 1e-3}\n", "")
     assert problems(text) == [(15, "train.optim_g", "is missing: The optimizer of the network.")]
+    ((line, key, message),) = problems(base.replace("    dataroot_lq: data/lr\n", ""))
+    text = option_docs(DATASETS["PairedImageDataset"])["dataroot_lq"]
+    assert (line, key, message) == (4, "datasets.train.dataroot_lq", f"is missing: {text}")
     found = {key: message for _, key, message in problems("scale: 2\n")}
     assert set(found) == {"name", "network_g", "datasets", "train"}
     assert found["network_g"] == "is missing: The network."

@@ -1,9 +1,9 @@
 import sys
+from pathlib import Path
 
 import pytest
 
 from traiNNer.registry import LOSSES
-from traiNNer.utils import plugin_files
 
 PLUGIN = """\
 from traiNNer.registry import LOSSES
@@ -15,13 +15,14 @@ class HuberLoss:
 
 
 @pytest.fixture(autouse=True)
-def fresh_process(monkeypatch):
-    monkeypatch.setattr(plugin_files, "_imported", {})
+def fresh_process(monkeypatch, tmp_path):
+    """Forget the plugins of a test afterwards; every other module stays (torch cannot be loaded twice)."""
     monkeypatch.setattr(sys, "path", [*sys.path])
     before = set(sys.modules)
     yield
     for name in set(sys.modules) - before:
-        del sys.modules[name]
+        if Path(getattr(sys.modules[name], "__file__", None) or "/").is_relative_to(tmp_path):
+            del sys.modules[name]
 
 
 def with_plugins(base, *files):

@@ -1,6 +1,5 @@
 """The guide and the shipped option files load with the components as they are."""
 
-from importlib import import_module
 from pathlib import Path
 
 import pytest
@@ -14,13 +13,6 @@ from traiNNer.registry import ARCHS, AUTOMATIONS, DATASETS, LOSSES, METRICS, OPT
 ROOT = Path(__file__).parents[3]
 GUIDE = ROOT / "tests" / "data" / "guide.yml"
 SHIPPED = sorted((ROOT / "options").rglob("*.yml"))
-
-
-@pytest.fixture(autouse=True)
-def stand_ins():
-    """Use what is really registered."""
-    for package in ("archs", "losses", "metrics", "data", "optim", "automations"):
-        import_module(f"traiNNer.{package}")
 
 
 def test_the_guide():

@@ -14,7 +14,7 @@ TYPES = {"object": dict, "array": list, "string": str, "boolean": bool, "null": 
 KNOWN = {
     "$schema", "$defs", "$ref", "title", "description", "default", "type", "properties", "required", "enum", "const",
     "additionalProperties", "anyOf", "allOf", "items", "minItems", "maxItems", "pattern", "minimum", "maximum",
-    "exclusiveMinimum", "exclusiveMaximum",
+    "exclusiveMinimum", "exclusiveMaximum", "minLength",
 }  # fmt: skip
 
 
@@ -43,6 +43,7 @@ def accepts(schema, value, root):
         "maximum": lambda bound: not is_type(value, "number") or value <= bound,
         "exclusiveMinimum": lambda bound: not is_type(value, "number") or value > bound,
         "exclusiveMaximum": lambda bound: not is_type(value, "number") or value < bound,
+        "minLength": lambda bound: not isinstance(value, str) or len(value) >= bound,
         "minItems": lambda bound: not isinstance(value, list) or len(value) >= bound,
         "maxItems": lambda bound: not isinstance(value, list) or len(value) <= bound,
         "required": lambda keys: not isinstance(value, dict) or set(keys) <= set(value),

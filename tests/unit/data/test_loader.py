@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 import torch
 from imagekit import write_pairs
+from torch.utils.data.dataloader import _MultiProcessingDataLoaderIter
 
 from traiNNer.batch import Batch, BatchPlan, Sample
 from traiNNer.data.loader import DamageCounter, TrainLoader, collate
@@ -205,10 +206,9 @@ def fail(error):
     return failing
 
 
-def ends(dataset, within_s, **options):
-    """Return the message with which the loader ends, and how long it took, workers included."""
-    loader = TrainLoader(dataset, **{"seed": 3, "batch_size": 2, "total_iter": 50, "timeout_s": 30} | options)
-    start = time.monotonic()
+def ends(dataset, **options):
+    """Return the message with which the loader ends; its workers must have ended too."""
+    loader = TrainLoader(dataset, **{"seed": 3, "batch_size": 2, "total_iter": 50, "timeout_s": 120} | options)
     try:
         with pytest.raises(DataError) as caught:
             for _ in loader:
@@ -216,21 +216,20 @@ def ends(dataset, within_s, **options):
     finally:
         workers = list(getattr(loader._iterator, "_workers", []))
         loader.close()
-    assert time.monotonic() - start < within_s
     assert not any(worker.is_alive() for worker in workers)
     return str(caught.value)
 
 
 @pytest.mark.parametrize("workers", [0, 2])
 def test_a_data_error_ends_the_run_with_its_own_words(workers):
-    text = ends(FakeSet(faults={5: fail(DataError("set x: no image can be read"))}), 5, workers=workers)
+    text = ends(FakeSet(faults={5: fail(DataError("set x: no image can be read"))}), workers=workers)
     assert text == "set x: no image can be read"
 
 
 @pytest.mark.parametrize("workers", [0, 2])
 def test_a_read_error_becomes_a_data_error(tmp_path, workers):
     error = OSError(errno.EIO, "Input/output error", "d/x.png")
-    text = ends(FakeSet(faults={5: fail(error)}), 5, workers=workers)
+    text = ends(FakeSet(faults={5: fail(error)}), workers=workers)
     assert text == "image 5 cannot be read: [Errno 5] Input/output error: 'd/x.png'"
 
 
@@ -245,12 +244,12 @@ def test_a_bug_stays_a_bug(workers):
 @pytest.mark.parametrize("name", ["SIGKILL", "SIGSEGV"])
 def test_a_killed_worker_ends_the_run_soon(name):
     number = getattr(signal, name)
-    text = ends(FakeSet(faults={5: lambda: os.kill(os.getpid(), number)}), 10, workers=2)
+    text = ends(FakeSet(faults={5: lambda: os.kill(os.getpid(), number)}), workers=2)
     assert text.startswith("Data worker died (killed, maybe out of RAM). Lower num_worker_per_gpu")
 
 
 def test_a_worker_that_leaves_ends_the_run_soon():
-    assert ends(FakeSet(faults={5: lambda: os._exit(0)}), 10, workers=2).startswith("Data worker died")
+    assert ends(FakeSet(faults={5: lambda: os._exit(0)}), workers=2).startswith("Data worker died")
 
 
 def test_a_worker_killed_with_a_finished_batch_in_its_hands_ends_the_run(monkeypatch):
@@ -277,16 +276,25 @@ def test_a_hanging_read_ends_the_run_and_is_named(tmp_path):
     dataset.open("train", "t")
     (tmp_path / "lr/002.png").unlink()
     os.mkfifo(tmp_path / "lr/002.png")  # opening it waits for a writer that never comes
-    text = ends(dataset, 6, workers=2, timeout_s=2)
+    text = ends(dataset, workers=2, timeout_s=2)
     assert text.startswith("No data for 2 s (worker ")
     assert f"reading {tmp_path}/lr/002.png" in text
     assert text.endswith("Is the disk or network share slow?")
 
 
-def test_several_hanging_workers_are_ended_together():
+def test_several_hanging_workers_are_ended_together(monkeypatch):
+    alive, iterator = [], _MultiProcessingDataLoaderIter
+    shut_down = iterator._shutdown_workers
+
+    def watched(self):
+        alive.append([worker.is_alive() for worker in self._workers])
+        shut_down(self)
+
+    monkeypatch.setattr(iterator, "_shutdown_workers", watched)
     faults = dict.fromkeys(range(10), lambda: time.sleep(999))
-    text = ends(FakeSet(faults=faults), 6, workers=3, timeout_s=2)
+    text = ends(FakeSet(faults=faults), workers=3, timeout_s=2)
     assert all(f"worker {number} reading image" in text for number in range(3))
+    assert alive[0] == [False] * 3, "a polite request waits for one hanging worker after the other"
 
 
 def test_image_work_before_the_fork_does_not_hang_the_workers():
@@ -298,7 +306,7 @@ def test_image_work_before_the_fork_does_not_hang_the_workers():
     cv2.setNumThreads(4)
     convert()
     try:
-        assert len(run(FakeSet(faults=dict.fromkeys(range(10), convert)), workers=2, timeout_s=5)) == 9
+        assert len(run(FakeSet(faults=dict.fromkeys(range(10), convert)), workers=2, timeout_s=60)) == 9
     finally:
         cv2.setNumThreads(before)
 
@@ -309,13 +317,11 @@ def test_workers_live_in_sessions_of_their_own_and_end_with_close():
     next(iter(loader))
     processes = list(loader._iterator._workers)
     assert len(processes) == 2
-    deadline = time.monotonic() + 5
+    deadline = time.monotonic() + 60
     while time.monotonic() < deadline and any(os.getsid(p.pid) == os.getsid(0) for p in processes):
         time.sleep(0.01)
     assert {os.getsid(p.pid) for p in processes} == {p.pid for p in processes}
-    start = time.monotonic()
     loader.close()
-    assert time.monotonic() - start < 3
     assert not any(process.is_alive() for process in processes)
     loader.close()
 

@@ -1,33 +1,17 @@
 """The host on scripted helpers: bounds, counting, failures, fallbacks, shadow, records, state."""
 
-import json
 import math
 from collections import defaultdict
 
 import numpy as np
 import pytest
 import torch
+from bookkit import Book
 from enginekit import host_of, report_of
 
 from traiNNer.engine.automation import Automation
 from traiNNer.engine.events import GiveUp, KeepSnapshot, MeasureTerms, Rewind, RunStarted, Say, SetKnob, Stop
 from traiNNer.engine.knobs import Knobs, Range
-
-
-class Book:
-    """Collects what a logbook would write."""
-
-    def __init__(self):
-        self.infos, self.warnings, self.decisions = [], [], []
-
-    def info(self, text):
-        self.infos.append(text)
-
-    def warn(self, text):
-        self.warnings.append(text)
-
-    def decision(self, iteration, about):
-        self.decisions.append({"iter": iteration, **json.loads(json.dumps(about))})
 
 
 class Scripted(Automation):

@@ -2,6 +2,7 @@
 
 import pytest
 import yaml
+from pydantic import ConfigDict
 from runkit import base_options, merged, write_options
 from torch import nn
 
@@ -62,6 +63,12 @@ def told(before, now):
     return " ".join(exactness_warnings(state, {}, stream(now)))
 
 
+class Unchecked(StrictOptions):
+    """Options of any names and values."""
+
+    model_config = ConfigDict(extra="allow")
+
+
 def another(value):
     """Return another value of the same type; whether the option takes it does not matter here."""
     if isinstance(value, bool):
@@ -89,7 +96,8 @@ def varied(options, name, value, influence):
     if isinstance(options, Choice) and name == "options":
         fields = options.registry[options.type].options.model_fields
         for key, item in options.plain().items():
-            yield key, options.replace(**{key: another(item)}).options, influence_of(fields[key]) or influence
+            changed = Unchecked.model_construct(**options.plain() | {key: another(item)})
+            yield key, changed, influence_of(fields[key]) or influence
     elif isinstance(value, StrictOptions):
         yield from ((f"{name}.{path}", *rest) for path, *rest in variants(value, influence))
     elif isinstance(value, dict) and value:
@@ -197,7 +205,7 @@ def test_the_identity_knows_the_shapes_of_the_network_not_its_values(tmp_path):
 def test_a_plugin_that_was_edited_is_noticed(tmp_path, monkeypatch):
     plugin = tmp_path / "own_loss.py"
     plugin.write_text("A = 1\n")
-    monkeypatch.setattr("traiNNer.run.identity.imported_files", lambda: [plugin])
+    monkeypatch.setattr("traiNNer.run.identity.imported_files", lambda: [(str(plugin), "plugin")])
     options = load(tmp_path)
     before = {"progress": {"iteration": 5}, "environment": {}, "stream": stream(options)}
     plugin.write_text("A = 2\n")

@@ -1,7 +1,6 @@
 import pickle
 import re
 import struct
-import time
 import warnings
 import zlib
 
@@ -268,13 +267,12 @@ def test_the_content_decides_not_the_ending(tmp_path):
     ],
     ids=["PNG without data", "PNG", "BMP", "WebP", "TIFF"],
 )
-def test_a_bomb_is_refused_at_once(tmp_path, read, content):
+def test_a_bomb_is_refused_before_it_is_decoded(tmp_path, monkeypatch, read, content):
+    monkeypatch.setattr(cv2, "imdecode", lambda *_: pytest.fail("was decoded"))
     path = tmp_path / "x.png"
     path.write_bytes(content)
-    start = time.perf_counter()
     with pytest.raises(ImageError, match=r"is 60000x60000 \(3,600 Mpx\), limit 200 Mpx"):
         read(path)
-    assert time.perf_counter() - start < 0.2
 
 
 def test_a_bomb_that_could_be_decoded_is_not(tmp_path, monkeypatch):

@@ -1,0 +1,22 @@
+"""A logbook that remembers instead of writing, for tests of what reports to one."""
+
+import json
+from typing import Any
+
+
+class Book:
+    """Collects what a logbook would write; what is no plain JSON raises, as it would there."""
+
+    def __init__(self) -> None:
+        self.infos: list[str] = []
+        self.warnings: list[str] = []
+        self.decisions: list[dict[str, Any]] = []
+
+    def info(self, text: str) -> None:
+        self.infos.append(text)
+
+    def warn(self, text: str) -> None:
+        self.warnings.append(text)
+
+    def decision(self, iteration: int, about: dict[str, Any]) -> None:
+        self.decisions.append({"iter": iteration, **json.loads(json.dumps(about))})
