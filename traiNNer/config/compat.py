@@ -154,20 +154,22 @@ def _expand(section: Node, wanted: Callable[[str], bool]) -> None:
 
 def _gather_automations(root: Node, report: Report) -> None:
     """Put the automations' sections in one place under their registered names, apart from the switches beside them."""
-    found = _take_own_sections(root, report)
+    own = _take_own_sections(root, report)
     section = root.at(AUTOMATIONS_AT)
-    if found and (section is None or section.value is None):
+    if own and (section is None or section.value is None):
         section = Node({}, None, key_of(AUTOMATIONS_AT))
         root.value["train"].value[AUTOMATIONS_AT[-1]] = section
     if section is None or not isinstance(section.value, dict):
         return
+    found: dict[str, Node] = {}
     for key in [key for key in section.value if key not in static_keys(AutomationOptions)]:
         node = section.value.pop(key)
         if key in AUTOMATIONS:
             _take(AUTOMATIONS[key].name, node, found, report)
         else:
             _unknown_automation(key, node, report)
-    section.value[EACH_AT[-1]] = Node(found, section.line, section.key)
+    # They are asked in this order: those of the file, then those with a section of their own.
+    section.value[EACH_AT[-1]] = Node(found | own, section.line, section.key)
 
 
 def _take_own_sections(root: Node, report: Report) -> dict[str, Node]:

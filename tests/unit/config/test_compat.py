@@ -193,6 +193,15 @@ def test_loss_scheduling_among_the_helpers(load, problems, base, name):
     assert (key, message) == (f"{at}.auto_calibrat", "unknown option; did you mean 'auto_calibrate'?")
 
 
+def test_automations_are_asked_in_the_order_of_the_file_and_the_balancing_of_losses_last(load, base):
+    text = helpers(base, "DynamicLossScheduling: {}\nIntelligentEarlyStopping: {}\nadaptive_gradient_clipping: {}\n")
+    assert list(load(text).options.train.training_automations.automations) == [
+        "IntelligentEarlyStopping",
+        "AdaptiveGradientClipping",
+        "DynamicLossScheduling",
+    ]
+
+
 def test_a_type_inside_a_helper_must_be_its_name(load, problems, base):
     assert load(helpers(base, "intelligent_early_stopping: {type: IntelligentEarlyStopping}\n"))
     text = helpers(base, "IntelligentEarlyStopping: {type: AdaptiveGradientClipping}\n")
