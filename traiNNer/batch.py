@@ -1,7 +1,9 @@
-"""The two plain types that travel from a dataset to a training step."""
+"""What travels from a dataset to a training step, and what every dataset offers."""
 
-from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Protocol
+from abc import ABC, abstractmethod
+from collections.abc import Callable
+from dataclasses import KW_ONLY, dataclass, replace
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
@@ -11,35 +13,55 @@ if TYPE_CHECKING:  # datasets import this file, and need no torch
 
 @dataclass(frozen=True)
 class Sample:
-    """One pair as a dataset makes it: H, W, 3 RGB arrays, uint8 or uint16, `gt` being `scale` times as large.
+    """One image as a dataset makes it: [T,] H, W, 3 RGB arrays, uint8 or uint16, `gt` being `scale` times as large.
 
-    `key` names the image (its stem below the dataset root). `skipped` tells of damaged files that this sample stands
-    in for: texts such as `d/x.png (truncated PNG)`.
+    Either may be missing: `gt` of images that are only to be upscaled, `lq` where the model makes it from `gt`.
+
+    Args:
+        lq: the small image, or clip.
+        gt: the ground truth.
+        key: names the image (its stem below the dataset root).
+        seed: for what is drawn later, such as a degradation on the device: the loader sets it, as a function of
+            (manual_seed, epoch, index) alone.
+        skipped: names damaged files that this sample stands in for: texts such as `d/x.png (truncated PNG)`.
     """
 
-    lq: np.ndarray
+    lq: np.ndarray | None
     gt: np.ndarray | None
     key: str
+    _: KW_ONLY
+    seed: int = 0
     skipped: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
 class Batch:
-    """A micro-batch: B, H, W, 3 uint8 or uint16 from the loader; B, 3, H, W float32 in [0, 1] after `Runtime.move`."""
+    """A micro-batch of samples that have the same sides.
 
-    lq: "Tensor"
+    From the loader B, [T,] H, W, 3 uint8 or uint16; after `Runtime.move` B, [T,] 3, H, W float32 in [0, 1]. `seeds`
+    has one number below 2^63 for each image; a part of a batch keeps those of its images.
+    """
+
+    lq: "Tensor | None"
     gt: "Tensor | None"
     keys: tuple[str, ...]
+    _: KW_ONLY
+    seeds: tuple[int, ...] = ()
     skipped: tuple[str, ...] = ()
+
+    def map(self, change: "Callable[[Tensor], Tensor]") -> "Batch":
+        """Return the batch with other images: what `change` makes of those that are there."""
+        lq, gt = (None if images is None else change(images) for images in (self.lq, self.gt))
+        return replace(self, lq=lq, gt=gt)
 
     def pin_memory(self) -> "Batch":
         """Return the batch in page-locked memory; torch's loader calls this where it is asked to pin."""
-        return replace(self, lq=self.lq.pin_memory(), gt=None if self.gt is None else self.gt.pin_memory())
+        return self.map(lambda images: images.pin_memory())
 
     def part(self, start: int, end: int) -> "Batch":
         """Return some of the images, without copying them."""
-        gt = None if self.gt is None else self.gt[start:end]
-        return Batch(self.lq[start:end], gt, self.keys[start:end])
+        part = self.map(lambda images: images[start:end])
+        return replace(part, keys=self.keys[start:end], seeds=self.seeds[start:end], skipped=())
 
 
 class BatchPlan:
@@ -68,21 +90,59 @@ class BatchPlan:
         self.changes.append((max(iteration + self.lead, self.changes[-1][0]), size))
 
 
-class ImageSet(Protocol):
-    """What every dataset offers: a length, samples as pure functions of (index, rng), and whole images."""
+class ImageSet(ABC):
+    """Base of every dataset: a length, samples as pure functions of (index, rng), and whole images.
 
+    The first four methods have to be written; everything else has a neutral default.
+    """
+
+    crop_size: int | None = None
+    """Side of the random training crops in LQ pixels; None where it is not fixed."""
+    has_lq: bool = True
+    """Whether its samples have an LQ image."""
+    has_gt: bool = True
+    """Whether its samples have a ground truth."""
+    strict: bool = False
+    """Whether the first damaged image ends the run."""
+
+    @abstractmethod
     def __len__(self) -> int:
         """Return the number of images."""
-        ...
 
+    @abstractmethod
     def sample(self, index: int, rng: np.random.Generator) -> Sample:
         """Return a random training crop of image `index`; all randomness comes from `rng`."""
-        ...
 
+    @abstractmethod
     def whole(self, index: int) -> Sample:
         """Return the whole image `index`, uncropped and unaugmented, for validation and test."""
-        ...
 
+    @abstractmethod
     def fingerprint(self) -> dict[str, str | int]:
         """Return what identifies the content (`count`, and hashes under any names), for the training state."""
-        ...
+
+    def open(self, purpose: Literal["train", "val"], name: str) -> list[str]:  # noqa: ARG002 - a default
+        """Get ready, before anything else is asked, in the main process. Returns notices for the log.
+
+        Args:
+            purpose: whether `sample` or `whole` will be called.
+            name: the set in the user's words, e.g. `datasets.train`, for messages.
+
+        Raises:
+            DataError: the set cannot be used.
+        """
+        return []
+
+    def describe(self, index: int) -> str:
+        """Return what `sample(index, …)` reads, for messages."""
+        return f"image {index}"
+
+    def smallest_output(self) -> tuple[int, int] | None:
+        """Return height and width of the smallest image that will be made and compared; None where that is open."""
+        return None
+
+    def share_cache(self, processes: int) -> None:  # noqa: B027 - not every set has one
+        """Divide what is kept in memory among so many data workers; 0: the main process reads."""
+
+    def start_worker(self) -> None:  # noqa: B027 - not every set needs it
+        """Get ready in a data worker, before its first sample: open a file of its own, for example."""

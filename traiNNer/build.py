@@ -20,6 +20,7 @@ from traiNNer.engine.validation import Evaluation
 from traiNNer.engine.weight_average import WeightAverage
 from traiNNer.errors import ConfigError, RunError
 from traiNNer.losses.weighted import WeightedLosses
+from traiNNer.metrics.protocol import named_call
 from traiNNer.models.protocol import TrainableModel
 from traiNNer.optim.optimizers import build_optimizer
 from traiNNer.optim.schedules import compose
@@ -47,6 +48,8 @@ def open_dataset(options: CommonOptions, key: str, book: Logbook) -> ImageSet:
     choice = options.datasets[key]
     build = partial(DATASETS.build, choice.type, choice.options, scale=options.scale, seed=options.manual_seed)
     dataset = attempt(f"datasets.{key}", build)
+    if not isinstance(dataset, ImageSet):
+        raise ConfigError(f"datasets.{key}: {choice.type} must be derived from traiNNer.batch.ImageSet")
     purpose = "train" if key.startswith("train") else "val"
     for notice in dataset.open(purpose, f"datasets.{key}"):
         book.warn(notice)
@@ -119,6 +122,7 @@ def build_metrics(options: CommonOptions) -> dict[str, Any]:
             raise ConfigError(
                 f"{title}: {choice.type} needs the attributes direction ('higher' or 'lower') and needs_target"
             )
+        attempt(title, partial(named_call, choice.type, metric))  # it asks for nothing that there is not
     return metrics
 
 

@@ -13,6 +13,7 @@ from traiNNer.config.options import CommonOptions, TrainOptions
 from traiNNer.engine.runtime import is_out_of_memory
 from traiNNer.errors import ConfigError, DataError
 from traiNNer.losses.weighted import WeightedLosses
+from traiNNer.metrics.protocol import named_call
 
 
 def check_shapes(network: nn.Module, options: CommonOptions) -> None:
@@ -45,7 +46,7 @@ def check_losses(options: TrainOptions) -> None:
     output, target = torch.rand(2, 2, 3, side, side, generator=random)
     lq = torch.rand(2, 3, side // options.scale, side // options.scale, generator=random)
     # What a training step offers; a loss may ask for the rest of it, too.
-    rest = {"lq": lq, "output_ema": (lambda: target) if options.train.ema_decay else None, "iteration": 0}
+    rest = {"lq": lq, "output_ema": (lambda: target) if options.train.ema_decay else None, "iteration": 1}
     for place, choice in enumerate(options.train.losses):
         title = f"train.losses[{place}] {choice.type}"
         loss = attempt(title, lambda choice=choice: build_loss(options, choice))
@@ -70,21 +71,20 @@ def check_metrics(options: CommonOptions, sets: dict[str, ImageSet]) -> list[str
             warnings.append(f"val.metrics.{name}: better is '{wanted}', but of {name} {metric.direction} is better")
     for key, dataset in sets.items():
         if not key.startswith("train"):
-            warnings += _check_set_metrics(f"datasets.{key}", dataset, metrics)
+            warnings += _check_set_metrics(f"datasets.{key}", dataset, metrics, options.scale)
     return warnings
 
 
-def _check_set_metrics(title: str, dataset: ImageSet, metrics: dict[str, Any]) -> list[str]:
-    has_target = getattr(dataset, "gt_roots", True) is not None
-    idle = [name for name, metric in metrics.items() if metric.needs_target and not has_target]
-    smallest = getattr(dataset, "smallest_output", None)
-    height, width = smallest() if smallest else (64, 64)
+def _check_set_metrics(title: str, dataset: ImageSet, metrics: dict[str, Any], scale: int) -> list[str]:
+    idle = [name for name, metric in metrics.items() if metric.needs_target and not dataset.has_gt]
+    height, width = dataset.smallest_output() or (64, 64)
     random = np.random.default_rng(0)
     output, target = random.integers(0, 256, (2, height, width, 3), np.uint8)
+    lq = random.integers(0, 256, (-(-height // scale), -(-width // scale), 3), np.uint8)
     for name, metric in metrics.items():
         if name not in idle:
             try:
-                score = metric(output, target)
+                score = named_call(name, metric)(output=output, target=target if dataset.has_gt else None, lq=lq)
             except ValueError as error:
                 raise DataError(f"{title}: {name} cannot be computed for its smallest image: {error}") from None
             except Exception as error:

@@ -74,6 +74,26 @@ class _ComponentOptions(StrictOptions):
     model_config = ConfigDict(use_attribute_docstrings=False)
 
 
+class OptionGroup(StrictOptions):
+    """Base of options that several components share.
+
+    A parameter of such a type is no section: its fields are options of the component itself, and the builder gets
+    them back as one object.
+    """
+
+
+def option_groups(builder: Callable[..., Any]) -> dict[str, type[OptionGroup]]:
+    """Return the option groups that a builder takes, by parameter."""
+    target = builder.__init__ if isclass(builder) else builder
+    hints = get_type_hints(target)
+    asked = signature(builder).parameters
+    return {name: hint for name, hint in hints.items() if name in asked and _is_group(hint)}
+
+
+def _is_group(hint: Any) -> bool:
+    return isclass(hint) and issubclass(hint, OptionGroup)
+
+
 def options_model(builder: Callable[..., Any]) -> type[StrictOptions]:
     """Derive the strict schema of a builder. Raises `TypeError` for a parameter that is not named and typed."""
     if isclass(builder) and not any("__init__" in vars(base) for base in own_bases(builder)):
@@ -85,9 +105,13 @@ def options_model(builder: Callable[..., Any]) -> type[StrictOptions]:
         variadic = parameter.kind in (Parameter.VAR_POSITIONAL, Parameter.VAR_KEYWORD)
         if variadic or parameter.name not in hints:
             raise TypeError(f"{builder.__qualname__}: parameter '{parameter}' must be named and typed")
-        if parameter.name not in CONTEXT:
-            default = ... if parameter.default is Parameter.empty else parameter.default
-            fields[parameter.name] = (hints[parameter.name], default)
+        if parameter.name in CONTEXT:
+            continue
+        default = ... if parameter.default is Parameter.empty else parameter.default
+        for name, field_ in _expanded(parameter.name, hints[parameter.name], default).items():
+            if name in fields:
+                raise TypeError(f"{builder.__qualname__}: option '{name}' stands twice, once in an option group")
+            fields[name] = field_
     try:
         return create_model(builder.__name__, __base__=_ComponentOptions, __doc__=builder.__doc__, **fields)
     except PydanticSchemaGenerationError:
@@ -95,6 +119,13 @@ def options_model(builder: Callable[..., Any]) -> type[StrictOptions]:
             f"{builder.__qualname__}: options are numbers, texts, booleans and lists of them; a component is a class "
             "(or a function that returns one of its objects), and what it works on is an argument of its call"
         ) from None
+
+
+def _expanded(name: str, hint: Any, default: Any) -> dict[str, Any]:
+    """Return the fields that a parameter stands for: itself, or those of its option group."""
+    if not _is_group(hint):
+        return {name: (hint, default)}
+    return {key: (info.annotation, info) for key, info in hint.model_fields.items()}
 
 
 def own_bases(builder: type) -> list[type]:
@@ -116,6 +147,8 @@ class Component:
         """Build from options, raw (validated here) or already validated, plus the context values it asks for."""
         checked = options if isinstance(options, StrictOptions) else self.options.parse(options)
         values = {name: getattr(checked, name) for name in type(checked).model_fields}
+        for name, group in option_groups(self.builder).items():
+            values[name] = group(**{key: values.pop(key) for key in group.model_fields})
         return self.builder(**values, **{name: context[name] for name in self.context})
 
 

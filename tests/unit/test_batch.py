@@ -1,6 +1,6 @@
 import pytest
 
-from traiNNer.batch import BatchPlan
+from traiNNer.batch import BatchPlan, ImageSet, Sample
 from traiNNer.data.loader import TrainLoader
 
 
@@ -26,9 +26,18 @@ def test_sums_are_those_of_the_sizes():
         assert plan.before(iteration) == sum(plan.size(i) for i in range(iteration))
 
 
-class Numbers:
+class Numbers(ImageSet):
     def __len__(self):
         return 37
+
+    def sample(self, index, rng):
+        return Sample(None, None, f"{index}")
+
+    def whole(self, index):
+        return Sample(None, None, f"{index}")
+
+    def fingerprint(self):
+        return {}
 
 
 @pytest.mark.parametrize("world", [1, 2])

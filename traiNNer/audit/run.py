@@ -10,7 +10,7 @@ from pathlib import Path
 from rich.console import Console
 from rich.progress import Progress
 
-from traiNNer.data.audit import Survey, files_of, survey
+from traiNNer.data.audit import Survey, survey
 from traiNNer.data.audit_deep import Deep, estimate_seconds, look_deep
 from traiNNer.data.findings import KINDS, Finding, by_kind
 from traiNNer.data.folders import require_folder
@@ -144,7 +144,7 @@ def keep(found: Survey, findings: Sequence[Finding]) -> list[str]:
         # Where the original is left out for a reason of its own, the first good copy stays for it.
         is_heir = original in bad and copy not in bad and heirs.setdefault(original, copy) == copy
         bad.update(() if is_heir else (copy,))
-    kept = [files_of(pair)[0] for pair in found.pairs if not bad & set(files_of(pair))]
+    kept = [pair.files[0] for pair in found.pairs if not bad & set(pair.files)]
     return [path.relative_to(found.gt_root).as_posix() for path in kept]
 
 

@@ -6,7 +6,7 @@ from typing import Any
 
 from traiNNer.config.choice import AutomationChoice
 from traiNNer.config.docstrings import summary
-from traiNNer.config.layout import AUTOMATIONS_AT, automations, own_section, parts, place_of, sections
+from traiNNer.config.layout import AUTOMATIONS_AT, automations, own_section, parts, place_of, sections, snake_case
 from traiNNer.config.options import MetricChoice, TrainOptions
 from traiNNer.config.schema import component_schema
 from traiNNer.config.tree import key_of
@@ -19,7 +19,10 @@ from traiNNer.registry import (
     OPTIMIZERS,
     SCHEDULES,
     Component,
+    OptionGroup,
+    Registry,
     StrictOptions,
+    option_groups,
 )
 
 BOUNDS = {"exclusiveMinimum": "> {}", "minimum": "≥ {}", "exclusiveMaximum": "< {}", "maximum": "≤ {}"}
@@ -136,7 +139,23 @@ def _component_pages() -> Iterator[str]:
             yield f"## {heading}\n"
         for component in map(registry.__getitem__, registry.names()):
             yield f"### `{component.name}`\n\n{summary(component.builder.__doc__)}\n"
-            yield _table(_component_rows(component))
+            shared = {key: group for group in option_groups(component.builder).values() for key in group.model_fields}
+            yield _table(row for row in _component_rows(component) if row[0] not in shared)
+            for group in dict.fromkeys(shared.values()):
+                yield f"Besides: the [{_group_title(group)}](#{_group_title(group).replace(' ', '-')}).\n"
+        yield from _group_pages(registry)
+
+
+def _group_pages(registry: Registry) -> Iterator[str]:
+    """Yield every option group that components of a registry share, once."""
+    groups = (group for component in registry for group in option_groups(component.builder).values())
+    for group in dict.fromkeys(groups):
+        yield f"### {_group_title(group)}\n\n{summary(group.__doc__)}\n"
+        yield _table(_static_rows(group))
+
+
+def _group_title(group: type[OptionGroup]) -> str:
+    return snake_case(group.__name__).replace("_", " ")
 
 
 def _component_rows(component: Component) -> Iterable[tuple[str, ...]]:

@@ -24,7 +24,7 @@ class Survey:
     Args:
         gt_root: the folder of the HR images.
         lq_root: the folder of the LR images; None for HR only.
-        pairs: the pairs with two readable headers; with HR only, `lq` is the HR file and `gt` is None.
+        pairs: the pairs with two readable headers; with HR only, `lq` is None.
         headers: one for each file of `pairs`.
         scales: for every pair the integer scale that its sizes fit, None where there is none; empty with HR only.
         findings: what is wrong, by kind and then the worst first.
@@ -71,12 +71,11 @@ def survey(
         pairing = find_pairs("The set", [gt_root], [lq_root], names)[0]
     else:
         pairing = find_gt("The set", [gt_root], names)[0]
-        pairing.pairs = [Pair(pair.key, pair.lq, None) for pair in pairing.pairs]
-    results = read_headers([path for pair in pairing.pairs for path in files_of(pair)], max_megapixels)
+    results = read_headers([path for pair in pairing.pairs for path in pair.files], max_megapixels)
     headers = {path: result for path, result in results.items() if isinstance(result, Header)}
-    pairs = tuple(pair for pair in pairing.pairs if all(path in headers for path in files_of(pair)))
-    headers = {path: headers[path] for pair in pairs for path in files_of(pair)}
-    scales = Counter(scale_of(headers[pair.lq], headers[pair.gt]) for pair in pairs if pair.gt)
+    pairs = tuple(pair for pair in pairing.pairs if all(path in headers for path in pair.files))
+    headers = {path: headers[path] for pair in pairs for path in pair.files}
+    scales = Counter(scale_of(headers[pair.lq], headers[pair.gt]) for pair in pairs if pair.lq and pair.gt)
     found = Survey(gt_root, lq_root, pairs, headers, scales, ())
     findings = [
         *_unusable(pairing, [result for result in results.values() if isinstance(result, ImageError)]),
@@ -88,11 +87,6 @@ def survey(
     return Survey(gt_root, lq_root, pairs, headers, scales, by_kind(findings))
 
 
-def files_of(pair: Pair) -> tuple[Path, ...]:
-    """Return the files of a pair, the HR one first."""
-    return (pair.gt, pair.lq) if pair.gt else (pair.lq,)
-
-
 def scale_of(lq: Header, gt: Header) -> int | None:
     """Return the integer scale that two sizes fit, None when none does. GT may be up to scale - 1 px larger."""
     scale = min(gt.width // lq.width, gt.height // lq.height)
@@ -101,7 +95,7 @@ def scale_of(lq: Header, gt: Header) -> int | None:
 
 
 def _is_swapped(headers: Mapping[Path, Header], pair: Pair) -> bool:
-    if not pair.gt:
+    if not (pair.lq and pair.gt):
         return False
     lq, gt = headers[pair.lq], headers[pair.gt]
     return lq.width * lq.height > gt.width * gt.height
@@ -133,7 +127,7 @@ def _wrong_scales(found: Survey) -> Iterator[Finding]:
     known = [(count, scale) for scale, count in found.scales.items() if scale]
     usual = max(known)[1] if known else None
     for pair in found.pairs:
-        if not pair.gt:
+        if not (pair.lq and pair.gt):
             continue
         lq, gt = found.headers[pair.lq], found.headers[pair.gt]
         scale = scale_of(lq, gt)
@@ -141,7 +135,7 @@ def _wrong_scales(found: Survey) -> Iterator[Finding]:
             looks = f"{scale}x, most are {usual}x" if scale else f"{gt.width / lq.width:.3g}x{_rounding(lq, gt)}"
             detail = f"{gt.width}x{gt.height} vs {lq.width}x{lq.height}: {looks}"
             severity = abs(gt.width / lq.width - (usual or 0))
-            yield Finding("wrong_scale", pair.key, detail, severity, files_of(pair))
+            yield Finding("wrong_scale", pair.key, detail, severity, pair.files)
 
 
 def _rounding(lq: Header, gt: Header) -> str:
@@ -152,18 +146,20 @@ def _rounding(lq: Header, gt: Header) -> str:
 
 
 def _is_small(headers: Mapping[Path, Header], pair: Pair) -> bool:
-    lq = headers[pair.lq]
-    return min(lq.width, lq.height) < (SMALL_LQ if pair.gt else SMALL_GT)
+    source = headers[pair.source]
+    return min(source.width, source.height) < (SMALL_LQ if pair.lq else SMALL_GT)
 
 
 def _shapes(headers: Mapping[Path, Header], pair: Pair) -> Iterator[Finding]:
-    lq, files = headers[pair.lq], files_of(pair)
+    source, files = headers[pair.source], pair.files
     if _is_small(headers, pair):
-        which = "LR " if pair.gt else ""
-        yield Finding("small", pair.key, f"{which}{lq.width}x{lq.height}", -min(lq.width, lq.height), files)
-    aspect = max(lq.width, lq.height) / min(lq.width, lq.height)
+        which = "LR " if pair.lq else ""
+        yield Finding(
+            "small", pair.key, f"{which}{source.width}x{source.height}", -min(source.width, source.height), files
+        )
+    aspect = max(source.width, source.height) / min(source.width, source.height)
     if aspect > ODD_ASPECT:
-        yield Finding("aspect", pair.key, f"{lq.width}x{lq.height}, {aspect:.1f} : 1", aspect, files)
+        yield Finding("aspect", pair.key, f"{source.width}x{source.height}, {aspect:.1f} : 1", aspect, files)
 
 
 def _types(headers: Mapping[Path, Header]) -> Iterator[Finding]:

@@ -21,7 +21,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
 
-from traiNNer.data.audit import Survey, files_of, scale_of
+from traiNNer.data.audit import Survey, scale_of
 from traiNNer.data.audit_measures import Measures, PairMeasures, measure
 from traiNNer.data.duplicates import LEAST_SPREAD, exact_copies, near_copies
 from traiNNer.data.findings import Finding, by_kind
@@ -111,7 +111,7 @@ def _measure_all(
     pairs: Sequence[Pair], found: Survey | None, tick: Tick = lambda: None
 ) -> dict[Pair, Measures | ImageError]:
     def one(pair: Pair) -> Measures | ImageError:
-        scale = scale_of(found.headers[pair.lq], found.headers[pair.gt]) if found and pair.gt else None
+        scale = scale_of(found.headers[pair.lq], found.headers[pair.gt]) if found and pair.lq and pair.gt else None
         try:
             return measure(pair, scale)
         except ImageError as error:
@@ -128,7 +128,7 @@ def _unreadable(error: ImageError) -> Finding:
 
 
 def _of_one(pair: Pair, measures: Measures) -> Iterator[Finding]:
-    files = files_of(pair)
+    files = pair.files
     if measures.spread < LEAST_SPREAD:
         look = "black" if measures.mean < 2 * LEAST_SPREAD else "flat"
         yield Finding("flat", pair.key, f"{look}, deviation {measures.spread:.1f} of 255", -measures.spread, files)
@@ -148,7 +148,7 @@ def _correlation_limit(pairs: Iterable[PairMeasures]) -> float:
 
 
 def _misfits(pair: Pair, measures: PairMeasures, limit: float) -> Iterator[Finding]:
-    files, found = files_of(pair), measures.alignment
+    files, found = pair.files, measures.alignment
     if found and found.correlation < limit:
         yield Finding("wrong_pair", pair.key, f"correlation {found.correlation:.2f}", -found.correlation, files)
         return
@@ -183,27 +183,27 @@ def _other_kernels(pairs: Mapping[Pair, PairMeasures], kernels: Counter[str | No
         name, error = measures.kernel.name, measures.kernel.error
         if name and name != usual:
             detail = f"{name} (error {error:.1f} of 255), most are {usual}"
-            yield Finding("kernel", pair.key, detail, error, files_of(pair))
+            yield Finding("kernel", pair.key, detail, error, pair.files)
 
 
 def _copies(results: Mapping[Pair, Measures]) -> Iterator[Finding]:
     pairs, marks = list(results), [measures.mark for measures in results.values()]
     for first, second in exact_copies(marks):
-        yield _copy("exact", pairs[second], pairs[first].key, 1.0, files_of(pairs[first])[0])
+        yield _copy("exact", pairs[second], pairs[first].key, 1.0, pairs[first].files[0])
     for first, second, likeness in near_copies(marks):
-        yield _copy("near", pairs[second], pairs[first].key, likeness, files_of(pairs[first])[0])
+        yield _copy("near", pairs[second], pairs[first].key, likeness, pairs[first].files[0])
 
 
 def _copy(kind: str, pair: Pair, other: str, likeness: float, file: Path) -> Finding:
     detail = f"of {other}" + ("" if kind == "exact" else f", correlation {likeness:.4f}")
-    return Finding(kind, pair.key, detail, likeness, (files_of(pair)[0], file))
+    return Finding(kind, pair.key, detail, likeness, (pair.files[0], file))
 
 
 def _overlaps(results: Mapping[Pair, Measures], folder: Path, images: Sequence[Path], tick: Tick) -> Iterator[Finding]:
     """Yield the images of the set that are in another folder too, each once."""
     theirs = {
         pair: result.mark
-        for pair, result in _measure_all([Pair(path.name, path, None) for path in images], None, tick).items()
+        for pair, result in _measure_all([Pair(path.name, None, path) for path in images], None, tick).items()
         if isinstance(result, Measures)
     }
     pairs, marks = [*theirs, *results], [*theirs.values(), *(measures.mark for measures in results.values())]
@@ -219,5 +219,5 @@ def _overlaps(results: Mapping[Pair, Measures], folder: Path, images: Sequence[P
 
 def _overlap(pair: Pair, folder: Path, other: Pair, likeness: float) -> Finding:
     how = "equal to" if likeness == 1.0 else f"correlation {likeness:.4f} with"
-    detail = f"{how} {other.lq.relative_to(folder).as_posix()} in {folder}"
-    return Finding("overlap", pair.key, detail, likeness, (files_of(pair)[0], other.lq))
+    detail = f"{how} {other.files[0].relative_to(folder).as_posix()} in {folder}"
+    return Finding("overlap", pair.key, detail, likeness, (pair.files[0], other.files[0]))

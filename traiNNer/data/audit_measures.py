@@ -66,16 +66,16 @@ def measure(pair: Pair, scale: int | None, max_megapixels: float = MAX_MEGAPIXEL
     """Decode a pair and measure it.
 
     Args:
-        pair: with HR only, `gt` is None and `lq` is the HR file.
+        pair: with HR only, `lq` is None.
         scale: what the sizes of the pair fit; None: only HR is measured.
         max_megapixels: larger images are refused.
 
     Raises:
         ImageError: a file cannot be read or decoded.
     """
-    gt = read_image(pair.gt or pair.lq, max_megapixels)
+    gt = read_image(pair.files[0], max_megapixels)
     mark = fingerprint(gt)
-    lq = read_image(pair.lq, max_megapixels) if pair.gt and scale else None
+    lq = read_image(pair.lq, max_megapixels) if pair.lq and scale else None
     gt, lq = _window(gt, lq, scale or 1)
     luma = gt @ LUMA
     spread = float(luma.std())

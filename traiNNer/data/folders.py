@@ -3,7 +3,7 @@
 from collections.abc import Callable, Collection, Sequence
 from pathlib import Path
 
-from traiNNer.data.pairing import Pairing, pair_folders, pair_with_themselves
+from traiNNer.data.pairing import Pairing, gt_alone, pair_folders
 from traiNNer.errors import DataError
 from traiNNer.utils.files import is_folder, natural_key, nearest_existing
 from traiNNer.utils.images import SUFFIXES
@@ -36,11 +36,11 @@ def find_pairs(
 
 
 def find_gt(name: str, gt_roots: Sequence[Path], names: Collection[str] | None) -> list[Pairing]:
-    """Find the files of every GT folder, each as its own partner. Raises `DataError` as `find_pairs` does."""
+    """Find the files of every GT folder, which LQ is made of. Raises `DataError` as `find_pairs` does."""
     pairings = []
     for root in gt_roots:
         require_folder(f"{name}.dataroot_gt", root)
-        pairing = _readable(name, lambda root=root: pair_with_themselves(root, names))
+        pairing = _readable(name, lambda root=root: gt_alone(root, names))
         if not pairing.pairs and names is None:
             raise _no_images(name, root)
         pairings.append(pairing)

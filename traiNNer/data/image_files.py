@@ -1,72 +1,37 @@
 """What every set of image files does: open, crop, replace the damaged, tell what it holds."""
 
-from abc import ABC, abstractmethod
+from abc import abstractmethod
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Literal
 
 import numpy as np
-from pydantic import Field
 
-from traiNNer.batch import Sample
+from traiNNer.batch import ImageSet, Sample
 from traiNNer.data.cache import ImageCache
+from traiNNer.data.file_options import FileOptions
 from traiNNer.data.fingerprint import fingerprint
 from traiNNer.data.pairing import Pair
 from traiNNer.data.scan import Scan, Selection
-from traiNNer.data.split import Split
 from traiNNer.data.transforms import random_turn
 from traiNNer.errors import DataError
-from traiNNer.registry import Influence
 from traiNNer.utils.images import Header, ImageError, read_image
 
-# Where images are and how they are kept changes nothing: which they are, and their content, is in the fingerprint.
-Folder = Annotated[str, Field(min_length=1), Influence.NEUTRAL]
-Folders = Folder | Annotated[tuple[Folder, ...], Field(min_length=1)]
-Side = Annotated[int, Field(gt=0)]
-Megabytes = Annotated[int, Field(ge=0), Influence.NEUTRAL]
-Megapixels = Annotated[float, Field(gt=0), Influence.NEUTRAL]  # refuses or does not: it changes no sample
 MOST_IN_A_ROW = 100  # so many damaged ones together mean a lost disk: trying on would only look like a hang
 
 
-class ImageFiles(ABC):
-    """Images in folders. What differs, where LQ comes from, is in the four abstract methods.
+class ImageFiles(ImageSet):
+    """Images in folders. What differs, where LQ comes from, is in the four abstract methods."""
 
-    Args:
-        lq_size: side of the random training crops in LQ pixels; derived from `gt_size` when left out.
-        gt_size: the same in GT pixels: `lq_size * scale`.
-        use_hflip: mirror at random.
-        use_rot: turn by 0, 90, 180 or 270 degrees at random.
-        cache_mb: memory for decoded images, in MB, shared out among the reading processes.
-        max_pixels: images of more megapixels are refused unread.
-        strict: stop at the first damaged image instead of replacing it.
-        split: `val`: only the images that a hash of their names holds out: 1 %, from 8 to 100 (of fewer than 32 a
-            quarter); `train`: all others; crops of one image (`0001_s001`, `photo_tile_2_5`) stay together.
-        meta_info: a text file with one path below `dataroot_gt` per line: only these images are used.
-    """
-
-    def __init__(
-        self,
-        scale: int,
-        gt_roots: list[Path] | None,
-        lq_size: int | None,
-        gt_size: int | None,
-        use_hflip: bool,
-        use_rot: bool,
-        cache_mb: int,
-        max_pixels: float,
-        strict: bool,
-        split: Split,
-        meta_info: str | None,
-    ) -> None:
+    def __init__(self, scale: int, gt_roots: list[Path] | None, files: FileOptions) -> None:
         self.scale = scale
         self.gt_roots = gt_roots
-        self.lq_size = lq_size or (gt_size // scale if gt_size else None)
-        self.use_hflip = use_hflip
-        self.use_rot = use_rot
-        self.max_megapixels = max_pixels
-        self.strict = strict
-        self.selection = Selection(Path(meta_info).expanduser() if meta_info else None, split)
+        self.files = files
+        self.crop_size = files.crop_size(scale)
+        self.has_gt = gt_roots is not None
+        self.strict = files.strict
+        self.selection = Selection(Path(files.meta_info).expanduser() if files.meta_info else None, files.split)
         self.name = "dataset"
-        self._cache_bytes = cache_mb * 1024**2
+        self._cache_bytes = files.cache_mb * 1024**2
         self._cache = ImageCache(self._cache_bytes)
         self._pairs: list[Pair] = []
         self._headers: dict[Path, Header] = {}
@@ -94,16 +59,16 @@ class ImageFiles(ABC):
             DataError: a folder or partner is missing, a file unreadable, a size wrong: a table names them all.
         """
         self.name = name
-        if purpose == "train" and (self.gt_roots is None or self.lq_size is None):
+        if purpose == "train" and (self.gt_roots is None or self.crop_size is None):
             missing = "dataroot_gt" if self.gt_roots is None else "lq_size (or gt_size)"
             raise DataError(f"{name}: training needs {missing}")
-        scan = self._scan(self.lq_size if purpose == "train" else None)
+        scan = self._scan(self.crop_size if purpose == "train" else None)
         scan.raise_if_broken()
         self._pairs, self._headers = scan.pairs, scan.headers
         return scan.notices
 
     def share_cache(self, processes: int) -> None:
-        """Divide the memory for decoded images among the reading processes."""
+        """Divide the memory for decoded images among the data workers."""
         self._cache = ImageCache(self._cache_bytes // max(1, processes))
 
     def __len__(self) -> int:
@@ -123,8 +88,8 @@ class ImageFiles(ABC):
             except ImageError as error:
                 skipped.append(str(error))
                 continue
-            lq, gt = random_turn(lq, gt, self.use_hflip, self.use_rot, rng)
-            return Sample(lq, gt, pair.key, tuple(skipped))
+            lq, gt = random_turn(lq, gt, self.files.use_hflip, self.files.use_rot, rng)
+            return Sample(lq, gt, pair.key, skipped=tuple(skipped))
         raise DataError(f"{self.name}: {len(skipped)} images in a row cannot be read; first: {skipped[0]}")
 
     def whole(self, index: int) -> Sample:
@@ -140,7 +105,7 @@ class ImageFiles(ABC):
         return self._cache.get(str(path), lambda: self._decode(path))
 
     def _decode(self, path: Path) -> np.ndarray:
-        image = read_image(path, self.max_megapixels)
+        image = read_image(path, self.files.max_pixels)
         height, width = image.shape[:2]
         header = self._headers[path]
         if (width, height) != (header.width, header.height):
@@ -149,7 +114,7 @@ class ImageFiles(ABC):
 
     def describe(self, index: int) -> str:
         """Return the file that `sample(index, …)` reads first, for messages."""
-        return str(self._pairs[index].lq)
+        return str(self._pairs[index].source)
 
     def smallest_output(self) -> tuple[int, int]:
         """Return height and width of the smallest image that will be made and compared."""

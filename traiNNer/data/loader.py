@@ -9,6 +9,7 @@ import time
 import warnings
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from multiprocessing.connection import wait
 from multiprocessing.reduction import ForkingPickler
 from typing import Any
@@ -18,7 +19,7 @@ import torch
 from torch.utils.data import DataLoader, Dataset, get_worker_info
 
 from traiNNer.batch import Batch, BatchPlan, ImageSet, Sample
-from traiNNer.data.order import at, sample_rng
+from traiNNer.data.order import at, sample_rng, sample_seed
 from traiNNer.errors import DataError, RunError
 from traiNNer.utils.plugin_files import import_files, imported_files
 
@@ -43,6 +44,7 @@ class _Samples(Dataset):
     def __init__(self, dataset: ImageSet, seed: int, workers: int) -> None:
         self.dataset = dataset
         self.seed = seed
+        self._is_started = False
         self.reading = torch.full((workers,), IDLE, dtype=torch.int64).share_memory_()
 
     def __getitem__(self, draw: Draw) -> Sample | RunError:
@@ -52,11 +54,15 @@ class _Samples(Dataset):
         if worker:
             self.reading[worker.id] = place
         try:
-            return self.dataset.sample(place, sample_rng(self.seed, epoch, index))
+            if worker and not self._is_started:
+                self.dataset.start_worker()
+                self._is_started = True
+            sample = self.dataset.sample(place, sample_rng(self.seed, epoch, index))
+            return replace(sample, seed=sample_seed(self.seed, epoch, index))
         except RunError as error:
             return error
         except OSError as error:
-            return DataError(f"{self._describe(place)} cannot be read: {error}")
+            return DataError(f"{self.dataset.describe(place)} cannot be read: {error}")
         finally:
             if worker:
                 self.reading[worker.id] = IDLE
@@ -79,11 +85,9 @@ class _Samples(Dataset):
     def busy(self) -> str:
         """Return what the workers are reading: `worker 1 reading d/x.png`."""
         places = enumerate(self.reading.tolist())
-        return ", ".join(f"worker {worker} reading {self._describe(place)}" for worker, place in places if place >= 0)
-
-    def _describe(self, place: int) -> str:
-        describe = getattr(self.dataset, "describe", "image {}".format)
-        return describe(place)
+        return ", ".join(
+            f"worker {worker} reading {self.dataset.describe(place)}" for worker, place in places if place >= 0
+        )
 
 
 class _Unusable(Dataset):
@@ -125,7 +129,7 @@ class _Schedule:
 
 
 class TrainLoader:
-    """Iterates over the training: one tuple of `accum_iter` micro-batches per iteration, B, H, W, 3 integers."""
+    """Iterates over the training: one tuple of `accum_iter` micro-batches per iteration, B, [T,] H, W, 3 integers."""
 
     def __init__(
         self,
@@ -166,9 +170,7 @@ class TrainLoader:
                 "prefetch_factor": prefetch,
                 "multiprocessing_context": start_method,
             }
-        share = getattr(dataset, "share_cache", None)
-        if share:
-            share(workers)
+        dataset.share_cache(workers)
         self._samples = _Samples(dataset, seed, workers)
         with warnings.catch_warnings():
             # More readers than cores is the person's choice, and torch says it twice.
@@ -286,24 +288,43 @@ def _start_worker(_: int) -> None:
 
 
 def collate(samples: Sequence[Sample | RunError]) -> Batch | RunError:
-    """Stack samples to a micro-batch. Where 8 and 16 bit meet, the 8-bit ones are widened exactly (x 257)."""
+    """Stack samples to a micro-batch. Where 8 and 16 bit meet, the 8-bit ones are widened exactly (x 257).
+
+    The problem of a sample takes the place of the batch; so does that of samples which cannot be stacked.
+    """
     good = []
     for sample in samples:
         if not isinstance(sample, Sample):
             return sample
         good.append(sample)
-    return Batch(
-        lq=_stack([sample.lq for sample in good]),
-        gt=_stack([sample.gt for sample in good if sample.gt is not None]),
-        keys=tuple(sample.key for sample in good),
-        skipped=tuple(text for sample in good for text in sample.skipped),
-    )
+    keys = tuple(sample.key for sample in good)
+    try:
+        lq = _stack("LQ", keys, [sample.lq for sample in good])
+        gt = _stack("GT", keys, [sample.gt for sample in good])
+    except DataError as error:
+        return error
+    if lq is None and gt is None:
+        return DataError(f"{keys[0]} has neither an LQ image nor a ground truth.")
+    skipped = tuple(text for sample in good for text in sample.skipped)
+    return Batch(lq, gt, keys, seeds=tuple(sample.seed for sample in good), skipped=skipped)
 
 
-def _stack(images: Sequence[np.ndarray]) -> torch.Tensor:
-    if any(image.dtype == np.uint16 for image in images):
-        images = [image if image.dtype == np.uint16 else image.astype(np.uint16) * 257 for image in images]
-    return torch.from_numpy(np.stack(images))
+def _stack(side: str, keys: Sequence[str], images: Sequence[np.ndarray | None]) -> torch.Tensor | None:
+    """Return the images of one side in one tensor, None where no sample has one. Raises `DataError` if they differ."""
+    there = [image for image in images if image is not None]
+    if not there:
+        return None
+    shapes = dict(zip(map(_shape, images), keys, strict=True))
+    if len(shapes) > 1:
+        found = ", ".join(f"{shape} for {key}" for shape, key in shapes.items())
+        raise DataError(f"The {side} images of one batch differ: {found}.")
+    if any(image.dtype == np.uint16 for image in there):
+        there = [image if image.dtype == np.uint16 else image.astype(np.uint16) * 257 for image in there]
+    return torch.from_numpy(np.stack(there))
+
+
+def _shape(image: np.ndarray | None) -> str:
+    return "none" if image is None else " x ".join(map(str, image.shape))
 
 
 class DamageCounter:
@@ -311,7 +332,7 @@ class DamageCounter:
 
     def __init__(self, dataset: ImageSet) -> None:
         self.total = len(dataset)
-        self.strict = bool(getattr(dataset, "strict", False))
+        self.strict = dataset.strict
         self.seen: dict[str, None] = {}
 
     def count(self, batches: Sequence[Batch]) -> list[str]:

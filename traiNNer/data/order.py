@@ -22,5 +22,11 @@ def sample_rng(seed: int, epoch: int, index: int) -> np.random.Generator:
     return _generator(seed, epoch, index + 1)
 
 
+def sample_seed(seed: int, epoch: int, index: int) -> int:
+    """Return a number below 2^63 for what is drawn later for one sample; no draw of `sample_rng` tells it."""
+    state = np.random.SeedSequence([seed, epoch, index + 1, 1]).generate_state(1, np.uint64)
+    return int(state[0] >> np.uint64(1))
+
+
 def _generator(seed: int, epoch: int, stream: int) -> np.random.Generator:
     return np.random.Generator(np.random.Philox(np.random.SeedSequence([seed, epoch, stream])))

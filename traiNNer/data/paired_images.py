@@ -1,16 +1,14 @@
 """Folders of image pairs: the small image and the large one it was made from."""
 
-from typing import Annotated
-
 import numpy as np
 
-from traiNNer.data.image_files import Folder, Folders, ImageFiles, Megabytes, Megapixels, Side, folders
+from traiNNer.data.file_options import DEFAULTS, FileOptions, Folders
+from traiNNer.data.image_files import ImageFiles, folders
 from traiNNer.data.pairing import Pair
 from traiNNer.data.scan import Scan, scan_set
-from traiNNer.data.split import Split
 from traiNNer.data.transforms import random_crop
 from traiNNer.errors import DataError
-from traiNNer.registry import DATASETS, Influence
+from traiNNer.registry import DATASETS
 
 
 @DATASETS.register()
@@ -28,20 +26,10 @@ class PairedImageDataset(ImageFiles):
         scale: int,
         dataroot_lq: Folders,
         dataroot_gt: Folders | None = None,
-        lq_size: Side | None = None,
-        gt_size: Side | None = None,
-        use_hflip: bool = True,
-        use_rot: bool = True,
-        cache_mb: Megabytes = 1024,
-        max_pixels: Megapixels = 200,
-        strict: Annotated[bool, Influence.NEUTRAL] = False,
-        split: Split = "all",
-        meta_info: Folder | None = None,
+        files: FileOptions = DEFAULTS,
     ) -> None:
         gt_roots = None if dataroot_gt is None else folders(dataroot_gt)
-        super().__init__(
-            scale, gt_roots, lq_size, gt_size, use_hflip, use_rot, cache_mb, max_pixels, strict, split, meta_info
-        )
+        super().__init__(scale, gt_roots, files)
         self.lq_roots = folders(dataroot_lq)
 
     def _scan(self, crop: int | None) -> Scan:
@@ -51,19 +39,21 @@ class PairedImageDataset(ImageFiles):
             raise DataError(
                 f"{self.name}: {len(self.gt_roots)} folders in dataroot_gt, {len(self.lq_roots)} in dataroot_lq"
             )
-        return scan_set(self.name, self.gt_roots, self.lq_roots, self.scale, crop, self.max_megapixels, self.selection)
+        return scan_set(
+            self.name, self.gt_roots, self.lq_roots, self.scale, crop, self.files.max_pixels, self.selection
+        )
 
     def _crop(self, pair: Pair, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
         assert pair.gt is not None
-        assert self.lq_size is not None
-        return random_crop(self._image(pair.lq), self._image(pair.gt), self.lq_size, self.scale, rng)
+        assert self.crop_size is not None
+        return random_crop(self._image(pair.source), self._image(pair.gt), self.crop_size, self.scale, rng)
 
     def _whole(self, pair: Pair) -> tuple[np.ndarray, np.ndarray | None]:
-        lq = self._image(pair.lq)
+        lq = self._image(pair.source)
         if pair.gt is None:
             return lq, None
         return lq, np.ascontiguousarray(self._image(pair.gt)[: lq.shape[0] * self.scale, : lq.shape[1] * self.scale])
 
     def _lq_shape(self, pair: Pair) -> tuple[int, int]:
-        header = self._headers[pair.lq]
+        header = self._headers[pair.source]
         return header.height, header.width

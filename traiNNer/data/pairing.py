@@ -21,12 +21,22 @@ SAMPLED = 200
 class Pair:
     """One image: its key (relative stem of the LQ or GT file) and its files.
 
-    `gt` is None without ground truth, and the same as `lq` where LQ is made from GT.
+    `gt` is None without ground truth, `lq` where LQ is made from GT; one of them is there.
     """
 
     key: str
-    lq: Path
+    lq: Path | None
     gt: Path | None
+
+    @property
+    def files(self) -> tuple[Path, ...]:
+        """The files that are there, GT first."""
+        return tuple(path for path in (self.gt, self.lq) if path)
+
+    @property
+    def source(self) -> Path:
+        """The file that LQ comes from: LQ itself, or the GT that it is made of."""
+        return self.files[-1]
 
 
 @dataclass
@@ -111,10 +121,10 @@ def pair_folders(gt_root: Path | None, lq_root: Path, names: Collection[str] | N
     return pairing
 
 
-def pair_with_themselves(gt_root: Path, names: Collection[str] | None = None) -> Pairing:
-    """Take every file of a GT folder, or those that a list names, as both sides of a pair. Raises `OSError`."""
+def gt_alone(gt_root: Path, names: Collection[str] | None = None) -> Pairing:
+    """Take every file of a GT folder, or those that a list names, without an LQ file. Raises `OSError`."""
     gt, listed = _listed(list_images(gt_root), gt_root, names)
-    return Pairing([Pair(key, path, path) for key, path in gt.items()], listed)
+    return Pairing([Pair(key, None, path) for key, path in gt.items()], listed)
 
 
 def _listed(files: dict[str, Path], root: Path, names: Collection[str] | None) -> tuple[dict[str, Path], set[str]]:

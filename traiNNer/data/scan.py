@@ -101,9 +101,9 @@ def scan_gt(
     needed, kind = (crop * scale, f"lq_size {crop} x scale {scale}") if crop else (scale, f"scale {scale}")
     good = _check_headers(scan, max_megapixels)
     for pair in good:
-        header = scan.headers[pair.lq]
+        header = scan.headers[pair.source]
         if min(header.width, header.height) < needed:
-            scan.add(f"GT images too small for {kind}", f"{pair.lq} {header.width}x{header.height}")
+            scan.add(f"GT images too small for {kind}", f"{pair.source} {header.width}x{header.height}")
     _notice_types(scan, good)
     return scan
 
@@ -122,7 +122,7 @@ def _take(
         prefix = f"{place}/" if len(pairings) > 1 else ""
         scan.pairs += [Pair(prefix + pair.key, pair.lq, pair.gt) for pair in pairing.pairs]
         # The file's own name, not the key: a paired and an unpaired set of the same photos are split alike.
-        files = [pair.gt or pair.lq for pair in pairing.pairs]
+        files = [pair.files[0] for pair in pairing.pairs]
         stems += [file.relative_to(roots[place]).with_suffix("").as_posix() for file in files]
     if meta_info:
         found = {listed for pairing in pairings for listed in pairing.listed}
@@ -139,7 +139,7 @@ def _take(
 
 
 def _cannot_split(scan: Scan) -> DataError:
-    count, first = len(scan.pairs), scan.pairs[0].lq
+    count, first = len(scan.pairs), scan.pairs[0].source
     found = f"there is only {first}" if count == 1 else f"by their names all {count} are crops of one, like {first}"
     return DataError(
         f"{scan.name}: nothing can be held out, {found}. Add images, or leave out `split` and name folders of their "
@@ -165,7 +165,7 @@ def _check_headers(scan: Scan, max_megapixels: float) -> list[Pair]:
             scan.add("unreadable images", str(result))
         else:
             scan.headers[path] = result
-    return [pair for pair in scan.pairs if pair.lq in scan.headers and (not pair.gt or pair.gt in scan.headers)]
+    return [pair for pair in scan.pairs if all(path in scan.headers for path in pair.files)]
 
 
 def _check_sizes(scan: Scan, pairs: Sequence[Pair], scale: int, crop: int | None) -> None:
@@ -173,7 +173,7 @@ def _check_sizes(scan: Scan, pairs: Sequence[Pair], scale: int, crop: int | None
     excess = 0
     wrong = []
     for pair in pairs:
-        lq = scan.headers[pair.lq]
+        lq = scan.headers[pair.source]
         if crop and min(lq.width, lq.height) < crop:
             scan.add(f"LQ images too small for lq_size {crop}", f"{pair.lq} {lq.width}x{lq.height}")
         if not pair.gt:

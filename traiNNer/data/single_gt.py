@@ -1,15 +1,13 @@
 """Folders of sharp photos alone: the small images are made from them while training."""
 
-from typing import Annotated
-
 import numpy as np
 
-from traiNNer.data.image_files import Folder, Folders, ImageFiles, Megabytes, Megapixels, Side, folders
+from traiNNer.data.file_options import DEFAULTS, FileOptions, Folders
+from traiNNer.data.image_files import ImageFiles, folders
 from traiNNer.data.pairing import Pair
 from traiNNer.data.scan import Scan, scan_gt
-from traiNNer.data.split import Split
 from traiNNer.data.transforms import random_place
-from traiNNer.registry import DATASETS, Influence
+from traiNNer.registry import DATASETS
 from traiNNer.utils.resize import imresize, imresize_crop
 
 
@@ -28,27 +26,17 @@ class SingleGTDataset(ImageFiles):
         self,
         scale: int,
         dataroot_gt: Folders,
-        lq_size: Side | None = None,
-        gt_size: Side | None = None,
-        use_hflip: bool = True,
-        use_rot: bool = True,
-        cache_mb: Megabytes = 1024,
-        max_pixels: Megapixels = 200,
-        strict: Annotated[bool, Influence.NEUTRAL] = False,
-        split: Split = "all",
-        meta_info: Folder | None = None,
+        files: FileOptions = DEFAULTS,
     ) -> None:
         self._roots = folders(dataroot_gt)
-        super().__init__(
-            scale, self._roots, lq_size, gt_size, use_hflip, use_rot, cache_mb, max_pixels, strict, split, meta_info
-        )
+        super().__init__(scale, self._roots, files)
 
     def _scan(self, crop: int | None) -> Scan:
-        return scan_gt(self.name, self._roots, self.scale, crop, self.max_megapixels, self.selection)
+        return scan_gt(self.name, self._roots, self.scale, crop, self.files.max_pixels, self.selection)
 
     def _crop(self, pair: Pair, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
-        assert self.lq_size is not None
-        scale, side = self.scale, self.lq_size
+        assert self.crop_size is not None
+        scale, side = self.scale, self.crop_size
         gt = self._divisible(pair)
         top, left = random_place(gt.shape[0] // scale, gt.shape[1] // scale, side, rng)
         large = gt[top * scale : (top + side) * scale, left * scale : (left + side) * scale]
@@ -57,12 +45,12 @@ class SingleGTDataset(ImageFiles):
     def _whole(self, pair: Pair) -> tuple[np.ndarray, np.ndarray | None]:
         gt = np.ascontiguousarray(self._divisible(pair))
         # Kept like a decoded image: every validation asks for it again, and it is the smaller of the two.
-        return self._cache.get(f"LQ of {pair.lq}", lambda: imresize(gt, size=self._lq_shape(pair))), gt
+        return self._cache.get(f"LQ of {pair.gt}", lambda: imresize(gt, size=self._lq_shape(pair))), gt
 
     def _divisible(self, pair: Pair) -> np.ndarray:
         height, width = self._lq_shape(pair)
-        return self._image(pair.lq)[: height * self.scale, : width * self.scale]
+        return self._image(pair.source)[: height * self.scale, : width * self.scale]
 
     def _lq_shape(self, pair: Pair) -> tuple[int, int]:
-        header = self._headers[pair.lq]
+        header = self._headers[pair.source]
         return header.height // self.scale, header.width // self.scale

@@ -24,13 +24,14 @@ class BicubicReference:
 
     @torch.no_grad()
     def __call__(self, batch: Batch) -> Tensor:
-        """Return the loss, a scalar, for B, 3, H, W images in [0, 1]."""
+        """Return the loss, a scalar, for B, [T,] 3, H, W images in [0, 1]; both sides must be there."""
+        assert batch.lq is not None
         assert batch.gt is not None
         return self.weight * self.loss(output=upscale(batch.lq, self.scale), target=batch.gt)
 
 
 def upscale(images: Tensor, scale: int) -> Tensor:
-    """Return B, C, H, W images enlarged as `utils.resize.imresize` does it, unclipped.
+    """Return B, [T,] C, H, W images enlarged as `utils.resize.imresize` does it, unclipped.
 
     Two small matrix products; torch's own bicubic takes ten times as long on the CPU.
     """

@@ -143,14 +143,17 @@ class Runtime:
 
     def move(self, batch: Batch) -> Batch:
         """Bring a batch of 8 or 16 bit images to the device as float32 in [0, 1]; the conversion happens there."""
-        gt = None if batch.gt is None else self.to_float(batch.gt)
-        return Batch(self.to_float(batch.lq), gt, batch.keys, batch.skipped)
+        return batch.map(self.to_float)
 
     def to_float(self, images: Tensor) -> Tensor:
-        """Turn B, H, W, 3 integer images into B, 3, H, W float32 in [0, 1] on the device, in the memory format."""
+        """Turn B, [T,] H, W, 3 integer images into B, [T,] 3, H, W float32 in [0, 1] on the device.
+
+        They come in the memory format, but for clips, which channels last does not know.
+        """
         peak = 255.0 if images.dtype is torch.uint8 else 65535.0
-        planes = images.to(self.device, non_blocking=True).permute(0, 3, 1, 2)
-        return planes.to(torch.float32).div_(peak).contiguous(memory_format=self.memory_format)
+        planes = images.to(self.device, non_blocking=True).movedim(-1, -3)
+        memory_format = self.memory_format if planes.ndim == 4 else torch.contiguous_format
+        return planes.to(torch.float32).div_(peak).contiguous(memory_format=memory_format)
 
     # Gradients and updates
 

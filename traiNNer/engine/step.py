@@ -197,7 +197,7 @@ class Stepper:
 
     def _accumulate(self, batch: Batch, sums: _Sums, share: float, iteration: int) -> None:
         batch = self.runtime.move(batch)
-        if self.reference:
+        if self.reference and batch.lq is not None and batch.gt is not None:
             _add(sums.reference, "bicubic", self.reference(batch) * share)
         for phase in self.model.phases(batch, iteration):
             learner = self.learners[phase.learner]

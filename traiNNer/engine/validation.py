@@ -9,8 +9,8 @@ from torch import Tensor
 
 from traiNNer.batch import ImageSet, Sample
 from traiNNer.engine.runtime import Runtime
-from traiNNer.errors import MetricError
-from traiNNer.metrics.protocol import Metric
+from traiNNer.errors import DataError, MetricError
+from traiNNer.metrics.protocol import Metric, named_call
 from traiNNer.models.protocol import Upscaler
 from traiNNer.utils.resize import imresize
 from traiNNer.utils.tiles import run_tiled
@@ -57,6 +57,7 @@ class Evaluation:
         self.runtime = runtime
         self.tile_size = tile_size
         self.tile_overlap = tile_overlap
+        self._calls = {metric: named_call(metric, call) for metric, call in metrics.items()}
         self._longest = 0
         self._bicubic: dict[str, dict[str, float]] = {}
         self._references: dict[str, tuple[np.ndarray, np.ndarray]] = {}
@@ -67,21 +68,24 @@ class Evaluation:
         keep: Callable[[str, np.ndarray], None] = lambda *_: None,
         before_each: Callable[[], None] = lambda: None,
     ) -> Scores:
-        """Upscale and score every image; all randomness is as before afterwards.
+        """Upscale and score every image, of a clip every frame; all randomness is as before afterwards.
 
         Args:
             upscale: the network, in evaluation mode.
             keep: gets the key and output of every image, H, W, 3 uint8.
             before_each: called before every image; may raise `EvaluationStopped`.
+
+        Raises:
+            DataError: a sample has no LQ, its sides do not fit each other, or (`MetricError`) a metric fails.
         """
         scores = Scores()
         with self.runtime.inference_with_saved_rng():
             for index in range(len(self.dataset)):
                 before_each()
                 sample = self.dataset.whole(index)
-                output = self._output(upscale, sample.lq)
-                keep(sample.key, output)
-                self._score(scores, sample, output)
+                for still, output in zip(*self._stills(upscale, sample), strict=True):
+                    keep(still.key, output)
+                    self._score(scores, still, output)
         return scores
 
     def halve_tiles(self) -> bool:
@@ -92,8 +96,23 @@ class Evaluation:
         self.tile_size = smaller
         return True
 
+    def _stills(self, upscale: Upscaler, sample: Sample) -> tuple[list[Sample], list[np.ndarray]]:
+        """Return the sample and its output, H, W, 3 uint8, as lists: one entry, or one for every frame of a clip."""
+        if sample.lq is None:
+            raise DataError(
+                f"{self.name}: {sample.key} has no LQ image to upscale. Validate with a dataset that gives LQ images."
+            )
+        output = self._output(upscale, sample.lq)
+        stills = frames(self.name, sample) if sample.lq.ndim == 4 else [sample]
+        outputs = list(output) if output.ndim == 4 else [output]
+        if len(stills) != len(outputs):
+            raise DataError(
+                f"{self.name}: {sample.key} has {len(stills)} images, and {len(outputs)} were made of them."
+            )
+        return stills, outputs
+
     def _output(self, upscale: Upscaler, lq: np.ndarray) -> np.ndarray:
-        self._longest = max(lq.shape[:2])
+        self._longest = max(lq.shape[-3:-1])
         images = self.runtime.to_float(torch.from_numpy(lq).unsqueeze(0))
         if self.tile_size:
             return to_image(run_tiled(upscale, images, self.scale, self.tile_size, self.tile_overlap))
@@ -104,7 +123,7 @@ class Evaluation:
         target = None if sample.gt is None else to_eight_bits(sample.gt)
         for name, metric in self.metrics.items():
             if target is not None or not metric.needs_target:
-                values[name] = self._measure(name, sample.key, output, target)
+                values[name] = self._measure(name, sample, output, target)
         if target is not None and sample.key not in self._bicubic:
             self._score_bicubic(sample, target)
         if target is not None and sample.key in self._references:
@@ -113,25 +132,38 @@ class Evaluation:
 
     def _score_bicubic(self, sample: Sample, target: np.ndarray) -> None:
         """Score bicubic upscaling of one image, once; of the first few, keep what the strips show."""
+        assert sample.lq is not None
         bicubic = to_eight_bits(imresize(sample.lq, size=target.shape[:2]))
         self._bicubic[sample.key] = {
-            f"{name}_bicubic": self._measure(name, sample.key, bicubic, target) for name in self.metrics
+            f"{name}_bicubic": self._measure(name, sample, bicubic, target) for name in self.metrics
         }
         if len(self._references) < STRIP_COUNT:
             enlarged = to_eight_bits(sample.lq).repeat(self.scale, axis=0).repeat(self.scale, axis=1)
             self._references[sample.key] = (centre(enlarged), centre(bicubic))
 
-    def _measure(self, name: str, key: str, output: np.ndarray, target: np.ndarray | None) -> float:
+    def _measure(self, name: str, sample: Sample, output: np.ndarray, target: np.ndarray | None) -> float:
+        call = self._calls[name]
+        lq = to_eight_bits(sample.lq) if sample.lq is not None and "lq" in call.asked else None
         try:
-            return self.metrics[name](output, target)
+            return call(output=output, target=target, lq=lq)
         except ValueError as error:
-            raise MetricError(f"{self.name}: {name} cannot be computed for {key}: {error}") from None
+            raise MetricError(f"{self.name}: {name} cannot be computed for {sample.key}: {error}") from None
+
+
+def frames(name: str, clip: Sample) -> list[Sample]:
+    """Return every frame of a clip as a sample of its own: `clip/0000`, `clip/0001` … Raises `DataError`."""
+    assert clip.lq is not None
+    targets = [None] * len(clip.lq) if clip.gt is None else list(clip.gt)
+    if len(targets) != len(clip.lq):
+        raise DataError(f"{name}: {clip.key} has {len(clip.lq)} LQ frames and {len(targets)} of the ground truth.")
+    pairs = enumerate(zip(clip.lq, targets, strict=True))
+    return [Sample(lq, gt, f"{clip.key}/{number:04}") for number, (lq, gt) in pairs]
 
 
 def to_image(output: Tensor) -> np.ndarray:
-    """Turn one network output, 1, 3, H, W around [0, 1], into an H, W, 3 uint8 image: clamped and rounded."""
+    """Turn one network output, 1, [T,] 3, H, W around [0, 1], into [T,] H, W, 3 uint8: clamped and rounded."""
     levels = output[0].float().clamp(0, 1).mul(255).round().to(torch.uint8)
-    return levels.permute(1, 2, 0).contiguous().cpu().numpy()
+    return levels.movedim(-3, -1).contiguous().cpu().numpy()
 
 
 def to_eight_bits(image: np.ndarray) -> np.ndarray:

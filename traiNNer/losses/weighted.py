@@ -5,6 +5,7 @@ from collections.abc import Callable, Sequence
 
 from torch import Tensor, nn
 
+from traiNNer.errors import DataError
 from traiNNer.registry import fold
 from traiNNer.utils.named_call import NamedCall
 
@@ -16,6 +17,8 @@ INPUTS = {
     "iteration": "",
 }
 """What a loss may ask for in its `forward`, each with the reason why there may be none."""
+
+IMAGES = ("target", "lq")
 
 
 class WeightedLosses(nn.Module):
@@ -56,12 +59,18 @@ class WeightedLosses(nn.Module):
             iteration: the iteration under way, from 1.
 
         Raises:
-            ValueError: output and target differ in size, a loss asks for what is None, or a loss is not a scalar.
+            DataError: a loss asks for images that the training set does not give.
+            ValueError: output and target differ in size, a loss asks for an average and there is none, or returns
+                more than one number.
         """
         if target is not None and output.shape != target.shape:
             raise ValueError(f"output is {tuple(output.shape)} but the ground truth is {tuple(target.shape)}")
         averaged = output_ema() if output_ema and "output_ema" in self.needs else None
-        inputs = {"output": output, "target": target, "lq": lq, "output_ema": averaged, "iteration": iteration}
+        offered = {"output": output, "target": target, "lq": lq, "output_ema": averaged, "iteration": iteration}
+        inputs = {name: value for name, value in offered.items() if value is not None}
+        for call in self.calls:
+            if lacking := [name for name in IMAGES if name in call.required and name not in inputs]:
+                raise DataError(f"datasets.train: {call.title} asks for '{lacking[0]}', and {INPUTS[lacking[0]]}.")
         terms: dict[str, Tensor] = {}
         for (name, weight), call in zip(self.weights.items(), self.calls, strict=True):
             value = call(**inputs)

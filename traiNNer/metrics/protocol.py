@@ -1,12 +1,15 @@
 """The contract of a metric, and what metrics do with their images first."""
 
-from typing import Literal, Protocol
+from typing import Any, Literal, Protocol
 
 import numpy as np
 
 from traiNNer.utils.color import rgb_to_y
+from traiNNer.utils.named_call import NamedCall
 
 Direction = Literal["higher", "lower"]
+INPUTS = {"output": "", "target": "", "lq": ""}
+"""What a metric may ask for: H, W, 3 RGB uint8 arrays; `target` is None where there is no ground truth."""
 
 
 class Metric(Protocol):
@@ -17,9 +20,14 @@ class Metric(Protocol):
     needs_target: bool
     """Whether the score is a comparison with the ground truth."""
 
-    def __call__(self, output: np.ndarray, target: np.ndarray | None) -> float:
-        """Score one H, W, 3 RGB uint8 image."""
+    def __call__(self, *images: Any, **named: Any) -> float:
+        """Score one image. Written with the parameters that it asks for, out of `INPUTS`."""
         ...
+
+
+def named_call(name: str, metric: Metric) -> NamedCall:
+    """Return what calls a metric with the images that it asks for. Raises `ValueError` if it asks for another name."""
+    return NamedCall(name, metric, INPUTS)
 
 
 def comparable(

@@ -1,11 +1,12 @@
 """The plain case: one network, its output compared with the ground truth."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 
 import torch
 from torch import Tensor
 
 from traiNNer.batch import Batch
+from traiNNer.errors import DataError
 from traiNNer.models.protocol import MAIN, Losses, Networks, PhaseLoss, TrainableModel
 from traiNNer.registry import MODELS
 
@@ -14,31 +15,28 @@ from traiNNer.registry import MODELS
 class RestorationModel(TrainableModel):
     """One network, trained with the losses of `train.losses`."""
 
-    def __init__(self, networks: Networks, averages: Networks, losses: Losses) -> None:
+    def __init__(self, networks: Networks, losses: Losses, averages: Networks | None = None) -> None:
         self.generator = networks[MAIN]
-        self.average = averages.get(MAIN)
+        self.average = (averages or {}).get(MAIN)
         self.losses = losses
 
     def phases(self, batch: Batch, iteration: int) -> Iterator[PhaseLoss]:
-        """Yield the one phase: every loss of the network's output."""
-        output = self.generator(batch.lq)
-        terms = self.losses(
-            output=output,
-            target=batch.gt,
-            lq=batch.lq,
-            output_ema=self._averaged(batch.lq),
-            iteration=iteration,
-        )
-        yield PhaseLoss(terms)
+        """Yield the one phase: every loss of the output, with what it asks for.
 
-    def _averaged(self, lq: Tensor) -> Callable[[], Tensor] | None:
-        """Return what computes the output of the EMA, without gradient; None where there is no EMA."""
-        average = self.average
-        if average is None:
-            return None
+        Raises:
+            DataError: the dataset gives no LQ images.
+        """
+        if batch.lq is None:
+            raise DataError(f"datasets.train: {batch.keys[0]} has no LQ image, and the model makes none.")
+        lq, average = batch.lq, self.average
 
-        def compute() -> Tensor:
+        def averaged() -> Tensor:
+            assert average is not None
             with torch.no_grad():
                 return average(lq)
 
-        return compute
+        output_ema = averaged if average else None
+        terms = self.losses(
+            output=self.generator(lq), target=batch.gt, lq=lq, output_ema=output_ema, iteration=iteration
+        )
+        yield PhaseLoss(terms)

@@ -8,7 +8,7 @@ from rich.console import Group
 from rich.table import Table
 from rich.text import Text
 
-from traiNNer.data.audit import Survey, files_of
+from traiNNer.data.audit import Survey
 from traiNNer.data.audit_deep import Deep
 from traiNNer.data.findings import KINDS, Finding
 
@@ -42,7 +42,7 @@ def _summary(found: Survey, deep: Deep | None) -> Iterator[str]:
     if found.scales:
         yield f"scale: {_scales(found)}"
     if found.pairs:
-        headers = [found.headers[files_of(pair)[0]] for pair in found.pairs]
+        headers = [found.headers[pair.files[0]] for pair in found.pairs]
         yield f"HR width {_range([header.width for header in headers])}, height " + _range(
             [header.height for header in headers]
         )

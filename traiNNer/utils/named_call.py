@@ -54,8 +54,8 @@ class NamedCall:
         return parameter.kind in BY_NAME and parameter.name in self.offered
 
     def __call__(self, **values: Any) -> Any:
-        """Call the function; a value of None counts as none. Raises `ValueError` if one is needed and there is none."""
-        there = {name: values[name] for name in self.asked if values.get(name) is not None}
+        """Call the function with those of the values that it asks for. Raises `ValueError` if one is missing."""
+        there = {name: values[name] for name in self.asked if name in values}
         for name in self.required:
             if name not in there:
                 why = self.offered[name]

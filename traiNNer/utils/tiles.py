@@ -60,14 +60,14 @@ def spans(size: int, tile_size: int, overlap: int) -> list[Span]:
 
 
 def run_tiled(fn: Callable[[Tensor], Tensor], lq: Tensor, scale: int, tile_size: int, overlap: int) -> Tensor:
-    """Return `fn(lq)` computed in tiles: B, C, H, W to B, C', scale*H, scale*W.
+    """Return `fn(lq)` computed in tiles: B, [T,] C, H, W to B, [T,] C', scale*H, scale*W.
 
     Equal to the whole up to rounding when `overlap` covers the receptive field's radius. With less, neighbouring tiles
     differ near their common border and are blended linearly over a few pixels; pixels at the image's own border come
     from one tile alone. A tile reads at least 16 pixels around it, at most about tile_size + 2 * (overlap + 16) in all.
 
     Args:
-        fn: Upscales B, C, h, w by `scale`, for any h and w.
+        fn: Upscales B, [T,] C, h, w by `scale`, for any h and w.
         lq: The images.
         scale: Upscaling factor of `fn`.
         tile_size: Side of a tile without its context, in LQ pixels; at least 1.
@@ -86,7 +86,7 @@ def run_tiled(fn: Callable[[Tensor], Tensor], lq: Tensor, scale: int, tile_size:
     for row, column in product(rows, columns):
         output = _run_one(fn, lq, scale, row, column)
         if canvas.ndim == 0:
-            canvas = output.new_zeros(*output.shape[:2], height * scale, width * scale)
+            canvas = output.new_zeros(*output.shape[:-2], height * scale, width * scale)
         top, left = row.low * scale, column.low * scale
         canvas[..., top : top + output.shape[-2], left : left + output.shape[-1]] += output
     return canvas

@@ -120,6 +120,6 @@ def synthetic_batches(options: TrainOptions, size: int | None = None, seed: int 
         gt = F.interpolate(coarse, size=(side * options.scale,) * 2, mode="bicubic").clamp(0, 1)
         lq = F.avg_pool2d(gt, options.scale)
         small, large = ((x * 255).round().to(torch.uint8).permute(0, 2, 3, 1).contiguous() for x in (lq, gt))
-        return Batch(small, large, tuple(f"synthetic {place}" for place in range(images)))
+        return Batch(small, large, tuple(f"synthetic {place}" for place in range(images)), seeds=tuple(range(images)))
 
     return tuple(make() for _ in range(data.accum_iter))

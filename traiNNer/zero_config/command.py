@@ -69,7 +69,7 @@ def report(made: Made) -> list[str]:
     """Return what was found and decided, for the screen."""
     found, draft = made.measured.found, made.draft
     survey = made.subject.survey
-    headers = [survey.headers[pair.gt or pair.lq] for pair in survey.pairs]
+    headers = [survey.headers[pair.files[0]] for pair in survey.pairs]
     sides = sorted((h.width * h.height, h.width, h.height) for h in headers)
     ends = dict.fromkeys(f"{width}x{height}" for _, width, height in (sides[0], sides[-1]))
     sizes = " to ".join(ends)

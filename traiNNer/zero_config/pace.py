@@ -14,7 +14,7 @@ from traiNNer.config.options import TrainOptions
 from traiNNer.engine.scoring import evaluating
 from traiNNer.models.protocol import MAIN
 from traiNNer.zero_config.bench import Bench, release
-from traiNNer.zero_config.subsets import Few, Warm
+from traiNNer.zero_config.subsets import Few, Warm, lq_of
 
 WARM, SECONDS = 3, 6.0
 VALIDATED, VALIDATED_SIDE = 4, 512
@@ -129,7 +129,7 @@ def _measure_validation(pace: Pace, options: TrainOptions, sets: dict[str, Image
         with evaluating(network):
             started = time.perf_counter()
             for index in range(len(few)):  # whatever is done once for a size, such as compiling, is done here
-                upscale(bench.runtime.to_float(torch.from_numpy(few.whole(index).lq[None])))
+                upscale(bench.runtime.to_float(torch.from_numpy(lq_of(few.whole(index))[None])))
             once = time.perf_counter() - started
             for _ in range(2):  # the first one also scores bicubic, which later ones remember
                 started = time.perf_counter()

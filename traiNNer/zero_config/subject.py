@@ -57,7 +57,9 @@ class Subject:
         """Return height and width, in LQ pixels, of the largest image that is, or may be, validated."""
         found = self.validation or self.survey
         has_lq = self.folders.val_lq if self.validation else self.folders.lq
-        header = max((found.headers[pair.lq] for pair in found.pairs), key=lambda header: header.width * header.height)
+        header = max(
+            (found.headers[pair.source] for pair in found.pairs), key=lambda header: header.width * header.height
+        )
         shrink = 1 if has_lq else self.scale
         return max(1, header.height // shrink), max(1, header.width // shrink)
 
@@ -70,7 +72,7 @@ class Subject:
         return 1 if self.folders.lq else self.scale
 
     def _lq(self) -> list[Header]:
-        return [self.survey.headers[pair.lq] for pair in self.survey.pairs]
+        return [self.survey.headers[pair.source] for pair in self.survey.pairs]
 
     def crop(self, wanted: int, multiple: int) -> tuple[int, str]:
         """Return the side of the training crops in LQ pixels and why: what is wanted, or what the images allow.
@@ -85,7 +87,7 @@ class Subject:
         fitting = smallest // multiple * multiple
         if fitting >= least:
             return fitting, f"the smallest image is {smallest} px; {wanted} otherwise"
-        small = [pair.key for pair in self.survey.pairs if self._side(pair.lq) < least]
+        small = [pair.key for pair in self.survey.pairs if self._side(pair.source) < least]
         which = f"all {len(small)} images are" if len(small) == len(self.survey.pairs) else f"{len(small)} images are"
         names = ", ".join(small[:NAMES_SHOWN]) + (", …" if len(small) > NAMES_SHOWN else "")
         help_ = "Use larger images" if len(small) == len(self.survey.pairs) else f"Leave them out: {_fix(self.folders)}"

@@ -5,7 +5,7 @@ import numpy as np
 from traiNNer.batch import ImageSet, Sample
 
 
-class Few:
+class Few(ImageSet):
     """Some images of a set, evenly chosen, or the centre of each.
 
     Args:
@@ -17,6 +17,7 @@ class Few:
 
     def __init__(self, dataset: ImageSet, count: int, scale: int, side: int | None = None) -> None:
         self.dataset, self.scale, self.side = dataset, scale, side
+        self.crop_size, self.has_gt = side, dataset.has_gt
         count = min(count, len(dataset))
         self.places = [len(dataset) * place // count for place in range(count)]
 
@@ -28,8 +29,9 @@ class Few:
         sample = self.dataset.whole(self.places[index])
         if self.side is None:
             return sample
-        top, left = (max(0, (length - self.side) // 2) for length in sample.lq.shape[:2])
-        lq = sample.lq[top : top + self.side, left : left + self.side]
+        whole = lq_of(sample)
+        top, left = (max(0, (length - self.side) // 2) for length in whole.shape[:2])
+        lq = whole[top : top + self.side, left : left + self.side]
         rows, columns = (slice(start * self.scale, (start + self.side) * self.scale) for start in (top, left))
         gt = None if sample.gt is None else np.ascontiguousarray(sample.gt[rows, columns])
         return Sample(np.ascontiguousarray(lq), gt, sample.key)
@@ -40,8 +42,8 @@ class Few:
 
     def share(self) -> float:
         """Return how much of the pixels of the whole set this is, judged by the images that were chosen."""
-        parts = sum(self.whole(index).lq[:, :, 0].size for index in range(len(self)))
-        wholes = sum(self.dataset.whole(place).lq[:, :, 0].size for place in self.places)
+        parts = sum(lq_of(self.whole(index))[:, :, 0].size for index in range(len(self)))
+        wholes = sum(lq_of(self.dataset.whole(place))[:, :, 0].size for place in self.places)
         return parts / wholes * len(self) / len(self.dataset)
 
     def fingerprint(self) -> dict[str, str | int]:
@@ -49,11 +51,12 @@ class Few:
         return {"count": len(self)}
 
 
-class Warm:
+class Warm(ImageSet):
     """A training set of which only the first images are read: after a while all are in memory, as these are at once."""
 
     def __init__(self, dataset: ImageSet, count: int) -> None:
         self.dataset = dataset
+        self.crop_size, self.has_gt = dataset.crop_size, dataset.has_gt
         self.count = min(count, len(dataset))
 
     def __len__(self) -> int:
@@ -75,3 +78,9 @@ class Warm:
         """Read the images that are used."""
         for index in range(self.count):
             self.whole(index)
+
+
+def lq_of(sample: Sample) -> np.ndarray:
+    """Return the LQ image, which every set that is measured has: they are folders of image files."""
+    assert sample.lq is not None
+    return sample.lq

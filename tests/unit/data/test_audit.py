@@ -27,10 +27,10 @@ def test_a_good_set_has_its_scale_every_header_and_nothing_to_say(tmp_path):
     assert found.findings == ()
 
 
-def test_hr_only_has_pairs_without_gt(tmp_path):
+def test_hr_only_has_pairs_without_lq(tmp_path):
     write_pairs(tmp_path, 2, (40, 50))
     found = survey(tmp_path / "hr")
-    assert [(pair.lq, pair.gt) for pair in found.pairs] == [(tmp_path / f"hr/00{n}.png", None) for n in range(2)]
+    assert [(pair.lq, pair.gt) for pair in found.pairs] == [(None, tmp_path / f"hr/00{n}.png") for n in range(2)]
     assert found.scales == {}
     assert found.scale is None
     assert not found.is_swapped

@@ -12,7 +12,8 @@ import torch
 from imagekit import write_pairs
 from torch.utils.data.dataloader import _MultiProcessingDataLoaderIter
 
-from traiNNer.batch import Batch, BatchPlan, Sample
+from traiNNer.batch import Batch, BatchPlan, ImageSet, Sample
+from traiNNer.data.file_options import FileOptions
 from traiNNer.data.loader import DamageCounter, TrainLoader, collate
 from traiNNer.data.paired_images import PairedImageDataset
 from traiNNer.errors import DataError
@@ -21,7 +22,7 @@ needs_sessions = pytest.mark.skipif(not hasattr(os, "setsid"), reason="no sessio
 
 
 @dataclass
-class FakeSet:
+class FakeSet(ImageSet):
     """Samples that tell their index and their draw; it misbehaves at chosen indices."""
 
     length: int = 10
@@ -104,7 +105,7 @@ def test_workers_that_the_lead_has_no_room_for_are_left_out_and_reported():
 
 def test_real_images_are_the_same_for_any_number_of_workers(tmp_path):
     write_pairs(tmp_path, 5, size=(20, 24))
-    dataset = PairedImageDataset(2, str(tmp_path / "lr"), str(tmp_path / "hr"), lq_size=8)
+    dataset = PairedImageDataset(2, str(tmp_path / "lr"), str(tmp_path / "hr"), files=FileOptions(lq_size=8))
     dataset.open("train", "t")
     streams = [run(dataset, workers=workers, enlarge_ratio=3) for workers in (0, 1, 2)]
     assert streams[0] == streams[1] == streams[2]
@@ -187,7 +188,7 @@ def test_eight_and_sixteen_bits_meet_exactly(workers):
 def test_widening_is_exact_for_every_value_and_leaves_plain_batches_alone():
     every = np.arange(256, dtype=np.uint8).reshape(16, 16, 1).repeat(3, 2)
     deep = np.arange(768, dtype=np.uint16).reshape(16, 16, 3) * 85
-    mixed = collate([Sample(every, every, "a"), Sample(deep, deep, "b", ("x",))])
+    mixed = collate([Sample(every, every, "a"), Sample(deep, deep, "b", skipped=("x",))])
     assert isinstance(mixed, Batch)
     assert mixed.gt is not None
     np.testing.assert_array_equal(mixed.lq[0].numpy() / 65535, every / 255)
@@ -272,7 +273,7 @@ def test_a_worker_killed_with_a_finished_batch_in_its_hands_ends_the_run(monkeyp
 
 def test_a_hanging_read_ends_the_run_and_is_named(tmp_path):
     write_pairs(tmp_path, 4)
-    dataset = PairedImageDataset(2, str(tmp_path / "lr"), str(tmp_path / "hr"), lq_size=8)
+    dataset = PairedImageDataset(2, str(tmp_path / "lr"), str(tmp_path / "hr"), files=FileOptions(lq_size=8))
     dataset.open("train", "t")
     (tmp_path / "lr/002.png").unlink()
     os.mkfifo(tmp_path / "lr/002.png")  # opening it waits for a writer that never comes
@@ -354,7 +355,7 @@ def test_the_cache_is_shared_out_among_the_workers():
 
 
 def batch(*skipped):
-    return Batch(torch.zeros(1), None, ("k",), skipped)
+    return Batch(torch.zeros(1), None, ("k",), skipped=skipped)
 
 
 def test_damage_is_told_once():

@@ -3,6 +3,7 @@ from pathlib import Path
 import pytest
 from imagekit import numbers, write_pairs, write_png
 
+from traiNNer.data.file_options import FileOptions
 from traiNNer.data.meta_info import read_meta_info
 from traiNNer.data.paired_images import PairedImageDataset
 from traiNNer.data.single_gt import SingleGTDataset
@@ -80,11 +81,13 @@ def keys(dataset) -> list[str]:
 
 
 def paired(root: Path, text: str, **options) -> PairedImageDataset:
-    return PairedImageDataset(2, str(root / "lr"), str(root / "hr"), meta_info=write(root, text), **options)
+    return PairedImageDataset(
+        2, str(root / "lr"), str(root / "hr"), files=FileOptions(meta_info=write(root, text), **options)
+    )
 
 
 def single(root: Path, text: str, **options) -> SingleGTDataset:
-    return SingleGTDataset(2, str(root / "hr"), meta_info=write(root, text), **options)
+    return SingleGTDataset(2, str(root / "hr"), files=FileOptions(meta_info=write(root, text), **options))
 
 
 @pytest.mark.parametrize("build", [paired, single])
@@ -138,9 +141,9 @@ def test_a_name_is_looked_up_in_every_root(tmp_path):
         write_pairs(tmp_path / name, 3)
     write_png(tmp_path / "b/hr/new.png", numbers(24, 28, 3))
     roots = [str(tmp_path / name / "hr") for name in "ab"]
-    dataset = SingleGTDataset(2, tuple(roots), meta_info=write(tmp_path, "001.png\nnew.png"))
+    dataset = SingleGTDataset(2, tuple(roots), files=FileOptions(meta_info=write(tmp_path, "001.png\nnew.png")))
     assert keys(dataset) == ["0/001", "1/001", "1/new"]
-    dataset = SingleGTDataset(2, tuple(roots), meta_info=write(tmp_path, "new.png"))
+    dataset = SingleGTDataset(2, tuple(roots), files=FileOptions(meta_info=write(tmp_path, "new.png")))
     assert keys(dataset) == ["1/new"]
 
 
@@ -160,6 +163,6 @@ def test_the_split_is_made_of_the_list(tmp_path):
 
 def test_a_list_without_ground_truth_is_refused(tmp_path):
     write_pairs(tmp_path, 2)
-    dataset = PairedImageDataset(2, str(tmp_path / "lr"), meta_info=write(tmp_path, "000.png"))
+    dataset = PairedImageDataset(2, str(tmp_path / "lr"), files=FileOptions(meta_info=write(tmp_path, "000.png")))
     with pytest.raises(DataError, match="v: meta_info lists images of dataroot_gt, which is left out"):
         dataset.open("val", "v")

@@ -7,6 +7,7 @@ from imagekit import numbers, write_png
 from pydantic import ValidationError
 
 from traiNNer.batch import Sample
+from traiNNer.data.file_options import FileOptions
 from traiNNer.data.paired_images import PairedImageDataset
 from traiNNer.data.single_gt import SingleGTDataset
 from traiNNer.errors import DataError
@@ -57,7 +58,7 @@ def test_it_is_a_paired_set_whose_lq_was_made_before(tmp_path, scale, bits):
         write_image(tmp_path / "lr" / path.name, imresize(image[:height, :width], 1 / scale))
     side = 24 // scale - 2
     single = build(photos, scale=scale, lq_size=side)
-    paired = PairedImageDataset(scale, str(tmp_path / "lr"), str(tmp_path / "hr"), lq_size=side)
+    paired = PairedImageDataset(scale, str(tmp_path / "lr"), str(tmp_path / "hr"), files=FileOptions(lq_size=side))
     paired.open("train", "datasets.train")
     assert len(single) == len(paired) == 4
     assert single.smallest_output() == paired.smallest_output()
@@ -148,7 +149,7 @@ def test_empty_missing_and_unreadable(tmp_path):
 def test_kinds_of_images_are_counted_once(tmp_path):
     write_photos(tmp_path)
     write_png(tmp_path / "x.png", numbers(24, 24, 4))
-    dataset = SingleGTDataset(2, str(tmp_path), lq_size=12)
+    dataset = SingleGTDataset(2, str(tmp_path), files=FileOptions(lq_size=12))
     assert dataset.open("train", "t") == ["t: 1 images have transparency, which is dropped"]
 
 
@@ -197,9 +198,11 @@ def test_training_and_held_out_images_are_all_images_without_a_common_one(tmp_pa
 
     def opened(split):
         if kind == "single":
-            dataset = SingleGTDataset(2, str(tmp_path / "hr"), lq_size=8, split=split)
+            dataset = SingleGTDataset(2, str(tmp_path / "hr"), files=FileOptions(lq_size=8, split=split))
         else:
-            dataset = PairedImageDataset(2, str(tmp_path / "lr"), str(tmp_path / "hr"), lq_size=8, split=split)
+            dataset = PairedImageDataset(
+                2, str(tmp_path / "lr"), str(tmp_path / "hr"), files=FileOptions(lq_size=8, split=split)
+            )
         assert dataset.open("train", "t") == []
         return keys(dataset)
 
@@ -214,9 +217,9 @@ def test_a_paired_and_a_single_set_are_split_alike_whatever_is_appended_to_the_n
     write_many(tmp_path / "hr", [f"{name}_HR" for name in names])
     for name in names:
         write_png(tmp_path / f"lr/{name}_LRx2.png", numbers(12, 13, 3))
-    paired = PairedImageDataset(2, str(tmp_path / "lr"), str(tmp_path / "hr"), split="val")
+    paired = PairedImageDataset(2, str(tmp_path / "lr"), str(tmp_path / "hr"), files=FileOptions(split="val"))
     paired.open("val", "v")
-    single = SingleGTDataset(2, str(tmp_path / "hr"), split="val")
+    single = SingleGTDataset(2, str(tmp_path / "hr"), files=FileOptions(split="val"))
     single.open("val", "v")
     assert keys(single) == [f"{key}_HR" for key in keys(paired)]
     assert len(single) == 8
@@ -237,7 +240,7 @@ def test_one_image_cannot_be_split(tmp_path, split):
     write_many(tmp_path / "one", ["a"])
     text = r"t: nothing can be held out, there is only .*one/a\.png\. Add images, or leave out `split`"
     with pytest.raises(DataError, match=text):
-        SingleGTDataset(2, str(tmp_path / "one"), split=split, lq_size=8).open("train", "t")
+        SingleGTDataset(2, str(tmp_path / "one"), files=FileOptions(split=split, lq_size=8)).open("train", "t")
     write_many(tmp_path / "crops", ["a_s001", "a_s002"])
     with pytest.raises(DataError, match=r"by their names all 2 are crops of one, like .*a_s001\.png"):
-        SingleGTDataset(2, str(tmp_path / "crops"), split=split, lq_size=8).open("train", "t")
+        SingleGTDataset(2, str(tmp_path / "crops"), files=FileOptions(split=split, lq_size=8)).open("train", "t")

@@ -150,7 +150,7 @@ def test_running_out_of_memory_is_recognised(error, expected):
 
 def test_a_batch_can_be_pinned(monkeypatch):
     monkeypatch.setattr(torch.Tensor, "pin_memory", lambda self: self + 1)
-    batch = Batch(torch.zeros(1), torch.zeros(1), ("a",), ("b",)).pin_memory()
+    batch = Batch(torch.zeros(1), torch.zeros(1), ("a",), skipped=("b",)).pin_memory()
     assert (batch.lq.item(), batch.gt.item(), batch.keys, batch.skipped) == (1, 1, ("a",), ("b",))
     assert Batch(torch.zeros(1), None, ("a",)).pin_memory().gt is None
 

@@ -2,6 +2,7 @@ import pytest
 import torch
 from torch import nn
 
+from traiNNer.errors import DataError
 from traiNNer.losses.pixel import L1Loss, MSELoss
 from traiNNer.losses.weighted import WeightedLosses
 
@@ -87,7 +88,6 @@ def test_no_target_is_needed_where_no_loss_asks_for_one():
     [
         (lambda self, output, target, iteration: 0, "loss asks for 'iteration', and there is none"),
         (lambda self, output, output_ema: 0, "'output_ema', and there is none: set train.ema_decay above 0"),
-        (lambda self, output, lq: 0, "'lq', and there is none: the images have no LQ"),
     ],
 )
 def test_what_is_asked_for_and_not_there_is_reported(forward, message):
@@ -95,9 +95,13 @@ def test_what_is_asked_for_and_not_there_is_reported(forward, message):
         loss_of(forward)(*images())
 
 
-def test_a_target_that_is_missing_is_reported():
-    with pytest.raises(ValueError, match="l1 asks for 'target', and there is none: the images have no ground truth"):
+def test_images_that_the_training_set_does_not_give_are_a_problem_of_the_data():
+    with pytest.raises(
+        DataError, match=r"datasets\.train: l1 asks for 'target', and the images have no ground truth\."
+    ):
         WeightedLosses([("l1", L1Loss(), 1.0)])(images()[0])
+    with pytest.raises(DataError, match="loss asks for 'lq', and the images have no LQ"):
+        loss_of(lambda self, output, lq: 0)(*images())
 
 
 def test_an_unknown_name_is_refused_with_the_known_ones():
