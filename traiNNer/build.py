@@ -8,7 +8,7 @@ from typing import Any
 from torch import nn
 
 from traiNNer.batch import BatchPlan, ImageSet
-from traiNNer.config.options import ArchChoice, CommonOptions, LossChoice, ModelChoice, TrainOptions
+from traiNNer.config.options import ArchChoice, CommonOptions, DatasetChoice, LossChoice, ModelChoice, TrainOptions
 from traiNNer.data.demo import prepare_demo
 from traiNNer.data.loader import TrainLoader
 from traiNNer.engine.knobs import Knobs
@@ -31,15 +31,15 @@ DEMO_ROOT = Path("datasets/demo")
 
 def prepare_demo_if_named(options: CommonOptions, book: Logbook) -> None:
     """Make the demo set when the option file names its folders and they are missing; one line says so."""
-    roots = [root for choice in options.datasets.values() for root in _roots(choice.options)]
+    roots = [root for choice in options.datasets.values() for root in _roots(choice)]
     missing = [root for root in roots if DEMO_ROOT in Path(root).parents and not Path(root).exists()]
     if missing:
         book.info(f"{missing[0]} is missing: preparing the demo set…")
         book.info(prepare_demo(DEMO_ROOT))
 
 
-def _roots(options: dict[str, Any]) -> list[str]:
-    given = [options.get("dataroot_gt"), options.get("dataroot_lq")]
+def _roots(choice: DatasetChoice) -> list[str]:
+    given = [choice.get("dataroot_gt"), choice.get("dataroot_lq")]
     return [root for value in given if value for root in ([value] if isinstance(value, str) else value)]
 
 
@@ -176,7 +176,7 @@ def build_schedule(options: TrainOptions, name: str = "net_g") -> Callable[[int]
     }[name]
     schedule = None
     if choice and optimizer:
-        base = optimizer.options["lr"]
+        base = optimizer.options.lr
         schedule = SCHEDULES.build(choice.type, choice.options, total_iter=train.total_iter, base_lr=base)
     return compose(schedule, train.warmup_iter)
 
@@ -225,6 +225,6 @@ def build_model(
 def describe_networks(options: CommonOptions) -> dict[str, dict[str, Any]]:
     """Return by learner name what a weights file says of itself, enough to rebuild the network."""
     return {
-        name: {"arch": choice.type, "options": choice.options, "scale": options.scale}
+        name: {"arch": choice.type, "options": choice.plain(), "scale": options.scale}
         for name, choice in network_choices(options).items()
     }

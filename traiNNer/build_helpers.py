@@ -1,7 +1,9 @@
-"""The training automations of a run: which are in force, the knobs they move, and what they are told."""
+"""The training automations of a run: which are active, the knobs they move, and what they know of the run."""
 
 import math
 from collections.abc import Callable, Iterable, Mapping
+from dataclasses import replace
+from inspect import isclass
 from itertools import chain
 from typing import Any
 
@@ -10,11 +12,12 @@ from torch import nn
 
 from traiNNer.batch import BatchPlan, ImageSet
 from traiNNer.build import attempt, build_schedule, directions, network_choices
+from traiNNer.config.choice import AutomationChoice
 from traiNNer.config.options import TrainOptions
 from traiNNer.engine.automation import Automation
 from traiNNer.engine.automation_host import AutomationHost
 from traiNNer.engine.events import Direction, RunStarted
-from traiNNer.engine.knobs import Knobs
+from traiNNer.engine.knobs import GRAD_CLIP, Knobs
 from traiNNer.engine.learner import knob_prefix
 from traiNNer.engine.logbook import Logbook
 from traiNNer.engine.reference import BicubicReference
@@ -23,45 +26,49 @@ from traiNNer.errors import ConfigError
 from traiNNer.losses.weighted import WeightedLosses, log_names
 from traiNNer.registry import AUTOMATIONS, LOSSES, MODELS
 
-CLIPPING, BALANCE = "AdaptiveGradientClipping", "DynamicLossScheduling"
+
+def chosen_automations(options: TrainOptions) -> dict[str, AutomationChoice]:
+    """Return the automations that are switched on, by name."""
+    section = options.train.training_automations
+    return section.active() if section else {}
 
 
-def chosen_helpers(options: TrainOptions) -> dict[str, dict[str, Any]]:
-    """Return the options of every helper that is in force, by its name."""
-    section, balance = options.train.training_automations, options.train.dynamic_loss_scheduling
-    chosen: dict[str, dict[str, Any]] = {}
-    if section and section.enabled:
-        chosen = {name: choice.options for name, choice in section.helpers.items() if choice.enabled}
-    if balance and balance.enabled:
-        chosen[BALANCE] = balance.model_dump(mode="json")
-    return chosen
+def plain_options(options: TrainOptions) -> dict[str, dict[str, Any]]:
+    """Return the options of every automation that is switched on as plain values, by its name."""
+    return {name: choice.plain() for name, choice in chosen_automations(options).items()}
 
 
-def build_helpers(options: TrainOptions) -> dict[str, Automation]:
-    """Build the helpers in force. Raises `ConfigError` for one of a plugin that is none."""
-    helpers = {}
-    for name, chosen in chosen_helpers(options).items():
-        helper = attempt(f"train.training_automations.{name}", lambda n=name, c=chosen: AUTOMATIONS.build(n, c))
-        if not isinstance(helper, Automation):
-            raise ConfigError(
-                f"train.training_automations.{name}: must be derived from traiNNer.engine.automation.Automation"
-            )
-        helpers[name] = helper
-    return helpers
+def build_automations(options: TrainOptions) -> dict[str, Automation]:
+    """Build the automations that are switched on. Raises `ConfigError` for one of a plugin that is none."""
+    automations = {}
+    for name, choice in chosen_automations(options).items():
+        title = f"train.training_automations.{name}"
+        automation = attempt(title, lambda c=choice: AUTOMATIONS.build(c.type, c.options))
+        if not isinstance(automation, Automation):
+            raise ConfigError(f"{title}: must be derived from traiNNer.engine.automation.Automation")
+        automations[name] = automation
+    return automations
 
 
 def build_knobs(options: TrainOptions) -> Knobs:
     """Return the knobs at the values of the option file."""
-    train = options.train
-    limit = train.grad_clip_max_norm
-    section = train.training_automations
-    if section and section.enabled and CLIPPING in section.helpers and not section.helpers[CLIPPING].enabled:
-        # A helper that is switched off by itself leaves its fallback behind, where the file gives one.
-        limit = section.helpers[CLIPPING].options["fallback"]["threshold"] or limit
+    train, section = options.train, options.train.training_automations
+    start = {GRAD_CLIP: train.grad_clip_max_norm}
+    for choice in section.disabled().values() if section else ():
+        start |= hooks_of(choice).knobs_when_disabled(choice.options)
+    if not train.grad_clip:
+        start[GRAD_CLIP] = math.inf
     names = tuple(log_names([choice.type for choice in train.losses]))
     prefixes = tuple(knob_prefix(name) for name in network_choices(options))
-    batch = options.datasets["train"].batch_size_per_gpu
-    return Knobs(limit if train.grad_clip else math.inf, batch, names, prefixes)
+    knobs = Knobs(start.pop(GRAD_CLIP), options.datasets["train"].batch_size_per_gpu, names, prefixes)
+    knobs.update({name: replace(knobs[name], value=value) for name, value in start.items()})
+    return knobs
+
+
+def hooks_of(choice: AutomationChoice) -> type[Automation]:
+    """Return the class of an automation; a plugin's factory function has the hooks that do nothing."""
+    builder = AUTOMATIONS[choice.type].builder
+    return builder if isclass(builder) and issubclass(builder, Automation) else Automation
 
 
 def watched_loss(options: TrainOptions) -> int | None:
@@ -72,9 +79,9 @@ def watched_loss(options: TrainOptions) -> int | None:
 
 
 def build_reference(options: TrainOptions, losses: WeightedLosses) -> BicubicReference | None:
-    """Return what measures bicubic upscaling on every batch; None without a helper or without a pixel loss."""
+    """Return what measures bicubic upscaling on every batch; None without an automation or without a pixel loss."""
     place = watched_loss(options)
-    if place is None or not chosen_helpers(options):
+    if place is None or not chosen_automations(options):
         return None
     if not {"output", "target"}.issuperset(losses.calls[place].required):
         return None
@@ -95,13 +102,13 @@ def build_host(
     learning_rate: Callable[[int], float],
 ) -> AutomationHost | None:
     """Build the host with its automations; None when none is active."""
-    helpers = build_helpers(options)
-    if not helpers:
+    automations = build_automations(options)
+    if not automations:
         return None
     section = options.train.training_automations
     run = describe_run(options, networks, losses, train_set, runtime)
     return AutomationHost(
-        helpers,
+        automations,
         run,
         knobs,
         runtime,
@@ -109,7 +116,7 @@ def build_host(
         actions,
         plan,
         learning_rate,
-        chosen_helpers(options),
+        plain_options(options),
         strict=bool(section and section.strict),
         shadow=bool(section and section.shadow),
     )
@@ -118,7 +125,7 @@ def build_host(
 def describe_run(
     options: TrainOptions, networks: Iterable[nn.Module], losses: WeightedLosses, train_set: ImageSet, runtime: Runtime
 ) -> RunStarted:
-    """Return what the helpers are told about the run."""
+    """Return what the automations know about the run."""
     train, data = options.train, options.datasets["train"]
     place = watched_loss(options)
     batch = data.batch_size_per_gpu * data.accum_iter * runtime.world
@@ -129,7 +136,7 @@ def describe_run(
         epoch_iter=len(train_set) * data.dataset_enlarge_ratio / batch,
         val_freq=options.val.val_freq if options.val.val_enabled else None,
         optimizer=train.optim_g.type,
-        base_lr=train.optim_g.options["lr"],
+        base_lr=train.optim_g.options.lr,
         losses=losses.weights,
         anchor=None if place is None else list(losses.weights)[place],
         metrics=monitored(options),
@@ -152,8 +159,9 @@ def monitored(options: TrainOptions) -> dict[str, Direction]:
 
 
 def own_best(options: TrainOptions) -> dict[str, Direction]:
-    """Return the scores of single sets that a helper watches: their best weights are kept too."""
-    watched = [chosen.get("monitor_metric", "") for chosen in chosen_helpers(options).values()]
+    """Return the scores of single sets that an automation watches: their best weights are kept too."""
+    chosen = chosen_automations(options).values()
+    watched = {score for choice in chosen for score in hooks_of(choice).watched_scores(choice.options)}
     return {name: way for name, way in monitored(options).items() if name in watched and not name.startswith("val/")}
 
 

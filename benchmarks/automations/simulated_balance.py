@@ -27,7 +27,7 @@ def factors(
     random: np.random.Generator, weights: Mapping[str, float], is_on: bool = True, is_shared: bool = True
 ) -> dict[str, float]:
     """Drive the real helper over 32 batches and return the factors that it asks for."""
-    helper = DynamicLossScheduling(enabled=True, auto_calibrate=is_on)
+    helper = DynamicLossScheduling(auto_calibrate=is_on)
     helper.knobs = Knobs(losses=tuple(weights))
     list(helper.on_start(RunStarted(10_000, 8, losses=weights, anchor="l1")))
     spread = random.uniform(0.35, 0.5)

@@ -13,6 +13,7 @@ FROZEN = REPOSITORY / "tests/data/option_keys.txt"
 # In a process of its own: other tests register components too.
 NOW = """
 import json
+from traiNNer.config.automation_options import OWN_SECTIONS
 from traiNNer.config.choice import AutomationChoice
 from traiNNer.config.describe import options_markdown
 from traiNNer.config.layout import sections, static_keys
@@ -26,6 +27,7 @@ for registry in (ARCHS, AUTOMATIONS, DATASETS, LOSSES, METRICS, MODELS, SCHEDULE
         title = f"{registry.kind} {component.name}"
         below = sections(component.options, title)
         keys += [f"{at}.{key}" for at, model in below for key in static_keys(model)] or [title]
+keys += [f"train.{own}" for own in OWN_SECTIONS]
 keys += [f"every automation.{key}" for key in static_keys(AutomationChoice) if key != "type"]
 schemas = {"options": json_schema(TrainOptions), "options/test": json_schema(TestOptions)}
 print(json.dumps({"page": options_markdown(), "schemas": schemas, "keys": keys}))

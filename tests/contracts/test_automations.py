@@ -19,7 +19,7 @@ METRICS = {"val/psnr": "higher"}
 
 
 def build(name, helper=None):
-    helper = helper or AUTOMATIONS.build(name, {"enabled": True} if name == "DynamicLossScheduling" else {})
+    helper = helper or AUTOMATIONS.build(name)
     run = RunStarted(
         4000, 8, val_freq=100, losses={"l1": 1.0, "mse": 1.0}, anchor="l1", metrics=METRICS, has_memory=True
     )

@@ -90,6 +90,6 @@ def test_the_block_for_the_rtx_3060_loads_when_it_is_uncommented(tmp_path):
     path.write_text(text[:section] + "".join(f"  {line}\n" for line in lines) + text[end:], encoding="utf-8")
     loaded = load_options(path, TrainOptions)
     assert (
-        loaded.options.train.training_automations.helpers["DynamicBatchSizeOptimizer"].options["max_batch_size"] == 16
+        loaded.options.train.training_automations.automations["DynamicBatchSizeOptimizer"].options.max_batch_size == 16
     )
     assert [one for one in loaded.warnings if "target_vram_usage belongs to DynamicBatchSizeOptimizer; ignored" in one]

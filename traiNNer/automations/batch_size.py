@@ -1,14 +1,15 @@
 """The helper that finds the largest micro-batch that fits the device memory."""
 
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from statistics import median
-from typing import Annotated, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import Field
 
 from traiNNer.automations.batch_size_rules import GAIN, MOVES, NO_GAIN, PROBE, Choice, Situation
 from traiNNer.automations.memory_model import fit, halves, split, splits
+from traiNNer.config.automation_rules import OptionFacts, OptionProblem, OptionWarning, check_order
 from traiNNer.engine.automation import Automation
 from traiNNer.engine.events import (
     Decision,
@@ -72,6 +73,12 @@ class DynamicBatchSizeOptimizer(Automation):
     """
 
     title = "batch"
+    foreign_names: ClassVar = {
+        "DynamicBatchAndPatchSizeOptimizer": (
+            "is not part of traiNNer; use DynamicBatchSizeOptimizer (the crop size stays)"
+        ),
+    }
+    stray_options = ("target_vram_usage",)
     answers_out_of_memory = True
     needs: str | None = "memory"  # pyright: ignore[reportIncompatibleVariableOverride] - a CPU has none to miss
     remembered = (
@@ -128,6 +135,15 @@ class DynamicBatchSizeOptimizer(Automation):
         self.retries = self.rising = self.ooms = self.changes = 0
         self.failures: list[int] = []
         self.moves: list[int] = []
+
+    @classmethod
+    def check_options(cls, options: Any, facts: OptionFacts) -> Iterator[OptionProblem | OptionWarning]:
+        """Report bounds that are the wrong way round; warn of a batch that is outside them."""
+        low, high, size = options.min_batch_size, options.max_batch_size, facts.batch_size
+        yield from check_order(options, "min_batch_size", "max_batch_size")
+        if facts.is_on and None not in (size, low, high) and low <= high and not low <= size <= high:
+            bounds = f"{cls.__name__}'s {low} to {high}"
+            yield OptionWarning(f"datasets.train.batch_size_per_gpu = {size} is outside {bounds}: clamped")
 
     def ranges(self, run: RunStarted) -> Mapping[str, Range]:
         """Return the bounds of the micro-batch and, where the batch may grow, of the loader's batch and its rate."""

@@ -10,6 +10,8 @@ from pydantic import Field
 
 from traiNNer.automations.outlook import Outlook
 from traiNNer.automations.trend import Trend, noise_sd, theil_sen
+from traiNNer.config.automation_rules import OptionFacts, OptionProblem, OptionWarning, check_order
+from traiNNer.config.tree import did_you_mean
 from traiNNer.engine.automation import Automation
 from traiNNer.engine.events import Decision, KnobChanged, RunStarted, Say, Stop, ValidationFinished, WindowFinished
 from traiNNer.engine.knobs import BATCH_SIZE, LOSS_WEIGHT, LR_BATCH, LR_FACTOR
@@ -18,6 +20,10 @@ from traiNNer.registry import AUTOMATIONS, StrictOptions
 Count = Annotated[int, Field(ge=1)]
 Natural = Annotated[int, Field(ge=0)]
 Number = Annotated[float, Field(ge=0)]
+LEAST_VALIDATIONS = 5
+"""Smallest patience in validations: a trend of fewer values is no evidence."""
+IN_DB = ("min_improvement", "improvement_threshold", "min_projected_gain")
+"""Options whose defaults are in dB."""
 VALIDATIONS = 10
 """Smallest number of validations that a trend is read from."""
 REACH = 2
@@ -135,13 +141,50 @@ class IntelligentEarlyStopping(Automation):
         self.projected: float | None = None
         self.told: list[str] = []
 
+    @classmethod
+    def check_options(cls, options: Any, facts: OptionFacts) -> Iterator[OptionProblem | OptionWarning]:
+        """Report a hard limit before the soft one and a score that is not computed; warn of values that are raised."""
+        yield from check_order(options, "patience", "max_no_improvement")
+        if facts.is_on:
+            yield from _check_monitored(options.monitor_metric, facts)
+            yield from cls._warn_raised(options, facts)
+            yield from cls._warn_units(options)
+
+    @classmethod
+    def _warn_raised(cls, options: Any, facts: OptionFacts) -> Iterator[OptionWarning]:
+        """Warn of values in whose place a larger one is used."""
+        frequency = facts.val_freq if facts.is_validating else None
+        least = None if frequency is None else LEAST_VALIDATIONS * frequency
+        for key, what, limit in (
+            ("patience", f"{LEAST_VALIDATIONS} validations", least),
+            ("warmup_iterations", "train.warmup_iter", facts.warmup_iter),
+        ):
+            value = getattr(options, key)
+            if None not in (value, limit) and value < limit:
+                yield OptionWarning(f"{cls.__name__}.{key} = {value} is below {what}: {limit} is used")
+
+    @classmethod
+    def _warn_units(cls, options: Any) -> Iterator[OptionWarning]:
+        """Warn of thresholds in dB for a metric that is not in dB: an SSIM never gains 0.05."""
+        metric = options.monitor_metric or ""
+        missing = [key for key in IN_DB if key not in options.model_fields_set]
+        if missing and "psnr" not in metric.rpartition("/")[2].lower():
+            yield OptionWarning(
+                f"{cls.__name__}: the defaults of {', '.join(missing)} are in dB; give values in units of {metric}"
+            )
+
+    @classmethod
+    def watched_scores(cls, options: Any) -> Iterable[str]:
+        """Return the monitored score."""
+        return (options.monitor_metric,)
+
     def on_start(self, run: RunStarted) -> Iterator[Decision]:
         """Fit patience, warm-up and window to the run."""
         self.val_freq = run.val_freq or run.total_iter
         if self.stops and run.iteration:  # its options were changed in order to go on
             self.stops = self.stopped_at = 0
             self.hits = {}
-        self.patience = max(self.patience, 5 * (run.val_freq or 0))
+        self.patience = max(self.patience, LEAST_VALIDATIONS * (run.val_freq or 0))
         self.length = self._validations(self.preset.patiences * self.patience)
         self.warmup = max(self.warmup, run.warmup_iter)
         self.sign = -1.0 if run.metrics.get(self.monitor_metric) == "lower" else 1.0
@@ -350,3 +393,12 @@ class IntelligentEarlyStopping(Automation):
 def _is_pair(value: Any) -> bool:
     numbers = isinstance(value, list) and all(isinstance(part, (int, float)) and math.isfinite(part) for part in value)
     return numbers and len(value) == 2
+
+
+def _check_monitored(metric: str | None, facts: OptionFacts) -> Iterator[OptionProblem]:
+    if facts.is_validating is False:
+        yield OptionProblem("enabled", "needs validation: val.val_enabled is false")
+    elif metric is not None and facts.scores is not None and metric not in facts.scores:
+        listed = ", ".join(facts.scores) or "none (add val.metrics, with val.metrics_enabled on)"
+        hint = did_you_mean(metric, facts.scores)
+        yield OptionProblem("monitor_metric", f"validation does not compute {metric}{hint}   known: {listed}")

@@ -7,6 +7,7 @@ from typing import Annotated, Any, Literal
 from pydantic import Field
 
 from traiNNer.automations.gradient_clipping_rules import FIRST, SKIP, SURE, NormStatistics, proposal
+from traiNNer.config.automation_rules import OptionFacts, OptionProblem, OptionWarning, check_order
 from traiNNer.engine.automation import Automation
 from traiNNer.engine.events import Decision, Evidence, RunStarted, Say, SetKnob, Step, WindowFinished
 from traiNNer.engine.knobs import GRAD_CLIP, GRAD_SKIP, Range
@@ -91,6 +92,19 @@ class AdaptiveGradientClipping(Automation):
         self.direction = self.regimes = 0
         self.applied = self.clipped = self.exploded = self.broken = 0
         self.observed = self.start
+
+    @classmethod
+    def check_options(cls, options: Any, facts: OptionFacts) -> Iterator[OptionProblem | OptionWarning]:
+        """Report bounds that are the wrong way round; warn where the run does not clip."""
+        yield from check_order(options, "min_threshold", "max_threshold")
+        if facts.is_on and facts.is_clipping is False:
+            yield OptionWarning(f"train.grad_clip is false: {cls.__name__} can only observe, never clip")
+
+    @classmethod
+    def knobs_when_disabled(cls, options: Any) -> Mapping[str, float]:
+        """Return the fallback, where the file gives one."""
+        threshold = options.fallback.threshold
+        return {} if threshold is None else {GRAD_CLIP: threshold}
 
     @property
     def memory(self) -> dict[str, Any]:

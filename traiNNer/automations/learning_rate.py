@@ -9,6 +9,7 @@ from pydantic import Field
 
 from traiNNer.automations import learning_rate_rules as rules
 from traiNNer.automations.statistics import Mean, Slope
+from traiNNer.config.automation_rules import OptionFacts, OptionProblem, OptionWarning
 from traiNNer.engine.automation import Automation
 from traiNNer.engine.events import (
     Decision,
@@ -120,6 +121,18 @@ class IntelligentLearningRateScheduler(Automation):
         self.skipped = [0, 0]
         self.rollbacks = self.adjustments = 0
         self.recovered_at = -math.inf
+
+    @classmethod
+    def check_options(cls, options: Any, facts: OptionFacts) -> Iterator[OptionProblem | OptionWarning]:
+        """Report that nothing can be watched; warn of a fallback of another length than the run."""
+        if options.monitor_loss is False and options.monitor_validation is False:
+            yield OptionProblem("monitor_validation", "monitor_loss is off too; one of them must be on")
+        elif facts.is_on and options.monitor_loss is False and options.monitor_validation is True:
+            yield from _check_alone(facts)
+        length = options.fallback and options.fallback.scheduler_params and options.fallback.scheduler_params.T_max
+        if facts.is_on and not facts.has_schedule and length and facts.total_iter and length != facts.total_iter:
+            text = f" = {length} is not train.total_iter; {facts.total_iter} is used"
+            yield OptionWarning(text, "fallback.scheduler_params.T_max")
 
     # Events
 
@@ -385,3 +398,14 @@ def _evidence(estimate: float, se: float, window: float, threshold: float) -> Ev
 
 def _plural(count: int, noun: str) -> str:
     return f"{count} {noun}" + ("" if count == 1 else "s")
+
+
+def _check_alone(facts: OptionFacts) -> Iterator[OptionProblem]:
+    """Report validation that is watched alone and not there; beside the loss it is a veto that may be missing."""
+    if facts.scores is None:
+        return
+    if facts.is_validating is False:
+        yield OptionProblem("monitor_loss", "monitor_validation alone needs validation: val.val_enabled is false")
+    elif not facts.scores:
+        wanted = "add val.metrics, with val.metrics_enabled on"
+        yield OptionProblem("monitor_loss", f"monitor_validation alone needs a metric: {wanted}")

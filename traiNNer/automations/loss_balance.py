@@ -4,7 +4,6 @@ import math
 import statistics
 from collections.abc import Iterable, Mapping, Sequence
 
-from traiNNer.config.automation_options import LossSchedulingOptions
 from traiNNer.engine.automation import NEVER, Automation
 from traiNNer.engine.events import Decision, MeasureTerms, RunStarted, Say, SetKnob, Step, WindowFinished
 from traiNNer.engine.knobs import LOSS_WEIGHT, Range
@@ -14,7 +13,18 @@ BATCHES = 32
 LOWEST, HIGHEST = 1e-4, 1e4
 
 
-@AUTOMATIONS.register(name="DynamicLossScheduling", options=LossSchedulingOptions)
+MOVING_WEIGHTS = (
+    "momentum",
+    "adaptation_rate",
+    "min_weight",
+    "max_weight",
+    "adaptation_threshold",
+    "baseline_iterations",
+)
+"""Options of implementations whose weights go on moving during a run."""
+
+
+@AUTOMATIONS.register(name="DynamicLossScheduling")
 class DynamicLossScheduling(Automation):
     """Makes `loss_weight` a ratio of gradient norms, once, after warm-up.
 
@@ -25,15 +35,17 @@ class DynamicLossScheduling(Automation):
     (Esser, Rombach and Ommer, 2021) and GradNorm (Chen et al., 2018) go by; neither of them stays.
 
     Args:
-        enabled: Switch.
-        auto_calibrate: Apply the factors; without it the shares are only measured and told.
+        auto_calibrate: Apply the factors, so that `loss_weight` is a ratio of gradient norms; without it the shares are
+            only measured and reported.
     """
 
     title = "loss balance"
+    foreign_options = dict.fromkeys(
+        MOVING_WEIGHTS, "has no counterpart: weights are calibrated once, by auto_calibrate, and then stay"
+    )
     remembered = ("_logs", "_started", "_done")
 
-    def __init__(self, enabled: bool, auto_calibrate: bool) -> None:
-        self.enabled = enabled
+    def __init__(self, auto_calibrate: bool = True) -> None:
         self.auto_calibrate = auto_calibrate
         self.every = 1
         self._logs: dict[str, list[float]] = {}

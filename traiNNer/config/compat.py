@@ -6,19 +6,19 @@ Sections move before `--set` is applied, so that both spellings of a place can b
 from collections.abc import Callable
 from pathlib import Path as FilePath
 
-from traiNNer.config.automation_options import AutomationOptions
+from traiNNer.config.automation_options import OWN_SECTIONS, AutomationOptions
+from traiNNer.config.automation_rules import rules_of
 from traiNNer.config.choice import AutomationChoice
 from traiNNer.config.layout import (
     AUTOMATIONS_AT,
-    HELPERS_AT,
-    SCHEDULING_AT,
-    helpers,
-    is_loss_scheduling,
+    EACH_AT,
+    automations,
+    own_section,
     snake_case,
     static_keys,
 )
 from traiNNer.config.options import TrainOptions
-from traiNNer.config.tree import Node, Report, did_you_mean
+from traiNNer.config.tree import DEFAULT, Node, Report, did_you_mean, key_of
 from traiNNer.registry import AUTOMATIONS, StrictOptions, fold
 
 NO_EFFECT = (
@@ -30,19 +30,15 @@ NO_EFFECT = (
     "use_rot",
     "dataset_enlarge_ratio",
 )
-MISPLACED = ("target_vram_usage",)
-NOT_OURS = {
-    "dynamicbatchandpatchsizeoptimizer": "is not part of traiNNer; use DynamicBatchSizeOptimizer (the crop size stays)",
-}
 
 
 def move_sections(root: Node, model: type[StrictOptions], report: Report) -> None:
-    """Move `losses` and helpers into `train`, `train.val` to the top level, loss scheduling out of the helpers."""
+    """Move `losses` and automations into `train`, `train.val` to the top level, each section to where it belongs."""
     if issubclass(model, TrainOptions):
         _move(root, "losses", root, "train", report)
         _move(root, "training_automations", root, "train", report)
         _lift_val(root, report)
-        _lift_loss_scheduling(root, report)
+        _lift_own_sections(root, report)
 
 
 def adapt(root: Node, report: Report) -> None:
@@ -51,8 +47,8 @@ def adapt(root: Node, report: Report) -> None:
     _drop_validation_crops(root, report)
     _name_metrics(root)
     _expand_home(root)
-    _lift_loss_scheduling(root, report)  # again: `--set` may have replaced the whole section
-    _gather_helpers(root, report)
+    _lift_own_sections(root, report)  # again: `--set` may have replaced the whole section
+    _gather_automations(root, report)
 
 
 def _twice(report: Report, node: Node, other: Node) -> None:
@@ -89,15 +85,15 @@ def _lift_val(root: Node, report: Report) -> None:
         _twice(report, node, other)
 
 
-def _lift_loss_scheduling(root: Node, report: Report) -> None:
-    """Move the section to its own place, `train.dynamic_loss_scheduling`, from among the helpers."""
+def _lift_own_sections(root: Node, report: Report) -> None:
+    """Move an automation that has a section of its own there, from among the others."""
     section = root.at(AUTOMATIONS_AT)
     if section is None:
         return
     train = root.value["train"].value
-    for key in [key for key in section.entries() if is_loss_scheduling(key)]:
+    for key, own in [(key, own) for key in section.entries() if (own := own_section(key))]:
         node = section.value.pop(key)
-        other = train.setdefault(SCHEDULING_AT[-1], node)
+        other = train.setdefault(own, node)
         if other is not node:
             _twice(report, node, other)
 
@@ -156,22 +152,39 @@ def _expand(section: Node, wanted: Callable[[str], bool]) -> None:
                 leaf.value = str(FilePath(leaf.value).expanduser())
 
 
-def _gather_helpers(root: Node, report: Report) -> None:
-    """Put the helpers' sections in one place under their registered names, apart from the switches beside them."""
+def _gather_automations(root: Node, report: Report) -> None:
+    """Put the automations' sections in one place under their registered names, apart from the switches beside them."""
+    own = _take_own_sections(root, report)
     section = root.at(AUTOMATIONS_AT)
+    if own and (section is None or section.value is None):
+        section = Node({}, None, key_of(AUTOMATIONS_AT))
+        root.value["train"].value[AUTOMATIONS_AT[-1]] = section
     if section is None or not isinstance(section.value, dict):
         return
     found: dict[str, Node] = {}
     for key in [key for key in section.value if key not in static_keys(AutomationOptions)]:
         node = section.value.pop(key)
         if key in AUTOMATIONS:
-            _take_helper(AUTOMATIONS[key].name, node, found, report)
+            _take(AUTOMATIONS[key].name, node, found, report)
         else:
-            _unknown_helper(key, node, report)
-    section.value[HELPERS_AT[-1]] = Node(found, section.line, section.key)
+            _unknown_automation(key, node, report)
+    # They are asked in this order: those of the file, then those with a section of their own.
+    section.value[EACH_AT[-1]] = Node(found | own, section.line, section.key)
 
 
-def _take_helper(name: str, node: Node, found: dict[str, Node], report: Report) -> None:
+def _take_own_sections(root: Node, report: Report) -> dict[str, Node]:
+    """Take out the sections that hold one automation each. Its switch stands in no other, so it is off by default."""
+    found: dict[str, Node] = {}
+    train = root.child("train")
+    for own, name in OWN_SECTIONS.items():
+        node = train.entries().pop(own, None) if train is not None else None
+        if node is not None:
+            _take(name, node, found, report)
+            node.entries().setdefault("enabled", Node(False, node.line, f"{node.key}.enabled", DEFAULT))
+    return found
+
+
+def _take(name: str, node: Node, found: dict[str, Node], report: Report) -> None:
     if name in found:
         _twice(report, node, found[name])
         return
@@ -179,26 +192,28 @@ def _take_helper(name: str, node: Node, found: dict[str, Node], report: Report) 
     if node.value is None:
         node.value = {}
     if isinstance(node.value, dict):
-        _drop_misplaced(name, node, report)
+        _drop_stray(name, node, report)
         written = node.value.setdefault("type", Node(name, node.line, node.key, node.source))
         if written.value is None or fold(str(written.value)) != fold(name):
             report.at(written, f"must be {name}, as its section is called, or left out")
             written.value = name  # so that the rest of the section is checked all the same
 
 
-def _drop_misplaced(name: str, node: Node, report: Report) -> None:
-    """Take out the key of the community's example that stands in the wrong section; others are refused as unknown."""
-    known = (*helpers()[name].options.model_fields, *AutomationChoice.model_fields)
-    for key in [key for key in node.value if key not in known and key in MISPLACED]:
-        owner = next((other for other, helper in helpers().items() if key in helper.options.model_fields), None)
+def _drop_stray(name: str, node: Node, report: Report) -> None:
+    """Take out a key that files of the community give in the wrong section; others are refused as unknown."""
+    known = (*automations()[name].options.model_fields, *AutomationChoice.model_fields)
+    for key in [key for key in node.value if key not in known]:
+        owner = next((other for other, found in automations().items() if key in rules_of(found).stray_options), None)
         if owner is not None:
             place = node.value.pop(key)
             report.warnings.append(f"{place.key} ({place.place()}): {key} belongs to {owner}; ignored")
 
 
-def _unknown_helper(name: str, node: Node, report: Report) -> None:
-    if fold(name) in NOT_OURS:
-        report.at(node, NOT_OURS[fold(name)])
-        return
+def _unknown_automation(name: str, node: Node, report: Report) -> None:
+    for component in automations().values():
+        for foreign, message in rules_of(component).foreign_names.items():
+            if fold(foreign) == fold(name):
+                report.at(node, message)
+                return
     names = [snake_case(known) for known in AUTOMATIONS.names()] if name == name.lower() else AUTOMATIONS.names()
     report.at(node, f"unknown option{did_you_mean(name, [*names, *static_keys(AutomationOptions)])}")

@@ -5,9 +5,19 @@ from typing import Any, TypeVar, cast
 
 from pydantic import ValidationError
 
-from traiNNer.config.choice import Choice
+from traiNNer.config.choice import REFUSED, Choice
 from traiNNer.config.docstrings import option_docs
-from traiNNer.config.layout import HELPERS_AT, Part, aliases, helper_sections, helpers, parts, sections, static_keys
+from traiNNer.config.layout import (
+    EACH_AT,
+    Part,
+    aliases,
+    automation_sections,
+    automations,
+    parts,
+    place_of,
+    sections,
+    static_keys,
+)
 from traiNNer.config.options import ArchChoice, TrainOptions
 from traiNNer.config.problems import Section, explain, unknown
 from traiNNer.config.tree import Node, Path, Report, nearest
@@ -23,6 +33,8 @@ GIVEN = {
     "averages": "they are given by train.ema_decay",
     "losses": "they are given by train.losses",
 }
+# What is wrong with a component is reported; in its place the rest of the file is still to be checked.
+PLACEHOLDER = {"type": REFUSED, "options": {}}
 
 
 class Checker:
@@ -83,12 +95,16 @@ class Checker:
         tree = {key: child.plain() for key, child in node.value.items() if key in fixed}
         component = self._component(node, model)
         if component is None:
-            # A placeholder: what is wrong is reported, and the rest of the file is still to be checked.
-            return tree | {"type": "?", "options": {}}
+            return tree | PLACEHOLDER
         self.chosen[path] = component
         own = {key: child for key, child in node.value.items() if key not in fixed}
         options = self._fields(own, component.options, path)
-        return tree | {"type": component.name, "options": self._options(component, options, node, model, path)}
+        try:
+            checked = component.options.parse(options)
+        except ValidationError as error:
+            self._failed.append((error, node, model, path))
+            return tree | PLACEHOLDER
+        return tree | {"type": component.name, "options": checked.model_dump(mode="json")}
 
     def _component(self, node: Node, model: type[Choice]) -> Component | None:
         name = node.child("type")
@@ -108,15 +124,6 @@ class Checker:
         except UnknownComponent as error:
             self.report.at(name, str(error))
             return None
-
-    def _options(
-        self, component: Component, own: dict[str, Any], node: Node, model: type[Choice], path: Path
-    ) -> dict[str, Any]:
-        try:
-            return component.options.parse(own).model_dump(mode="json")
-        except ValidationError as error:
-            self._failed.append((error, node, model, path))
-            return {}
 
     def _explain_failed(self) -> None:
         """Report what components refused: at the end, when it is known which keys the others would take."""
@@ -146,7 +153,7 @@ class Checker:
             return GIVEN[key]
         here = _pattern(path)
         places = {_pattern(at): list(component.options.model_fields) for at, component in self.chosen.items()}
-        fixed = [*sections(self.model), *(helper_sections() if self.model is TrainOptions else ())]
+        fixed = [*sections(self.model), *(automation_sections() if self.model is TrainOptions else ())]
         homes = [at for at, section in fixed if key in static_keys(section) and key != "type"]
         homes += [at for at, keys in places.items() if key in keys]
         homes = [at for at in homes if at != here]
@@ -158,8 +165,8 @@ class Checker:
 
 def _pattern(path: Path) -> str:
     """Return the place of a section without the names and numbers of this file."""
-    if path[: len(HELPERS_AT)] == HELPERS_AT:  # every helper is a section of its own
-        path = (*HELPERS_AT[:-1], *path[len(HELPERS_AT) :])
+    if path[: len(EACH_AT)] == EACH_AT:  # every automation is a section of its own
+        path = (*place_of(str(path[len(EACH_AT)])), *path[len(EACH_AT) + 1 :])
     text = ""
     for position, part in enumerate(path):
         named = position > 0 and path[position - 1] in ("datasets", "metrics")
@@ -171,7 +178,7 @@ def _spoken(place: str) -> str:
     if not place:
         return "the top level"
     last = place.rsplit(".", 1)[-1]
-    return last if last in helpers() else place.replace("[]", "")
+    return last if last in automations() else place.replace("[]", "")
 
 
 def _model_at(model: type[StrictOptions], path: Path) -> type[StrictOptions] | None:

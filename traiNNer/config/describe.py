@@ -6,7 +6,7 @@ from typing import Any
 
 from traiNNer.config.choice import AutomationChoice
 from traiNNer.config.docstrings import summary
-from traiNNer.config.layout import AUTOMATIONS_AT, helpers, parts, sections, snake_case
+from traiNNer.config.layout import AUTOMATIONS_AT, automations, own_section, parts, place_of, sections, snake_case
 from traiNNer.config.options import MetricChoice, TrainOptions
 from traiNNer.config.schema import component_schema
 from traiNNer.config.tree import key_of
@@ -87,28 +87,35 @@ def _section_pages() -> Iterator[str]:
     for place, model in sections(TrainOptions):
         title = f"`{place}`" if place else "Top level"
         yield f"## {title}\n\n{summary(model.__doc__)}\n"
-        among = _helper_list() if place == key_of(AUTOMATIONS_AT) else ()
-        yield _table([*_static_rows(model), *among])
+        yield _table([*_static_rows(model), *_automation_list(place)])
         if place == key_of(AUTOMATIONS_AT):
-            yield from _helper_pages()
+            yield from _automation_pages()
 
 
-def _helper_list() -> Iterator[tuple[str, ...]]:
-    for name, helper in helpers().items():
-        yield name, "section", "off unless written", summary(helper.builder.__doc__)
+def _automation_list(place: str) -> Iterator[tuple[str, ...]]:
+    """Yield a row for every automation whose section stands in the section at `place`."""
+    for name, component in automations().items():
+        *above, key = place_of(name)
+        if key_of(tuple(above)) == place:
+            default = "off unless switched on" if own_section(name) else "off unless written"
+            yield key, "section", default, summary(component.builder.__doc__)
 
 
-def _helper_pages() -> Iterator[str]:
-    for name, helper in helpers().items():
-        yield f"## `{key_of((*AUTOMATIONS_AT, name))}`\n\n{summary(helper.builder.__doc__)}\n"
-        switch = [row for row in _static_rows(AutomationChoice) if row[0] == "enabled"]
-        yield _table([*switch, *_component_rows(helper)])
+def _automation_pages() -> Iterator[str]:
+    for name, component in automations().items():
+        yield f"## `{key_of(place_of(name))}`\n\n{summary(component.builder.__doc__)}\n"
+        yield _table([_switch(name), *_component_rows(component)])
+
+
+def _switch(name: str) -> tuple[str, ...]:
+    key, kind, default, text = next(row for row in _static_rows(AutomationChoice) if row[0] == "enabled")
+    return (key, kind, "`false`", "Switch of this section.") if own_section(name) else (key, kind, default, text)
 
 
 def _static_rows(model: type[StrictOptions]) -> Iterable[tuple[str, ...]]:
     schema = model.model_json_schema()
     schema = schema["$defs"][model.__name__] if "properties" not in schema else schema
-    hidden = {"options", "helpers"}
+    hidden = {"options", "automations"}
     nested = parts(model)
     for name, about in schema.get("properties", {}).items():
         if name not in hidden:

@@ -6,27 +6,26 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from traiNNer.config.automation_options import AutomationOptions
+from traiNNer.config.automation_options import OWN_SECTIONS, AutomationOptions
 from traiNNer.config.choice import Choice
 from traiNNer.config.layout import in_tree
 from traiNNer.config.scalars import plain_scalar
-from traiNNer.config.tree import FILE, Node, key_of
+from traiNNer.config.tree import DEFAULT, FILE, Node, key_of
 from traiNNer.registry import StrictOptions
 
-DEFAULT = "default"
 OTHERS_BOOLEAN = {"yes", "no", "on", "off", "y", "n"}
 PLAIN_TEXT = re.compile(r"[A-Za-z_./~][\w./~-]*( [\w./~-]+)*")
 
 
 def file_form(options: StrictOptions) -> dict[str, Any]:
-    """Return options as they would stand in a file: a component's options beside its `type`, helpers by name."""
+    """Return options as they would stand in a file: a component's options beside its `type`, automations by name."""
     tree: dict[str, Any] = {}
     for name in type(options).model_fields:
         value = getattr(options, name)
         if isinstance(options, Choice) and name == "options":
-            tree |= value
-        elif isinstance(options, AutomationOptions) and name == "helpers":
-            tree |= {key: {"enabled": helper.enabled, **helper.options} for key, helper in value.items()}
+            tree |= options.plain()
+        elif isinstance(value, AutomationOptions):
+            tree |= _automations(name, value)
         else:
             tree[name] = _plain(value)
     return tree
@@ -63,6 +62,13 @@ def write_explained(tree: Mapping[str, Any], reasons: Mapping[str, str], column:
         starts_section = line.endswith(":") and not line.startswith(" ")
         lines += ["", line] if starts_section and lines else [line]
     return "\n".join(lines) + "\n"
+
+
+def _automations(section: str, options: AutomationOptions) -> dict[str, Any]:
+    """Return the section of the automations, and beside it those that have one of their own."""
+    forms = {name: {"enabled": choice.enabled, **choice.plain()} for name, choice in options.automations.items()}
+    own = {key: forms.pop(name) for key, name in OWN_SECTIONS.items() if name in forms}
+    return {section: options.model_dump(exclude={"automations"}) | forms, **own}
 
 
 def _plain(value: Any) -> Any:

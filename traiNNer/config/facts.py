@@ -6,7 +6,7 @@ from typing import Any, TypeVar
 from pydantic_core import PydanticUndefined
 
 from traiNNer.config.layout import parts
-from traiNNer.config.tree import Node, Path, Report, key_of, nearest
+from traiNNer.config.tree import DEFAULT, Node, Path, Report, key_of, nearest
 from traiNNer.registry import Component, StrictOptions
 
 Kind = TypeVar("Kind", int, float, str, bool)
@@ -21,7 +21,7 @@ class Facts:
         self.root, self.model, self.chosen, self.report = root, model, chosen, report
 
     def value(self, path: Path, kind: type[Kind]) -> Kind | None:
-        """Return the value in force at `path` if it is of `kind` and in order, else None."""
+        """Return the active value at `path` if it is of `kind` and in order, else None."""
         node = self.root.at(path)
         found = self._default(path) if node is None else node.plain()
         if node is not None and node.key in self.report.bad:
@@ -66,7 +66,7 @@ class Facts:
     def place(self, *path: str) -> str:
         """Return where a value comes from: `line 12`, `--set` or `default`."""
         node = self.root.at(path)
-        return "default" if node is None else node.place()
+        return DEFAULT if node is None else node.place()
 
     def _default(self, path: Path) -> Any:
         if path[:-1] in self.chosen and path[-1] in self.chosen[path[:-1]].options.model_fields:

@@ -9,7 +9,7 @@ from typing import Any, Literal, Union, get_args, get_origin
 
 from pydantic import BaseModel
 
-from traiNNer.config.automation_options import AutomationOptions, LossSchedulingOptions
+from traiNNer.config.automation_options import OWN_SECTIONS, AutomationOptions
 from traiNNer.config.choice import Choice
 from traiNNer.config.options import TrainOptions, TrainSection
 from traiNNer.config.tree import Path, key_of
@@ -17,8 +17,7 @@ from traiNNer.registry import AUTOMATIONS, Component, StrictOptions, fold
 
 Form = Literal["one", "list", "map"]
 AUTOMATIONS_AT = ("train", "training_automations")
-HELPERS_AT = (*AUTOMATIONS_AT, "helpers")
-SCHEDULING_AT = ("train", "dynamic_loss_scheduling")
+EACH_AT = (*AUTOMATIONS_AT, "automations")
 
 
 @dataclass(frozen=True)
@@ -52,7 +51,7 @@ def parts(model: type[BaseModel]) -> dict[str, Part]:
 
 def static_keys(model: type[BaseModel]) -> tuple[str, ...]:
     """Return the keys of a section that do not come from a component."""
-    hidden = "options" if issubclass(model, Choice) else "helpers" if issubclass(model, AutomationOptions) else ""
+    hidden = "options" if issubclass(model, Choice) else "automations" if issubclass(model, AutomationOptions) else ""
     return tuple(name for name in model.model_fields if name != hidden)
 
 
@@ -65,15 +64,21 @@ def sections(model: type[StrictOptions], at: str = "") -> Iterator[tuple[str, ty
             yield from sections(part.model, f"{at}.{name}{tail}".removeprefix("."))
 
 
-def helpers() -> dict[str, Component]:
-    """Return every registered helper by name; the balancing of losses has a section of its own and is none."""
-    return {component.name: component for component in AUTOMATIONS if component.options is not LossSchedulingOptions}
+def automations() -> dict[str, Component]:
+    """Return every registered automation by name."""
+    return {component.name: component for component in AUTOMATIONS}
 
 
-def helper_sections() -> Iterator[tuple[str, type[StrictOptions]]]:
-    """Yield the section of every registered helper with its place, and the sections inside it."""
-    for name, component in helpers().items():
-        yield from sections(component.options, f"{key_of(AUTOMATIONS_AT)}.{name}")
+def automation_sections() -> Iterator[tuple[str, type[StrictOptions]]]:
+    """Yield the section of every registered automation with its place, and the sections inside it."""
+    for name, component in automations().items():
+        yield from sections(component.options, key_of(place_of(name)))
+
+
+def place_of(name: str) -> tuple[str, str, *tuple[str, ...]]:
+    """Return where the section of an automation stands in a file."""
+    own = own_section(name)
+    return ("train", own) if own else (*AUTOMATIONS_AT, name)
 
 
 def snake_case(name: str) -> str:
@@ -81,23 +86,25 @@ def snake_case(name: str) -> str:
     return re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", name).lower()
 
 
-def is_loss_scheduling(key: str) -> bool:
-    """Tell whether a section among the helpers is the balancing of losses, which stands elsewhere."""
-    return fold(key) == fold(SCHEDULING_AT[-1])
+def own_section(key: str) -> str | None:
+    """Return the section of `train` that an automation has to itself, by either's name; None for one among others."""
+    return next((own for own, name in OWN_SECTIONS.items() if fold(key) in (fold(own), fold(name))), None)
 
 
 def in_tree(path: Path) -> Path:
-    """Return where a value of a file is in the checked tree, in which helpers are apart from the switches."""
+    """Return where a value of a file is in the checked tree, in which automations are apart from the switches."""
+    if path[:1] == ("train",) and path[1:2] and path[1] in OWN_SECTIONS:
+        return (*EACH_AT, OWN_SECTIONS[str(path[1])], *path[2:])
     if path[:2] != AUTOMATIONS_AT or path[2:3] == () or path[2] in static_keys(AutomationOptions):
         return path
-    return (*HELPERS_AT, *path[2:])
+    return (*EACH_AT, *path[2:])
 
 
 def aliases(model: type[BaseModel]) -> tuple[str, ...]:
     """Return keys that may stand in a section although their canonical place is another."""
     if issubclass(model, TrainOptions):
         return ("losses", "training_automations")
-    return ("val",) if issubclass(model, TrainSection) else ()
+    return ("val", *OWN_SECTIONS) if issubclass(model, TrainSection) else ()
 
 
 def canonical(path: Path, model: type[StrictOptions]) -> Path:
@@ -107,6 +114,6 @@ def canonical(path: Path, model: type[StrictOptions]) -> Path:
             path = ("train", *path)
         if path[:2] == ("train", "val"):
             path = path[1:]
-        if path[:2] == AUTOMATIONS_AT and len(path) > 2 and is_loss_scheduling(str(path[2])):
-            path = (*SCHEDULING_AT, *path[3:])
+        if path[:2] == AUTOMATIONS_AT and len(path) > 2 and (own := own_section(str(path[2]))):
+            path = ("train", own, *path[3:])
     return path

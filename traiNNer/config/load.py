@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any, Generic, TypeVar
 
 from traiNNer.config import compat
-from traiNNer.config.automation_checks import check_automations, refuse_moving_weights
+from traiNNer.config.automation_checks import check_automations, refuse_foreign_options
 from traiNNer.config.checks import check_rules
 from traiNNer.config.components import Checker
 from traiNNer.config.effective import file_form, sources_of, write
@@ -87,7 +87,7 @@ def _loaded(root: Node, model: type[Options], report: Report, title: str, text: 
 
 
 def _check(root: Node, model: type[Options], report: Report) -> Options | None:
-    refuse_moving_weights(root, report)
+    refuse_foreign_options(root, report)
     checker = Checker(model, report)
     options = checker.check(root, model)
     facts = Facts(root, model, checker.chosen, report)

@@ -11,7 +11,7 @@ from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field
 
-from traiNNer.config.automation_options import AutomationOptions, LossSchedulingOptions
+from traiNNer.config.automation_options import AutomationOptions
 from traiNNer.config.choice import Choice
 from traiNNer.registry import ARCHS, DATASETS, LOSSES, METRICS, MODELS, OPTIMIZERS, SCHEDULES, Influence, StrictOptions
 
@@ -110,9 +110,7 @@ class TrainSection(StrictOptions):
     max_nonfinite: PositiveInt = 10
     """Updates in a row that may be skipped for a NaN or infinite loss before the run stops with exit code 5."""
     training_automations: AutomationOptions | None = None
-    """The helpers that watch a run and adjust it."""
-    dynamic_loss_scheduling: LossSchedulingOptions | None = None
-    """Balancing of the loss weights."""
+    """The automations that watch a run and adjust it."""
 
 
 class ValSection(StrictOptions):

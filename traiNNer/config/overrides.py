@@ -42,7 +42,7 @@ def parse_key(key: str) -> Path:
 
 
 def _as_written(path: Path, root: Node) -> Path:
-    """Return the path with a helper's section spelled as it already is in the file."""
+    """Return the path with an automation's section spelled as it already is in the file."""
     section = root.at(AUTOMATIONS_AT)
     if path[:2] != AUTOMATIONS_AT or section is None or len(path) == 2:
         return path

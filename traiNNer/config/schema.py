@@ -3,9 +3,10 @@
 from collections.abc import Iterator
 from typing import Any
 
+from traiNNer.config.automation_options import OWN_SECTIONS
 from traiNNer.config.choice import AutomationChoice, Choice
 from traiNNer.config.docstrings import option_docs, summary
-from traiNNer.config.layout import helpers, sections, snake_case
+from traiNNer.config.layout import automations, own_section, sections, snake_case
 from traiNNer.config.options import ArchChoice, CommonOptions, MetricChoice, TrainOptions
 from traiNNer.registry import Component
 
@@ -23,7 +24,7 @@ def json_schema(model: type[CommonOptions] = TrainOptions) -> Schema:
     for choice in _choices(model):
         definitions[choice.__name__] = _choice(choice, definitions)
     if "AutomationOptions" in definitions:
-        _name_helpers(definitions)
+        _name_automations(definitions)
     if issubclass(model, TrainOptions):
         _add_places(schema)
     _allow_empty_metrics(definitions["ValSection"])
@@ -80,29 +81,29 @@ def _type_name(component: Component, prefix: str) -> Schema:
     return {"anyOf": [{"enum": list(spellings)}, {"type": "string", "pattern": f"^{prefix}{folded}_*$"}]}
 
 
-def _name_helpers(definitions: Schema) -> None:
-    """Offer every helper as a section in its usual spellings; it may stand there empty."""
+def _name_automations(definitions: Schema) -> None:
+    """Offer every automation as a section in its usual spellings; it may stand there empty."""
     properties = definitions["AutomationOptions"]["properties"]
-    del properties["helpers"]
-    switch = {"enabled": definitions.pop("AutomationChoice")["properties"]["enabled"]}
-    for name, helper in helpers().items():
-        section = definitions[name] = _component(helper, AutomationChoice, switch, definitions)
+    del properties["automations"]
+    switch = definitions.pop("AutomationChoice")["properties"]["enabled"]
+    for name, component in automations().items():
+        own = {"default": False, "description": "Switch of this section."} if own_section(name) else {}
+        section = definitions[name] = _component(component, AutomationChoice, {"enabled": switch | own}, definitions)
         section["required"] = [key for key in section["required"] if key != "type"]
         del section["properties"]["type"]
-        for spelling in (name, snake_case(helper.builder.__name__)):
+        for spelling in (name, snake_case(component.builder.__name__)):
             properties[spelling] = {"anyOf": [{"$ref": f"#/$defs/{name}"}, {"type": "null"}]}
 
 
 def _add_places(schema: Schema) -> None:
-    """`losses` and `training_automations` at the top level, `val` inside `train`, loss scheduling among the helpers."""
+    """`losses` and `training_automations` at the top level, `val` inside `train`, beside automations."""
     train = schema["$defs"]["TrainSection"]
     for name in ("losses", "training_automations"):
         schema["properties"][name] = train["properties"][name]
     train["required"] = [key for key in train["required"] if key != "losses"]
     train["properties"]["val"] = schema["properties"]["val"]
-    scheduling = train["properties"]["dynamic_loss_scheduling"]
-    helpers_section = schema["$defs"]["AutomationOptions"]["properties"]
-    helpers_section |= dict.fromkeys(("DynamicLossScheduling", "dynamic_loss_scheduling"), scheduling)
+    among = schema["$defs"]["AutomationOptions"]["properties"]
+    train["properties"] |= {own: among[name] for own, name in OWN_SECTIONS.items() if name in among}
 
 
 def _allow_empty_metrics(section: Schema) -> None:

@@ -9,7 +9,7 @@ from traiNNer.config.scalars import plain_scalar
 from traiNNer.errors import Problem
 
 Path = tuple[str | int, ...]
-FILE, COMMAND_LINE = "file", "--set"
+FILE, COMMAND_LINE, DEFAULT = "file", "--set", "default"
 
 
 def key_of(path: Path) -> str:

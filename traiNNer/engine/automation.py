@@ -4,6 +4,7 @@ import copy
 from collections.abc import Iterable, Mapping
 from typing import Any, ClassVar
 
+from traiNNer.config.automation_rules import OptionRules
 from traiNNer.engine.events import (
     Decision,
     KnobChanged,
@@ -18,7 +19,7 @@ NEVER = 10**12
 """For `every`: no more windows."""
 
 
-class Automation:
+class Automation(OptionRules):
     """Watches a run and answers events with decisions; the host checks, applies, records and counts them.
 
     A helper sees plain numbers only, acts through decisions only, and draws no random numbers, so that a resumed run
@@ -43,6 +44,16 @@ class Automation:
     """Changes of its own will before its knobs are frozen."""
     knobs: Knobs
     """The knobs of the run, to look at; set by the host before `on_start`."""
+
+    @classmethod
+    def knobs_when_disabled(cls, options: Any) -> Mapping[str, float]:  # noqa: ARG003 - hooks offer what others need
+        """Return the values of knobs that the section leaves behind when it alone is switched off."""
+        return {}
+
+    @classmethod
+    def watched_scores(cls, options: Any) -> Iterable[str]:  # noqa: ARG003
+        """Return the scores whose best weights are to be kept for it, such as `set5/psnr`."""
+        return ()
 
     def ranges(self, run: RunStarted) -> Mapping[str, Range]:  # noqa: ARG002 - hooks offer what others need
         """Return bounds, start and fallback of the knobs that this helper moves."""

@@ -13,7 +13,7 @@ from traiNNer.build import (
     describe_networks,
     directions,
 )
-from traiNNer.build_helpers import build_host, build_knobs, build_reference, chosen_helpers, own_best
+from traiNNer.build_helpers import build_host, build_knobs, build_reference, own_best, plain_options
 from traiNNer.config.options import TrainOptions
 from traiNNer.engine.best import BestScores
 from traiNNer.engine.checkpoint import CheckpointStore
@@ -102,7 +102,7 @@ def assemble(
     training = assemble_training(options, runtime, networks, sets["train"], book)
     saver = Saver(store, runtime, book, describe_networks(options))
     scorer = _build_scorer(options, folder, training, sets, saver, book)
-    automations = chosen_helpers(options) if training.automations else {}
+    automations = plain_options(options) if training.automations else {}
     facts = {
         "environment": runtime.environment(),
         "identity": identity(options, networks),

@@ -106,7 +106,7 @@ def _entries(options: StrictOptions, inherited: Influence) -> Iterator[tuple[str
         if isinstance(options, Choice) and name == "options":
             fields = options.registry[options.type].options.model_fields
             yield from ((key, item, influence_of(fields[key]) or inherited) for key, item in _plain(value).items())
-        elif isinstance(options, AutomationOptions) and name == "helpers":
+        elif isinstance(options, AutomationOptions) and name == "automations":
             yield from ((key, item, influence) for key, item in value.items())
         else:
             yield name, value, influence

@@ -116,7 +116,7 @@ def synthetic_batches(options: TrainOptions, size: int | None = None, seed: int 
     of the order of those of photos.
     """
     data = options.datasets["train"]
-    side = data.options.get("lq_size") or data.options["gt_size"] // options.scale
+    side = data.get("lq_size") or data.options.gt_size // options.scale
     images = size or data.batch_size_per_gpu
     random = torch.Generator().manual_seed(seed)
 

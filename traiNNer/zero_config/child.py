@@ -124,7 +124,7 @@ class Measuring:
         step_s: dict[int, float] = {}
         for side in self.job.crops:
             self.say(f"measuring a step with crops of {side}")
-            self._change_train_set(options=self.options.datasets["train"].options | {"lq_size": side})
+            self._change_train_set(options=self.options.datasets["train"].replace(lq_size=side).options)
             step_s[side] = seconds_per_step(self.options, self.sets)
             if self.job.run_s / step_s[side] >= ENOUGH_ITERATIONS:
                 break
@@ -198,13 +198,12 @@ class Measuring:
     def _at_rate(self, rate: float, length: int = 10) -> TrainOptions:
         """Return the options of a trial: a rate that rises over the first round and then stays, no automation."""
         train = self.options.train
-        optimizer = train.optim_g.model_copy(update={"options": train.optim_g.options | {"lr": rate}})
+        optimizer = train.optim_g.replace(lr=rate)
         changes = {
             "optim_g": optimizer,
             "scheduler": None,
             "warmup_iter": length,
             "training_automations": None,
-            "dynamic_loss_scheduling": None,
         }
         return self.options.model_copy(update={"train": train.model_copy(update=changes)})
 

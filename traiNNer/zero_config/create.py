@@ -221,7 +221,7 @@ def _crops(draft: Draft, options: TrainOptions) -> tuple[int, ...]:
     """Return the sides of crops to choose from, the usual one first; none where the user has chosen."""
     if draft.is_given("datasets.train.lq_size") or draft.is_given("datasets.train.gt_size"):
         return ()
-    usual = options.datasets["train"].options["lq_size"]
+    usual = options.datasets["train"].options.lq_size
     traits = ARCHS[options.network_g.type].traits
     smaller = [side for side in SMALLER_CROPS if side < usual and traits.fitting(side) == side]
     return (usual, *smaller) if smaller else ()

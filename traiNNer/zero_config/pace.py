@@ -65,7 +65,7 @@ def measure_pace(
         decoded_mb: memory that all images take once they are decoded.
         say: is told what is being measured.
     """
-    cache_mb = options.datasets["train"].options.get("cache_mb", 0)
+    cache_mb = options.datasets["train"].get("cache_mb", 0)
     decode_s = _decode_seconds(sets["train"])
     runs: list[_Run] = []
     for count in workers:

@@ -8,8 +8,6 @@ from traiNNer.automations.batch_size import BatchFallback
 from traiNNer.automations.early_stopping import StoppingFallback
 from traiNNer.automations.gradient_clipping import ClippingFallback
 from traiNNer.automations.learning_rate import CosineParams, ScheduleFallback
-from traiNNer.automations.loss_balance import DynamicLossScheduling
-from traiNNer.config.automation_options import LossSchedulingOptions
 from traiNNer.engine.automation import Automation
 from traiNNer.engine.events import RunStarted
 from traiNNer.registry import AUTOMATIONS
@@ -45,9 +43,3 @@ def test_the_signature_is_the_schema(name):
     for key, parameter in parameters.items():
         if parameter.default is not inspect.Parameter.empty:
             assert getattr(defaults, key) == parameter.default
-
-
-def test_the_balancing_of_losses_is_built_from_its_section():
-    built = AUTOMATIONS.build("dynamic_loss_scheduling", LossSchedulingOptions(enabled=True, auto_calibrate=False))
-    assert isinstance(built, DynamicLossScheduling)
-    assert (built.enabled, built.auto_calibrate) == (True, False)

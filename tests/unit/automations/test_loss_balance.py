@@ -17,7 +17,7 @@ class Loop:
     def __init__(self, weights=None, units=None, noise=0.0, seed=0, warmup_iter=0, auto=True, anchor="l1loss"):
         self.weights = weights or dict.fromkeys(UNITS, 1.0)
         self.units = units or UNITS
-        self.helper = DynamicLossScheduling(enabled=True, auto_calibrate=auto)
+        self.helper = DynamicLossScheduling(auto_calibrate=auto)
         self.run = RunStarted(10_000, 8, losses=self.weights, anchor=anchor, warmup_iter=warmup_iter)
         self.helper.knobs = self.knobs = Knobs(losses=tuple(self.weights))
         for name, wanted in self.helper.ranges(self.run).items():

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 import pytest
 from pydantic import Field
@@ -70,9 +70,9 @@ def components(monkeypatch):
 
 
 @pytest.fixture
-def helper_of() -> Callable[[Loaded, str], dict]:
-    """Return a function that gives a helper's options in a loaded file."""
-    return lambda loaded, name: loaded.options.train.training_automations.helpers[name].options
+def options_of() -> Callable[[Loaded, str], Any]:
+    """Return a function that gives an automation's options in a loaded file."""
+    return lambda loaded, name: loaded.options.train.training_automations.automations[name].options
 
 
 @pytest.fixture

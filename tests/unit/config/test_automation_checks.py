@@ -1,4 +1,9 @@
+from typing import ClassVar
+
 import pytest
+
+from traiNNer.config.automation_rules import OptionFacts, OptionProblem, OptionRules, OptionWarning
+from traiNNer.registry import AUTOMATIONS, StrictOptions
 
 AT = "train.training_automations"
 STOP, BATCH = "IntelligentEarlyStopping", "DynamicBatchSizeOptimizer"
@@ -52,7 +57,7 @@ def test_rules_hold_whether_or_not_helpers_are_on(problems, with_helpers, line, 
 
 
 @pytest.mark.parametrize("metric", ["val/psnr", "val/ssim", "set5/psnr", "val_b/ssim", "val/lpips", "train/psnr"])
-def test_early_stopping_needs_a_metric_that_is_computed(load, problems, with_helpers, helper_of, metric):
+def test_early_stopping_needs_a_metric_that_is_computed(load, problems, with_helpers, options_of, metric):
     text = with_helpers(f"{STOP}: {{monitor_metric: {metric}}}").replace("    psnr: {}", "    psnr: {}\n    ssim: {}")
     more = "    name: set5\n  val_b: {type: PairedImageDataset, dataroot_lq: x}\n"
     text = text.replace("    dataroot_lq: val/lr\n", f"    dataroot_lq: val/lr\n{more}")
@@ -63,7 +68,7 @@ def test_early_stopping_needs_a_metric_that_is_computed(load, problems, with_hel
         known = "val/psnr, val/ssim, set5/psnr, set5/ssim, val_b/psnr, val_b/ssim"
         assert message.endswith(f"   known: {known}")
     else:
-        assert helper_of(load(text), STOP)["monitor_metric"] == metric
+        assert options_of(load(text), STOP).monitor_metric == metric
 
 
 def test_early_stopping_needs_validation(load, problems, with_helpers):
@@ -186,3 +191,66 @@ def test_thresholds_in_db_for_another_metric_warn(load, with_helpers, base):
     ]
     given = "min_improvement: 1e-4, improvement_threshold: 1e-4, min_projected_gain: 1e-3, "
     assert not [one for one in load(text.replace("{patience", f"{{{given}patience")).warnings if "are in dB" in one]
+
+
+class Limits(StrictOptions):
+    """A section inside the one of an automation."""
+
+    low: int = 1
+    high: int = 9
+
+
+LIMITS = Limits()
+
+
+class Picky(OptionRules):
+    """An automation of a plugin, with rules of its own."""
+
+    foreign_options: ClassVar = {"speed": "is called pace here"}
+    foreign_names: ClassVar = {"Fussy": "is not part of traiNNer; use Picky"}
+    seen: ClassVar[list] = []
+
+    def __init__(self, pace: int, limits: Limits = LIMITS) -> None: ...
+
+    @classmethod
+    def check_options(cls, options, facts):
+        cls.seen.append((options, facts))
+        if options.limits is not None and options.limits.low == 7:
+            yield OptionProblem("limits.low", "must not be 7")
+        yield OptionWarning(" is looked at", "limits.low")
+        yield OptionWarning("a warning of its own")
+
+
+@pytest.fixture
+def picky():
+    """Register an automation with rules of its own."""
+    AUTOMATIONS.register(Picky, name="Picky")
+    Picky.seen.clear()
+    return Picky
+
+
+def test_an_automations_own_rules_are_asked_with_what_is_in_order(load, problems, with_helpers, picky):
+    at = f"{AT}.picky"
+    assert problems(with_helpers("picky: {pace: 3, limits: {low: 7}}")) == [(19, f"{at}.limits.low", "must not be 7")]
+    loaded = load(with_helpers("picky: {pace: 3, limits: {low: 6}}"))
+    assert loaded.warnings == (f"{at}.limits.low is looked at", "a warning of its own")
+    assert problems(with_helpers("picky: {pace: x, limits: {low: 7}}")) == [
+        (19, f"{at}.pace", "must be a whole number"),
+        (19, f"{at}.limits.low", "must not be 7"),
+    ]
+    (good, facts), (bad, _) = picky.seen[-2:]
+    assert (good.pace, good.limits.low, good.limits.high) == (3, 6, 9)
+    assert (bad.pace, bad.model_fields_set, bad.limits.model_fields_set) == (None, {"pace", "limits"}, {"low"})
+    assert facts == OptionFacts(True, 100, 0, 8, False, False, True, 50, ("val/psnr",))
+
+
+def test_what_the_rest_of_the_file_gets_wrong_is_not_known_to_rules(problems, with_helpers, picky):
+    text = with_helpers("picky: {pace: 1}", enabled=False, before="  warmup_iter: x\n  grad_clip: 3\n")
+    problems(text.replace("val_freq: 50", "val_freq: -1"))
+    ((_, facts),) = picky.seen
+    assert facts == OptionFacts(False, 100, None, 8, None, False, True, None, None)
+
+
+def test_names_and_options_of_other_implementations_get_the_automations_answer(problems, with_helpers, picky):
+    assert problems(with_helpers("picky: {pace: 1, speed: 3}")) == [(19, f"{AT}.picky.speed", "is called pace here")]
+    assert problems(with_helpers("fussy: {}")) == [(19, f"{AT}.fussy", "is not part of traiNNer; use Picky")]

@@ -73,7 +73,7 @@ def test_rules_between_options(problems, base, change, problem):
 def test_what_fits_is_accepted(load, base):
     text = base.replace("lq_size: 48", "lq_size: 48\n    gt_size: 96\n    name: Train set")
     assert load(text.replace("  val:\n    type", "  val_2:\n    type")).options.datasets["val_2"]
-    assert load(base.replace("lq_size: 48", "gt_size: 96")).options.datasets["train"].options["gt_size"] == 96
+    assert load(base.replace("lq_size: 48", "gt_size: 96")).options.datasets["train"].options.gt_size == 96
 
 
 def test_a_wrong_value_is_not_built_upon(problems, base):

@@ -51,7 +51,7 @@ def test_crops_in_validation_have_no_effect_and_give_one_warning(load, base):
     assert len(loaded.warnings) == 1
     assert all(key in loaded.warnings[0] for key in keys)
     assert loaded.options.datasets["val"] == load(base).options.datasets["val"]
-    assert loaded.options.datasets["val_b"].options["lq_size"] is None
+    assert loaded.options.datasets["val_b"].options.lq_size is None
 
 
 @pytest.mark.parametrize(
@@ -82,11 +82,11 @@ def test_home_folders(load, base):
     )
     options = load(text).options
     home = str(Path.home())
-    assert options.datasets["train"].options["dataroot_gt"] == str(Path(home, "hr"))
-    assert options.datasets["train"].options["meta_info"] == str(Path(home, "list.txt"))
-    assert options.datasets["val"].options["dataroot_gt"] == [str(Path(home, "a")), "b~/c"]
+    assert options.datasets["train"].options.dataroot_gt == str(Path(home, "hr"))
+    assert options.datasets["train"].options.meta_info == str(Path(home, "list.txt"))
+    assert options.datasets["val"].options.dataroot_gt == (str(Path(home, "a")), "b~/c")
     assert options.path.pretrain_network_g == str(Path(home, "w.pth"))
-    assert options.train.losses[0].options["weights"] == str(Path(home, "vgg.pth"))
+    assert options.train.losses[0].options.weights == str(Path(home, "vgg.pth"))
 
 
 SPELLINGS = [
@@ -98,10 +98,10 @@ SPELLINGS = [
 
 
 @pytest.mark.parametrize("name", SPELLINGS)
-def test_helper_sections_in_every_spelling(load, base, helper_of, name):
+def test_helper_sections_in_every_spelling(load, base, options_of, name):
     loaded = load(helpers(base, f"{name}: {{patience: 5}}\n"))
-    assert list(loaded.options.train.training_automations.helpers) == ["IntelligentEarlyStopping"]
-    assert helper_of(loaded, "IntelligentEarlyStopping")["patience"] == 5
+    assert list(loaded.options.train.training_automations.automations) == ["IntelligentEarlyStopping"]
+    assert options_of(loaded, "IntelligentEarlyStopping").patience == 5
     assert loaded.sources["train.training_automations.IntelligentEarlyStopping.patience"] == "file line 18"
     assert load(loaded.effective()).options == loaded.options
 
@@ -158,15 +158,15 @@ def test_unknown_keys_inside_a_helpers_fallback(problems, base):
     assert (line, message) == (19, "must be a section (keys and values)")
 
 
-def test_an_empty_section_of_a_helper_is_its_defaults(load, base, helper_of):
+def test_an_empty_section_of_a_helper_is_its_defaults(load, base, options_of):
     loaded = load(helpers(base, "adaptive_gradient_clipping:\nIntelligentEarlyStopping:\n  fallback:\n"))
-    found = loaded.options.train.training_automations.helpers
+    found = loaded.options.train.training_automations.automations
     assert {name: choice.enabled for name, choice in found.items()} == {
         "AdaptiveGradientClipping": True,
         "IntelligentEarlyStopping": True,
     }
-    assert helper_of(loaded, "AdaptiveGradientClipping")["fallback"] == {"threshold": None}
-    assert helper_of(loaded, "IntelligentEarlyStopping")["fallback"] == {"early_stopping": False}
+    assert options_of(loaded, "AdaptiveGradientClipping").fallback.threshold is None
+    assert options_of(loaded, "IntelligentEarlyStopping").fallback.early_stopping is False
 
 
 def test_only_helpers_that_are_written_are_in_the_effective_options(load, base):
@@ -180,9 +180,10 @@ def test_only_helpers_that_are_written_are_in_the_effective_options(load, base):
 def test_loss_scheduling_among_the_helpers(load, problems, base, name):
     text = helpers(base, f"{name}: {{enabled: true, auto_calibrate: false}}\n")
     loaded = load(text)
-    scheduling = loaded.options.train.dynamic_loss_scheduling
-    assert (scheduling.enabled, scheduling.auto_calibrate) == (True, False)
-    assert loaded.options.train.training_automations.helpers == {}
+    section = loaded.options.train.training_automations
+    assert [(name, choice.options.auto_calibrate) for name, choice in section.active().items()] == [
+        ("DynamicLossScheduling", False)
+    ]
     assert loaded.sources["train.dynamic_loss_scheduling.auto_calibrate"] == "file line 18"
     assert load(loaded.effective()).options == loaded.options
     both = text.replace("  total_iter: 100\n", "  total_iter: 100\n  dynamic_loss_scheduling: {enabled: true}\n", 1)
@@ -190,6 +191,15 @@ def test_loss_scheduling_among_the_helpers(load, problems, base, name):
     assert problems(both) == [(19, at, "also written as train.dynamic_loss_scheduling (line 17); keep one")]
     ((_, key, message),) = problems(text.replace("auto_calibrate", "auto_calibrat"))
     assert (key, message) == (f"{at}.auto_calibrat", "unknown option; did you mean 'auto_calibrate'?")
+
+
+def test_automations_are_asked_in_the_order_of_the_file_and_the_balancing_of_losses_last(load, base):
+    text = helpers(base, "DynamicLossScheduling: {}\nIntelligentEarlyStopping: {}\nadaptive_gradient_clipping: {}\n")
+    assert list(load(text).options.train.training_automations.automations) == [
+        "IntelligentEarlyStopping",
+        "AdaptiveGradientClipping",
+        "DynamicLossScheduling",
+    ]
 
 
 def test_a_type_inside_a_helper_must_be_its_name(load, problems, base):
@@ -222,11 +232,11 @@ class MyHelper:
 def test_helpers_of_plugins_are_checked_against_their_signature(load, problems, base):
     AUTOMATIONS.register(MyHelper)
     loaded = load(helpers(base, "MyHelper: {enabled: false, strength: 2}\n"))
-    own = loaded.options.train.training_automations.helpers["myhelper"]
-    assert (own.enabled, own.options) == (False, {"strength": 2.0})
+    own = loaded.options.train.training_automations.automations["myhelper"]
+    assert (own.enabled, own.plain()) == (False, {"strength": 2.0})
     assert loaded.sources["train.training_automations.myhelper.strength"] == "file line 18"
     changed = load(helpers(base, "MyHelper: {strength: 2}\n"), "train.training_automations.my_helper.strength=3")
-    assert changed.options.train.training_automations.helpers["myhelper"].options == {"strength": 3.0}
+    assert changed.options.train.training_automations.automations["myhelper"].plain() == {"strength": 3.0}
     assert load(loaded.effective()).options == loaded.options
     assert problems(helpers(base, "my_helper:\n  strength: 0\n  strenth: 1\n")) == [
         (19, "train.training_automations.my_helper.strength", "must be greater than 0"),

@@ -9,7 +9,7 @@ GUIDE = (DATA / "guide.yml").read_text(encoding="utf-8")
 RTX_3060 = (DATA / "guide_rtx3060.yml").read_text(encoding="utf-8")
 
 
-def test_the_complete_example_keeps_every_value(load, helper_of):
+def test_the_complete_example_keeps_every_value(load, options_of):
     loaded = load(GUIDE)
     options = loaded.options
     assert (options.name, options.scale, options.num_gpu, options.manual_seed) == (
@@ -17,20 +17,20 @@ def test_the_complete_example_keeps_every_value(load, helper_of):
     )  # fmt: skip
     assert options.network_g.type == "paragonsr2"
     written = {"num_feat": 48, "num_groups": 3, "num_blocks": 4, "use_attention": True}
-    assert options.network_g.options.items() >= written.items()
-    assert options.datasets["train"].options["gt_size"] == 128
+    assert options.network_g.plain().items() >= written.items()
+    assert options.datasets["train"].options.gt_size == 128
     assert options.datasets["train"].num_worker_per_gpu == 4
-    assert options.train.optim_g.options["lr"] == 1e-4
+    assert options.train.optim_g.options.lr == 1e-4
     assert [loss.loss_weight for loss in options.train.losses] == [1.0, 0.1]
-    assert options.train.losses[1].options["layers"] == ["relu1_2", "relu2_2", "relu3_4"]
+    assert options.train.losses[1].options.layers == ("relu1_2", "relu2_2", "relu3_4")
     assert {name: metric.better for name, metric in options.val.metrics.items()} == {"psnr": "higher", "ssim": "higher"}
     assert options.path.models == "experiments/2xParagonSR2_Nano_TrainingAutomations/models"
     assert options.logger.save_checkpoint_format == "safetensors"
-    fallback = helper_of(loaded, "IntelligentLearningRateScheduler")["fallback"]
+    fallback = options_of(loaded, "IntelligentLearningRateScheduler").fallback.model_dump()
     assert fallback == {"scheduler_type": "cosine", "scheduler_params": {"eta_min": 1e-5, "T_max": 50000}}
-    assert helper_of(loaded, "DynamicBatchSizeOptimizer")["fallback"] == {"batch_size": 8}
-    assert helper_of(loaded, "AdaptiveGradientClipping")["adjustment_factor"] == 1.2
-    assert helper_of(loaded, "IntelligentEarlyStopping")["min_epochs"] == 1000
+    assert options_of(loaded, "DynamicBatchSizeOptimizer").fallback.batch_size == 8
+    assert options_of(loaded, "AdaptiveGradientClipping").adjustment_factor == 1.2
+    assert options_of(loaded, "IntelligentEarlyStopping").min_epochs == 1000
 
 
 def test_the_complete_example_gives_two_warnings(load):
@@ -63,10 +63,10 @@ def _with_helpers(base: str, text: str) -> str:
     return base.replace("train:\n  total", f"train:\n  grad_clip: true\n{indented}  total", 1)
 
 
-def test_the_rtx_3060_example_loads_with_one_warning_about_the_misplaced_key(load, base, helper_of):
+def test_the_rtx_3060_example_loads_with_one_warning_about_the_misplaced_key(load, base, options_of):
     loaded = load(_with_helpers(base, RTX_3060))
-    assert helper_of(loaded, "IntelligentLearningRateScheduler")["plateau_patience"] == 1000
-    assert helper_of(loaded, "DynamicBatchSizeOptimizer")["target_vram_usage"] == 0.8
+    assert options_of(loaded, "IntelligentLearningRateScheduler").plateau_patience == 1000
+    assert options_of(loaded, "DynamicBatchSizeOptimizer").target_vram_usage == 0.8
     misplaced = [text for text in loaded.warnings if "target_vram_usage" in text]
     assert misplaced == [
         "train.training_automations.IntelligentLearningRateScheduler.target_vram_usage (line 23): "
@@ -74,7 +74,7 @@ def test_the_rtx_3060_example_loads_with_one_warning_about_the_misplaced_key(loa
     ]
 
 
-def test_the_overrides_of_the_fidelity_example(load, base, helper_of):
+def test_the_overrides_of_the_fidelity_example(load, base, options_of):
     overrides = """\
   training_automations:
     IntelligentEarlyStopping:
@@ -95,11 +95,11 @@ def test_the_overrides_of_the_fidelity_example(load, base, helper_of):
     loaded = load(text)
     options = loaded.options
     assert options.val.val_freq == 200
-    assert options.train.optim_g.options["lr"] == 5e-5
-    assert helper_of(loaded, "IntelligentEarlyStopping")["patience"] == 8000
-    assert helper_of(loaded, "IntelligentEarlyStopping")["min_improvement"] == 0.0002
-    assert helper_of(loaded, "IntelligentLearningRateScheduler")["min_lr_factor"] == 0.7
-    assert options.train.dynamic_loss_scheduling.auto_calibrate
+    assert options.train.optim_g.options.lr == 5e-5
+    assert options_of(loaded, "IntelligentEarlyStopping").patience == 8000
+    assert options_of(loaded, "IntelligentEarlyStopping").min_improvement == 0.0002
+    assert options_of(loaded, "IntelligentLearningRateScheduler").min_lr_factor == 0.7
+    assert options.train.training_automations.active()["DynamicLossScheduling"].options.auto_calibrate
 
 
 @pytest.mark.parametrize("print_freq", [10])

@@ -13,12 +13,12 @@ def test_a_complete_file_becomes_a_typed_tree(load):
     options = loaded.options
     assert isinstance(options, TrainOptions)
     assert options.network_g.type == "tinynet"
-    assert options.network_g.options == {"dim": 8, "mode": "fast"}
+    assert options.network_g.plain() == {"dim": 8, "mode": "fast"}
     expected = {"lr": 1e-3, "betas": [0.9, 0.999], "weight_decay": 0.01, "eps": 1e-8, "amsgrad": False}
-    assert options.train.optim_g.options == expected
+    assert options.train.optim_g.plain() == expected
     assert [loss.type for loss in options.train.losses] == ["l1loss", "charbonnierloss"]
-    assert options.train.losses[1].options == {"eps": 1e-3}
-    assert options.datasets["train"].options["lq_size"] == 48
+    assert options.train.losses[1].plain() == {"eps": 1e-3}
+    assert options.datasets["train"].options.lq_size == 48
     assert options.val.metrics["psnr"].type == "psnr"
     assert loaded.warnings == ()
 
@@ -202,7 +202,7 @@ def test_effective_is_a_file_with_the_same_options(load, base):
     loaded = load(text.replace("data/hr", "['a b: #c', \"C:\\\\x\", '012', 'é\"', 'ends ']"))
     again = load(loaded.effective())
     assert again.options == loaded.options
-    assert again.options.datasets["train"].options["dataroot_gt"] == ["a b: #c", "C:\\x", "012", 'é"', "ends "]
+    assert again.options.datasets["train"].options.dataroot_gt == ("a b: #c", "C:\\x", "012", 'é"', "ends ")
 
 
 def test_effective_reads_the_same_in_yaml_1_1(load, base):

@@ -3,7 +3,7 @@ import pytest
 from traiNNer.config.overrides import OverrideError, parse_key
 
 
-def test_values_are_typed_like_the_file(load, base, helper_of):
+def test_values_are_typed_like_the_file(load, base, options_of):
     loaded = load(
         base,
         "train.total_iter=200",
@@ -22,26 +22,26 @@ def test_values_are_typed_like_the_file(load, base, helper_of):
     options = loaded.options
     assert options.train.total_iter == 200
     assert [loss.loss_weight for loss in options.train.losses] == [2.0, 1.0]
-    assert options.train.losses[1].options["eps"] == 1e-2
-    assert options.train.optim_g.options["lr"] == 2e-4
-    assert options.train.optim_g.options["betas"] == [0.5, 0.9]
+    assert options.train.losses[1].options.eps == 1e-2
+    assert options.train.optim_g.options.lr == 2e-4
+    assert options.train.optim_g.options.betas == (0.5, 0.9)
     assert (options.use_amp, options.logger.print_freq, options.name) == (True, 7, "with space")
     assert options.val.val_freq == 9
     assert options.val.metrics["ssim"].better == "higher"
-    assert helper_of(loaded, "IntelligentEarlyStopping")["patience"] == 77
-    assert options.train.scheduler.options["milestones"] == [5]
+    assert options_of(loaded, "IntelligentEarlyStopping").patience == 77
+    assert options.train.scheduler.options.milestones == (5,)
 
 
 @pytest.mark.parametrize("written", ["IntelligentEarlyStopping", "intelligent_early_stopping"])
 @pytest.mark.parametrize("spelling", ["IntelligentEarlyStopping", "intelligent_early_stopping"])
 @pytest.mark.parametrize("home", ["train.training_automations", "training_automations"])
-def test_helpers_in_either_spelling(load, base, helper_of, written, spelling, home):
+def test_helpers_in_either_spelling(load, base, options_of, written, spelling, home):
     text = f"{base}training_automations:\n  {written}: {{patience: 5, min_epochs: 3}}\n"
     loaded = load(text, f"{home}.{spelling}.patience=77", f"{home}.{spelling}.fallback.early_stopping=true")
-    options = helper_of(loaded, "IntelligentEarlyStopping")
-    assert (options["patience"], options["min_epochs"], options["fallback"]) == (77, 3, {"early_stopping": True})
+    options = options_of(loaded, "IntelligentEarlyStopping")
+    assert (options.patience, options.min_epochs, options.fallback.early_stopping) == (77, 3, True)
     assert loaded.sources["train.training_automations.IntelligentEarlyStopping.patience"] == "--set"
-    assert load(base, f"{home}.{spelling}.patience=7").options.train.training_automations.helpers
+    assert load(base, f"{home}.{spelling}.patience=7").options.train.training_automations.automations
 
 
 @pytest.mark.parametrize(
@@ -49,11 +49,12 @@ def test_helpers_in_either_spelling(load, base, helper_of, written, spelling, ho
 )
 def test_loss_scheduling_in_either_place(load, base, written):
     text = f"{base}training_automations:\n  dynamic_loss_scheduling: {{enabled: true}}\n"
-    scheduling = load(text, f"{written}.auto_calibrate=false").options.train.dynamic_loss_scheduling
-    assert (scheduling.enabled, scheduling.auto_calibrate) == (True, False)
+    section = load(text, f"{written}.auto_calibrate=false").options.train.training_automations
+    assert section.active()["DynamicLossScheduling"].options.auto_calibrate is False
     whole = load(base, "training_automations={DynamicLossScheduling: {enabled: true}, intelligentearlystopping: {}}")
-    assert whole.options.train.dynamic_loss_scheduling.enabled
-    assert list(whole.options.train.training_automations.helpers) == ["IntelligentEarlyStopping"]
+    section = whole.options.train.training_automations
+    assert set(section.automations) == {"DynamicLossScheduling", "IntelligentEarlyStopping"}
+    assert list(section.active()) == ["DynamicLossScheduling"], "the switch of the others is off"
 
 
 def test_the_last_one_counts_and_replaces_lists(load, base):

@@ -65,7 +65,7 @@ def test_a_plugin_registers_beside_the_option_file(load, base, tmp_path):
     (tmp_path / "own").mkdir()
     (tmp_path / "own" / "my_plugin_of_test.py").write_text(PLUGIN)
     text = with_plugins(base, "own/my_plugin_of_test.py")
-    assert load(text).options.train.losses[0].options == {"delta": 0.5}
+    assert load(text).options.train.losses[0].plain() == {"delta": 0.5}
     assert load(text).options.train.losses[0].type == "huberloss", "a second load must not import it again"
     import my_plugin_of_test
 

@@ -18,11 +18,11 @@ SHIPPED = sorted((ROOT / "options").rglob("*.yml"))
 def test_the_guide():
     options = load_options(GUIDE, TrainOptions).options
     assert options.network_g.type == "paragonsr2"
-    assert options.network_g.options["num_feat"] == 48
-    assert options.network_g.options["use_attention"] is True
-    assert options.train.losses[1].options["layers"] == ["relu1_2", "relu2_2", "relu3_4"]
-    assert options.train.optim_g.options["weight_decay"] == 0.01
-    assert options.datasets["train"].options["gt_size"] == 128
+    assert options.network_g.options.num_feat == 48
+    assert options.network_g.options.use_attention is True
+    assert options.train.losses[1].options.layers == ("relu1_2", "relu2_2", "relu3_4")
+    assert options.train.optim_g.options.weight_decay == 0.01
+    assert options.datasets["train"].options.gt_size == 128
 
 
 @pytest.mark.parametrize("path", SHIPPED, ids=[path.relative_to(ROOT).as_posix() for path in SHIPPED])

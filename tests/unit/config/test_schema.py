@@ -141,10 +141,10 @@ def test_names_and_texts_for_completion():
     assert schema["properties"]["use_amp"]["description"].startswith("Run the network in half precision")
     helpers = schema["$defs"]["AutomationOptions"]["properties"]
     assert {"IntelligentEarlyStopping", "intelligent_early_stopping", "enabled"} <= set(helpers)
-    assert "helpers" not in helpers
+    assert "automations" not in helpers
     stopping = schema["$defs"]["IntelligentEarlyStopping"]
     assert stopping["properties"]["preset"]["enum"] == ["convenience", "fidelity"]
-    assert stopping["properties"]["enabled"]["description"].startswith("Switch of this helper")
+    assert stopping["properties"]["enabled"]["description"].startswith("Switch of this automation")
     fallback = schema["$defs"]["IntelligentEarlyStopping.StoppingFallback"]["properties"]["early_stopping"]
     assert fallback["description"] == "Stop by plain patience; false never stops."
 

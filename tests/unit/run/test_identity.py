@@ -2,11 +2,12 @@
 
 import pytest
 import yaml
+from pydantic import ConfigDict
 from runkit import base_options, merged, write_options
 from torch import nn
 
 import traiNNer.build  # noqa: F401 - it registers the components
-from traiNNer.build_helpers import chosen_helpers
+from traiNNer.build_helpers import plain_options
 from traiNNer.config.choice import Choice
 from traiNNer.config.load import load_options
 from traiNNer.config.options import TrainOptions
@@ -54,12 +55,18 @@ def load(folder, changes=None):
 
 
 def stream(options):
-    return stream_identity(options, {"train": Images(), "val": Images()}, chosen_helpers(options))
+    return stream_identity(options, {"train": Images(), "val": Images()}, plain_options(options))
 
 
 def told(before, now):
     state = {"progress": {"iteration": 5}, "environment": {}, "stream": stream(before)}
     return " ".join(exactness_warnings(state, {}, stream(now)))
+
+
+class Unchecked(StrictOptions):
+    """Options of any names and values."""
+
+    model_config = ConfigDict(extra="allow")
 
 
 def another(value):
@@ -88,12 +95,13 @@ def varied(options, name, value, influence):
         return  # other components have other options: see below
     if isinstance(options, Choice) and name == "options":
         fields = options.registry[options.type].options.model_fields
-        for key, item in value.items():
-            yield key, value | {key: another(item)}, influence_of(fields[key]) or influence
+        for key, item in options.plain().items():
+            changed = Unchecked.model_construct(**options.plain() | {key: another(item)})
+            yield key, changed, influence_of(fields[key]) or influence
     elif isinstance(value, StrictOptions):
         yield from ((f"{name}.{path}", *rest) for path, *rest in variants(value, influence))
     elif isinstance(value, dict) and value:
-        prefix = "" if name == "helpers" else f"{name}."
+        prefix = "" if name == "automations" else f"{name}."
         for key, item in value.items():
             for path, changed, found in variants(item, influence):
                 yield f"{prefix}{key}.{path}", value | {key: changed}, found

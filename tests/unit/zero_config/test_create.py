@@ -61,13 +61,13 @@ def test_all_five_automations_are_active(photos, measured, tmp_path, preset):
     options = loaded(create_zero_config_training(NANO, photos / "hr", photos / "lr", preset=preset), tmp_path).options
     section = options.train.training_automations
     assert section.enabled
-    assert {name for name, helper in section.helpers.items() if helper.enabled} == {
+    assert set(section.active()) == {
         "IntelligentLearningRateScheduler",
         "DynamicBatchSizeOptimizer",
         "AdaptiveGradientClipping",
         "IntelligentEarlyStopping",
+        "DynamicLossScheduling",
     }
-    assert options.train.dynamic_loss_scheduling.enabled
     assert options.train.grad_clip  # without it the clipping automation could only watch
 
 

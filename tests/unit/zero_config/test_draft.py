@@ -45,7 +45,7 @@ def test_what_is_decided_loads_like_a_file():
     options = draft().checked().options
     assert isinstance(options, TrainOptions)
     assert options.train.total_iter == 40_000
-    assert options.datasets["train"].options["dataroot_gt"] == "photos  # not a comment"
+    assert options.datasets["train"].options.dataroot_gt == "photos  # not a comment"
 
 
 def test_the_yaml_reads_back_as_the_tree_and_carries_the_reasons(tmp_path):
@@ -118,8 +118,8 @@ def test_another_component_takes_nothing_over_from_the_one_that_was_decided():
     made.decide("train.scheduler.eta_min", 1e-7)
     options = made.checked().options
     assert options.train.optim_g.type.lower() == "sgd"
-    assert options.train.optim_g.options["weight_decay"] == 0
-    assert options.train.scheduler.options["milestones"] == [9]
+    assert options.train.optim_g.options.weight_decay == 0
+    assert options.train.scheduler.options.milestones == (9,)
 
 
 def test_none_resets_to_the_default():

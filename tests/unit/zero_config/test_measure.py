@@ -259,7 +259,7 @@ def test_the_crops_that_are_chosen_are_the_ones_that_are_trained(photos, monkeyp
         measuring._choose_crop()
     assert measuring.measured.crop.side == 32
     assert list(measuring.measured.crop.step_s) == [40, 32]
-    assert measuring.options.datasets["train"].options["lq_size"] == 32
+    assert measuring.options.datasets["train"].options.lq_size == 32
     assert measuring.sets["train"].sample(0, np.random.default_rng(0)).lq.shape == (32, 32, 3)
 
 

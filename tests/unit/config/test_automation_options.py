@@ -1,0 +1,15 @@
+import pytest
+
+from traiNNer.config.automation_options import OWN_SECTIONS, AutomationOptions
+from traiNNer.config.choice import AutomationChoice
+
+STOP, BALANCE = "IntelligentEarlyStopping", OWN_SECTIONS["dynamic_loss_scheduling"]
+
+
+@pytest.mark.parametrize("master", [True, False])
+@pytest.mark.parametrize("own", [True, False])
+def test_the_master_switch_is_for_those_without_a_section_of_their_own(master, own):
+    chosen = {name: AutomationChoice(type=name, enabled=own) for name in (STOP, BALANCE)}
+    section = AutomationOptions(enabled=master, automations=chosen)
+    assert set(section.active()) == ({BALANCE} | ({STOP} if master else set()) if own else set())
+    assert set(section.disabled()) == ({STOP} if master and not own else set())
