@@ -6,7 +6,7 @@ import signal
 import pytest
 from runkit import write_options
 
-from traiNNer import app, cli
+from traiNNer import cli
 from traiNNer.cli import test as test_command
 from traiNNer.cli import train as train_command
 from traiNNer.cli.main import COMMANDS
@@ -33,7 +33,7 @@ def calls(monkeypatch):
     seen = []
     for name in ("train", "test"):
         fake = lambda loaded, book, name=name, **given: seen.append((name, loaded.options, given)) or "finished"  # noqa: E731
-        monkeypatch.setattr(app, name, fake)
+        monkeypatch.setattr(f"traiNNer.run.{name}.{name}", fake)
     return seen
 
 
@@ -62,7 +62,7 @@ def test_an_error_ends_with_its_code_and_its_words(train, calls, monkeypatch, tm
     def fail(*_, **__):
         raise ConfigError("something is wrong")
 
-    monkeypatch.setattr(app, "train", fail)
+    monkeypatch.setattr("traiNNer.run.train.train", fail)
     assert train(["-opt", str(write_options(tmp_path))]) == ConfigError.exit_code
     assert "something is wrong" in capsys.readouterr().out
 
