@@ -20,12 +20,12 @@ import numpy as np
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from traiNNer.data.audit import survey
-from traiNNer.data.audit_deep import look_deep, workers
+from traiNNer.audit.deep import look_deep, workers
+from traiNNer.audit.findings import KINDS
+from traiNNer.audit.survey import survey
 from traiNNer.data.demo import TRAIN, VAL
-from traiNNer.data.findings import KINDS
-from traiNNer.data.headers import read_headers
-from traiNNer.utils.images import ImageError, read_image
+from traiNNer.data.files.header_cache import read_headers
+from traiNNer.imaging.image_file import ImageError, read_image
 from traiNNer.utils.resize import imresize
 
 SHARE = 0.1

@@ -19,8 +19,8 @@ REPOSITORY = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(REPOSITORY))
 
 from traiNNer.cli.train import main as train_command
-from traiNNer.engine.clock import Clock
-from traiNNer.engine.runtime import Runtime
+from traiNNer.engine.log.clock import Clock
+from traiNNer.engine.runtime.runtime import Runtime
 from traiNNer.engine.step import Stepper
 from traiNNer.engine.trainer import Trainer
 from traiNNer.engine.weight_average import WeightAverage

@@ -18,10 +18,10 @@ import numpy as np
 import torch
 
 from traiNNer import load_network
-from traiNNer.engine.runtime import Runtime
-from traiNNer.engine.validation import to_image
+from traiNNer.engine.evaluation.evaluation import to_image
+from traiNNer.engine.runtime.runtime import Runtime
+from traiNNer.imaging.image_file import read_image, write_image
 from traiNNer.metrics.psnr import PSNR
-from traiNNer.utils.images import read_image, write_image
 from traiNNer.utils.resize import imresize
 
 ZOOM, GAP, LABEL = 3, 8, 28

@@ -30,8 +30,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from traiNNer.archs.paragonsr2 import paragonsr2_nano
-from traiNNer.engine.runtime import Runtime
+from traiNNer.archs.paragonsr2.network import paragonsr2_nano
+from traiNNer.engine.runtime.runtime import Runtime
 from traiNNer.engine.weight_average import WeightAverage, decay_at
 from traiNNer.utils.host_memory import keep_freed_memory
 

@@ -7,11 +7,11 @@ import torch
 from torch import nn
 
 from traiNNer.batch import BatchPlan
-from traiNNer.engine.automation_host import AutomationHost
-from traiNNer.engine.events import KeepSnapshot, MeasureTerms, Rewind
-from traiNNer.engine.knobs import Knobs
+from traiNNer.engine.control.events import KeepSnapshot, MeasureTerms, Rewind
+from traiNNer.engine.control.host import AutomationHost
+from traiNNer.engine.control.knobs import Knobs
 from traiNNer.engine.learner import Learner
-from traiNNer.engine.runtime import Runtime
+from traiNNer.engine.runtime.runtime import Runtime
 from traiNNer.engine.step import Stepper, StepReport, Update
 from traiNNer.engine.weight_average import WeightAverage
 from traiNNer.models.protocol import MAIN

@@ -23,8 +23,8 @@ _context.set_forkserver_preload(
     [
         "traiNNer.run.train",
         "traiNNer.run.test",
-        "traiNNer.archs.paragonsr2",
-        "traiNNer.data.paired_images",
+        "traiNNer.archs.paragonsr2.network",
+        "traiNNer.data.datasets.paired_images",
         "traiNNer.losses.pixel",
         "traiNNer.metrics.psnr",
         "traiNNer.metrics.ssim",

@@ -15,17 +15,17 @@ import time
 from contextlib import chdir
 from pathlib import Path
 
-from traiNNer.build import build_networks, open_dataset, prepare_demo_if_named
 from traiNNer.config.load import load_options
 from traiNNer.config.options import TrainOptions
 from traiNNer.data.loader import TrainLoader
-from traiNNer.engine.checkpoint import CheckpointStore
-from traiNNer.engine.interrupt import StopSignals
-from traiNNer.engine.logbook import Logbook
+from traiNNer.engine.checkpoint.store import CheckpointStore
+from traiNNer.engine.log.logbook import Logbook
 from traiNNer.engine.run_folder import create, run_folder
-from traiNNer.engine.runtime import start_runtime
+from traiNNer.engine.runtime.runtime import start_runtime
+from traiNNer.engine.signals import StopSignals
 from traiNNer.engine.trainer import Trainer
 from traiNNer.run.assemble import assemble
+from traiNNer.run.build import build_networks, open_dataset, prepare_demo_if_named
 
 OPTIONS = Path(__file__).resolve().parents[2] / "options/train/2x_paragonsr2_automations.yml"
 OFF = ["train.training_automations.enabled=false", "train.dynamic_loss_scheduling.enabled=false"]

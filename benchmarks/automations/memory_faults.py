@@ -24,12 +24,12 @@ from benchmarks.automations.rows import Row, table
 from traiNNer import build_network
 from traiNNer.automations.batch_size import DynamicBatchSizeOptimizer
 from traiNNer.batch import Batch, BatchPlan
-from traiNNer.engine.automation_host import AutomationHost
-from traiNNer.engine.events import RunStarted
-from traiNNer.engine.knobs import Knobs
+from traiNNer.engine.control.events import RunStarted
+from traiNNer.engine.control.host import AutomationHost
+from traiNNer.engine.control.knobs import Knobs
 from traiNNer.engine.learner import Learner
-from traiNNer.engine.logbook import Logbook
-from traiNNer.engine.runtime import Runtime
+from traiNNer.engine.log.logbook import Logbook
+from traiNNer.engine.runtime.runtime import Runtime
 from traiNNer.engine.step import Stepper
 from traiNNer.models.protocol import MAIN
 from traiNNer.models.restoration import RestorationModel

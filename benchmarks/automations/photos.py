@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 
 from traiNNer.data.demo import prepare_demo
-from traiNNer.utils.images import SUFFIXES, read_image, write_image
+from traiNNer.imaging.image_file import SUFFIXES, read_image, write_image
 from traiNNer.utils.resize import imresize
 
 SCALE = 2

@@ -16,8 +16,8 @@ import numpy as np
 
 from benchmarks.automations.rows import Row, table
 from traiNNer.automations.loss_balance import BATCHES, DynamicLossScheduling
-from traiNNer.engine.events import RunStarted, SetKnob, Step, WindowFinished
-from traiNNer.engine.knobs import LOSS_WEIGHT, Knobs
+from traiNNer.engine.control.events import RunStarted, SetKnob, Step, WindowFinished
+from traiNNer.engine.control.knobs import LOSS_WEIGHT, Knobs
 
 UNITS = {"l1": 1.0, "fft": 250.0, "gan": 0.004}
 CLOSE, REPEATS = 0.15, 3 * math.sqrt(2) * 0.4 / math.sqrt(BATCHES)  # 0.4 / sqrt(32) is 7 %

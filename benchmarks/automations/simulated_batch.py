@@ -28,8 +28,8 @@ from traiNNer.automations.batch_size import DynamicBatchSizeOptimizer
 from traiNNer.automations.batch_size_rules import reversals
 from traiNNer.automations.memory_model import split, splits
 from traiNNer.batch import BatchPlan
-from traiNNer.engine.automation import Automation
-from traiNNer.engine.events import (
+from traiNNer.engine.control.automation import Automation
+from traiNNer.engine.control.events import (
     Decision,
     GiveUp,
     KnobChanged,
@@ -40,7 +40,7 @@ from traiNNer.engine.events import (
     StepFailed,
     WindowFinished,
 )
-from traiNNer.engine.knobs import BATCH_SIZE, MICRO_BATCH, Knobs, Range
+from traiNNer.engine.control.knobs import BATCH_SIZE, MICRO_BATCH, Knobs, Range
 
 HELPER = "DynamicBatchSizeOptimizer"
 ITERATIONS, WINDOW = 2000, 10

@@ -34,8 +34,8 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
 from benchmarks.automations.rows import Row, table
 from traiNNer.automations.gradient_clipping import AdaptiveGradientClipping
-from traiNNer.engine.events import Decision, KnobChanged, RunStarted, Say, SetKnob, Step, WindowFinished
-from traiNNer.engine.knobs import GRAD_CLIP, GRAD_SKIP, Knobs
+from traiNNer.engine.control.events import Decision, KnobChanged, RunStarted, Say, SetKnob, Step, WindowFinished
+from traiNNer.engine.control.knobs import GRAD_CLIP, GRAD_SKIP, Knobs
 from traiNNer.engine.norm_filter import IN_A_ROW
 
 HELPER = "AdaptiveGradientClipping"

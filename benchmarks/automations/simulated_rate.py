@@ -17,7 +17,7 @@ import numpy as np
 
 from benchmarks.automations.rows import Row, table
 from traiNNer.automations.learning_rate import IntelligentLearningRateScheduler
-from traiNNer.engine.events import (
+from traiNNer.engine.control.events import (
     Decision,
     KeepSnapshot,
     KnobChanged,
@@ -27,7 +27,7 @@ from traiNNer.engine.events import (
     Step,
     WindowFinished,
 )
-from traiNNer.engine.knobs import Knobs
+from traiNNer.engine.control.knobs import Knobs
 
 HELPER = "IntelligentLearningRateScheduler"
 PATIENCE, TOTAL, BLOCK = 1000, 50_000, 50

@@ -28,8 +28,8 @@ import numpy as np
 
 from benchmarks.automations.rows import Row, table
 from traiNNer.automations.early_stopping import IntelligentEarlyStopping
-from traiNNer.engine.events import RunStarted, Stop, ValidationFinished
-from traiNNer.engine.knobs import Knobs
+from traiNNer.engine.control.events import RunStarted, Stop, ValidationFinished
+from traiNNer.engine.control.knobs import Knobs
 from traiNNer.optim.schedules import CosineAnnealingLR, MultiStepLR, compose
 
 METRIC = "val/psnr"

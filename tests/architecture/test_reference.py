@@ -15,10 +15,10 @@ NOW = """
 import json
 from traiNNer.config.automation_options import OWN_SECTIONS
 from traiNNer.config.choice import AutomationChoice
-from traiNNer.config.describe import options_markdown
+from traiNNer.config.reference.markdown import options_markdown
 from traiNNer.config.layout import sections, static_keys
 from traiNNer.config.options import TestOptions, TrainOptions
-from traiNNer.config.schema import json_schema
+from traiNNer.config.reference.schema import json_schema
 from traiNNer.registry import ARCHS, AUTOMATIONS, DATASETS, LOSSES, METRICS, MODELS, SCHEDULES
 
 keys = [f"{at}.{key}".removeprefix(".") for at, model in sections(TrainOptions) for key in static_keys(model)]

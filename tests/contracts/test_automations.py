@@ -8,9 +8,9 @@ from bookkit import Book
 from enginekit import host_of, report_of
 
 import traiNNer.automations  # noqa: F401 - registers the helpers
-from traiNNer.engine.events import Memory, RunStarted
-from traiNNer.engine.knobs import Knobs
-from traiNNer.engine.runtime import Runtime
+from traiNNer.engine.control.events import Memory, RunStarted
+from traiNNer.engine.control.knobs import Knobs
+from traiNNer.engine.runtime.runtime import Runtime
 from traiNNer.registry import AUTOMATIONS
 
 NAMES = [component.name for component in AUTOMATIONS if component.builder.__module__.startswith("traiNNer.")]

@@ -28,7 +28,7 @@ def test_the_main_files_are_here():
 
 @pytest.mark.parametrize("path", FILES, ids=title)
 def test_it_loads_without_a_warning(path):
-    import traiNNer.build  # noqa: F401 - registers every component
+    import traiNNer.run.build  # noqa: F401 - registers every component
 
     loaded = load_options(path, TestOptions if is_test(path) else TrainOptions)
     assert loaded.warnings == ()
@@ -80,7 +80,7 @@ def test_the_main_job_beats_bicubic_by_a_decibel(tmp_path):
 
 
 def test_the_block_for_the_rtx_3060_loads_when_it_is_uncommented(tmp_path):
-    import traiNNer.build  # noqa: F401 - registers every component
+    import traiNNer.run.build  # noqa: F401 - registers every component
 
     text = (REPOSITORY / "options/train/2x_paragonsr2_automations.yml").read_text(encoding="utf-8")
     section, block = text.index("  training_automations:\n"), text.index("  # For an RTX 3060")

@@ -322,7 +322,7 @@ def test_resuming_a_stopped_run_says_why_and_stays_stopped(stopped, tmp_path):
         folder=tmp_path,
     )
     assert "finished: 80/80" in on.output, on.output
-    assert "automations (on -> None) changed" in on.output
+    assert "training_automations.IntelligentEarlyStopping.enabled (true -> false)" in on.output
 
 
 def test_restore_best_off_leaves_the_last_weights(tmp_path):

@@ -165,7 +165,8 @@ def test_a_disk_that_stays_full_ends_the_run_after_three_failures_and_keeps_the_
     (place / "full.py").write_text("")
     again = run("train.py", "-opt", "options.yml", "--auto_resume", folder=place)
     assert again.code == 0, again.output
-    assert "Resuming run at iteration 2 (exact)." in again.output
+    assert re.search(r"Exact resume is off: plugins\.full\.py \(\w+ -> \w+\) changed", again.output), again.output
+    assert "Resuming run at iteration 2." in again.output
 
 
 def test_a_disk_that_is_full_once_costs_one_checkpoint(place):

@@ -4,10 +4,10 @@ import json
 
 from runkit import record, run, write_options, write_pairs
 
-from traiNNer.data.split import held_out
+from traiNNer.data.files.split import held_out
 
 NOTE_KEYS = """
-from traiNNer.data.image_files import ImageFiles
+from traiNNer.data.datasets.image_files import ImageFiles
 
 def noting(name):
     real = getattr(ImageFiles, name)

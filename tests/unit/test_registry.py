@@ -33,7 +33,8 @@ def boxes(tmp_path, monkeypatch):
     """Return a registry whose home is a package in a folder."""
     (tmp_path / "lazy_shapes").mkdir()
     (tmp_path / "lazy_boxes.py").write_text(
-        "from traiNNer.registry import Registry\nREGISTRY = Registry('box', 'lazy_shapes')\n"
+        "from traiNNer.registry import Registry\nfrom traiNNer.traits import Traits\n"
+        "REGISTRY = Registry('box', Traits, 'lazy_shapes')\n"
     )
     for name, text in (("__init__", PACKAGE), ("round", ROUND), ("square", SQUARE)):
         (tmp_path / "lazy_shapes" / f"{name}.py").write_text(text)

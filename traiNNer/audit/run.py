@@ -10,15 +10,15 @@ from pathlib import Path
 from rich.console import Console
 from rich.progress import Progress
 
-from traiNNer.data.audit import Survey, survey
-from traiNNer.data.audit_deep import Deep, estimate_seconds, look_deep
-from traiNNer.data.findings import KINDS, Finding, by_kind
-from traiNNer.data.folders import require_folder
-from traiNNer.data.meta_info import ENTRY
-from traiNNer.data.pairing import list_images
+from traiNNer.audit.contact_sheet import contact_sheet
+from traiNNer.audit.deep import Deep, estimate_seconds, look_deep
+from traiNNer.audit.findings import KINDS, Finding, by_kind
+from traiNNer.audit.survey import Survey, survey
+from traiNNer.audit.table import audit_report
+from traiNNer.data.files.folders import require_folder
+from traiNNer.data.files.meta_info import ENTRY
+from traiNNer.data.files.pairing import list_images
 from traiNNer.errors import CannotWrite, ConfigError, DataError
-from traiNNer.report.audit_table import audit_report
-from traiNNer.report.contact_sheet import contact_sheet
 from traiNNer.utils.files import write_bytes_atomic
 
 COPIES = ("exact", "near")

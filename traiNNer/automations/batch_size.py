@@ -10,8 +10,8 @@ from pydantic import Field
 from traiNNer.automations.batch_size_rules import GAIN, MOVES, NO_GAIN, PROBE, Choice, Situation
 from traiNNer.automations.memory_model import fit, halves, split, splits
 from traiNNer.config.automation_rules import OptionFacts, OptionProblem, OptionWarning, check_order
-from traiNNer.engine.automation import Automation
-from traiNNer.engine.events import (
+from traiNNer.engine.control.automation import Automation
+from traiNNer.engine.control.events import (
     Decision,
     Evidence,
     GiveUp,
@@ -23,7 +23,7 @@ from traiNNer.engine.events import (
     StepFailed,
     WindowFinished,
 )
-from traiNNer.engine.knobs import BATCH_SIZE, LR_BATCH, MICRO_BATCH, Range
+from traiNNer.engine.control.knobs import BATCH_SIZE, LR_BATCH, MICRO_BATCH, Range
 from traiNNer.registry import AUTOMATIONS, StrictOptions
 
 Share = Annotated[float, Field(gt=0, le=1)]

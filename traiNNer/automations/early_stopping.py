@@ -12,9 +12,17 @@ from traiNNer.automations.outlook import Outlook
 from traiNNer.automations.trend import Trend, noise_sd, theil_sen
 from traiNNer.config.automation_rules import OptionFacts, OptionProblem, OptionWarning, check_order
 from traiNNer.config.tree import did_you_mean
-from traiNNer.engine.automation import Automation
-from traiNNer.engine.events import Decision, KnobChanged, RunStarted, Say, Stop, ValidationFinished, WindowFinished
-from traiNNer.engine.knobs import BATCH_SIZE, LOSS_WEIGHT, LR_BATCH, LR_FACTOR
+from traiNNer.engine.control.automation import Automation
+from traiNNer.engine.control.events import (
+    Decision,
+    KnobChanged,
+    RunStarted,
+    Say,
+    Stop,
+    ValidationFinished,
+    WindowFinished,
+)
+from traiNNer.engine.control.knobs import BATCH_SIZE, LOSS_WEIGHT, LR_BATCH, LR_FACTOR
 from traiNNer.registry import AUTOMATIONS, StrictOptions
 
 Count = Annotated[int, Field(ge=1)]

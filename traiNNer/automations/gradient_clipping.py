@@ -8,9 +8,9 @@ from pydantic import Field
 
 from traiNNer.automations.gradient_clipping_rules import FIRST, SKIP, SURE, NormStatistics, proposal
 from traiNNer.config.automation_rules import OptionFacts, OptionProblem, OptionWarning, check_order
-from traiNNer.engine.automation import Automation
-from traiNNer.engine.events import Decision, Evidence, RunStarted, Say, SetKnob, Step, WindowFinished
-from traiNNer.engine.knobs import GRAD_CLIP, GRAD_SKIP, Range
+from traiNNer.engine.control.automation import Automation
+from traiNNer.engine.control.events import Decision, Evidence, RunStarted, Say, SetKnob, Step, WindowFinished
+from traiNNer.engine.control.knobs import GRAD_CLIP, GRAD_SKIP, Range
 from traiNNer.registry import AUTOMATIONS, StrictOptions
 
 Count = Annotated[int, Field(ge=1)]

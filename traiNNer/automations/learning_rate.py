@@ -10,8 +10,8 @@ from pydantic import Field
 from traiNNer.automations import learning_rate_rules as rules
 from traiNNer.automations.statistics import Mean, Slope
 from traiNNer.config.automation_rules import OptionFacts, OptionProblem, OptionWarning
-from traiNNer.engine.automation import Automation
-from traiNNer.engine.events import (
+from traiNNer.engine.control.automation import Automation
+from traiNNer.engine.control.events import (
     Decision,
     Evidence,
     KeepSnapshot,
@@ -25,7 +25,7 @@ from traiNNer.engine.events import (
     ValidationFinished,
     WindowFinished,
 )
-from traiNNer.engine.knobs import BATCH_SIZE, LOSS_WEIGHT, LR_BATCH, LR_FACTOR, Knob, Range
+from traiNNer.engine.control.knobs import BATCH_SIZE, LOSS_WEIGHT, LR_BATCH, LR_FACTOR, Knob, Range
 from traiNNer.registry import AUTOMATIONS, StrictOptions
 
 Count = Annotated[int, Field(ge=1)]

@@ -15,7 +15,7 @@ from traiNNer.automations.statistics import (
     student_quantile,
     trimmed_mean,
 )
-from traiNNer.engine.events import Direction, Step
+from traiNNer.engine.control.events import Direction, Step
 
 BLOCK = 50
 WINDOWS = (1, 2, 4, 8, 16)

@@ -4,9 +4,9 @@ import math
 import statistics
 from collections.abc import Iterable, Mapping, Sequence
 
-from traiNNer.engine.automation import NEVER, Automation
-from traiNNer.engine.events import Decision, MeasureTerms, RunStarted, Say, SetKnob, Step, WindowFinished
-from traiNNer.engine.knobs import LOSS_WEIGHT, Range
+from traiNNer.engine.control.automation import NEVER, Automation
+from traiNNer.engine.control.events import Decision, MeasureTerms, RunStarted, Say, SetKnob, Step, WindowFinished
+from traiNNer.engine.control.knobs import LOSS_WEIGHT, Range
 from traiNNer.registry import AUTOMATIONS
 
 BATCHES = 32

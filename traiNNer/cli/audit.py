@@ -33,8 +33,8 @@ def add(commands: Any) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Print what was found and write the files asked for. Returns the exit code."""
+    from traiNNer.audit.contact_sheet import sheet_name
     from traiNNer.audit.run import AuditOptions, default_list_name, run_audit
-    from traiNNer.report.contact_sheet import sheet_name
 
     if args.output and not args.fix:
         raise ConfigError("-o names the list that --fix list writes: add --fix list.")

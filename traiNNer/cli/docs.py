@@ -16,9 +16,9 @@ def add(commands: Any) -> None:
 
 def run(args: argparse.Namespace) -> None:
     """Write the pages and say which."""
-    from traiNNer.config.describe import options_markdown
     from traiNNer.config.options import TestOptions, TrainOptions
-    from traiNNer.config.schema import json_schema
+    from traiNNer.config.reference.markdown import options_markdown
+    from traiNNer.config.reference.schema import json_schema
     from traiNNer.utils.files import write_bytes_atomic
 
     pages = {

@@ -16,6 +16,6 @@ def add(commands: Any) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Print the report. Returns the exit code."""
-    from traiNNer.report.doctor import examine
+    from traiNNer.doctor.examine import examine
 
     return examine(args.root, quick=args.quick, as_json=args.json)

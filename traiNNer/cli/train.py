@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from traiNNer.cli.option_file import add_option_file
 
 if TYPE_CHECKING:
-    from traiNNer.engine.logbook import Logbook
+    from traiNNer.engine.log.logbook import Logbook
 
 ABOUT = "Train a network as one option file says."
 

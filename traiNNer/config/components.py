@@ -6,7 +6,6 @@ from typing import Any, TypeVar, cast
 from pydantic import ValidationError
 
 from traiNNer.config.choice import REFUSED, Choice
-from traiNNer.config.docstrings import option_docs
 from traiNNer.config.layout import (
     EACH_AT,
     Part,
@@ -20,6 +19,7 @@ from traiNNer.config.layout import (
 )
 from traiNNer.config.options import ArchChoice, TrainOptions
 from traiNNer.config.problems import Section, explain, unknown
+from traiNNer.config.reference.docstrings import option_docs
 from traiNNer.config.tree import Node, Path, Report, nearest
 from traiNNer.registry import CONTEXT, Component, StrictOptions, UnknownComponent
 

@@ -9,8 +9,8 @@ from typing import Any
 from traiNNer.config.automation_options import OWN_SECTIONS, AutomationOptions
 from traiNNer.config.choice import Choice
 from traiNNer.config.layout import in_tree
-from traiNNer.config.scalars import plain_scalar
 from traiNNer.config.tree import DEFAULT, FILE, Node, key_of
+from traiNNer.config.yaml.scalars import plain_scalar
 from traiNNer.registry import StrictOptions
 
 OTHERS_BOOLEAN = {"yes", "no", "on", "off", "y", "n"}

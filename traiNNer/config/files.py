@@ -3,8 +3,8 @@
 import codecs
 from pathlib import Path
 
-from traiNNer.config.strict_yaml import MAX_BYTES
 from traiNNer.config.tree import nearest
+from traiNNer.config.yaml.strict import MAX_BYTES
 from traiNNer.errors import ConfigError
 
 

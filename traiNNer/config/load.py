@@ -16,8 +16,8 @@ from traiNNer.config.files import read_text
 from traiNNer.config.options import CommonOptions
 from traiNNer.config.overrides import apply_overrides
 from traiNNer.config.plugins import import_plugins
-from traiNNer.config.strict_yaml import load_yaml
 from traiNNer.config.tree import Node, Report
+from traiNNer.config.yaml.strict import load_yaml
 from traiNNer.errors import ConfigError
 
 Options = TypeVar("Options", bound=CommonOptions)

@@ -3,8 +3,8 @@
 import re
 
 from traiNNer.config.layout import AUTOMATIONS_AT, canonical
-from traiNNer.config.strict_yaml import load_yaml
 from traiNNer.config.tree import COMMAND_LINE, Node, Path, Report, key_of
+from traiNNer.config.yaml.strict import load_yaml
 from traiNNer.errors import ConfigError, Problem
 from traiNNer.registry import StrictOptions, fold
 

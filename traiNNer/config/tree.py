@@ -1,11 +1,12 @@
 """An option file as values that remember where they were written, and the report of what is wrong with them."""
 
 import difflib
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from pathlib import Path as FilePath
 from typing import Any
 
-from traiNNer.config.scalars import plain_scalar
+from traiNNer.config.yaml.scalars import plain_scalar
 from traiNNer.errors import Problem
 
 Path = tuple[str | int, ...]
@@ -138,3 +139,14 @@ def shown(node: Node) -> str | None:
         text = f'"{value}"'  # the quotes are what makes it a text
     text = " ".join(text.split())
     return text if len(text) <= 40 else f"{text[:37]}..."
+
+
+def node_of(value: Any, key: str = "", source: str = FILE) -> Node:
+    """Return plain values as a tree whose nodes know their keys."""
+    if isinstance(value, Mapping):
+        entries = {str(name): node_of(item, f"{key}.{name}".removeprefix("."), source) for name, item in value.items()}
+        return Node(entries, None, key, source)
+    if isinstance(value, list | tuple):
+        items = [node_of(item, f"{key}[{place}]", source) for place, item in enumerate(value)]
+        return Node(items, None, key, source)
+    return Node(str(value) if isinstance(value, FilePath) else value, None, key, source)

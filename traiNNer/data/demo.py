@@ -5,7 +5,7 @@ import tempfile
 from pathlib import Path
 
 from traiNNer.errors import CannotWrite, DataError
-from traiNNer.utils.images import read_image, write_image
+from traiNNer.imaging.image_file import read_image, write_image
 from traiNNer.utils.resize import imresize
 
 TRAIN = ("coffee.png", "rocket.jpg", "motorcycle_left.png", "motorcycle_right.png")

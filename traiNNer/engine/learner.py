@@ -8,9 +8,9 @@ import torch
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
-from traiNNer.engine.knobs import GRAD_CLIP, GRAD_SKIP, Knobs
+from traiNNer.engine.control.knobs import GRAD_CLIP, GRAD_SKIP, Knobs
 from traiNNer.engine.norm_filter import NormFilter
-from traiNNer.engine.runtime import restore_optimizer
+from traiNNer.engine.runtime.runtime import restore_optimizer
 from traiNNer.engine.weight_average import WeightAverage
 from traiNNer.models.protocol import MAIN
 

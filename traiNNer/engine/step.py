@@ -13,9 +13,9 @@ from torch import Tensor
 from torch.nn.utils import clip_grads_with_norm_, get_total_norm
 
 from traiNNer.batch import Batch
-from traiNNer.engine.knobs import MICRO_BATCH, Knobs
+from traiNNer.engine.control.knobs import MICRO_BATCH, Knobs
 from traiNNer.engine.learner import Learner
-from traiNNer.engine.runtime import Runtime, may_be_out_of_memory
+from traiNNer.engine.runtime.runtime import Runtime, may_be_out_of_memory
 from traiNNer.models.protocol import MAIN, PhaseLoss, TrainableModel
 
 Reference = Callable[[Batch], Tensor]

@@ -7,17 +7,17 @@ from typing import Any
 
 from traiNNer.batch import Batch
 from traiNNer.config.options import TrainOptions
-from traiNNer.engine.checkpoint import Restored
-from traiNNer.engine.clock import Clock
-from traiNNer.engine.events import Stop
-from traiNNer.engine.interrupt import StopSignals
-from traiNNer.engine.logbook import Logbook
-from traiNNer.engine.progress import describe
-from traiNNer.engine.saving import Saver
-from traiNNer.engine.scoring import Scorer
-from traiNNer.engine.state import FORMAT, RandomState, StateTable
+from traiNNer.engine.checkpoint.saver import Saver
+from traiNNer.engine.checkpoint.state import FORMAT, RandomState, StateTable
+from traiNNer.engine.checkpoint.store import Restored
+from traiNNer.engine.control.events import Stop
+from traiNNer.engine.evaluation.evaluation import EvaluationStopped
+from traiNNer.engine.evaluation.scorer import Scorer
+from traiNNer.engine.log.clock import Clock
+from traiNNer.engine.log.logbook import Logbook
+from traiNNer.engine.log.progress import describe
+from traiNNer.engine.signals import StopSignals
 from traiNNer.engine.training import Training
-from traiNNer.engine.validation import EvaluationStopped
 from traiNNer.errors import CannotWrite, DataError, Interrupted, MetricError, OutOfMemory, RunError, TrainingDiverged
 
 FIRST_LINES = (1, 2, 5, 10)

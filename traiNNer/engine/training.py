@@ -3,12 +3,12 @@
 from collections.abc import Callable, Mapping, Sequence
 
 from traiNNer.batch import Batch, BatchPlan
-from traiNNer.engine.automation_host import AutomationHost
+from traiNNer.engine.checkpoint.state import Progress, StateTable
+from traiNNer.engine.control.host import AutomationHost
+from traiNNer.engine.control.snapshot import Snapshot, restore_on_exit
 from traiNNer.engine.learner import Learner
-from traiNNer.engine.logbook import Logbook
-from traiNNer.engine.runtime import Runtime
-from traiNNer.engine.snapshot import Snapshot, restore_on_exit
-from traiNNer.engine.state import Progress, StateTable
+from traiNNer.engine.log.logbook import Logbook
+from traiNNer.engine.runtime.runtime import Runtime
 from traiNNer.engine.step import Stepper, StepReport
 from traiNNer.engine.window import NonfiniteWatch, Window
 from traiNNer.errors import TrainingDiverged

@@ -5,7 +5,24 @@ from collections.abc import Mapping
 from torch import nn
 
 from traiNNer.batch import BatchPlan, ImageSet
-from traiNNer.build import (
+from traiNNer.config.options import TrainOptions
+from traiNNer.engine.checkpoint.saver import Saver
+from traiNNer.engine.checkpoint.store import CheckpointStore
+from traiNNer.engine.control.events import KeepSnapshot, MeasureTerms, Rewind
+from traiNNer.engine.control.snapshot import Snapshot
+from traiNNer.engine.evaluation.best import BestScores
+from traiNNer.engine.evaluation.scorer import Scorer
+from traiNNer.engine.log.logbook import Logbook
+from traiNNer.engine.run_folder import RunFolder
+from traiNNer.engine.runtime.runtime import Runtime
+from traiNNer.engine.signals import StopSignals
+from traiNNer.engine.step import Measuring, Stepper
+from traiNNer.engine.trainer import Recording, Trainer
+from traiNNer.engine.training import Training
+from traiNNer.engine.window import NonfiniteWatch
+from traiNNer.models.protocol import MAIN
+from traiNNer.run.automations import build_host, build_knobs, build_reference, own_best, plain_options
+from traiNNer.run.build import (
     build_evaluations,
     build_learners,
     build_losses,
@@ -13,23 +30,6 @@ from traiNNer.build import (
     describe_networks,
     directions,
 )
-from traiNNer.build_helpers import build_host, build_knobs, build_reference, own_best, plain_options
-from traiNNer.config.options import TrainOptions
-from traiNNer.engine.best import BestScores
-from traiNNer.engine.checkpoint import CheckpointStore
-from traiNNer.engine.events import KeepSnapshot, MeasureTerms, Rewind
-from traiNNer.engine.interrupt import StopSignals
-from traiNNer.engine.logbook import Logbook
-from traiNNer.engine.run_folder import RunFolder
-from traiNNer.engine.runtime import Runtime
-from traiNNer.engine.saving import Saver
-from traiNNer.engine.scoring import Scorer
-from traiNNer.engine.snapshot import Snapshot
-from traiNNer.engine.step import Measuring, Stepper
-from traiNNer.engine.trainer import Recording, Trainer
-from traiNNer.engine.training import Training
-from traiNNer.engine.window import NonfiniteWatch
-from traiNNer.models.protocol import MAIN
 from traiNNer.run.identity import identity, stream_identity
 
 FP16_SCALE_HALVINGS = 16

@@ -10,11 +10,11 @@ import numpy as np
 from torch import nn
 
 from traiNNer.batch import ImageSet
-from traiNNer.build import network_choices
 from traiNNer.config.automation_options import AutomationOptions
 from traiNNer.config.choice import Choice
 from traiNNer.config.options import DatasetChoice, TrainOptions
 from traiNNer.registry import Influence, StrictOptions, influence_of
+from traiNNer.run.build import network_choices
 from traiNNer.utils.plugin_files import imported_files
 
 COMPARED = (Influence.TRAINING, Influence.SCORES, Influence.LENGTH)

@@ -2,12 +2,12 @@
 
 from torch import nn
 
-from traiNNer.build import describe_networks
 from traiNNer.config.options import CommonOptions
-from traiNNer.engine.logbook import Logbook
-from traiNNer.engine.weights import load_pretrained, read_weights
+from traiNNer.engine.checkpoint.weights import load_pretrained, read_weights
+from traiNNer.engine.log.logbook import Logbook
 from traiNNer.errors import ConfigError
 from traiNNer.models.protocol import MAIN
+from traiNNer.run.build import describe_networks
 
 
 def load_given_weights(network: nn.Module, options: CommonOptions, book: Logbook, strict: bool = False) -> None:

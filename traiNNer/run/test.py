@@ -2,14 +2,14 @@
 
 from pathlib import Path
 
-from traiNNer.build import build_evaluations, build_networks, open_dataset, prepare_demo_if_named
 from traiNNer.config.load import Loaded
 from traiNNer.config.options import TestOptions
-from traiNNer.engine.logbook import Logbook
-from traiNNer.engine.runtime import start_runtime
-from traiNNer.engine.tester import Tester
+from traiNNer.engine.evaluation.tester import Tester
+from traiNNer.engine.log.logbook import Logbook
+from traiNNer.engine.runtime.runtime import start_runtime
 from traiNNer.models.protocol import MAIN
-from traiNNer.preflight import check_metrics, check_network
+from traiNNer.run.build import build_evaluations, build_networks, open_dataset, prepare_demo_if_named
+from traiNNer.run.preflight import check_metrics, check_network
 from traiNNer.run.pretrained import load_given_weights
 
 

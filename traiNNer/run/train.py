@@ -7,22 +7,22 @@ from pathlib import Path
 from torch import nn
 
 from traiNNer.batch import ImageSet
-from traiNNer.build import build_loader, build_networks, network_choices, open_dataset, prepare_demo_if_named
 from traiNNer.config.load import Loaded
 from traiNNer.config.options import TrainOptions
 from traiNNer.data.loader import DamageCounter
-from traiNNer.engine import resume
-from traiNNer.engine.checkpoint import SUPERSEDED, CheckpointStore
-from traiNNer.engine.exactness import exactness_warnings, refuse_mismatch
-from traiNNer.engine.interrupt import StopSignals
-from traiNNer.engine.logbook import Logbook
+from traiNNer.engine.checkpoint import resume
+from traiNNer.engine.checkpoint.exactness import exactness_warnings, refuse_mismatch
+from traiNNer.engine.checkpoint.store import SUPERSEDED, CheckpointStore
+from traiNNer.engine.log.logbook import Logbook
 from traiNNer.engine.run_folder import FolderLock, RunFolder, cause, check_writable, create, run_folder
-from traiNNer.engine.runtime import Runtime, is_out_of_memory, start_runtime
+from traiNNer.engine.runtime.runtime import Runtime, is_out_of_memory, start_runtime
+from traiNNer.engine.signals import StopSignals
 from traiNNer.engine.trainer import Trainer
 from traiNNer.errors import CannotWrite, OutOfMemory
 from traiNNer.models.protocol import MAIN
-from traiNNer.preflight import check_losses, check_metrics, check_network
 from traiNNer.run.assemble import assemble
+from traiNNer.run.build import build_loader, build_networks, network_choices, open_dataset, prepare_demo_if_named
+from traiNNer.run.preflight import check_losses, check_metrics, check_network
 from traiNNer.run.pretrained import load_given_weights
 from traiNNer.utils.files import write_bytes_atomic
 

@@ -9,14 +9,14 @@ from pathlib import Path
 
 from rich.console import Console
 
-from traiNNer.config.presets import Preset
-from traiNNer.data.findings import KINDS
+from traiNNer.audit.findings import KINDS
 from traiNNer.errors import ConfigError, DataError
+from traiNNer.measuring.measured import Trials
 from traiNNer.zero_config.compose import folders_of
 from traiNNer.zero_config.create import Made, Request, make, unmeasured
-from traiNNer.zero_config.measured import Trials
 from traiNNer.zero_config.output import require_free, write
 from traiNNer.zero_config.plan import duration, price, seconds_of
+from traiNNer.zero_config.presets import Preset
 
 
 def run_init(args: argparse.Namespace) -> None:

@@ -6,13 +6,13 @@ from itertools import count
 from pathlib import Path
 from typing import Any
 
-from traiNNer.config.draft import Draft
 from traiNNer.config.names import refusal
-from traiNNer.config.presets import Preset, Reasoned, preset_values
+from traiNNer.doctor.machine import free_memory
 from traiNNer.errors import ConfigError
 from traiNNer.registry import ARCHS, Component, UnknownComponent
-from traiNNer.report.machine import free_memory
 from traiNNer.traits import ArchTraits, Recipe
+from traiNNer.zero_config.draft import Draft
+from traiNNer.zero_config.presets import Preset, Reasoned, preset_values
 from traiNNer.zero_config.subject import TILE, DatasetProfile, Folders
 
 USUAL = Recipe(lr=2e-4, lq_size=48, batch_size=8)

@@ -11,26 +11,26 @@ from typing import Any
 import torch
 
 from traiNNer.batch import ImageSet
-from traiNNer.build import build_networks, open_dataset
-from traiNNer.config.draft import Draft, node_of
 from traiNNer.config.options import TrainOptions
 from traiNNer.config.plugins import import_plugins
-from traiNNer.config.presets import Preset
-from traiNNer.config.tree import Report
-from traiNNer.engine.logbook import Logbook
+from traiNNer.config.tree import Report, node_of
+from traiNNer.doctor.machine import machine_id
+from traiNNer.engine.log.logbook import Logbook
 from traiNNer.errors import ConfigError
+from traiNNer.measuring.measure import LIMIT_S, Conditions, Say, measure, remembered
+from traiNNer.measuring.measured import Measured
+from traiNNer.measuring.messages import Job
 from traiNNer.models.protocol import MAIN
-from traiNNer.preflight import check_losses, check_metrics, check_network
 from traiNNer.registry import ARCHS, Component
-from traiNNer.report.machine import machine_id
+from traiNNer.run.build import build_networks, open_dataset
+from traiNNer.run.preflight import check_losses, check_metrics, check_network
 from traiNNer.traits import ArchTraits
 from traiNNer.utils.files import nearest_existing
 from traiNNer.zero_config.compose import compose, find_arch, folders_of, recipe_of
 from traiNNer.zero_config.decide import FACTORS, decide_measured, decide_plan, workers_to_try
-from traiNNer.zero_config.measure import LIMIT_S, Conditions, Say, measure, remembered
-from traiNNer.zero_config.measured import Measured
-from traiNNer.zero_config.messages import Job
+from traiNNer.zero_config.draft import Draft
 from traiNNer.zero_config.plan import fit, seconds_of
+from traiNNer.zero_config.presets import Preset
 from traiNNer.zero_config.subject import DatasetProfile, Folders
 
 TRIALS_SHARE, TRIALS_S, LONGEST_TRIALS_S = 0.1, 40.0, 180.0

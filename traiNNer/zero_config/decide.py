@@ -1,10 +1,10 @@
 """From what was measured to decisions with their reasons."""
 
-from traiNNer.config.draft import Draft
-from traiNNer.config.presets import CLIPPING, RATE, STOPPING
-from traiNNer.report.machine import cores
-from traiNNer.zero_config.measured import Comparison, Crop, Fit, Measured, Pace, Trials
+from traiNNer.doctor.machine import cores
+from traiNNer.measuring.measured import Comparison, Crop, Fit, Measured, Pace, Trials
+from traiNNer.zero_config.draft import Draft
 from traiNNer.zero_config.plan import Plan, duration
+from traiNNer.zero_config.presets import CLIPPING, RATE, STOPPING
 
 FACTORS = ((1, 2.5, 5, 10, 20, 40), (1, 5, 10, 20), (2.5, 10, 20))
 """Learning rates that are tried, as multiples of the convenience preset's: as many as there is time for."""

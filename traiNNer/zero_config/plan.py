@@ -5,6 +5,7 @@ import re
 from dataclasses import dataclass
 
 from traiNNer.errors import ConfigError
+from traiNNer.measuring.measured import Costs
 
 UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
 SPENT = 0.97
@@ -15,19 +16,6 @@ MOST_VALIDATIONS = 20
 LEAST_ITERATIONS = 50
 AUTOMATIONS_COST = 1.01
 """Iterations with the five automations take so many times as long as without."""
-
-
-@dataclass(frozen=True)
-class Costs:
-    """What a run costs, in seconds where nothing else is said."""
-
-    it_per_s: float
-    validation_s: float
-    first_validation_s: float = 0.0
-    """What the first validation takes besides: bicubic upscaling is scored once."""
-    start_s: float = 0.0
-    """Until the first iteration, and reading the images for the first time."""
-    save_s: float = 0.0
 
 
 @dataclass(frozen=True)

@@ -5,12 +5,12 @@ from pathlib import Path
 from shlex import quote
 from typing import Self
 
-from traiNNer.data.audit import Survey, survey
-from traiNNer.data.findings import KINDS
-from traiNNer.data.meta_info import read_meta_info
+from traiNNer.audit.findings import KINDS
+from traiNNer.audit.survey import Survey, survey
+from traiNNer.data.files.meta_info import read_meta_info
 from traiNNer.errors import ConfigError, DataError
+from traiNNer.imaging.image_file import Header
 from traiNNer.traits import ArchTraits
-from traiNNer.utils.images import Header
 
 LEAST_CROP = 24
 """Side of the smallest training crop in LQ pixels that a network can still learn from."""

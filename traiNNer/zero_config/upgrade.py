@@ -6,10 +6,10 @@ from pathlib import Path
 from traiNNer.config.files import read_text
 from traiNNer.config.load import load_options
 from traiNNer.config.options import TrainOptions
-from traiNNer.config.presets import Preset
-from traiNNer.config.upgrade import Upgrade, upgrade
 from traiNNer.errors import ConfigError
 from traiNNer.zero_config.output import require_free, write
+from traiNNer.zero_config.preset_change import Upgrade, upgrade
+from traiNNer.zero_config.presets import Preset
 
 ALONE = ("gt", "lq", "val_gt", "val_lq", "meta_info", "arch", "scale", "budget", "find_lr", "fresh")
 

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from traiNNer.automations.batch_size import BatchFallback, DynamicBatchSizeOptimizer
 from traiNNer.automations.batch_size_rules import GROW, NO_GAIN, PROBE, PROBED, SHRINK, reversals
 from traiNNer.automations.memory_model import fit, halves, reach, split, splits
-from traiNNer.engine.events import (
+from traiNNer.engine.control.events import (
     GiveUp,
     KnobChanged,
     Memory,
@@ -21,7 +21,7 @@ from traiNNer.engine.events import (
     StepFailed,
     WindowFinished,
 )
-from traiNNer.engine.knobs import BATCH_SIZE, LR_BATCH, MICRO_BATCH, Knobs
+from traiNNer.engine.control.knobs import BATCH_SIZE, LR_BATCH, MICRO_BATCH, Knobs
 from traiNNer.registry import AUTOMATIONS
 
 TOTAL = 10_000

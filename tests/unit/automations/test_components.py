@@ -8,8 +8,8 @@ from traiNNer.automations.batch_size import BatchFallback
 from traiNNer.automations.early_stopping import StoppingFallback
 from traiNNer.automations.gradient_clipping import ClippingFallback
 from traiNNer.automations.learning_rate import CosineParams, ScheduleFallback
-from traiNNer.engine.automation import Automation
-from traiNNer.engine.events import RunStarted
+from traiNNer.engine.control.automation import Automation
+from traiNNer.engine.control.events import RunStarted
 from traiNNer.registry import AUTOMATIONS
 
 FALLBACKS = {

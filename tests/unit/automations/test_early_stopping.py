@@ -7,8 +7,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from traiNNer.automations.early_stopping import IntelligentEarlyStopping, StoppingFallback
-from traiNNer.engine.events import KnobChanged, RunStarted, Say, Step, Stop, ValidationFinished, WindowFinished
-from traiNNer.engine.knobs import Knobs
+from traiNNer.engine.control.events import KnobChanged, RunStarted, Say, Step, Stop, ValidationFinished, WindowFinished
+from traiNNer.engine.control.knobs import Knobs
 from traiNNer.optim.schedules import CosineAnnealingLR, MultiStepLR
 from traiNNer.registry import AUTOMATIONS, StrictOptions
 

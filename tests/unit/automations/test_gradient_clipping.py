@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 
 from traiNNer.automations.gradient_clipping import AdaptiveGradientClipping, ClippingFallback
 from traiNNer.automations.gradient_clipping_rules import centre_and_width, standard_error
-from traiNNer.engine.events import KnobChanged, RunStarted, Say, SetKnob, Step, WindowFinished
-from traiNNer.engine.knobs import GRAD_CLIP, GRAD_SKIP, Knobs
+from traiNNer.engine.control.events import KnobChanged, RunStarted, Say, SetKnob, Step, WindowFinished
+from traiNNer.engine.control.knobs import GRAD_CLIP, GRAD_SKIP, Knobs
 from traiNNer.registry import AUTOMATIONS
 
 RELATIVE = {"threshold_mode": "relative"}

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from traiNNer.automations import learning_rate_rules as rules
 from traiNNer.automations.learning_rate import CosineParams, IntelligentLearningRateScheduler, ScheduleFallback
 from traiNNer.automations.statistics import Mean, ols_slope, sen_slope, student_quantile, trimmed_mean
-from traiNNer.engine.events import (
+from traiNNer.engine.control.events import (
     KeepSnapshot,
     KnobChanged,
     Rewind,
@@ -21,7 +21,7 @@ from traiNNer.engine.events import (
     ValidationFinished,
     WindowFinished,
 )
-from traiNNer.engine.knobs import Knobs
+from traiNNer.engine.control.knobs import Knobs
 from traiNNer.registry import AUTOMATIONS
 
 TOTAL = 20_000

@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 
 from traiNNer.automations.loss_balance import BATCHES, DynamicLossScheduling
-from traiNNer.engine.automation import NEVER
-from traiNNer.engine.events import KnobChanged, MeasureTerms, RunStarted, Say, SetKnob, Step, WindowFinished
-from traiNNer.engine.knobs import Knobs
+from traiNNer.engine.control.automation import NEVER
+from traiNNer.engine.control.events import KnobChanged, MeasureTerms, RunStarted, Say, SetKnob, Step, WindowFinished
+from traiNNer.engine.control.knobs import Knobs
 
 UNITS = {"l1loss": 1.0, "fftloss": 250.0, "ganloss": 0.004}
 

@@ -89,6 +89,6 @@ def test_wrong_options_of_components_are_all_reported_and_load_only_what_these_a
     assert code == 2
     for word in ("datasetz", "network_g.window_size", "train.optim_g.betas", "l1loss", "ema_decay"):
         assert word in said
-    assert {"torch", "traiNNer.archs.paragonsr2"} <= loaded
+    assert {"torch", "traiNNer.archs.paragonsr2.network"} <= loaded
     unused = {"torch._dynamo", "torchvision", "tensorboard", "scipy", "skimage", "lpips"}
     assert not loaded & {*unused, "traiNNer.run.train", "traiNNer.losses.perceptual", "traiNNer.metrics.learned"}

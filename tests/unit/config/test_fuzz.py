@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from traiNNer.config.load import load_options
 from traiNNer.config.options import TestOptions, TrainOptions
-from traiNNer.config.strict_yaml import load_yaml
+from traiNNer.config.yaml.strict import load_yaml
 from traiNNer.errors import ConfigError
 
 GUIDE = load_yaml((Path(__file__).parents[2] / "data" / "guide.yml").read_text(encoding="utf-8"), "guide").tree

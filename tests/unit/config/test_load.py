@@ -1,9 +1,9 @@
 import pytest
 
-from traiNNer.config.docstrings import option_docs
 from traiNNer.config.load import load_options
 from traiNNer.config.options import TestOptions, TrainOptions
-from traiNNer.config.strict_yaml import load_yaml
+from traiNNer.config.reference.docstrings import option_docs
+from traiNNer.config.yaml.strict import load_yaml
 from traiNNer.errors import ConfigError
 from traiNNer.registry import DATASETS, LOSSES
 

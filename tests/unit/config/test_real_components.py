@@ -4,10 +4,10 @@ from pathlib import Path
 
 import pytest
 
-from traiNNer.config.describe import options_markdown
-from traiNNer.config.docstrings import option_docs
 from traiNNer.config.load import load_options
 from traiNNer.config.options import TestOptions, TrainOptions
+from traiNNer.config.reference.docstrings import option_docs
+from traiNNer.config.reference.markdown import options_markdown
 from traiNNer.registry import ARCHS, AUTOMATIONS, DATASETS, LOSSES, METRICS, OPTIMIZERS, SCHEDULES
 
 ROOT = Path(__file__).parents[3]

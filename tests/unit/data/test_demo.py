@@ -7,9 +7,9 @@ import skimage
 
 from traiNNer.data import demo
 from traiNNer.data.demo import TRAIN, VAL, prepare_demo
-from traiNNer.data.scan import scan_set
+from traiNNer.data.files.scan import scan_set
 from traiNNer.errors import CannotWrite, DataError
-from traiNNer.utils.images import read_image
+from traiNNer.imaging.image_file import read_image
 from traiNNer.utils.resize import imresize
 
 

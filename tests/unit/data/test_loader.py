@@ -13,9 +13,9 @@ from imagekit import write_pairs
 from torch.utils.data.dataloader import _MultiProcessingDataLoaderIter
 
 from traiNNer.batch import Batch, BatchPlan, ImageSet, Sample
-from traiNNer.data.file_options import FileOptions
+from traiNNer.data.datasets.paired_images import PairedImageDataset
+from traiNNer.data.files.options import FileOptions
 from traiNNer.data.loader import DamageCounter, TrainLoader, collate
-from traiNNer.data.paired_images import PairedImageDataset
 from traiNNer.errors import DataError
 
 needs_sessions = pytest.mark.skipif(not hasattr(os, "setsid"), reason="no sessions on this system")

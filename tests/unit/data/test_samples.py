@@ -8,10 +8,10 @@ from torch import nn
 
 from traiNNer.batch import ImageSet, Sample
 from traiNNer.data.loader import TrainLoader, collate
-from traiNNer.engine.knobs import MICRO_BATCH, Knobs
-from traiNNer.engine.runtime import Runtime
+from traiNNer.engine.control.knobs import MICRO_BATCH, Knobs
+from traiNNer.engine.evaluation.evaluation import Evaluation
+from traiNNer.engine.runtime.runtime import Runtime
 from traiNNer.engine.step import Stepper
-from traiNNer.engine.validation import Evaluation
 from traiNNer.errors import DataError
 from traiNNer.metrics.psnr import PSNR
 from traiNNer.models.protocol import MAIN, PhaseLoss, TrainableModel

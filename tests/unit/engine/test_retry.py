@@ -11,8 +11,8 @@ from enginekit import stepper_of
 from torch import nn
 
 from traiNNer.batch import Batch
-from traiNNer.engine.knobs import GRAD_CLIP, GRAD_SKIP, MICRO_BATCH, Knobs
-from traiNNer.engine.runtime import Runtime
+from traiNNer.engine.control.knobs import GRAD_CLIP, GRAD_SKIP, MICRO_BATCH, Knobs
+from traiNNer.engine.runtime.runtime import Runtime
 from traiNNer.engine.step import split
 from traiNNer.models.protocol import MAIN
 from traiNNer.models.restoration import RestorationModel

@@ -8,8 +8,8 @@ from torch import nn
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from traiNNer.batch import Batch
-from traiNNer.engine.knobs import Knobs
-from traiNNer.engine.runtime import Runtime
+from traiNNer.engine.control.knobs import Knobs
+from traiNNer.engine.runtime.runtime import Runtime
 from traiNNer.engine.weight_average import WeightAverage
 from traiNNer.engine.window import NonfiniteWatch, Window
 from traiNNer.models.protocol import MAIN, PhaseLoss

@@ -6,14 +6,14 @@ from pydantic import ConfigDict
 from runkit import base_options, merged, write_options
 from torch import nn
 
-import traiNNer.build  # noqa: F401 - it registers the components
-from traiNNer.build_helpers import plain_options
+import traiNNer.run.build  # noqa: F401 - it registers the components
 from traiNNer.config.choice import Choice
 from traiNNer.config.load import load_options
 from traiNNer.config.options import TrainOptions
-from traiNNer.engine.exactness import exactness_warnings
-from traiNNer.engine.runtime import start_runtime
+from traiNNer.engine.checkpoint.exactness import exactness_warnings
+from traiNNer.engine.runtime.runtime import start_runtime
 from traiNNer.registry import Influence, StrictOptions, influence_of
+from traiNNer.run.automations import plain_options
 from traiNNer.run.identity import identity, stream_identity
 
 AUTOMATIONS = {

@@ -26,7 +26,7 @@ ENTRIES = {
     "trainner": ["-c", "from traiNNer.cli import main; main(['doctor'])"],
     "python -m traiNNer": ["-m", "traiNNer", "doctor"],
     "import": ["-c", "import traiNNer, torch"],
-    "measuring process": ["-m", "traiNNer.zero_config.child"],
+    "measuring process": ["-m", "traiNNer.measuring.child"],
     "tests": [*PYTEST, "-n", "0"],
     "test workers": [*PYTEST, "-n", "1"],
     "forkserver of the tests": ["-c", SERVED, REPOSITORY / "tests"],

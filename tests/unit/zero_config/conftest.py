@@ -6,10 +6,10 @@ from pathlib import Path
 import pytest
 from runkit import write_pairs
 
-import traiNNer.build_helpers  # noqa: F401 - registers every component
+import traiNNer.run.automations  # noqa: F401 - registers every component
+from traiNNer.measuring.measured import Comparison, Fit, Measured, Pace, Trials
+from traiNNer.measuring.messages import Job
 from traiNNer.zero_config import create
-from traiNNer.zero_config.measured import Comparison, Fit, Measured, Pace, Trials
-from traiNNer.zero_config.messages import Job
 
 FOUND = Measured(
     start_s=4.0,

@@ -3,11 +3,11 @@
 import pytest
 import yaml
 
-import traiNNer.build  # noqa: F401 - registers every component
-from traiNNer.config.draft import Draft
+import traiNNer.run.build  # noqa: F401 - registers every component
 from traiNNer.config.options import TrainOptions
-from traiNNer.config.presets import preset_values
 from traiNNer.errors import ConfigError
+from traiNNer.zero_config.draft import Draft
+from traiNNer.zero_config.presets import preset_values
 
 # The example of the document that the user wrote, with `val` under `train`.
 DOCUMENT = {

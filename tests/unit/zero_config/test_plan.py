@@ -5,7 +5,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from traiNNer.errors import ConfigError
-from traiNNer.zero_config.plan import Costs, duration, fit, price, seconds_of
+from traiNNer.measuring.measured import Costs
+from traiNNer.zero_config.plan import duration, fit, price, seconds_of
 
 
 @pytest.mark.parametrize(

@@ -5,11 +5,11 @@ from pathlib import Path
 import pytest
 import yaml
 
-import traiNNer.build  # noqa: F401 - registers every component
-from traiNNer.config.draft import Draft
-from traiNNer.config.presets import VALUES, preset_values
-from traiNNer.config.upgrade import upgrade
+import traiNNer.run.build  # noqa: F401 - registers every component
 from traiNNer.errors import ConfigError
+from traiNNer.zero_config.draft import Draft
+from traiNNer.zero_config.preset_change import upgrade
+from traiNNer.zero_config.presets import VALUES, preset_values
 
 PATH = Path("my.yml")
 

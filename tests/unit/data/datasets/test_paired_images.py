@@ -1,0 +1,257 @@
+import os
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+from imagekit import numbers, write_pairs, write_png
+from pydantic import ValidationError
+
+from traiNNer.data.datasets.paired_images import PairedImageDataset
+from traiNNer.errors import DataError
+from traiNNer.imaging.image_file import read_image
+from traiNNer.registry import DATASETS
+
+
+def build(root: Path, purpose="train", **options):
+    given = {"dataroot_lq": str(root / "lr"), "dataroot_gt": str(root / "hr"), "lq_size": 8} | options
+    dataset = DATASETS.build("PairedImageDataset", given, scale=2)
+    assert isinstance(dataset, PairedImageDataset)
+    assert dataset.open(purpose, f"datasets.{purpose}") == []
+    return dataset
+
+
+def rng(seed=0):
+    return np.random.default_rng(seed)
+
+
+def damage(path: Path) -> None:
+    """Break the compressed data; the header and the end stay good."""
+    data = bytearray(path.read_bytes())
+    start = data.index(b"IDAT") + 4
+    data[start : start + 12] = bytes(12)
+    path.write_bytes(data)
+
+
+def test_a_sample_is_a_crop_of_its_pair(tmp_path):
+    write_pairs(tmp_path, 3)
+    dataset = build(tmp_path, use_hflip=False, use_rot=False)
+    lq, gt = read_image(tmp_path / "lr/001.png"), read_image(tmp_path / "hr/001.png")
+    for seed in range(20):
+        sample = dataset.sample(1, rng(seed))
+        assert (sample.key, sample.skipped) == ("001", ())
+        assert sample.lq.shape == (8, 8, 3)
+        assert sample.lq.dtype == np.uint8
+        places = [(y, x) for y in range(5) for x in range(7) if np.array_equal(lq[y : y + 8, x : x + 8], sample.lq)]
+        ((y, x),) = places
+        np.testing.assert_array_equal(sample.gt, gt[2 * y : 2 * y + 16, 2 * x : 2 * x + 16])
+
+
+@pytest.mark.parametrize("cache_mb", [0, 1024])
+def test_a_sample_depends_on_index_and_generator_alone(tmp_path, cache_mb):
+    write_pairs(tmp_path, 3)
+    first = [build(tmp_path).sample(index, rng(index)) for index in range(3)]
+    dataset = build(tmp_path, cache_mb=cache_mb)
+    np.random.seed(5)
+    for _ in range(2):
+        for index in (2, 0, 1):
+            sample = dataset.sample(index, rng(index))
+            np.testing.assert_array_equal(sample.lq, first[index].lq)
+            np.testing.assert_array_equal(sample.gt, first[index].gt)
+
+
+def test_cached_images_are_not_altered_by_who_writes_into_a_sample(tmp_path):
+    write_pairs(tmp_path, 1, size=(8, 8))
+    dataset = build(tmp_path)
+    before = dataset.sample(0, rng()).lq.copy()
+    for seed in range(10):
+        sample = dataset.sample(0, rng(seed))
+        batch = np.stack([sample.lq])  # as the loader does
+        batch[:] = 0
+    np.testing.assert_array_equal(dataset.sample(0, rng()).lq, before)
+
+
+def test_whole_images_are_uncropped_and_gt_fits(tmp_path):
+    write_pairs(tmp_path, 2)
+    write_png(tmp_path / "hr/001.png", numbers(25, 29, 3, seed=9))
+    dataset = PairedImageDataset(2, str(tmp_path / "lr"), str(tmp_path / "hr"))
+    assert dataset.open("val", "v") == ["v: 1 GT images are up to 1 px larger than LQ x 2; cropped"]
+    sample = dataset.whole(1)
+    np.testing.assert_array_equal(sample.lq, read_image(tmp_path / "lr/001.png"))
+    np.testing.assert_array_equal(sample.gt, numbers(25, 29, 3, seed=9)[:24, :28])
+    assert sample.gt is not None
+    assert sample.gt.flags.c_contiguous
+
+
+def test_images_without_ground_truth(tmp_path):
+    write_pairs(tmp_path, 2)
+    dataset = PairedImageDataset(2, str(tmp_path / "lr"))
+    assert dataset.open("val", "v") == []
+    assert len(dataset) == 2
+    assert dataset.whole(0).gt is None
+
+
+def test_lq_size_follows_from_gt_size(tmp_path):
+    write_pairs(tmp_path, 1)
+    sample = build(tmp_path, lq_size=None, gt_size=20).sample(0, rng())
+    assert sample.gt is not None
+    assert (sample.lq.shape, sample.gt.shape) == ((10, 10, 3), (20, 20, 3))
+
+
+def test_several_roots(tmp_path):
+    for name in ("a", "b"):
+        write_pairs(tmp_path / name, 2)
+    roots = {key: [str(tmp_path / n / d) for n in "ab"] for key, d in (("dataroot_lq", "lr"), ("dataroot_gt", "hr"))}
+    dataset = build(tmp_path, **roots)
+    assert [dataset.sample(index, rng()).key for index in range(4)] == ["0/000", "0/001", "1/000", "1/001"]
+    with pytest.raises(DataError, match=r"datasets.train: 1 folders in dataroot_gt, 2 in dataroot_lq"):
+        build(tmp_path, **roots | {"dataroot_gt": str(tmp_path / "a/hr")})
+
+
+@pytest.mark.parametrize(
+    ("options", "missing"), [({"dataroot_gt": None}, "dataroot_gt"), ({"lq_size": None}, r"lq_size \(or gt_size\)")]
+)
+def test_training_says_what_it_needs(tmp_path, options, missing):
+    write_pairs(tmp_path, 1)
+    with pytest.raises(DataError, match=rf"datasets.train: training needs {missing}"):
+        build(tmp_path, **options)
+    build(tmp_path, purpose="val", **options)
+
+
+@pytest.mark.parametrize(
+    "options", [{"lq_size": 0}, {"cache_mb": -1}, {"use_rot": 1}, {"lqsize": 8}, {"max_pixels": 0}]
+)
+def test_wrong_options_are_refused(tmp_path, options):
+    with pytest.raises(ValidationError):
+        build(tmp_path, **options)
+
+
+@pytest.mark.parametrize("side", ["lr", "hr"])
+def test_a_damaged_pair_is_replaced_by_the_next_good_one(tmp_path, side):
+    write_pairs(tmp_path, 4)
+    dataset = build(tmp_path, cache_mb=0)
+    for name in ("001", "002"):
+        damage(tmp_path / side / f"{name}.png")
+    sample = dataset.sample(1, rng(3))
+    assert sample.key == "003"
+    assert sample.skipped == tuple(
+        f"{tmp_path / side / name}.png (damaged: cannot be decoded)" for name in ("001", "002")
+    )
+    expected = dataset.sample(3, rng(3))
+    np.testing.assert_array_equal(sample.lq, expected.lq)
+    damage(tmp_path / side / "003.png")
+    assert dataset.sample(3, rng()).key == "000"
+
+
+def test_a_vanished_and_an_exchanged_file_are_damaged_ones(tmp_path):
+    write_pairs(tmp_path, 3)
+    dataset = build(tmp_path, cache_mb=0)
+    (tmp_path / "hr/000.png").unlink()
+    write_png(tmp_path / "lr/001.png", numbers(6, 6, 3))
+    sample = dataset.sample(0, rng())
+    assert sample.key == "002"
+    assert sample.skipped == (
+        f"{tmp_path}/hr/000.png (no such file or directory)",
+        f"{tmp_path}/lr/001.png (changed since the start: 14x12 -> 6x6)",
+    )
+
+
+def test_when_nothing_can_be_read_it_ends(tmp_path, monkeypatch):
+    write_pairs(tmp_path, 3)
+    dataset = build(tmp_path)
+    shutil.rmtree(tmp_path / "lr")
+    with pytest.raises(DataError, match=r"datasets.train: 3 images in a row cannot be read; first: .*lr/001\.png"):
+        dataset.sample(1, rng())
+    monkeypatch.setattr("traiNNer.data.datasets.image_files.MOST_IN_A_ROW", 2)
+    with pytest.raises(DataError, match="2 images in a row"):
+        dataset.sample(1, rng())
+
+
+def test_a_damaged_image_ends_a_validation(tmp_path):
+    write_pairs(tmp_path, 3)
+    dataset = build(tmp_path, purpose="val")
+    damage(tmp_path / "hr/001.png")
+    dataset.whole(0)
+    with pytest.raises(DataError, match=r"datasets.val: damaged image .*hr/001\.png \(damaged"):
+        dataset.whole(1)
+
+
+def test_the_fingerprint_is_that_of_the_content_not_of_the_place(tmp_path):
+    write_pairs(tmp_path / "here", 5)
+    fingerprint = build(tmp_path / "here").fingerprint()
+    assert fingerprint["count"] == 5
+    assert build(tmp_path / "here", cache_mb=0, use_rot=False).fingerprint() == fingerprint
+    shutil.copytree(tmp_path / "here", tmp_path / "there")
+    for path in (tmp_path / "there").rglob("*.png"):
+        os.utime(path, (0, 0))
+    assert build(tmp_path / "there").fingerprint() == fingerprint
+
+
+@pytest.mark.parametrize("change", ["added", "removed", "renamed", "resized"])
+def test_the_fingerprint_tells_changes(tmp_path, change):
+    write_pairs(tmp_path, 5)
+    before = build(tmp_path).fingerprint()
+    for side, factor in (("lr", 1), ("hr", 2)):
+        path = tmp_path / side / "004.png"
+        if change == "added":
+            shutil.copy(path, path.with_name("005.png"))
+        elif change == "removed":
+            path.unlink()
+        elif change == "renamed":
+            path.rename(path.with_name("x.png"))
+        else:
+            write_png(path, numbers(13 * factor, 14 * factor, 3))
+    after = build(tmp_path).fingerprint()
+    assert after["sha256"] != before["sha256"]
+    assert after["count"] == {"added": 6, "removed": 4}.get(change, 5)
+
+
+def test_the_order_of_the_disk_changes_nothing(tmp_path, monkeypatch):
+    write_pairs(tmp_path, 6)
+    before = build(tmp_path)
+    real = os.walk
+
+    def reversed_walk(*arguments, **options):
+        for folder, folders, files in real(*arguments, **options):
+            yield folder, folders, sorted(files, reverse=True)
+
+    monkeypatch.setattr(os, "walk", reversed_walk)
+    after = build(tmp_path)
+    assert after.fingerprint() == before.fingerprint()
+    assert [after.sample(i, rng()).key for i in range(6)] == [before.sample(i, rng()).key for i in range(6)]
+
+
+@pytest.mark.parametrize(("processes", "images_kept"), [(0, 4), (1, 4), (2, 2), (4, 1), (5, 0)])
+def test_the_memory_is_shared_out_evenly(tmp_path, monkeypatch, processes, images_kept):
+    write_pairs(tmp_path, 4, size=(8, 8), scale=2)
+    dataset = build(tmp_path, cache_mb=0)
+    dataset._cache_bytes = 4 * (8 * 8 + 16 * 16) * 3
+    dataset.share_cache(processes)
+    for _ in range(2):
+        for index in range(images_kept):
+            dataset.sample(index, rng())
+    reads = []
+    monkeypatch.setattr(
+        "traiNNer.data.datasets.image_files.read_image", lambda path, limit: reads.append(path) or read_image(path)
+    )
+    for index in range(images_kept):
+        dataset.sample(index, rng())
+    assert reads == []
+    assert dataset._cache.used_bytes <= dataset._cache_bytes // max(1, processes)
+
+
+def test_sixteen_bits_keep_their_precision(tmp_path):
+    write_pairs(tmp_path, 1, bits=16)
+    sample = build(tmp_path, purpose="val").whole(0)
+    np.testing.assert_array_equal(sample.lq, numbers(12, 14, 3, seed=0, bits=16))
+
+
+def test_the_description_names_the_file(tmp_path):
+    write_pairs(tmp_path, 2)
+    assert build(tmp_path).describe(1) == str(tmp_path / "lr/001.png")
+
+
+@pytest.mark.parametrize("root", ["with space", "中文", "🐘", "50% %20", 'it\'s "q"', "x" * 200])
+def test_any_root_works(tmp_path, root):
+    write_pairs(tmp_path / root, 2)
+    assert build(tmp_path / root).sample(1, rng()).key == "001"

@@ -1,0 +1,133 @@
+import json
+import os
+from pathlib import Path
+
+import pytest
+from imagekit import numbers, write_png
+
+from traiNNer.data.files import header_cache as headers
+from traiNNer.data.files.header_cache import read_headers
+from traiNNer.imaging.image_file import Header, ImageError
+
+
+@pytest.fixture
+def reads(monkeypatch):
+    """Record which files are opened."""
+    opened: list[str] = []
+    real = headers.read_header
+
+    def read(path, *arguments):
+        opened.append(Path(path).name)
+        return real(path, *arguments)
+
+    monkeypatch.setattr(headers, "read_header", read)
+    return opened
+
+
+@pytest.fixture
+def files(tmp_path):
+    return [write_png(tmp_path / "set" / f"{n}.png", numbers(4 + n, 5, 3)) for n in range(3)]
+
+
+def test_the_second_time_nothing_is_opened(files, reads):
+    first = read_headers(files, 200)
+    assert first == {path: Header(5, 4 + n, 3, 8) for n, path in enumerate(files)}
+    assert sorted(reads) == ["0.png", "1.png", "2.png"]
+    reads.clear()
+    assert read_headers(files, 200) == first
+    assert reads == []
+
+
+def test_order_and_count_survive_many_files(tmp_path):
+    files = [write_png(tmp_path / f"{n}.png", numbers(1 + n % 7, 1 + n % 11, 3)) for n in range(300)]
+    found = read_headers(files, 200)
+    assert list(found) == files
+    assert all(found[path] == Header(1 + n % 11, 1 + n % 7, 3, 8) for n, path in enumerate(files))
+
+
+def test_another_size_or_time_means_reading_again(files, reads):
+    read_headers(files, 200)
+    reads.clear()
+    status = files[0].stat()
+    write_png(files[0], numbers(50, 60, 3))
+    os.utime(files[0], ns=(status.st_atime_ns, status.st_mtime_ns))  # same time, other size
+    content = files[1].read_bytes()
+    files[1].write_bytes(content)
+    os.utime(files[1], ns=(status.st_atime_ns, status.st_mtime_ns + 1))  # same size, other time
+    found = read_headers(files, 200)
+    assert sorted(reads) == ["0.png", "1.png"]
+    assert found[files[0]] == Header(60, 50, 3, 8)
+
+
+def test_another_limit_means_reading_again(files, reads):
+    read_headers(files, 200)
+    assert isinstance(read_headers(files, 1e-5)[files[2]], ImageError)
+    assert all(isinstance(header, Header) for header in read_headers(files, 200).values())
+    assert len(reads) == 9
+
+
+def test_what_cannot_be_read_is_returned_and_never_remembered(files, reads):
+    files[1].write_bytes(b"")
+    (error,) = [value for value in read_headers(files, 200).values() if isinstance(value, ImageError)]
+    assert str(error) == f"{files[1]} (empty file)"
+    reads.clear()
+    read_headers(files, 200)
+    assert reads == ["1.png"]
+
+
+def test_a_missing_file_is_an_error_each_time(files):
+    files[0].unlink()
+    for _ in range(2):
+        found = read_headers(files, 200)[files[0]]
+        assert isinstance(found, ImageError)
+        assert found.reason == "no such file or directory"
+
+
+def test_sets_under_one_roof_do_not_forget_each_other(tmp_path, reads):
+    sets = [[write_png(tmp_path / name / "1.png", numbers(4, 5, 3))] for name in ("a", "b", "c")]
+    for files in sets * 2:
+        read_headers(files, 200)
+    assert len(reads) == 3
+
+
+def test_a_cache_that_cannot_be_written_is_done_without(files, reads, own_cache, monkeypatch):
+    blocked = own_cache / "blocked"
+    blocked.write_text("a file where the folder should be")
+    monkeypatch.setenv("XDG_CACHE_HOME", str(blocked))
+    for _ in range(2):
+        assert len(read_headers(files, 200)) == 3
+    assert len(reads) == 6
+
+
+def test_a_user_without_a_home_has_no_cache(files, reads, monkeypatch):
+    def nowhere():
+        raise RuntimeError("Could not determine home directory.")
+
+    monkeypatch.delenv("XDG_CACHE_HOME")
+    monkeypatch.setattr(Path, "home", nowhere)
+    for _ in range(2):
+        assert len(read_headers(files, 200)) == 3
+    assert len(reads) == 6
+
+
+@pytest.mark.parametrize(
+    "content",
+    [b"", b"{", b"[]", b"\xff\xfe", b"3", b'{"a": 1}', "entry", "null", '["x", "abcde"]'],
+)
+def test_a_damaged_cache_is_read_over(files, reads, own_cache, content):
+    expected = read_headers(files, 200)
+    (store,) = own_cache.rglob("*.json")
+    if isinstance(content, str):
+        known = json.loads(store.read_text())
+        stamp = known[str(files[0])][0]
+        known[str(files[0])] = {"entry": [stamp, [5, 4, "3", 8, False]], "null": None}.get(content, ["x", "abcde"])
+        content = json.dumps(known).encode()
+    store.write_bytes(content)
+    reads.clear()
+    assert read_headers(files, 200) == expected
+    assert "0.png" in reads
+
+
+def test_no_files_no_cache(own_cache):
+    assert read_headers([], 200) == {}
+    assert list(own_cache.iterdir()) == []

@@ -1,0 +1,154 @@
+"""What a resume says of every difference between a state and the run."""
+
+import copy
+
+import pytest
+
+from traiNNer.engine.checkpoint.exactness import changes, exactness_warnings, refuse_mismatch
+from traiNNer.errors import CheckpointError
+
+FILES = {"count": 5, "sha256": "a", "content": "b"}
+STREAM = {
+    "training": {"manual_seed": 7, "train": {"losses": [{"type": "l1loss", "loss_weight": 1.0}]}},
+    "scores": {"val": {"val_freq": 4}},
+    "length": {"train": {"total_iter": 12}},
+    "needs_length": False,
+    "files": {"train": FILES, "val": FILES},
+    "automations": {},
+    "order": [],
+    "libraries": {"numpy": "2.0"},
+    "plugins": {"loss.py": "12ab"},
+}
+ENVIRONMENT = {"torch": "2.8", "number of ranks": 1}
+EXACT_OFF = "Exact resume is off: {} changed. Results will be close, not bit-identical."
+VALIDATION = (
+    "Validation changed since the checkpoint: {}. The trained weights stay bit-identical; best scores may not be "
+    "comparable with earlier ones."
+)
+
+
+def told(environment=(), recorded=(), **now):
+    """Return the lines for a state of `STREAM` with `recorded` parts, resumed with other parts."""
+    state = {"progress": {"iteration": 1200}, "environment": ENVIRONMENT, "stream": STREAM | dict(recorded)}
+    return exactness_warnings(copy.deepcopy(state), ENVIRONMENT | dict(environment), copy.deepcopy(STREAM) | now)
+
+
+def test_nothing_is_said_where_nothing_changed():
+    assert told() == []
+
+
+@pytest.mark.parametrize(
+    ("now", "text"),
+    [
+        ({"training": STREAM["training"] | {"manual_seed": 8}}, "manual_seed (7 -> 8)"),
+        ({"libraries": {"numpy": "2.1"}}, "numpy (2.0 -> 2.1)"),
+        ({"plugins": {"loss.py": "34cd"}}, "plugins.loss.py (12ab -> 34cd)"),
+        ({"plugins": {}}, "plugins.loss.py (12ab -> none)"),
+    ],
+)
+def test_what_changes_training_is_named_with_both_values(now, text):
+    (line,) = told(**now)
+    assert line == EXACT_OFF.format(text)
+
+
+def test_the_environment_is_named_in_words_before_the_options():
+    other = STREAM["training"] | {"manual_seed": 8}
+    assert told({"number of ranks": 2}, training=other) == [
+        EXACT_OFF.format("number of ranks (1 -> 2), manual_seed (7 -> 8)")
+    ]
+
+
+@pytest.mark.parametrize("needs", [(True, False), (False, True)])
+def test_the_length_counts_where_something_is_built_from_it(needs):
+    longer = {"train": {"total_iter": 24}}
+    assert told(length=longer) == []
+    before, now = needs
+    assert told(recorded={"needs_length": before}, length=longer, needs_length=now) == [
+        EXACT_OFF.format("train.total_iter (12 -> 24)")
+    ]
+
+
+def test_what_only_validation_sees_leaves_training_alone():
+    assert told(scores={"val": {"val_freq": 8}}) == [VALIDATION.format("val.val_freq (4 -> 8)")]
+    other = {"train": FILES, "val": FILES | {"content": "c"}}
+    assert told(files=other) == [VALIDATION.format("datasets.val (5 images of other content)")]
+
+
+@pytest.mark.parametrize("when", ["before", "now"])
+def test_an_automation_may_act_on_what_validation_sees(when):
+    active = {"automations": {"stopping": {}}, "order": ["stopping"]}
+    recorded = active if when == "before" else {"order": ["stopping"]}
+    now = active if when == "now" else {"order": ["stopping"]}
+    assert told(recorded=recorded, **now, scores={"val": {"val_freq": 8}}) == [
+        EXACT_OFF.format("val.val_freq (4 -> 8)")
+    ]
+
+
+def test_the_order_in_which_automations_are_asked_counts():
+    two = {"a": {}, "b": {}}
+    lines = told(recorded={"automations": two, "order": ["a", "b"]}, automations=two, order=["b", "a"])
+    assert lines == [EXACT_OFF.format("order of the automations ([a, b] -> [b, a])")]
+
+
+@pytest.mark.parametrize(
+    ("change", "text"),
+    [
+        ({"count": 4, "sha256": "x"}, "5 -> 4 images"),
+        ({"sha256": "x"}, "5 images of other names or sizes"),
+        ({"content": "x"}, "5 images of other content"),
+    ],
+)
+def test_other_training_images_are_told_in_words(change, text):
+    assert told(files={"train": FILES | change, "val": FILES}) == [
+        f"Dataset changed since the checkpoint: {text}. Continuing at iteration 1,200."
+    ]
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "texts"),
+    [
+        ({"a": {"b": 1}}, {"a": {"b": 2}}, ["a.b (1 -> 2)"]),
+        ({"a": True}, {"a": False}, ["a (true -> false)"]),
+        ({"a": None}, {"a": {"type": "cosine", "x": 1}}, ["a (none -> cosine)"]),
+        ({"a": {"type": "one", "x": 1}}, {"a": {"type": "two", "y": 1}}, ["a (one -> two)"]),
+        ({"a": None}, {"a": {"enabled": True}}, ["a (none -> on)"]),
+        ({}, {"a": 1}, ["a (none -> 1)"]),
+        ({"a": [0.9, 0.99]}, {"a": [0.9, 0.999]}, ["a ([0.9, 0.99] -> [0.9, 0.999])"]),
+        ({"a": [{"type": "x"}]}, {"a": [{"type": "x"}, {"type": "y"}]}, ["a[1] (none -> y)"]),
+        ({"a": [{"type": "x", "w": 1}]}, {"a": [{"type": "x", "w": 2}]}, ["a[0].w (1 -> 2)"]),
+        ({"a": 1, "b": 2}, {"a": 1, "b": 2}, []),
+    ],
+)
+def test_changes_are_named_by_their_keys(before, after, texts):
+    assert changes("", before, after) == texts
+
+
+IDENTITY = {
+    "scale": 2,
+    "network_g.type": "span",
+    "network_g.alpha": 0.5,
+    "network_g.width": 8,
+    "network_g.tensors": "a",
+}
+
+
+@pytest.mark.parametrize(
+    ("change", "text"),
+    [
+        ({"scale": 4}, "scale is 4 in the options, 2 in the checkpoint"),
+        ({"network_g.type": "rrdb"}, "network_g.type is rrdb in the options, span in the checkpoint"),
+        (
+            {"network_g.width": 16, "network_g.tensors": "b"},
+            "network_g.width is 16 in the options, 8 in the checkpoint. ",
+        ),
+        ({"network_g.tensors": "b"}, "network_g.tensors is b in the options, a in the checkpoint"),
+    ],
+)
+def test_a_state_that_does_not_fit_is_refused(change, text):
+    with pytest.raises(CheckpointError) as caught:
+        refuse_mismatch(IDENTITY, IDENTITY | change)
+    assert str(caught.value).startswith(f"Cannot resume: {text}")
+
+
+def test_an_option_of_the_network_that_keeps_its_tensors_fits():
+    refuse_mismatch(IDENTITY, IDENTITY | {"network_g.alpha": 0.3})

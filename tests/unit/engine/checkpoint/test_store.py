@@ -1,0 +1,286 @@
+import json
+import random
+from dataclasses import replace
+
+import pytest
+import torch
+from safetensors.torch import load as load_safetensors
+
+from traiNNer.engine.checkpoint.state import FORMAT
+from traiNNer.engine.checkpoint.store import CheckpointStore, DamagedCheckpoint
+from traiNNer.engine.run_folder import RunFolder
+from traiNNer.errors import CheckpointError
+
+
+@pytest.fixture
+def folder(tmp_path):
+    folder = RunFolder(
+        tmp_path,
+        tmp_path / "models",
+        tmp_path / "models",
+        tmp_path / "training_states",
+        tmp_path / "log",
+        tmp_path / "visualization",
+    )
+    folder.models.mkdir()
+    folder.training_states.mkdir()
+    return folder
+
+
+def weights(seed: int) -> dict[str, torch.Tensor]:
+    generator = torch.Generator().manual_seed(seed)
+    conv = torch.randn(4, 3, 3, 3, generator=generator).to(memory_format=torch.channels_last)
+    return {"conv.weight": conv, "flag": torch.tensor(True), "count": torch.tensor(seed)}
+
+
+def save(store: CheckpointStore, iteration: int) -> None:
+    state = {"format": FORMAT, "optimizer": {"step": torch.tensor(1.0)}, "list": [1, "a", None]}
+    about = {role: {"arch": "x"} for role in ("net_g", "net_g_ema")}
+    store.save(iteration, {"net_g": weights(iteration), "net_g_ema": weights(iteration + 1)}, state, about)
+
+
+@pytest.mark.parametrize("ending", ["safetensors", "pth"])
+def test_a_checkpoint_comes_back_bit_for_bit(folder, ending):
+    store = CheckpointStore(folder, ending)
+    save(store, 5)
+    restored = store.load(5)
+    assert restored.iteration == 5
+    assert restored.state["list"] == [1, "a", None]
+    for role, seed in (("net_g", 5), ("net_g_ema", 6)):
+        for name, tensor in weights(seed).items():
+            assert torch.equal(restored.weights[role][name], tensor)
+            assert restored.weights[role][name].dtype == tensor.dtype
+
+
+def test_the_newest_is_by_number_and_only_keep_last_states_stay(folder):
+    store = CheckpointStore(folder, keep_last=2)
+    for iteration in (900, 1000, 99, 2000):
+        save(store, iteration)
+    assert store.iterations() == [2000, 1000]
+    assert store.newest()[0].iteration == 2000
+    assert {path.stem for path in folder.training_states.glob("*.state")} == {"2000", "1000"}
+    assert (folder.models / "net_g_900.safetensors").exists()
+
+
+def damage_flip(path, rng):
+    data = bytearray(path.read_bytes())
+    data[rng.randrange(len(data))] ^= 1 << rng.randrange(8)
+    path.write_bytes(data)
+
+
+def damage_cut(path, rng):
+    path.write_bytes(path.read_bytes()[: rng.randrange(path.stat().st_size)])
+
+
+def damage_empty(path, rng):
+    path.write_bytes(b"")
+
+
+def damage_remove(path, rng):
+    path.unlink()
+
+
+def damage_pointer(path, rng):
+    path.write_text("version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 1\n")
+
+
+@pytest.mark.parametrize("damage", [damage_flip, damage_cut, damage_empty, damage_remove, damage_pointer])
+@pytest.mark.parametrize(
+    "name", ["models/net_g_20.safetensors", "models/net_g_ema_20.safetensors", "training_states/20.state"]
+)
+def test_every_damage_is_noticed_named_and_the_previous_state_is_used(folder, damage, name):
+    store = CheckpointStore(folder)
+    rng = random.Random(1)
+    for _ in range(10):
+        save(store, 10)
+        save(store, 20)
+        damage(folder.root / name, rng)
+        restored, warnings = store.newest()
+        assert restored.iteration == 10
+        assert len(warnings) == 1
+        assert "Checkpoint 20 is damaged" in warnings[0]
+        assert name.split("/")[1] in warnings[0]
+        assert "Using 10 instead; 10 iterations will be repeated." in warnings[0]
+        assert store.iterations() == [10]
+
+
+@pytest.mark.parametrize(
+    "text", ["", "{", "[]", "null", '{"iteration": 20, "files": {}}', '{"iteration": 20, "files": {"../x": {}}}']
+)
+def test_a_broken_record_does_not_count(folder, text):
+    store = CheckpointStore(folder)
+    save(store, 10)
+    save(store, 20)
+    (folder.training_states / "20.json").write_text(text)
+    assert store.newest()[0].iteration == 10
+
+
+def test_a_record_cannot_name_a_file_elsewhere(folder, tmp_path):
+    store = CheckpointStore(folder)
+    save(store, 10)
+    record = json.loads((folder.training_states / "10.json").read_text())
+    record["files"]["../../outside"] = {"size": 1, "sha256": "0"}
+    (folder.training_states / "10.json").write_text(json.dumps(record))
+    with pytest.raises(DamagedCheckpoint, match="not complete"):
+        store.load(10)
+
+
+def test_foreign_names_and_states_without_a_record_are_ignored(folder):
+    store = CheckpointStore(folder)
+    save(store, 10)
+    for name in ("100_bak.state", "100_bak.json", "200.state", "²³.json", "-5.json"):
+        (folder.training_states / name).write_text("x")
+    assert store.iterations() == [10]
+
+
+def test_nothing_usable_is_an_error_that_changes_nothing(folder):
+    store = CheckpointStore(folder)
+    save(store, 10)
+    (folder.training_states / "10.state").write_bytes(b"x")
+    before = sorted(path.name for path in folder.training_states.iterdir())
+    with pytest.raises(CheckpointError, match=r"No usable checkpoint in .*; checked 1. Nothing was changed."):
+        store.newest()
+    assert sorted(path.name for path in folder.training_states.iterdir()) == before
+
+
+@pytest.mark.parametrize("call", range(12))
+def test_a_failure_at_any_write_leaves_the_previous_checkpoint(folder, call, monkeypatch):
+    import os
+
+    store = CheckpointStore(folder)
+    save(store, 10)
+    calls = {"count": 0}
+    real = {name: getattr(os, name) for name in ("fsync", "replace")}
+
+    def failing(name):
+        def run(*args, **kwargs):
+            calls["count"] += 1
+            if calls["count"] > call:
+                raise OSError(28, "No space left on device")
+            return real[name](*args, **kwargs)
+
+        return run
+
+    for name in real:
+        monkeypatch.setattr(os, name, failing(name))
+    try:
+        save(store, 20)
+        failed = False
+    except OSError:
+        failed = True
+    for name, function in real.items():
+        monkeypatch.setattr(os, name, function)
+    expected = 10 if failed else 20
+    assert store.newest()[0].iteration == expected
+    assert not [p for p in folder.root.rglob("*") if ".tmp-" in p.name and not failed]
+    if call == 0:
+        assert failed
+
+
+def test_leftovers_of_a_killed_save_are_removed(folder):
+    store = CheckpointStore(folder)
+    (folder.models / ".net_g_5.safetensors.tmp-4711").write_bytes(b"half")
+    (folder.training_states / ".5.state.tmp-4711").write_bytes(b"half")
+    store.remove_leftovers()
+    assert not list(folder.models.iterdir())
+    assert not list(folder.training_states.iterdir())
+
+
+def test_states_of_an_abandoned_course_are_superseded(folder):
+    store = CheckpointStore(folder)
+    for iteration in (10, 20, 30):
+        save(store, iteration)
+    assert store.supersede_after(10) == [30, 20]
+    assert store.iterations() == [10]
+    assert (folder.training_states / "30.state.superseded").exists()
+
+
+def test_code_in_a_state_is_refused_even_when_its_record_fits(folder, tmp_path):
+    import hashlib
+    import os
+
+    class Payload:
+        def __reduce__(self):
+            return os.system, (f"touch {tmp_path / 'executed'}",)
+
+    store = CheckpointStore(folder)
+    save(store, 10)
+    save(store, 20)
+    path = folder.training_states / "20.state"
+    torch.save({"iteration": 20, "optimizer": Payload()}, path)
+    record = json.loads((folder.training_states / "20.json").read_text())
+    data = path.read_bytes()
+    record["files"]["20.state"] = {"size": len(data), "sha256": hashlib.sha256(data).hexdigest()}
+    (folder.training_states / "20.json").write_text(json.dumps(record))
+    restored, warnings = store.newest()
+    assert restored.iteration == 10
+    assert "20.state: holds something other than tensors and plain values. Refused" in warnings[0]
+    assert not (tmp_path / "executed").exists()
+
+
+def test_an_old_state_that_cannot_be_deleted_is_a_warning_not_a_failed_save(folder, monkeypatch):
+    store = CheckpointStore(folder, keep_last=1)
+    save(store, 1)
+
+    def refuse(path, missing_ok=False):
+        raise OSError(5, "Input/output error", str(path))
+
+    monkeypatch.setattr("pathlib.Path.unlink", refuse)
+    state = {"format": FORMAT}
+    (warning,) = store.save(2, {"net_g": weights(2)}, state, {"net_g": {"arch": "x"}})
+    assert warning.startswith("Could not delete the old state")
+    assert "1.state: input/output error" in warning
+    assert store.load(2).iteration == 2
+
+
+def test_tied_weights_are_saved(folder):
+    tied = torch.ones(3)
+    store = CheckpointStore(folder)
+    store.save(1, {"net_g": {"a": tied, "b": tied}}, {"format": FORMAT}, {"net_g": {"arch": "x"}})
+    assert torch.equal(store.load(1).weights["net_g"]["b"], tied)
+
+
+def test_weights_are_read_from_another_folder_when_they_were_moved(folder, tmp_path):
+    save(CheckpointStore(folder), 3)
+    moved = tmp_path / "moved"
+    folder.models.rename(moved)
+    folder.models.mkdir()
+    assert CheckpointStore(replace(folder, resume_models=moved)).load(3).iteration == 3
+    with pytest.raises(DamagedCheckpoint):
+        CheckpointStore(folder).load(3)
+
+
+def test_what_was_set_aside_before_stays_too(folder):
+    store = CheckpointStore(folder)
+    for seed in (1, 2, 3):
+        store.save_best("net_g_best_psnr", "net_g_ema", weights(seed), {"iteration": seed})
+        store.supersede_all()
+    kept = {path.name: load_safetensors(path.read_bytes())["count"].item() for path in folder.models.iterdir()}
+    name = "net_g_best_psnr.safetensors.superseded"
+    assert kept == {name: 1, f"{name}-2": 2, f"{name}-3": 3}
+
+
+def test_best_weights_of_the_other_format_still_count(folder):
+    CheckpointStore(folder, "pth").save_best("net_g_best_psnr", "net_g_ema", weights(1), {"iteration": 4})
+    assert CheckpointStore(folder, "safetensors").keep_best_until(5, ["psnr"]) == []
+
+
+@pytest.mark.parametrize("ending", ["safetensors", "pth"])
+def test_best_weights_of_an_abandoned_course_are_set_aside(folder, ending):
+    store = CheckpointStore(folder, ending)
+    store.save_best("net_g_best_psnr", "net_g_ema", weights(1), {"iteration": 8})
+    store.save_best("net_g_best_ssim", "net_g_ema", weights(1), {"iteration": 4})
+    assert store.keep_best_until(5, ["psnr", "ssim", "lpips"]) == ["psnr", "lpips"]
+    names = {path.name for path in folder.models.iterdir()}
+    assert names == {f"net_g_best_psnr.{ending}.superseded", f"net_g_best_ssim.{ending}"}
+
+
+def test_a_state_of_another_format_is_refused_as_a_whole(folder):
+    store = CheckpointStore(folder)
+    store.save(5, {"net_g": weights(5)}, {"iteration": 5, "optimizer": {}}, {"net_g": {"arch": "x"}})
+    with pytest.raises(
+        CheckpointError, match=r"5\.state was written by another version .* \(format 1, this is 2\)"
+    ) as e:
+        store.newest()
+    assert "path.pretrain_network_g" in str(e.value)
+    assert sorted(path.name for path in folder.training_states.iterdir()) == ["5.json", "5.state"]

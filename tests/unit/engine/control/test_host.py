@@ -1,0 +1,462 @@
+"""The host on scripted helpers: bounds, counting, failures, fallbacks, shadow, records, state."""
+
+import math
+from collections import defaultdict
+
+import numpy as np
+import pytest
+import torch
+from bookkit import Book
+from enginekit import host_of, report_of
+
+from traiNNer.engine.control.automation import Automation
+from traiNNer.engine.control.events import GiveUp, KeepSnapshot, MeasureTerms, Rewind, RunStarted, Say, SetKnob, Stop
+from traiNNer.engine.control.knobs import Knobs, Range
+
+
+class Scripted(Automation):
+    """Answers events with what the test says: `script[hook][iteration]`, a list of decisions or an exception."""
+
+    every = 5
+
+    def __init__(self, knob="lr_factor", bounds=None, **script):
+        self.knob, self.bounds = knob, bounds or Range(0.1, 2.0)
+        self.script = defaultdict(dict, script)
+        self.windows, self.scores, self.changes = [], [], []
+
+    def ranges(self, run):
+        return {self.knob: self.bounds}
+
+    def _answer(self, hook, iteration):
+        answer = self.script[hook].get(iteration, [])
+        if isinstance(answer, Exception):
+            raise answer
+        return answer
+
+    def on_start(self, run):
+        return self._answer("start", run.iteration)
+
+    def on_window(self, event):
+        self.windows.append(event)
+        return self._answer("window", event.iteration)
+
+    def on_validation(self, event):
+        self.scores.append(event.scores)
+        return self._answer("validation", event.iteration)
+
+    def on_failure(self, event):
+        return self._answer(event.kind, event.iteration)
+
+    def on_change(self, event):
+        self.changes.append(event)
+        self._answer("change", event.iteration)
+
+    def summary(self):
+        self._answer("summary", 0)
+        return "scripted: fine"
+
+
+def report(loss=0.5, norm=1.0, applied=True, reference=0.25):
+    return report_of({"l1": float(loss)}, float(norm), applied, reference)
+
+
+def host(*helpers, **options):
+    book = Book()
+    names = {f"Helper{index or ''}": helper for index, helper in enumerate(helpers)}
+    run = RunStarted(100, 8, anchor="l1", base_lr=1e-4, metrics={"val/psnr": "higher"})
+    done = []
+    built = host_of(
+        names, run, Knobs(1.0, 8, ("l1",)), book, act=lambda decision: done.append(decision) or True, **options
+    )
+    built.start(0)
+    return built, book, done
+
+
+def drive(built, start, end, **values):
+    for iteration in range(start, end + 1):
+        built.after_step(iteration, report(**values))
+
+
+def test_a_window_holds_every_iteration_once():
+    helper = Scripted()
+    built, _, _ = host(helper)
+    drive(built, 1, 12)
+    assert [event.iteration for event in helper.windows] == [5, 10]
+    assert [len(event.steps) for event in helper.windows] == [5, 5]
+    step = helper.windows[0].steps[0]
+    assert (step.applied, step.grad_norm, step.loss, step.reference) == (True, 1.0, 0.5, 0.25)
+    assert step.signal() == pytest.approx(math.log(2))
+
+
+def test_helpers_share_windows():
+    first, second = Scripted(), Scripted()
+    second.every = 3
+    built, _, _ = host(first, second)
+    drive(built, 1, 6)
+    assert [(event.iteration, len(event.steps)) for event in first.windows] == [(3, 3), (5, 2), (6, 1)]
+
+
+def test_a_decision_is_applied_recorded_told_and_counted():
+    helper = Scripted(window={5: [SetKnob("lr_factor", 0.8, "plateau detection", {"estimate": 0.5})]})
+    built, book, _ = host(helper)
+    drive(built, 1, 5)
+    assert built.knobs["lr_factor"].at(5) == 0.8
+    assert "Automation Helper: LR multiplier 1.00 -> 0.80 (LR 8.0e-05), reason: plateau detection" in book.infos
+    assert book.decisions == [
+        {
+            "iter": 5,
+            "automation": "Helper",
+            "knob": "lr_factor",
+            "old": 1.0,
+            "new": 0.8,
+            "reason": "plateau detection",
+            "evidence": {"estimate": 0.5},
+            "n_adjustments": 1,
+        }
+    ]
+    assert [(event.knob, event.old, event.new) for event in helper.changes] == [("lr_factor", 1.0, 0.8)]
+
+
+@pytest.mark.parametrize(
+    ("knob", "value", "sentence"),
+    [
+        ("micro_batch", 6, "Batch size adjusted from 8 to 6 due to high VRAM usage"),
+        ("grad_clip", 1.2, "grad_clip_threshold adjusted from 1 to 1.2 due to high VRAM usage"),
+        ("loss_weight.l1", 2.0, "loss_weight.l1 1 -> 2, reason: high VRAM usage"),
+    ],
+)
+def test_sentences_are_those_of_the_guide(knob, value, sentence):
+    helper = Scripted(knob, Range(0.1, 10.0), window={5: [SetKnob(knob, value, "high VRAM usage")]})
+    built, book, _ = host(helper)
+    drive(built, 1, 5)
+    assert f"Automation Helper: {sentence}" in book.infos
+
+
+def test_requests_are_clamped_and_no_change_is_silent():
+    script = {5: [SetKnob("lr_factor", 9.0, "up")], 10: [SetKnob("lr_factor", 8.0, "up")]}
+    script[15] = [SetKnob("lr_factor", 2.0 * 1.009, "a little")]
+    built, book, _ = host(Scripted(window=script))
+    drive(built, 1, 15)
+    assert [(entry["new"], entry["evidence"]) for entry in book.decisions] == [(2.0, {"clamped_from": 9.0})]
+    assert book.infos[-1].endswith("(bounded)")
+
+
+def test_at_the_limit_the_knob_freezes_but_protection_stays():
+    script = {5 * i: [SetKnob("lr_factor", 1 - i / 10, "down")] for i in range(1, 6)}
+    script[30] = [SetKnob("lr_factor", 0.1, "divergence", forced=True)]
+    helper = Scripted(window=script)
+    helper.max_adjustments = 3
+    built, book, _ = host(helper)
+    drive(built, 1, 30)
+    assert [entry["new"] for entry in book.decisions] == pytest.approx([0.9, 0.8, 0.7, 0.1])
+    assert [entry["n_adjustments"] for entry in book.decisions] == [1, 2, 3, 3]
+    assert len(book.warnings) == 1
+    assert "max_adjustments (3) is reached" in book.warnings[0]
+    assert built.knobs["lr_factor"].is_frozen
+
+
+@pytest.mark.parametrize("hook", ["start", "window", "validation"])
+def test_a_helper_that_raises_is_off_with_its_fallback_in_force(hook):
+    place = {"start": 0, "window": 10, "validation": 12}[hook]
+    script = {"window": {5: [SetKnob("lr_factor", 0.5, "down")]}} if hook != "start" else {}
+    script.setdefault(hook, {})[place] = ValueError("boom")
+    helper, other = Scripted(bounds=Range(0.1, 2.0, fallback=0.9), **script), Scripted("grad_clip")
+    built, book, _ = host(helper, other)
+    drive(built, 1, 12)
+    built.after_validation(12, {"val/psnr": 30.0})
+    drive(built, 13, 20)
+    assert built.knobs["lr_factor"].at(20) == 0.9
+    assert len(book.warnings) == 1
+    assert f"its {hook} rule failed" in book.warnings[0]
+    assert sum("ValueError: boom" in text for text in book.infos) == 1
+    assert book.decisions[-1]["action"] == "fallback"
+    assert [event.iteration for event in other.windows] == [5, 10, 15, 20]
+    before = len(helper.windows)
+    drive(built, 21, 40)
+    assert len(helper.windows) == before
+
+
+@pytest.mark.parametrize("hook", ["out of memory", "not finite"])
+def test_a_failure_rule_that_raises_is_off_too(hook):
+    built, book, _ = host(Scripted(**{hook: {1: ValueError("boom"), 0: ValueError("boom")}}))
+    _ = built.out_of_memory() if hook == "out of memory" else built.not_finite()
+    assert "its failure rule failed" in book.warnings[0]
+
+
+def test_a_summary_that_raises_is_shown_and_goes_on():
+    built, book, _ = host(Scripted(summary={0: ValueError("boom")}))
+    built.finish()
+    assert any("ValueError: boom" in text for text in book.infos)
+
+
+def test_a_change_rule_that_raises_switches_its_helper_off():
+    one, two = Scripted(window={5: [SetKnob("lr_factor", 0.5, "down")]}), Scripted("grad_clip", change={5: KeyError()})
+    built, book, _ = host(one, two)
+    drive(built, 1, 5)
+    assert [seat.is_off for seat in built.seats] == [False, True]
+    assert built.knobs["lr_factor"].at(5) == 0.5
+    assert "its change rule failed" in book.warnings[0]
+
+
+class WithoutRanges(Scripted):
+    def ranges(self, run):
+        raise ValueError("boom")
+
+
+def test_ranges_that_raise_switch_the_helper_off():
+    built, book, _ = host(WithoutRanges(window={5: [SetKnob("lr_factor", 0.5, "down")]}))
+    drive(built, 1, 5)
+    assert "its ranges rule failed" in book.warnings[0]
+    assert built.knobs["lr_factor"].at(5) == 1.0
+
+
+@pytest.mark.parametrize(
+    "decision",
+    [
+        SetKnob("lr_factr", 0.5, "a typo"),
+        SetKnob("lr_factor", math.nan, "no number"),
+        SetKnob("lr_factor", "a lot", "no number"),
+        "stop",
+        None,
+    ],
+)
+def test_a_decision_that_cannot_be_carried_out_switches_its_helper_off(decision):
+    built, book, _ = host(Scripted(window={5: [decision]}))
+    drive(built, 1, 5)
+    assert "its window rule failed" in book.warnings[0]
+    assert built.knobs["lr_factor"].at(5) == 1.0
+
+
+def test_numbers_of_other_libraries_are_recorded_as_plain_ones():
+    evidence = {"a": np.float32(0.5), "b": torch.tensor(2), "c": Range(), "d": None}
+    built, book, _ = host(Scripted(window={5: [SetKnob("lr_factor", np.float32(0.5), "down", evidence)]}))
+    drive(built, 1, 5)
+    assert book.decisions[0]["evidence"] == {"a": 0.5, "b": 2, "c": str(Range()), "d": None}
+
+
+def test_one_burst_of_nan_is_one_recovery():
+    helper = Scripted(window={7: [Rewind("seen in the window")]}, **{"not finite": {7: [Rewind("told")]}})
+    built, _, done = host(helper)
+    drive(built, 1, 7)
+    assert built.not_finite()
+    assert len(done) == 1
+
+
+def test_a_rewind_that_finds_no_snapshot_rescues_nothing():
+    built, _, _ = host(Scripted(**{"not finite": {7: [Rewind("told")]}}))
+    built.actions[Rewind] = lambda decision: False
+    drive(built, 1, 7)
+    assert not built.not_finite()
+
+
+def test_nothing_piles_up_when_nobody_looks():
+    helper = Scripted()
+    helper.every = 10**12
+    built, _, _ = host(helper)
+    drive(built, 1, 300)
+    assert built.state_dict()["observations"]["steps"] == []
+
+
+def test_a_knob_without_a_helper_is_the_files():
+    before, _, _ = host(Scripted(window={5: [SetKnob("lr_factor", 0.5, "down")]}), Scripted("grad_clip"))
+    drive(before, 1, 5)
+    after, _, _ = host(Scripted("grad_clip"))
+    after.load_state_dict(torch_round_trip(before.state_dict()))
+    assert after.knobs["lr_factor"].at(6) == 1.0
+
+
+def test_giving_up_is_a_change_that_the_others_hear_of():
+    one, two = (
+        Scripted(bounds=Range(0.1, 2.0, start=0.5, fallback=1.0), window={5: ValueError()}),
+        Scripted("grad_clip"),
+    )
+    built, _, _ = host(one, two)
+    drive(built, 1, 5)
+    assert [(event.knob, event.old, event.new) for event in two.changes] == [("lr_factor", 0.5, 1.0)]
+
+
+def test_a_larger_batch_that_is_given_up_is_ordered_back():
+    script = {5: [SetKnob("batch_size", 16, "idle memory")], 10: ValueError()}
+    built, _, _ = host(Scripted("batch_size", Range(1, 32, fallback=8), window=script))
+    drive(built, 1, 10)
+    assert [built.plan.size(i) for i in (68, 69, 73, 74)] == [8, 16, 16, 8]
+
+
+def test_windows_tell_the_batch_that_was_trained():
+    helper = Scripted("batch_size", Range(1, 32), window={5: [SetKnob("batch_size", 16, "idle memory")]})
+    built, _, _ = host(helper)
+    built.plan.lead = 3
+    drive(built, 1, 15)
+    assert [event.batch for event in helper.windows] == [8, None, 16]
+
+
+def test_strict_lets_exceptions_through():
+    built, _, _ = host(Scripted(window={5: ValueError("boom")}), strict=True)
+    with pytest.raises(ValueError, match="boom"):
+        drive(built, 1, 5)
+
+
+@pytest.mark.parametrize(("needs", "values"), [("signal", {"loss": math.nan}), ("grad_norm", {"norm": math.inf})])
+def test_a_hundred_missing_inputs_in_a_row_are_too_many(needs, values):
+    helper = Scripted()
+    helper.needs = needs
+    built, book, _ = host(helper)
+    drive(built, 1, 95, **values)
+    drive(built, 96, 96)
+    drive(built, 97, 195, **values)
+    assert not book.warnings
+    drive(built, 196, 200, **values)
+    assert f"{needs} was missing 100 times in a row" in book.warnings[0]
+
+
+def test_a_metric_missing_for_long_is_too():
+    helper = Scripted()
+    helper.needs = "val/psnr"
+    built, book, _ = host(helper)
+    for iteration in range(99):
+        built.after_validation(iteration, {})
+    assert not book.warnings
+    built.after_validation(99, {"val/psnr": math.nan})
+    assert "val/psnr was missing 100 times in a row" in book.warnings[0]
+
+
+def test_going_to_and_fro_switches_it_off():
+    script = {5 * i: [SetKnob("lr_factor", 1.0 if i % 2 else 0.5, "hm")] for i in range(2, 30)}
+    built, book, _ = host(Scripted(window=script))
+    drive(built, 1, 100)
+    assert len([entry for entry in book.decisions if entry["knob"]]) == 5
+    assert "lr_factor goes to and fro" in book.warnings[0]
+
+
+def test_it_may_give_up_by_itself():
+    built, book, _ = host(Scripted(window={5: [GiveUp("6 times out of memory in 1,000 iterations")]}))
+    drive(built, 1, 5)
+    assert "off for the rest of the run: 6 times out of memory" in book.warnings[0]
+
+
+def test_snapshot_rewind_stop_and_words():
+    stop = Stop("no improvement in val/psnr for 5000 iterations", {"window": 10}, best="val/psnr")
+    decisions = [KeepSnapshot(), Rewind("divergence"), Say("hello"), Say("careful", warn=True), MeasureTerms(3), stop]
+    built, book, done = host(Scripted(window={5: decisions}))
+    drive(built, 1, 5)
+    assert [type(decision) for decision in done] == [KeepSnapshot, Rewind, MeasureTerms]
+    assert built.stop == stop
+    assert "Automation Helper: Early stopping triggered - no improvement in val/psnr for 5000 iterations" in book.infos
+    assert book.warnings == ["Automation Helper: careful"]
+    assert [entry["action"] for entry in book.decisions] == ["rollback", "stop"]
+    drive(built, 6, 8)
+    assert done[-1] == MeasureTerms(0)
+
+
+def test_a_rewind_without_a_snapshot_says_so():
+    built, book, _ = host(Scripted(window={5: [Rewind("divergence")]}))
+    built.actions[Rewind] = lambda decision: False
+    drive(built, 1, 5)
+    assert "there are no good weights to return to" in book.infos[-1]
+
+
+def test_a_helper_can_keep_a_run_that_is_not_finite_alive():
+    helper = Scripted(**{"not finite": {7: [Rewind("not finite")]}})
+    built, _, done = host(helper)
+    drive(built, 1, 7)
+    assert built.not_finite()
+    assert len(helper.windows[-1].steps) == 2  # it saw the open window first
+    assert len(done) == 1
+    assert not host(Scripted())[0].not_finite()
+
+
+def test_out_of_memory_is_answered_with_a_smaller_micro_batch():
+    helper = Scripted(
+        "micro_batch", Range(1, 8), **{"out of memory": {1: [SetKnob("micro_batch", 4, "out of memory", forced=True)]}}
+    )
+    built, book, _ = host(helper)
+    assert built.out_of_memory()
+    assert built.knobs["micro_batch"].at() == 4
+    assert book.decisions[0]["n_adjustments"] == 0
+    built.after_step(1, report())
+    # Nobody knows a smaller size: the same one is tried twice more, then the run ends.
+    assert [built.out_of_memory() for _ in range(3)] == [True, True, False]
+    built.after_step(2, report())
+    assert built.out_of_memory()
+
+
+def test_a_run_stays_protected_after_the_helper_gave_up():
+    built, _, _ = host(Scripted("micro_batch", Range(1, 8), window={5: [GiveUp("too often")]}))
+    drive(built, 1, 5)
+    assert [built.out_of_memory() for _ in range(6)] == [True] * 5 + [False]
+    assert built.knobs["micro_batch"].at() == 1
+    resumed, _, _ = host(Scripted("micro_batch", Range(1, 8)))
+    resumed.load_state_dict(torch_round_trip(built.state_dict()))
+    assert resumed.knobs["micro_batch"].at() == 1
+
+
+def test_a_shadow_records_without_touching_anything():
+    decisions = [SetKnob("lr_factor", 0.5, "down"), KeepSnapshot(), Rewind("x"), Stop("enough")]
+    helper = Scripted(bounds=Range(0.1, 2.0, start=0.9), window={5: decisions}, validation={6: ValueError()})
+    built, book, done = host(helper, shadow=True)
+    drive(built, 1, 5)
+    built.after_validation(6, {})
+    assert built.knobs["lr_factor"].value == 0.5
+    assert built.knobs["lr_factor"].at(7) == 1.0
+    assert not done
+    assert built.stop is None
+    assert all(entry["shadow"] for entry in book.decisions)
+    assert len(book.decisions) == 4
+    assert sum("(shadow: not applied)" in text for text in book.infos) == 3
+
+
+def test_a_resumed_host_goes_on_where_it_was():
+    def script():
+        return Scripted(window={15: [SetKnob("lr_factor", 0.7, "later")], 5: [SetKnob("lr_factor", 0.5, "down")]})
+
+    straight, straight_book, _ = host(script())
+    drive(straight, 1, 20)
+    before, _, _ = host(script())
+    drive(before, 1, 8)
+    after, book, _ = host(script())
+    after.load_state_dict(torch_round_trip(before.state_dict()))
+    after.start(8)
+    drive(after, 9, 20)
+    assert book.decisions == straight_book.decisions[1:]
+    assert [len(event.steps) for event in after.seats[0].helper.windows] == [5, 5, 5]
+    assert after.knobs["lr_factor"].value == straight.knobs["lr_factor"].value
+
+
+def torch_round_trip(state):
+    import io
+
+    file = io.BytesIO()
+    torch.save(state, file)
+    file.seek(0)
+    return torch.load(file, weights_only=True)
+
+
+def test_a_helper_that_gave_up_stays_off_after_a_resume():
+    before, _, _ = host(Scripted(window={5: ValueError("boom")}))
+    drive(before, 1, 5)
+    after, book, _ = host(Scripted())
+    after.load_state_dict(torch_round_trip(before.state_dict()))
+    after.start(5)
+    drive(after, 6, 20)
+    assert after.seats[0].is_off
+    assert not after.seats[0].helper.windows
+    assert not book.warnings
+
+
+def test_a_stop_is_remembered_unless_its_helper_was_changed():
+    same = {"options": {"Helper": {"patience": 5}}}
+    before, _, _ = host(Scripted(window={5: [Stop("enough", best="val/psnr", failed=True)]}), **same)
+    drive(before, 1, 5)
+    after, _, _ = host(Scripted(), **same)
+    after.load_state_dict(torch_round_trip(before.state_dict()))
+    assert (after.stop.reason, after.stop.best, after.stop.failed) == ("enough", "val/psnr", True)
+    changed, _, _ = host(Scripted(), options={"Helper": {"patience": 9}})
+    changed.load_state_dict(torch_round_trip(before.state_dict()))
+    assert changed.stop is None
+
+
+def test_the_summary_is_one_line():
+    built, book, _ = host(Scripted(), Scripted(window={5: ValueError()}))
+    drive(built, 1, 5)
+    built.finish()
+    assert book.infos[-1] == "Automations: scripted: fine; scripted: fine (gave up)"

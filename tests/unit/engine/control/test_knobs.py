@@ -1,0 +1,81 @@
+import math
+
+import pytest
+
+from traiNNer.engine.control.knobs import GRAD_CLIP, LR_BATCH, LR_FACTOR, Knob, Knobs, Range
+
+
+def test_a_request_beyond_the_bounds_is_clamped():
+    knob = Knob(1.0, 0.1, 2.0)
+    knob.set(5.0, 10)
+    assert knob.value == knob.at(10) == 2.0
+    knob.set(0.0, 11)
+    assert knob.at(11) == 0.1
+
+
+def test_a_ramp_goes_from_the_value_in_force_to_the_new_one():
+    knob = Knob(1.0, high=10.0, ramp=200)
+    knob.set(2.0, 1000)
+    assert [knob.at(i) for i in (1000, 1050, 1100, 1200, 5000)] == [1.0, 1.25, 1.5, 2.0, 2.0]
+    knob.set(1.0, 1100)
+    assert knob.at(1100) == 1.5
+    assert knob.at(1300) == 1.0
+
+
+def test_a_helper_that_gave_up_leaves_its_fallback_in_force():
+    knob = Knob(1.0)
+    knob.configure(Range(0.1, 2.0, fallback=lambda iteration: 1 / (1 + iteration)))
+    knob.set(0.5, 3)
+    knob.given_up = True
+    assert [knob.at(i) for i in (0, 1, 3)] == [1.0, 0.5, 0.25]
+
+
+def test_without_a_fallback_it_is_the_value_of_the_file():
+    knob = Knob(3.0)
+    knob.set(7.0, 1)
+    knob.given_up = True
+    assert knob.at(2) == 3.0
+
+
+def test_a_helpers_start_value_is_in_force_at_once():
+    knobs = Knobs(grad_clip=5.0)
+    knobs[GRAD_CLIP].configure(Range(0.1, 10.0, start=1.0))
+    assert knobs[GRAD_CLIP].at() == 1.0
+    assert knobs[GRAD_CLIP].claimed
+
+
+def test_a_shadow_pretends_to_move():
+    knob = Knob(5.0)
+    knob.shadow()
+    knob.configure(Range(start=1.0))
+    knob.set(2.0, 10)
+    assert (knob.value, knob.at(10)) == (2.0, 5.0)
+    knob.given_up = True
+    assert knob.at(10) == 5.0
+
+
+def test_the_rate_is_the_product_of_both_factors():
+    knobs = Knobs()
+    knobs[LR_FACTOR].set(0.5, 0)
+    knobs[LR_BATCH].set(2.0, 0)
+    assert knobs.rate(100) == pytest.approx(0.5 * 1.5)
+
+
+def test_only_factors_that_differ_are_applied():
+    knobs = Knobs(losses=("l1", "ssim"))
+    assert knobs.loss_weights() == {}
+    knobs["loss_weight.ssim"].set(3.0, 0)
+    assert knobs.loss_weights() == {"ssim": 3.0}
+
+
+def test_the_state_survives_and_respects_new_bounds():
+    old, new = Knobs(1.0, 8, ("l1",)), Knobs(1.0, 8)
+    old[LR_FACTOR].set(2.0, 5)
+    old[LR_BATCH].set(2.0, 100)
+    old[GRAD_CLIP].given_up = True
+    new[LR_FACTOR].configure(Range(0.1, 1.5))
+    new.load_state_dict(old.state_dict(), new)
+    assert new[LR_FACTOR].value == 1.5
+    assert new[LR_BATCH].at(150) == old[LR_BATCH].at(150) == 1.25
+    assert new[GRAD_CLIP].given_up
+    assert math.isinf(new["grad_skip"].value)

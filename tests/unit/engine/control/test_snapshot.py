@@ -1,0 +1,73 @@
+import pytest
+import torch
+from enginekit import learner_of
+from torch import nn
+
+from traiNNer.engine.control.snapshot import Snapshot
+from traiNNer.models.protocol import MAIN
+from traiNNer.models.restoration import RestorationModel
+from traiNNer.optim.optimizers import build_optimizer
+
+
+def make(kind="AdamW", memory_format=torch.contiguous_format):
+    torch.manual_seed(0)
+    net = nn.Sequential(nn.Conv2d(3, 4, 3), nn.BatchNorm2d(4)).to(memory_format=memory_format)
+    optimizer = build_optimizer(kind, {"lr": 0.1} | ({"momentum": 0.9} if kind == "SGD" else {}), net.parameters())
+    learner = learner_of(net, optimizer, decay=0.9)
+    model = RestorationModel({MAIN: net}, {}, lambda **_: {})
+    return net, optimizer, learner.average, Snapshot({MAIN: learner}, model)
+
+
+def step(net, optimizer, average, iteration):
+    optimizer.zero_grad()
+    images = torch.rand(2, 3, 6, 6, generator=torch.Generator().manual_seed(iteration))
+    net(images).square().sum().backward()
+    optimizer.step()
+    average.update(iteration)
+
+
+def everything(net, optimizer, average):
+    tensors = [*net.state_dict().values(), *average.network.state_dict().values()]
+    return [t.clone() for t in tensors] + [v.clone() for s in optimizer.state.values() for v in s.values()]
+
+
+@pytest.mark.parametrize("kind", ["AdamW", "SGD"])
+@pytest.mark.parametrize("memory_format", [torch.contiguous_format, torch.channels_last])
+@pytest.mark.parametrize("taken_after", [0, 3])
+def test_training_goes_on_from_a_snapshot_as_it_did(kind, memory_format, taken_after):
+    net, optimizer, average, snapshot = make(kind, memory_format)
+    for iteration in range(1, taken_after + 1):
+        step(net, optimizer, average, iteration)
+    snapshot.take()
+    for iteration in range(10, 14):
+        step(net, optimizer, average, iteration)
+    first = everything(net, optimizer, average)
+    assert snapshot.restore()
+    for iteration in range(10, 14):
+        step(net, optimizer, average, iteration)
+    for a, b in zip(first, everything(net, optimizer, average), strict=True):
+        assert torch.equal(a, b)
+
+
+def test_without_one_nothing_happens():
+    net, optimizer, average, snapshot = make()
+    before = everything(net, optimizer, average)
+    assert not snapshot.restore()
+    assert all(torch.equal(a, b) for a, b in zip(before, everything(net, optimizer, average), strict=True))
+
+
+def test_the_learning_rate_is_not_part_of_it():
+    _, optimizer, _, snapshot = make()
+    snapshot.take()
+    optimizer.param_groups[0]["lr"] = 0.025
+    snapshot.restore()
+    assert optimizer.param_groups[0]["lr"] == 0.025
+
+
+def test_what_is_kept_does_not_change_with_the_network():
+    net, optimizer, average, snapshot = make()
+    step(net, optimizer, average, 1)
+    snapshot.take()
+    kept = snapshot.kept["learners"][MAIN]["network"]["0.weight"].clone()
+    step(net, optimizer, average, 2)
+    assert torch.equal(snapshot.kept["learners"][MAIN]["network"]["0.weight"], kept)

@@ -1,0 +1,167 @@
+import numpy as np
+import pytest
+import torch
+
+from traiNNer.batch import Sample
+from traiNNer.engine.evaluation.evaluation import Evaluation, EvaluationStopped, to_eight_bits, to_image
+from traiNNer.engine.evaluation.scorer import describe_score, evaluating
+from traiNNer.engine.log.progress import duration
+from traiNNer.engine.runtime.runtime import Runtime
+from traiNNer.errors import DataError
+from traiNNer.imaging.image_file import read_image, write_image
+from traiNNer.metrics.psnr import PSNR
+from traiNNer.metrics.ssim import SSIM
+from traiNNer.utils.resize import imresize
+
+RUNTIME = Runtime(torch.device("cpu"), "test")
+
+
+class Pictures:
+    def __init__(self, with_gt: bool = True, count: int = 3, side: int = 40, dtype=np.uint8) -> None:
+        rng = np.random.default_rng(0)
+        peak = np.iinfo(dtype).max
+        smooth = [imresize(rng.uniform(0, peak, (side // 4, side // 4, 3)), 4) for _ in range(count)]
+        self.gt = [np.clip(image, 0, peak).astype(dtype) for image in smooth]
+        self.lq = [imresize(image, 0.5) for image in self.gt]
+        self.with_gt = with_gt
+
+    def __len__(self):
+        return len(self.lq)
+
+    def whole(self, index):
+        return Sample(self.lq[index], self.gt[index] if self.with_gt else None, f"folder/{index}")
+
+
+def nearest(lq: torch.Tensor) -> torch.Tensor:
+    return lq.repeat_interleave(2, 2).repeat_interleave(2, 3)
+
+
+def evaluation(data, **options):
+    return Evaluation("set", data, {"psnr": PSNR(2), "ssim": SSIM(2)}, 2, RUNTIME, **options)
+
+
+def test_scores_are_those_of_the_rounded_output_with_bicubic_beside():
+    data = Pictures()
+    scores = evaluation(data).run(nearest)
+    for index in range(3):
+        output = data.lq[index].repeat(2, 0).repeat(2, 1)
+        values = scores.images[f"folder/{index}"]
+        assert values["psnr"] == PSNR(2)(output, data.gt[index])
+        bicubic = imresize(data.lq[index], size=data.gt[index].shape[:2])
+        assert values["psnr_bicubic"] == PSNR(2)(bicubic, data.gt[index])
+        assert values["ssim_bicubic"] == SSIM(2)(bicubic, data.gt[index])
+    mean = scores.mean()
+    assert mean["psnr"] == pytest.approx(np.mean([v["psnr"] for v in scores.images.values()]), abs=1e-12)
+    assert set(mean) == {"psnr", "ssim", "psnr_bicubic", "ssim_bicubic"}
+
+
+def test_the_baseline_is_computed_once_per_set(monkeypatch):
+    data = Pictures(count=6)
+    one = evaluation(data)
+    first = one.run(nearest)
+    calls = []
+    monkeypatch.setattr(
+        "traiNNer.engine.evaluation.evaluation.imresize", lambda *a, **k: calls.append(1) or imresize(*a, **k)
+    )
+    second = one.run(nearest)
+    assert first.images == second.images
+    assert not calls
+    assert all(np.array_equal(first.strips[key], second.strips[key]) for key in first.strips)
+    assert len(second.strips) == 4
+
+
+def test_images_without_ground_truth_are_written_and_not_scored(tmp_path):
+    data = Pictures(with_gt=False)
+    scores = evaluation(data).run(nearest, lambda key, output: write_image(tmp_path / f"{key}.png", output))
+    assert scores.images == {f"folder/{i}": {} for i in range(3)}
+    assert scores.mean() == {}
+    for index in range(3):
+        written = read_image(tmp_path / f"folder/{index}.png")
+        assert np.array_equal(written, data.lq[index].repeat(2, 0).repeat(2, 1))
+
+
+def test_tiles_that_cover_the_receptive_field_give_the_whole_image():
+    torch.manual_seed(0)
+    conv = torch.nn.Conv2d(3, 12, 5, padding=2)
+
+    def upscale(lq):
+        return torch.nn.functional.pixel_shuffle(conv(lq), 2) * 0.2 + 0.5
+
+    data = Pictures(side=96)
+    whole, tiled = evaluation(data).run(upscale), evaluation(data, tile_size=16, tile_overlap=8).run(upscale)
+    assert whole.images == tiled.images
+
+
+def test_sixteen_bit_pictures_are_scored_in_eight():
+    scores = evaluation(Pictures(dtype=np.uint16)).run(nearest)
+    assert 15 < scores.mean()["psnr"] < 60
+
+
+def test_nothing_random_is_disturbed_and_no_gradient_is_kept():
+    torch.manual_seed(3)
+    np.random.seed(3)
+    expected = torch.rand(2), np.random.rand(2)
+    torch.manual_seed(3)
+    np.random.seed(3)
+    layer = torch.nn.Conv2d(3, 3, 1)
+    torch.manual_seed(3)
+
+    def noisy(lq):
+        np.random.rand()
+        output = layer(nearest(lq)) + torch.rand(1)
+        assert not output.requires_grad
+        return output
+
+    evaluation(Pictures()).run(noisy)
+    assert torch.equal(torch.rand(2), expected[0])
+    assert np.array_equal(np.random.rand(2), expected[1])
+
+
+def test_a_stop_is_seen_between_two_images():
+    seen = []
+
+    def stop_at_the_second():
+        if seen:
+            raise EvaluationStopped
+
+    with pytest.raises(EvaluationStopped):
+        evaluation(Pictures()).run(nearest, lambda key, output: seen.append(key), stop_at_the_second)
+    assert seen == ["folder/0"]
+
+
+def test_an_image_that_a_metric_refuses_is_named():
+    with pytest.raises(DataError, match=r"set: ssim cannot be computed for folder/0"):
+        evaluation(Pictures(side=12)).run(nearest)
+
+
+def test_outputs_are_clamped_and_rounded_and_deep_levels_narrowed():
+    output = torch.tensor([-1.0, 0.0, 0.499 / 255, 0.501 / 255, 1.0, 2.0]).reshape(1, 1, 1, 6).expand(1, 3, 1, 6)
+    assert to_image(output)[0, :, 0].tolist() == [0, 0, 0, 1, 255, 255]
+    deep = np.array([0, 128, 129, 65535], np.uint16)
+    assert to_eight_bits(deep).tolist() == [0, 0, 1, 255]
+
+
+def test_a_strip_shows_lr_bicubic_output_and_ground_truth_of_one_place():
+    data = Pictures(side=200)
+    image = evaluation(data).run(nearest).strips["folder/0"]
+    assert image.shape == (128, 4 * 128 + 3 * 4, 3)
+    parts = [image[:, start : start + 128] for start in (0, 132, 264, 396)]
+    inside = (slice(36, 164), slice(36, 164))
+    assert np.array_equal(parts[0], data.lq[0].repeat(2, 0).repeat(2, 1)[inside])
+    assert np.array_equal(parts[1], imresize(data.lq[0], 2)[inside])
+    assert np.array_equal(parts[2], parts[0])  # the network of these tests repeats pixels
+    assert np.array_equal(parts[3], data.whole(0).gt[inside])
+
+
+def test_the_line_a_person_reads():
+    assert describe_score("psnr", {"psnr": 31.42, "psnr_bicubic": 30.10}) == "psnr 31.42 (bicubic 30.10, +1.32)"
+    assert describe_score("ssim", {"ssim": 0.9}) == "ssim 0.9000"
+    assert duration(59.6) == "1:00"
+    assert duration(3723) == "1:02:03"
+
+
+def test_every_module_gets_its_own_mode_back():
+    network = torch.nn.Sequential(torch.nn.Dropout(), torch.nn.Dropout().eval())
+    with evaluating(network):
+        assert not network[0].training
+    assert [m.training for m in network.modules()] == [True, True, False]

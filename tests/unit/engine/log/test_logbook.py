@@ -1,0 +1,164 @@
+import json
+
+import numpy as np
+
+from traiNNer.engine.log.logbook import Logbook, keep_until
+from traiNNer.engine.run_folder import RunFolder
+
+
+def folder(tmp_path) -> RunFolder:
+    return RunFolder(tmp_path, *[tmp_path / n for n in ("models", "models", "training_states", "log", "visualization")])
+
+
+def lines(path):
+    return [json.loads(line) for line in path.read_text().splitlines()]
+
+
+def test_the_record_holds_flat_numbers_and_no_infinity(tmp_path):
+    book = Logbook(quiet=True)
+    book.open(folder(tmp_path), use_tensorboard=False, start=0)
+    book.event("train", 5, {"loss/l1": 0.5, "lr": 1e-4})
+    book.event("validation", 5, {"val/set/psnr": float("inf"), "val/set/ssim": float("nan")})
+    book.finish("finished: 5/5", 0)
+    book.close()
+    assert lines(tmp_path / "metrics.jsonl") == [
+        {"event": "train", "iter": 5, "loss/l1": 0.5, "lr": 1e-4},
+        {"event": "validation", "iter": 5, "val/set/psnr": None, "val/set/ssim": None},
+        {"event": "run_finished", "iter": 5, "reason": "finished: 5/5", "exit_code": 0},
+    ]
+
+
+def test_the_text_log_has_what_was_said_before_it_existed(tmp_path):
+    book = Logbook(quiet=True)
+    book.warn("early")
+    book.open(folder(tmp_path), use_tensorboard=False, start=0)
+    book.info("later")
+    book.close()
+    (log,) = (tmp_path / "log").iterdir()
+    assert [line.split(" ", 2)[2] for line in log.read_text().splitlines()] == ["Warning: early", "later"]
+
+
+def test_a_resumed_record_goes_on_where_the_checkpoint_was(tmp_path):
+    path = tmp_path / "metrics.jsonl"
+    entries = [{"event": "train", "iter": i} for i in (1, 2, 3, 4)]
+    path.write_text("".join(json.dumps(e) + "\n" for e in entries) + '{"event": "tra')
+    keep_until(path, 2)
+    assert [e["iter"] for e in lines(path)] == [1, 2]
+
+
+def test_a_run_that_ended_and_goes_on_has_not_finished(tmp_path):
+    path = tmp_path / "metrics.jsonl"
+    path.write_text('{"event": "train", "iter": 5}\n{"event": "run_finished", "iter": 5}\n')
+    keep_until(path, 5)
+    assert [e["event"] for e in lines(path)] == ["train"]
+
+
+def test_tensorboard_gets_the_same_keys_and_no_step_twice_after_a_resume(tmp_path):
+    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+    for start, last in ((0, 4), (2, 4)):
+        book = Logbook(quiet=True)
+        book.open(folder(tmp_path), use_tensorboard=True, start=start)
+        for iteration in range(start + 1, last + 1):
+            book.event("train", iteration, {"loss/l1": iteration / 8, "note": "text"})
+        book.image("val/set/a", np.zeros((4, 4, 3), np.uint8), last)
+        book.close()
+    events = EventAccumulator(str(tmp_path / "tb_logger"))
+    events.Reload()
+    assert events.Tags()["scalars"] == ["loss/l1"]
+    assert events.Tags()["images"] == ["val/set/a"]
+    assert [(e.step, e.value) for e in events.Scalars("loss/l1")] == [(i, i / 8) for i in range(1, 5)]
+
+
+def test_a_tensorboard_that_fails_is_told_once_and_forgotten(tmp_path, capsys):
+    (tmp_path / "tb_logger").write_text("a file where the folder should be")
+    book = Logbook()
+    book.open(folder(tmp_path), use_tensorboard=True, start=0)
+    book.event("train", 1, {"loss": 1.0})
+    book.event("train", 2, {"loss": 1.0})
+    book.close()
+    assert capsys.readouterr().out.count("TensorBoard is off") == 1
+    assert len(lines(tmp_path / "metrics.jsonl")) == 2
+
+
+def test_a_record_that_cannot_be_written_does_not_end_the_run(tmp_path, capsys):
+    book = Logbook()
+    book.open(folder(tmp_path), use_tensorboard=False, start=0)
+
+    class Full:
+        name = "metrics.jsonl"
+
+        def write(self, text):
+            raise OSError(28, "No space left on device")
+
+        def close(self):
+            pass
+
+    book._metrics.close()
+    book._metrics = Full()
+    book.event("train", 1, {"loss": 1.0})
+    book.close()
+    assert "could not write metrics.jsonl (no space left on device)" in capsys.readouterr().out
+
+
+def test_a_failure_on_the_way_ends_with_where_it_was(tmp_path, capsys):
+    book = Logbook()
+    book.open(folder(tmp_path), use_tensorboard=False, start=0)
+    book.start_progress(600, 0)
+    book.event("train", 100, {"lr": 1e-4})
+    book.advance(135)
+    book.finish("d/x.png is damaged", 3, "data that cannot be used")
+    book.close()
+    assert capsys.readouterr().out.splitlines()[-2:] == [
+        "d/x.png is damaged",
+        "stopped: data that cannot be used at 135/600",
+    ]
+    assert lines(tmp_path / "metrics.jsonl")[-1]["iter"] == 135
+
+
+def test_only_training_and_validation_make_curves(tmp_path):
+    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+    book = Logbook(quiet=True)
+    book.open(folder(tmp_path), use_tensorboard=True, start=0)
+    book.event("run_started", 0, {"seed": 3, "total_iter": 9})
+    book.event("train", 5, {"loss/l1": 0.5})
+    book.event("validation", 5, {"val/set/psnr": 30.0})
+    book.image("val/set/x", np.zeros((4, 4, 3), np.uint8), 5)
+    book.finish("finished: 9/9", 0)
+    book.close()
+    events = EventAccumulator(str(tmp_path / "tb_logger"))
+    events.Reload()
+    assert sorted(events.Tags()["scalars"]) == ["loss/l1", "val/set/psnr"]
+    assert events.Tags()["images"] == ["val/set/x"]
+
+
+def test_a_full_disk_below_the_logs_is_told_once_and_ends_nothing(tmp_path, capsys):
+    book = Logbook()
+    book.open(folder(tmp_path), use_tensorboard=False, start=0)
+
+    class Full:
+        name = "metrics.jsonl"
+
+        def write(self, text):
+            raise OSError(28, "No space left on device")
+
+        def close(self):
+            raise OSError(28, "No space left on device")
+
+    book._metrics.close()
+    book._metrics = Full()
+    for iteration in range(3):
+        book.event("train", iteration, {"lr": 1.0})
+    book.close()
+    assert capsys.readouterr().out.count("could not write metrics.jsonl (no space left on device)") == 1
+
+
+def test_another_rank_only_says_why_it_failed(capsys):
+    book = Logbook()
+    book.speak_for(1)
+    book.info("silent")
+    book.finish("d/x.png is damaged", 3)
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert err == "rank 1: d/x.png is damaged\n"

@@ -1,0 +1,342 @@
+import pickle
+import re
+import struct
+import warnings
+import zlib
+
+import cv2
+import numpy as np
+import pytest
+from imagekit import numbers, png_bytes, png_chunk, png_raw, tiff_bytes, write_png
+from PIL import Image
+
+from traiNNer.imaging.image_file import Header, ImageError, read_header, read_image, write_image
+
+H, W = 6, 9
+GREY, COLOUR, ALPHA = numbers(H, W, 1), numbers(H, W, 3, seed=1), numbers(H, W, 4, seed=2)
+GREY16, COLOUR16, ALPHA16 = (numbers(H, W, c, bits=16, seed=c) for c in (1, 3, 4))
+GREY_ALPHA = numbers(H, W, 2, seed=3)
+GREY_ALPHA16 = numbers(H, W, 2, bits=16, seed=4)
+PALETTE = numbers(256, 3, seed=5)
+BITS = GREY[:, :, 0] > 127
+
+
+def three(image):
+    return np.repeat(image[:, :, :1], 3, axis=2)
+
+
+def packed(bits):
+    return b"".join(b"\0" + np.packbits(row).tobytes() for row in bits)
+
+
+def rows(image):
+    return b"".join(b"\0" + row.tobytes() for row in image.reshape(H, -1))
+
+
+PLTE = png_chunk(b"PLTE", PALETTE.tobytes())
+HALF_CLEAR = png_chunk(b"tRNS", bytes(range(256)))
+
+WRITTEN_BY_HAND = {
+    "L.png": (png_bytes(GREY), three(GREY), Header(W, H, 1, 8)),
+    "LA.png": (png_bytes(GREY_ALPHA), three(GREY_ALPHA), Header(W, H, 2, 8)),
+    "RGB.png": (png_bytes(COLOUR), COLOUR, Header(W, H, 3, 8)),
+    "RGBA.png": (png_bytes(ALPHA), ALPHA[:, :, :3], Header(W, H, 4, 8)),
+    "L16.png": (png_bytes(GREY16), three(GREY16), Header(W, H, 1, 16)),
+    "LA16.png": (png_bytes(GREY_ALPHA16), three(GREY_ALPHA16), Header(W, H, 2, 16)),
+    "RGB16.png": (png_bytes(COLOUR16), COLOUR16, Header(W, H, 3, 16)),
+    "RGBA16.png": (png_bytes(ALPHA16), ALPHA16[:, :, :3], Header(W, H, 4, 16)),
+    "1.png": (png_raw(W, H, 1, 0, packed(BITS)), three(np.uint8(BITS)[:, :, None] * 255), Header(W, H, 1, 8)),
+    "P.png": (png_raw(W, H, 8, 3, rows(GREY), PLTE), PALETTE[GREY[:, :, 0]], Header(W, H, 3, 8)),
+    "P clear.png": (png_raw(W, H, 8, 3, rows(GREY), PLTE + HALF_CLEAR), PALETTE[GREY[:, :, 0]], Header(W, H, 3, 8)),
+    "gamma.png": (png_bytes(COLOUR, png_chunk(b"gAMA", struct.pack(">I", 100000))), COLOUR, Header(W, H, 3, 8)),
+    "L.tif": (tiff_bytes(GREY), three(GREY), Header(W, H, 1, 8)),
+    "negative.tif": (tiff_bytes(GREY, photometric=0), three(255 - GREY), Header(W, H, 1, 8)),
+    "RGB.tif": (tiff_bytes(COLOUR), COLOUR, Header(W, H, 3, 8)),
+    "RGB big-endian.tif": (tiff_bytes(COLOUR, ">"), COLOUR, Header(W, H, 3, 8)),
+    "RGBA.tif": (tiff_bytes(ALPHA, extra=2), ALPHA[:, :, :3], Header(W, H, 4, 8)),
+    "RGBA premultiplied.tif": (tiff_bytes(ALPHA, extra=1), ALPHA[:, :, :3], Header(W, H, 4, 8)),
+    "RGBA big-endian.tif": (tiff_bytes(ALPHA, ">", extra=2), ALPHA[:, :, :3], Header(W, H, 4, 8)),
+    "L16.tif": (tiff_bytes(GREY16), three(GREY16), Header(W, H, 1, 16)),
+    "L16 big-endian.tif": (tiff_bytes(GREY16, ">"), three(GREY16), Header(W, H, 1, 16)),
+    "RGB16.tif": (tiff_bytes(COLOUR16), COLOUR16, Header(W, H, 3, 16)),
+    "RGBA16.tif": (tiff_bytes(ALPHA16, extra=2), ALPHA16[:, :, :3], Header(W, H, 4, 16)),
+    "turned.tif": (tiff_bytes(COLOUR, orientation=6), COLOUR, Header(W, H, 3, 8)),
+    "mirrored.tif": (tiff_bytes(COLOUR, ">", orientation=2), COLOUR, Header(W, H, 3, 8)),
+    "turned16.tif": (tiff_bytes(COLOUR16, orientation=8), COLOUR16, Header(W, H, 3, 16)),
+    "P.tif": (
+        tiff_bytes(GREY, photometric=3, palette=PALETTE.astype(int) * 257),
+        PALETTE[GREY[:, :, 0]],
+        Header(W, H, 3, 8),
+    ),
+}
+
+
+@pytest.mark.parametrize("name", WRITTEN_BY_HAND)
+def test_unusual_images_are_read_exactly(tmp_path, name):
+    data, expected, header = WRITTEN_BY_HAND[name]
+    path = tmp_path / name
+    path.write_bytes(data)
+    assert read_header(path) == header
+    image = read_image(path)
+    assert image.dtype == expected.dtype
+    assert image.flags.c_contiguous
+    np.testing.assert_array_equal(image, expected)
+
+
+@pytest.mark.parametrize(
+    ("name", "options"),
+    [("x.webp", {"lossless": True}), ("x.bmp", {}), ("lzw.tif", {"compression": "tiff_lzw"})],
+)
+@pytest.mark.parametrize("mode", ["L", "RGB", "RGBA", "P", "1"])
+def test_formats_written_by_pillow(tmp_path, name, options, mode):
+    path = tmp_path / name
+    image = Image.fromarray(COLOUR).quantize(16) if mode == "P" else Image.fromarray(ALPHA).convert(mode)
+    image.save(path, **options)
+    expected = np.asarray(image.convert("RGBA"))[:, :, :3]
+    np.testing.assert_array_equal(read_image(path), expected)
+    header = read_header(path)
+    assert (header.width, header.height, header.bits) == (W, H, 8)
+    assert header.has_alpha == (mode == "RGBA" and not name.endswith("bmp"))
+
+
+@pytest.mark.parametrize("progressive", [False, True])
+@pytest.mark.parametrize("mode", ["L", "RGB"])
+def test_jpeg(tmp_path, mode, progressive):
+    smooth = np.add.outer(np.arange(40) * 2, np.arange(56))[:, :, None].repeat(3, 2).astype(np.uint8)
+    path = tmp_path / "x.jpg"
+    Image.fromarray(smooth).convert(mode).save(path, quality=98, progressive=progressive)
+    assert read_header(path) == Header(56, 40, 1 if mode == "L" else 3, 8)
+    assert np.abs(read_image(path).astype(int) - smooth).max() <= 3
+
+
+@pytest.mark.parametrize("name", ["x.jpg", "x.png", "x.webp", "x.tif"])
+def test_exif_rotation_is_ignored(tmp_path, name):
+    exif = Image.Exif()
+    exif[274] = 6
+    options = {"lossless": True} if name.endswith("webp") else {}
+    Image.fromarray(COLOUR).save(tmp_path / f"plain {name}", **options)
+    Image.fromarray(COLOUR).save(tmp_path / name, exif=exif, **options)
+    assert read_header(tmp_path / name) == Header(W, H, 3, 8)
+    np.testing.assert_array_equal(read_image(tmp_path / name), read_image(tmp_path / f"plain {name}"))
+
+
+@pytest.mark.parametrize("name", ["x.webp", "x.tif", "x.png"])
+def test_of_several_images_the_first_is_read(tmp_path, name):
+    frames = [Image.fromarray(numbers(H, W, 3, seed=seed)) for seed in range(3)]
+    options = {"lossless": True} if name.endswith("webp") else {}
+    frames[0].save(tmp_path / name, save_all=True, append_images=frames[1:], **options)
+    assert read_header(tmp_path / name).is_animated
+    np.testing.assert_array_equal(read_image(tmp_path / name), np.asarray(frames[0]))
+
+
+def test_a_single_image_is_not_animated(tmp_path):
+    Image.fromarray(ALPHA).save(tmp_path / "x.webp", lossless=True, exif=b"Exif\0\0MM\0*\0\0\0\x08\0\0")
+    assert read_header(tmp_path / "x.webp") == Header(W, H, 4, 8)
+
+
+def refusal(path, **options):
+    """Return the reason, after checking that both readers give the same one and name the file."""
+    reasons = []
+    for read in (read_header, read_image):
+        with pytest.raises(ImageError) as caught:
+            read(path, **options)
+        assert caught.value.path == str(path)
+        assert str(path) in str(caught.value)
+        reasons.append(caught.value.reason)
+    assert reasons[0] == reasons[1]
+    return reasons[0]
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "reason"),
+    [
+        ("x.tif", tiff_bytes(numbers(H, W, 4), photometric=5), "colour type CMYK is not supported, convert it to RGB"),
+        ("x.tif", tiff_bytes(numbers(H, W, 3), photometric=8), "colour type number 8 is not supported"),
+        ("x.tif", tiff_bytes(numbers(H, W, 3, bits=16), sample_format=3), "floating-point or signed"),
+        ("x.tif", tiff_bytes(numbers(H, W, 1).astype(np.uint32)), "32 bits is not supported"),
+        ("x.tif", tiff_bytes(numbers(H, W, 5)), "5 channels"),
+        ("x.png", b"", "empty file"),
+        ("x.png", b"version https://git-lfs.github.com/spec/v1\noid sha256:0\n", "Git LFS pointer.*git lfs pull"),
+        ("x.png", b"<!DOCTYPE html><html>not found</html>", "web page"),
+        ("x.png", b"\n\n  <html></html>", "web page"),
+        ("x.png", b"plain text", "not an image"),
+        ("x.png", b"GIF89a" + bytes(50), "not an image"),
+        ("x.webp", b"RIFF\x24\0\0\0WAVEfmt " + bytes(50), "not an image"),
+        ("x.png", b"\x89PNG\r\n\x1a\n", "truncated PNG"),
+        ("x.jpg", b"\xff\xd8\xff\xe0", "truncated JPEG"),
+        ("x.jpg", b"\xff\xd8\xff\xe0\0\0" + bytes(20), "damaged JPEG"),
+        ("x.png", png_raw(0, 4, 8, 2, None), "damaged PNG: 0x4"),
+        ("x.png", png_raw(4, 4, 8, 5, None), "damaged PNG: colour type 5"),
+        ("x.tif", b"II*\0\xff\xff\xff\x7f", "truncated TIFF"),
+    ],
+)
+def test_what_is_no_image_is_refused_with_its_reason(tmp_path, name, content, reason):
+    path = tmp_path / name
+    path.write_bytes(content)
+    assert re.search(reason, refusal(path))
+
+
+def test_cmyk_jpeg_and_float_tiff_of_other_programs_are_refused(tmp_path):
+    Image.fromarray(COLOUR).convert("CMYK").save(tmp_path / "x.jpg")
+    assert refusal(tmp_path / "x.jpg") == "colour type CMYK is not supported, convert it to RGB"
+    assert cv2.imwrite(str(tmp_path / "x.tif"), COLOUR.astype(np.float32))
+    assert "floating-point" in refusal(tmp_path / "x.tif")
+
+
+def test_a_missing_file_and_a_folder_with_the_name_of_an_image(tmp_path):
+    (tmp_path / "folder.png").mkdir()
+    assert refusal(tmp_path / "folder.png") == "is a directory"
+    assert refusal(tmp_path / "gone.png") == "no such file or directory"
+
+
+def encoded(kind):
+    image = np.random.default_rng(0).integers(0, 256, (64, 80, 3), dtype=np.uint8)
+    done, data = cv2.imencode(f".{kind}", image)
+    assert done
+    return data.tobytes()
+
+
+@pytest.mark.parametrize(
+    ("kind", "title"), [("png", "PNG"), ("jpg", "JPEG"), ("webp", "WebP"), ("bmp", "BMP"), ("tif", "TIFF")]
+)
+@pytest.mark.parametrize("kept", [0.1, 0.5, 0.9, 0.999])
+def test_a_cut_off_file_is_named_as_such(tmp_path, kind, title, kept):
+    data = encoded(kind)
+    path = tmp_path / f"x.{kind}"
+    path.write_bytes(data[: int(len(data) * kept)])
+    assert refusal(path) == f"truncated {title}"
+
+
+@pytest.mark.parametrize("kind", ["png", "jpg", "webp"])
+def test_every_possible_cut_is_noticed(tmp_path, kind):
+    _, data = cv2.imencode(f".{kind}", COLOUR)
+    path = tmp_path / "x"
+    for length in range(len(data) - (8 if kind == "png" else 1)):  # of a PNG's last chunk, the name is enough
+        path.write_bytes(data.tobytes()[:length])
+        with pytest.raises(ImageError):
+            read_header(path)
+    path.write_bytes(data.tobytes())
+    assert read_header(path) == Header(W, H, 3, 8)
+
+
+@pytest.mark.parametrize("kind", ["png", "jpg"])
+def test_what_other_programs_append_is_no_damage(tmp_path, kind):
+    path = tmp_path / f"x.{kind}"
+    path.write_bytes(encoded(kind) + bytes(10_000))
+    assert read_image(path).shape == (64, 80, 3)
+
+
+def test_a_thumbnail_does_not_hide_that_a_jpeg_is_cut_off(tmp_path):
+    data = encoded("jpg")
+    thumbnail = b"Exif\0\0" + data[:2000] + b"\xff\xd9"
+    whole = data[:2] + b"\xff\xe1" + struct.pack(">H", len(thumbnail) + 2) + thumbnail + data[2:]
+    path = tmp_path / "x.jpg"
+    path.write_bytes(whole)
+    assert read_header(path) == Header(80, 64, 3, 8)
+    path.write_bytes(whole[: 2 + len(thumbnail) + 1500])
+    assert refusal(path) == "truncated JPEG"
+
+
+def test_damage_inside_is_found_when_decoding(tmp_path):
+    data = bytearray(encoded("png"))
+    middle = len(data) // 2
+    data[middle : middle + 30] = bytes(30)
+    path = tmp_path / "x.png"
+    path.write_bytes(data)
+    read_header(path)
+    with pytest.raises(ImageError, match=r"x\.png \(damaged"):
+        read_image(path)
+
+
+def test_the_content_decides_not_the_ending(tmp_path):
+    Image.fromarray(COLOUR).save(tmp_path / "x.jpg", format="PNG")
+    np.testing.assert_array_equal(read_image(tmp_path / "x.jpg"), COLOUR)
+
+
+@pytest.mark.parametrize("read", [read_header, read_image])
+@pytest.mark.parametrize(
+    "content",
+    [
+        png_raw(60_000, 60_000, 8, 2, None),
+        png_raw(60_000, 60_000, 8, 2, bytes(100)),
+        b"BM" + struct.pack("<IHHIIiiHHIIiiII", 54, 0, 0, 54, 40, 60_000, -60_000, 1, 24, 0, 0, 0, 0, 0, 0),
+        b"RIFF" + struct.pack("<I", 22) + b"WEBPVP8X\x0a\0\0\0\0\0\0\0" + (59_999).to_bytes(3, "little") * 2,
+        tiff_bytes(COLOUR)
+        .replace(struct.pack("<HHII", 256, 4, 1, W), struct.pack("<HHII", 256, 4, 1, 60_000))
+        .replace(struct.pack("<HHII", 257, 4, 1, H), struct.pack("<HHII", 257, 4, 1, 60_000)),
+    ],
+    ids=["PNG without data", "PNG", "BMP", "WebP", "TIFF"],
+)
+def test_a_bomb_is_refused_before_it_is_decoded(tmp_path, monkeypatch, read, content):
+    monkeypatch.setattr(cv2, "imdecode", lambda *_: pytest.fail("was decoded"))
+    path = tmp_path / "x.png"
+    path.write_bytes(content)
+    with pytest.raises(ImageError, match=r"is 60000x60000 \(3,600 Mpx\), limit 200 Mpx"):
+        read(path)
+
+
+def test_a_bomb_that_could_be_decoded_is_not(tmp_path, monkeypatch):
+    zipped = zlib.compressobj()
+    data = b"".join(zipped.compress(bytes(20_001)) for _ in range(20_000)) + zipped.flush()
+    content = png_raw(20_000, 20_000, 8, 0, None)
+    end = content.index(b"IEND") - 4
+    path = tmp_path / "x.png"
+    path.write_bytes(content[:end] + png_chunk(b"IDAT", data) + content[end:])
+    monkeypatch.setattr(cv2, "imdecode", lambda *_: pytest.fail("was decoded"))
+    assert refusal(path) == "is 20000x20000 (400 Mpx), limit 200 Mpx"
+
+
+def test_the_limit_can_be_set(tmp_path):
+    path = write_png(tmp_path / "x.png", numbers(100, 100, 3))
+    assert refusal(path, max_megapixels=0.005) == "is 100x100 (0 Mpx), limit 0.005 Mpx"
+    assert read_image(path, 0.01).shape == (100, 100, 3)
+
+
+@pytest.mark.parametrize(
+    "name", ["with space", "中文", "🐘🎉", "50% off %20", 'it\'s "q"', "e\u0301", "-dash", "x" * 250]
+)
+@pytest.mark.parametrize("ending", [".png", ".PNG"])
+def test_any_name_works(tmp_path, name, ending):
+    path = tmp_path / "Ordner mit ü" / f"{name}{ending}"
+    write_image(path, COLOUR)
+    assert read_header(path) == Header(W, H, 3, 8)
+    np.testing.assert_array_equal(read_image(path), COLOUR)
+
+
+@pytest.mark.parametrize("image", [COLOUR, COLOUR16], ids=["8 bit", "16 bit"])
+def test_what_is_written_comes_back(tmp_path, image):
+    write_image(tmp_path / "deep/x.png", image)
+    np.testing.assert_array_equal(read_image(tmp_path / "deep/x.png"), image)
+    assert [path.name for path in (tmp_path / "deep").iterdir()] == ["x.png"]
+
+
+def test_the_error_travels_between_processes():
+    error = pickle.loads(pickle.dumps(ImageError("d/x.png", "truncated PNG")))
+    assert (error.path, error.reason, str(error)) == ("d/x.png", "truncated PNG", "d/x.png (truncated PNG)")
+
+
+@pytest.mark.parametrize("kind", ["png", "jpg", "webp", "bmp", "tif"])
+def test_no_damage_leads_to_anything_but_an_image_or_a_refusal(tmp_path, kind):
+    """Bytes changed at random: no other error, no warning, no picture of another size than the header says."""
+    done, data = cv2.imencode(f".{kind}", numbers(20, 24, 3))
+    assert done
+    rng = np.random.default_rng(0)
+    path = tmp_path / "x"
+    refused = 0
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        for _ in range(150):
+            bad = data.copy()
+            places = rng.integers(0, min(len(bad), 400), rng.integers(1, 6))
+            if kind == "tif" and rng.random() < 0.7:
+                places = len(bad) - 1 - rng.integers(0, 250, 3)
+            bad[places] = rng.integers(0, 256, len(places))
+            path.write_bytes(bad.tobytes())
+            try:
+                image = read_image(path, max_megapixels=4)
+            except ImageError:
+                refused += 1
+                continue
+            header = read_header(path)
+            assert image.shape == (header.height, header.width, 3)
+    assert refused > 5

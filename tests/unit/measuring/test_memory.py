@@ -1,0 +1,98 @@
+"""The largest micro-batch that fits: only tested sizes, from small to large."""
+
+import pytest
+import torch
+
+from traiNNer.measuring import memory as module
+from traiNNer.measuring.measured import Fit
+from traiNNer.measuring.memory import fitting_tile, largest_fit, sizes_up_to
+
+
+class Options:
+    """As much of the options as is looked at."""
+
+    def __init__(self, batch=8, tile=0):
+        data = type("Data", (), {"batch_size_per_gpu": batch})
+        self.datasets = {"train": data}
+        self.val = type("Val", (), {"tile_size": tile, "tile_overlap": 16})
+
+
+@pytest.mark.parametrize(
+    ("batch", "sizes"),
+    [(1, [1]), (2, [1, 2]), (7, [1, 7]), (8, [1, 2, 4, 8]), (12, [1, 2, 4, 12]), (16, [1, 2, 4, 8, 16])],
+)
+def test_sizes_divide_the_step_and_grow(batch, sizes):
+    assert sizes_up_to(batch) == sizes
+    assert all(batch % size == 0 for size in sizes)
+
+
+def fit(monkeypatch, train, batch=8):
+    tried, told = [], []
+
+    def fake(options, sets, size, total_host):
+        tried.append(size)
+        return train(size)
+
+    monkeypatch.setattr(module, "_train", fake)
+    return largest_fit(Options(batch), {}, told.append, lambda _: None), tried, told
+
+
+def test_all_sizes_fit(monkeypatch):
+    best, tried, told = fit(monkeypatch, lambda size: (size * 10, 1000))
+    assert best == Fit(8, 80, 1000)
+    assert tried == [1, 2, 4, 8]
+    assert told[-1] == best
+
+
+def test_above_the_target_the_size_before_is_taken(monkeypatch):
+    best, tried, _ = fit(monkeypatch, lambda size: (size * 220, 1000))
+    assert best == Fit(2, 440, 1000, failed=4)
+    assert tried == [1, 2, 4]
+
+
+def test_out_of_memory_the_size_before_is_taken(monkeypatch):
+    def train(size):
+        if size > 4:
+            raise torch.OutOfMemoryError
+        return size, 1000
+
+    best, _, _ = fit(monkeypatch, train)
+    assert best == Fit(4, 4, 1000, failed=8)
+
+
+def test_not_even_one(monkeypatch):
+    def train(size):
+        raise torch.OutOfMemoryError
+
+    assert fit(monkeypatch, train)[0] is None
+
+
+def test_another_error_is_no_lack_of_memory(monkeypatch):
+    def train(size):
+        raise RuntimeError("shapes differ")
+
+    with pytest.raises(RuntimeError, match="shapes differ"):
+        fit(monkeypatch, train)
+
+
+def test_where_memory_is_not_known_every_size_that_runs_is_taken(monkeypatch):
+    assert fit(monkeypatch, lambda size: (0, 0))[0] == Fit(8, 0, 0)
+
+
+def test_an_image_that_is_too_large_to_validate_whole_gets_tiles(monkeypatch):
+    tried = []
+
+    def validate(bench, size):
+        tried.append(size)
+        if max(size) > 300:
+            raise torch.OutOfMemoryError
+
+    monkeypatch.setattr(module, "Bench", lambda *_: None)
+    monkeypatch.setattr(module, "release", lambda *_: None)
+    monkeypatch.setattr(module, "_validate", validate)
+    assert fitting_tile(Options(), {}, (200, 280), lambda _: None) == 0
+    assert tried == [(200, 280)]
+    tried.clear()
+    # 1000 whole; tiles of 500 and 250 read 16 pixels of context on each side.
+    assert fitting_tile(Options(), {}, (400, 1000), lambda _: None) == 250
+    assert tried == [(400, 1000), (400, 532), (282, 282)]

@@ -1,0 +1,87 @@
+"""What an option file makes of the automations: which are active, and what they leave behind when disabled."""
+
+import math
+from pathlib import Path
+
+import pytest
+
+from traiNNer.config.load import load_options
+from traiNNer.config.options import TrainOptions
+from traiNNer.engine.control.automation import Automation
+from traiNNer.engine.control.knobs import GRAD_CLIP, LR_FACTOR
+from traiNNer.errors import ConfigError
+from traiNNer.registry import AUTOMATIONS
+from traiNNer.run.automations import build_automations, build_knobs, chosen_automations, own_best
+
+NANO = Path(__file__).parents[2] / "options/train/2x_paragonsr2_automations.yml"
+CLIPPING = "train.training_automations.AdaptiveGradientClipping"
+BALANCE = "train.dynamic_loss_scheduling"
+
+
+@pytest.fixture
+def load():
+    return lambda *changes: load_options(NANO, TrainOptions, changes).options
+
+
+@pytest.fixture
+def registered(monkeypatch):
+    """Let a test register automations that are gone afterwards."""
+    monkeypatch.setattr(AUTOMATIONS, "_components", dict(AUTOMATIONS._components))
+    return AUTOMATIONS
+
+
+@pytest.mark.parametrize("threshold", [0.7, None])
+@pytest.mark.parametrize("clips", [True, False])
+def test_clipping_switched_off_by_itself_leaves_its_fallback_behind(load, threshold, clips):
+    fallback = f"{CLIPPING}.fallback={{threshold: {threshold or '~'}}}"
+    both = (f"train.grad_clip={str(clips).lower()}", "train.grad_clip_max_norm=2.5", fallback)
+    knobs = build_knobs(load(*both, f"{CLIPPING}.enabled=false"))
+    limit = (threshold or 2.5) if clips else math.inf
+    assert (knobs[GRAD_CLIP].value, knobs[GRAD_CLIP].fallback) == (limit, limit)
+    for others in ("train.training_automations.enabled=false", f"{CLIPPING}.enabled=true"):
+        assert build_knobs(load(*both, others))[GRAD_CLIP].value == (2.5 if clips else math.inf)
+
+
+def test_what_a_plugins_automation_leaves_behind_counts_too(load, registered):
+    @registered.register
+    class Slower(Automation):
+        def __init__(self, factor: float = 0.5) -> None: ...
+
+        @classmethod
+        def knobs_when_disabled(cls, options):
+            return {LR_FACTOR: options.factor}
+
+    at = "train.training_automations.slower"
+    assert build_knobs(load(f"{at}.enabled=false"))[LR_FACTOR].at() == 0.5
+    assert build_knobs(load(f"{at}.factor=0.25"))[LR_FACTOR].at() == 1.0
+
+
+def test_the_balancing_of_losses_goes_by_its_own_switch_alone(load):
+    alone = load("train.training_automations.enabled=false", f"{BALANCE}={{enabled: true, auto_calibrate: false}}")
+    (name,) = chosen_automations(alone)
+    assert name == "DynamicLossScheduling"
+    assert build_automations(alone)[name].auto_calibrate is False
+    for off in (f"{BALANCE}={{}}", f"{BALANCE}=~", f"{BALANCE}.enabled=false"):
+        assert name not in chosen_automations(load("train.training_automations.enabled=true", off))
+
+
+def test_the_best_weights_of_a_watched_set_are_kept(load, registered):
+    @registered.register
+    class Watching(Automation):
+        def __init__(self, score: str) -> None: ...
+
+        @classmethod
+        def watched_scores(cls, options):
+            return (options.score, "val/psnr", "set5/unknown")
+
+    at = "train.training_automations"
+    options = load("datasets.val.name=set5", f"{at}.watching={{score: set5/ssim}}")
+    assert own_best(options) == {"set5/ssim": "higher"}
+    stopping = load("datasets.val.name=set5", f"{at}.IntelligentEarlyStopping.monitor_metric=set5/psnr")
+    assert own_best(stopping) == {"set5/psnr": "higher"}
+
+
+def test_a_plugins_automation_must_be_one(load, registered):
+    registered.register(object, name="NoAutomation")
+    with pytest.raises(ConfigError, match=r"NoAutomation: must be derived from traiNNer\.engine\.automation"):
+        build_automations(load("train.training_automations.NoAutomation={}"))

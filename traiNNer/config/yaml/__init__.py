@@ -1,0 +1,1 @@
+"""Option files as text: strict YAML with lines, and its scalars and errors."""

@@ -1,0 +1,1 @@
+"""Datasets: (index, generator) to a sample, one kind per file."""

@@ -1,0 +1,135 @@
+"""What every set of image files does: open, crop, replace the damaged, tell what it holds."""
+
+from abc import abstractmethod
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+
+from traiNNer.batch import ImageSet, Sample
+from traiNNer.data.cache import ImageCache
+from traiNNer.data.files.fingerprint import fingerprint
+from traiNNer.data.files.options import FileOptions
+from traiNNer.data.files.pairing import Pair
+from traiNNer.data.files.scan import Scan, Selection
+from traiNNer.data.transforms import random_turn
+from traiNNer.errors import DataError
+from traiNNer.imaging.image_file import Header, ImageError, read_image
+
+MOST_IN_A_ROW = 100  # so many damaged ones together mean a lost disk: trying on would only look like a hang
+
+
+class ImageFiles(ImageSet):
+    """Images in folders. What differs, where LQ comes from, is in the four abstract methods."""
+
+    def __init__(self, scale: int, gt_roots: list[Path] | None, files: FileOptions) -> None:
+        self.scale = scale
+        self.gt_roots = gt_roots
+        self.files = files
+        self.crop_size = files.crop_size(scale)
+        self.has_gt = gt_roots is not None
+        self.strict = files.strict
+        self.selection = Selection(Path(files.meta_info).expanduser() if files.meta_info else None, files.split)
+        self.name = "dataset"
+        self._cache_bytes = files.cache_mb * 1024**2
+        self._cache = ImageCache(self._cache_bytes)
+        self._pairs: list[Pair] = []
+        self._headers: dict[Path, Header] = {}
+
+    @abstractmethod
+    def _scan(self, crop: int | None) -> Scan:
+        """Find and check every file; `crop` is the side of the training crops in LQ pixels. Raises `DataError`."""
+
+    @abstractmethod
+    def _crop(self, pair: Pair, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
+        """Return a random crop, LQ and GT. Raises `ImageError`."""
+
+    @abstractmethod
+    def _whole(self, pair: Pair) -> tuple[np.ndarray, np.ndarray | None]:
+        """Return the whole LQ, and the GT cropped to LQ x scale. Raises `ImageError`."""
+
+    @abstractmethod
+    def _lq_shape(self, pair: Pair) -> tuple[int, int]:
+        """Return height and width of the LQ, from the header."""
+
+    def open(self, purpose: Literal["train", "val"], name: str) -> list[str]:
+        """Find and check every file. Returns notices for the log.
+
+        Raises:
+            DataError: a folder or partner is missing, a file unreadable, a size wrong: a table names them all.
+        """
+        self.name = name
+        if purpose == "train" and (self.gt_roots is None or self.crop_size is None):
+            missing = "dataroot_gt" if self.gt_roots is None else "lq_size (or gt_size)"
+            raise DataError(f"{name}: training needs {missing}")
+        scan = self._scan(self.crop_size if purpose == "train" else None)
+        scan.raise_if_broken()
+        self._pairs, self._headers = scan.pairs, scan.headers
+        return scan.notices
+
+    def share_cache(self, processes: int) -> None:
+        """Divide the memory for decoded images among the data workers."""
+        self._cache = ImageCache(self._cache_bytes // max(1, processes))
+
+    def __len__(self) -> int:
+        return len(self._pairs)
+
+    def sample(self, index: int, rng: np.random.Generator) -> Sample:
+        """Return a random crop of pair `index`, mirrored and turned. A damaged pair is replaced by the next good one.
+
+        Raises:
+            DataError: this pair and the next hundred cannot be read.
+        """
+        skipped: list[str] = []
+        for offset in range(min(len(self), MOST_IN_A_ROW)):
+            pair = self._pairs[(index + offset) % len(self)]
+            try:
+                lq, gt = self._crop(pair, rng)
+            except ImageError as error:
+                skipped.append(str(error))
+                continue
+            lq, gt = random_turn(lq, gt, self.files.use_hflip, self.files.use_rot, rng)
+            return Sample(lq, gt, pair.key, skipped=tuple(skipped))
+        raise DataError(f"{self.name}: {len(skipped)} images in a row cannot be read; first: {skipped[0]}")
+
+    def whole(self, index: int) -> Sample:
+        """Return the whole pair `index`, the ground truth cropped to LQ x scale. Raises `DataError` if damaged."""
+        pair = self._pairs[index]
+        try:
+            lq, gt = self._whole(pair)
+        except ImageError as error:
+            raise DataError(f"{self.name}: damaged image {error}") from None
+        return Sample(lq, gt, pair.key)
+
+    def _image(self, path: Path) -> np.ndarray:
+        return self._cache.get(str(path), lambda: self._decode(path))
+
+    def _decode(self, path: Path) -> np.ndarray:
+        image = read_image(path, self.files.max_pixels)
+        height, width = image.shape[:2]
+        header = self._headers[path]
+        if (width, height) != (header.width, header.height):
+            raise ImageError(path, f"changed since the start: {header.width}x{header.height} -> {width}x{height}")
+        return image
+
+    def describe(self, index: int) -> str:
+        """Return the file that `sample(index, …)` reads first, for messages."""
+        return str(self._pairs[index].source)
+
+    def smallest_output(self) -> tuple[int, int]:
+        """Return height and width of the smallest image that will be made and compared."""
+        height, width = min((self._lq_shape(pair) for pair in self._pairs), key=min)
+        return height * self.scale, width * self.scale
+
+    def fingerprint(self) -> dict[str, str | int]:
+        """Return what identifies the images wherever they are: see `data.fingerprint`. Raises `DataError`."""
+        try:
+            files = ((pair.key, [path for path in (pair.lq, pair.gt) if path]) for pair in self._pairs)
+            return fingerprint(files, self._headers)
+        except OSError as error:
+            raise DataError(f"{self.name}: an image cannot be read any more: {error}") from None
+
+
+def folders(roots: str | tuple[str, ...]) -> list[Path]:
+    """Return the folders of an option that takes one or several."""
+    return [Path(root).expanduser() for root in ((roots,) if isinstance(roots, str) else roots)]

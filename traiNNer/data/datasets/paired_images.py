@@ -1,0 +1,59 @@
+"""Folders of image pairs: the small image and the large one it was made from."""
+
+import numpy as np
+
+from traiNNer.data.datasets.image_files import ImageFiles, folders
+from traiNNer.data.files.options import DEFAULTS, FileOptions, Folders
+from traiNNer.data.files.pairing import Pair
+from traiNNer.data.files.scan import Scan, scan_set
+from traiNNer.data.transforms import random_crop
+from traiNNer.errors import DataError
+from traiNNer.registry import DATASETS
+
+
+@DATASETS.register()
+class PairedImageDataset(ImageFiles):
+    """Pairs found by their names in one or several folders, searched with their sub-folders.
+
+    Args:
+        dataroot_lq: folder of the small images, or a list of folders.
+        dataroot_gt: folder of the large images, or a list with one for each of `dataroot_lq`; leave it out to test
+            images without ground truth.
+    """
+
+    def __init__(
+        self,
+        scale: int,
+        dataroot_lq: Folders,
+        dataroot_gt: Folders | None = None,
+        files: FileOptions = DEFAULTS,
+    ) -> None:
+        gt_roots = None if dataroot_gt is None else folders(dataroot_gt)
+        super().__init__(scale, gt_roots, files)
+        self.lq_roots = folders(dataroot_lq)
+
+    def _scan(self, crop: int | None) -> Scan:
+        if self.gt_roots is None and self.selection.meta_info:
+            raise DataError(f"{self.name}: meta_info lists images of dataroot_gt, which is left out")
+        if self.gt_roots is not None and len(self.gt_roots) != len(self.lq_roots):
+            raise DataError(
+                f"{self.name}: {len(self.gt_roots)} folders in dataroot_gt, {len(self.lq_roots)} in dataroot_lq"
+            )
+        return scan_set(
+            self.name, self.gt_roots, self.lq_roots, self.scale, crop, self.files.max_pixels, self.selection
+        )
+
+    def _crop(self, pair: Pair, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
+        assert pair.gt is not None
+        assert self.crop_size is not None
+        return random_crop(self._image(pair.source), self._image(pair.gt), self.crop_size, self.scale, rng)
+
+    def _whole(self, pair: Pair) -> tuple[np.ndarray, np.ndarray | None]:
+        lq = self._image(pair.source)
+        if pair.gt is None:
+            return lq, None
+        return lq, np.ascontiguousarray(self._image(pair.gt)[: lq.shape[0] * self.scale, : lq.shape[1] * self.scale])
+
+    def _lq_shape(self, pair: Pair) -> tuple[int, int]:
+        header = self._headers[pair.source]
+        return header.height, header.width

@@ -1,0 +1,56 @@
+"""Folders of sharp photos alone: the small images are made from them while training."""
+
+import numpy as np
+
+from traiNNer.data.datasets.image_files import ImageFiles, folders
+from traiNNer.data.files.options import DEFAULTS, FileOptions, Folders
+from traiNNer.data.files.pairing import Pair
+from traiNNer.data.files.scan import Scan, scan_gt
+from traiNNer.data.transforms import random_place
+from traiNNer.registry import DATASETS
+from traiNNer.utils.resize import imresize, imresize_crop
+
+
+@DATASETS.register()
+class SingleGTDataset(ImageFiles):
+    """Sharp photos in one or several folders, searched with their sub-folders; no small images are needed.
+
+    LQ is the photo, cropped to a multiple of the scale, shrunk as MATLAB's `imresize` does it (bicubic, antialiased),
+    bit for bit. For a training crop only that crop is shrunk, which gives the same pixels, at the borders too.
+
+    Args:
+        dataroot_gt: folder of the photos, or a list of folders.
+    """
+
+    def __init__(
+        self,
+        scale: int,
+        dataroot_gt: Folders,
+        files: FileOptions = DEFAULTS,
+    ) -> None:
+        self._roots = folders(dataroot_gt)
+        super().__init__(scale, self._roots, files)
+
+    def _scan(self, crop: int | None) -> Scan:
+        return scan_gt(self.name, self._roots, self.scale, crop, self.files.max_pixels, self.selection)
+
+    def _crop(self, pair: Pair, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
+        assert self.crop_size is not None
+        scale, side = self.scale, self.crop_size
+        gt = self._divisible(pair)
+        top, left = random_place(gt.shape[0] // scale, gt.shape[1] // scale, side, rng)
+        large = gt[top * scale : (top + side) * scale, left * scale : (left + side) * scale]
+        return imresize_crop(gt, scale, top, left, side, side), large
+
+    def _whole(self, pair: Pair) -> tuple[np.ndarray, np.ndarray | None]:
+        gt = np.ascontiguousarray(self._divisible(pair))
+        # Kept like a decoded image: every validation asks for it again, and it is the smaller of the two.
+        return self._cache.get(f"LQ of {pair.gt}", lambda: imresize(gt, size=self._lq_shape(pair))), gt
+
+    def _divisible(self, pair: Pair) -> np.ndarray:
+        height, width = self._lq_shape(pair)
+        return self._image(pair.source)[: height * self.scale, : width * self.scale]
+
+    def _lq_shape(self, pair: Pair) -> tuple[int, int]:
+        header = self._headers[pair.source]
+        return header.height // self.scale, header.width // self.scale

@@ -1,0 +1,80 @@
+"""Every file's header, read once: in parallel, and remembered by path, modification time and size."""
+
+import contextlib
+import hashlib
+import json
+import os
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import astuple
+from itertools import chain
+from pathlib import Path
+
+from traiNNer.imaging.image_file import Header, ImageError, read_header
+from traiNNer.utils.files import write_bytes_atomic
+
+THREADS = 8
+CHUNK = 64
+VERSION = 1  # raise it when a header means something else than before
+
+
+def read_headers(paths: Sequence[Path], max_megapixels: float) -> dict[Path, Header | ImageError]:
+    """Return the header of every file, or what is wrong with it. A cache that cannot be written is done without."""
+    if not paths:
+        return {}
+    store = _cache_file(paths)
+    known = _load(store)
+    stamps = {path: _stamp(path, max_megapixels) for path in paths}
+    fresh = [path for path in paths if known.get(str(path), [None])[0] != stamps[path]]
+    chunks = [fresh[start : start + CHUNK] for start in range(0, len(fresh), CHUNK)]
+    with ThreadPoolExecutor(THREADS) as pool:
+        results = pool.map(lambda chunk: [_read(path, max_megapixels) for path in chunk], chunks)
+        read = dict(zip(fresh, chain.from_iterable(results), strict=True))
+    headers = {path: read[path] if path in read else Header(*known[str(path)][1]) for path in paths}
+    if fresh and store:
+        good = {
+            str(path): [stamps[path], astuple(header)] for path, header in headers.items() if isinstance(header, Header)
+        }
+        with contextlib.suppress(OSError):
+            write_bytes_atomic(store, json.dumps(good).encode())
+    return headers
+
+
+def _read(path: Path, max_megapixels: float) -> Header | ImageError:
+    try:
+        return read_header(path, max_megapixels)
+    except ImageError as error:
+        return error
+
+
+def _stamp(path: Path, max_megapixels: float) -> str:
+    try:
+        status = path.stat()
+    except OSError:
+        return "gone"
+    return f"{VERSION}/{status.st_mtime_ns}/{status.st_size}/{max_megapixels:g}"
+
+
+def _cache_file(paths: Sequence[Path]) -> Path | None:
+    """Return one file for each group of folders, so that two sets under one roof do not overwrite each other's."""
+    try:
+        base = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
+    except RuntimeError:  # a user without a home, as containers have them
+        return None
+    folders = "\n".join(sorted({str(folder.absolute()) for folder in {path.parent for path in paths}}))
+    return base / "trainner" / "headers" / f"{hashlib.sha256(os.fsencode(folders)).hexdigest()[:16]}.json"
+
+
+def _load(store: Path | None) -> dict[str, list]:
+    try:
+        known = json.loads(store.read_text(encoding="utf-8")) if store else {}
+        return {key: value for key, value in known.items() if _is_entry(value)}
+    except (OSError, ValueError, AttributeError):
+        return {}
+
+
+def _is_entry(value: object) -> bool:
+    match value:
+        case [str(), [int(), int(), int(), int(), bool()]]:
+            return True
+    return False

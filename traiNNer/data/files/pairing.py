@@ -1,0 +1,181 @@
+"""Which LQ file belongs to which GT file: by the path below its root, without the ending and a common suffix."""
+
+import os
+import re
+import unicodedata
+from collections import Counter
+from collections.abc import Collection, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from traiNNer.data.files.meta_info import name_in_list
+from traiNNer.imaging.image_file import SUFFIXES
+from traiNNer.utils.files import natural_key
+
+# What people append to a name: 0001x2, 0001_x2, 0001x4d, 0001-lr, 0001_LRBI, img_001_SRF_2_HR …
+SUFFIX = re.compile(r"^[ _.-]?(?:x\d+[a-z]?|lr|lq|hr|gt|bicubic|[a-z]{1,8}x\d+|lr[a-z]{1,8})$", re.IGNORECASE)
+SAMPLED = 200
+
+
+@dataclass(frozen=True)
+class Pair:
+    """One image: its key (relative stem of the LQ or GT file) and its files.
+
+    `gt` is None without ground truth, `lq` where LQ is made from GT; one of them is there.
+    """
+
+    key: str
+    lq: Path | None
+    gt: Path | None
+
+    @property
+    def files(self) -> tuple[Path, ...]:
+        """The files that are there, GT first."""
+        return tuple(path for path in (self.gt, self.lq) if path)
+
+    @property
+    def source(self) -> Path:
+        """The file that LQ comes from: LQ itself, or the GT that it is made of."""
+        return self.files[-1]
+
+
+@dataclass
+class Pairing:
+    """The pairs in natural order, the files without a partner, and which names of a list were found."""
+
+    pairs: list[Pair] = field(default_factory=list)
+    listed: set[str] = field(default_factory=set)
+    without_lq: list[Path] = field(default_factory=list)
+    without_gt: list[Path] = field(default_factory=list)
+    ambiguous: list[tuple[Path, Path]] = field(default_factory=list)
+
+
+def list_images(root: Path) -> dict[str, Path]:
+    """Return every image file below a folder by its relative stem, in natural order; hidden ones are left out.
+
+    Links to folders are followed. Two files that differ only in the ending keep it in their key, so that none is lost.
+
+    Raises:
+        OSError: a folder below cannot be read.
+    """
+    files = {path.relative_to(root).as_posix(): path for path in _walk(root)}
+    # The name itself decides between names that are equal naturally, never the order on the disk.
+    names = sorted(files, key=lambda name: (natural_key(name), name))
+    stems = Counter(_stem(name) for name in names)
+    unique = {name: stems[_stem(name)] == 1 and _stem(name) not in files for name in names}
+    return {_stem(name) if unique[name] else name: files[name] for name in names}
+
+
+def _walk(root: Path) -> Iterator[Path]:
+    seen = set()
+    for folder, folders, names in os.walk(root, onerror=_fail, followlinks=True):
+        status = Path(folder).stat()
+        if (status.st_dev, status.st_ino) in seen:  # a link back to a folder above
+            folders.clear()
+            continue
+        seen.add((status.st_dev, status.st_ino))
+        # A folder named like an image is listed too: the scan names it, where silence would hide what is inside.
+        candidates = [*names, *folders]
+        folders[:] = sorted(name for name in folders if not name.startswith("."))
+        for name in candidates:
+            if name.lower().endswith(SUFFIXES) and not name.startswith("."):
+                yield Path(folder) / name
+
+
+def _fail(error: OSError) -> None:
+    raise error
+
+
+def _stem(name: str) -> str:
+    # macOS writes é as e and an accent, others as one character; to a person they are one name.
+    return unicodedata.normalize("NFC", name[: name.rindex(".")])
+
+
+def pair_folders(gt_root: Path | None, lq_root: Path, names: Collection[str] | None = None) -> Pairing:
+    """Pair the files of two folders. Without a GT folder every LQ file is an image of its own.
+
+    Args:
+        gt_root: folder of the large images, or None.
+        lq_root: folder of the small ones.
+        names: the only GT files that count, as a list names them; None: all.
+
+    Raises:
+        OSError: a folder below cannot be read.
+    """
+    lq = list_images(lq_root)
+    if gt_root is None:
+        return Pairing([Pair(key, path, None) for key, path in lq.items()])
+    gt, listed = _listed(list_images(gt_root), gt_root, names)
+    suffix_gt, suffix_lq = infer_suffixes(list(gt), list(lq))
+    gt_by_base, ambiguous = _by_base(gt, suffix_gt)
+    if names is not None:
+        lq = {key: path for key, path in lq.items() if key.removesuffix(suffix_lq) in gt_by_base}
+    lq_by_base, more = _by_base(lq, suffix_lq)
+    pairing = Pairing(listed=listed, ambiguous=ambiguous + more)
+    for base, path in gt_by_base.items():
+        if base in lq_by_base:
+            pairing.pairs.append(Pair(base, lq_by_base[base], path))
+        else:
+            pairing.without_lq.append(path)
+    pairing.without_gt = [path for base, path in lq_by_base.items() if base not in gt_by_base]
+    return pairing
+
+
+def gt_alone(gt_root: Path, names: Collection[str] | None = None) -> Pairing:
+    """Take every file of a GT folder, or those that a list names, without an LQ file. Raises `OSError`."""
+    gt, listed = _listed(list_images(gt_root), gt_root, names)
+    return Pairing([Pair(key, None, path) for key, path in gt.items()], listed)
+
+
+def _listed(files: dict[str, Path], root: Path, names: Collection[str] | None) -> tuple[dict[str, Path], set[str]]:
+    if names is None:
+        return files, set()
+    found = {key: name for key, path in files.items() if (name := name_in_list(path, root)) in names}
+    return {key: files[key] for key in found}, set(found.values())
+
+
+def _by_base(files: dict[str, Path], suffix: str) -> tuple[dict[str, Path], list[tuple[Path, Path]]]:
+    found: dict[str, Path] = {}
+    twice = []
+    for key, path in files.items():
+        base = key.removesuffix(suffix) if suffix else key
+        if base in found:
+            twice.append((found[base], path))
+        found.setdefault(base, path)
+    return found, twice
+
+
+def infer_suffixes(gt: list[str], lq: list[str]) -> tuple[str, str]:
+    """Return the suffixes of the GT and LQ keys under which most of them pair; both empty when equal names do best."""
+    sides = set(gt), set(lq)
+    if sides[0] == sides[1]:
+        return "", ""
+
+    def matched(suffixes: tuple[str, str]) -> int:
+        bases = [
+            {key.removesuffix(suffix) for key in keys if key.endswith(suffix)}
+            for keys, suffix in zip(sides, suffixes, strict=True)
+        ]
+        return len(bases[0] & bases[1])
+
+    plain = ("", "")
+    # Among equals the longest: `_LR` and `_HR` rather than `LR` and `HR`, which would leave a `_` in the key.
+    best = max([plain, *_candidates(gt, lq)], key=lambda suffixes: (matched(suffixes), len("".join(suffixes))))
+    return best if matched(best) > matched(plain) else plain
+
+
+def _candidates(gt: list[str], lq: list[str]) -> list[tuple[str, str]]:
+    """Return the pairs of suffixes under which the first few LQ names have a partner, the most frequent first."""
+    known = set(gt)
+    endings = {"", *(ending for key in gt[:SAMPLED] for ending in _endings(key))}
+    found: Counter[tuple[str, str]] = Counter()
+    for key in lq[:SAMPLED]:
+        for ending in ("", *_endings(key)):
+            base = key.removesuffix(ending)
+            found.update((other, ending) for other in endings if base + other in known)
+    return sorted(found, key=lambda suffixes: (found[suffixes], len("".join(suffixes))), reverse=True)[:5]
+
+
+def _endings(key: str) -> list[str]:
+    name = key.rsplit("/", 1)[-1]
+    return [name[-length:] for length in range(1, min(len(name), 14)) if SUFFIX.match(name[-length:])]

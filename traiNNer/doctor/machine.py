@@ -1,0 +1,277 @@
+"""Facts about this machine that cost nothing to find out: what is there, not yet whether it works."""
+
+import contextlib
+import os
+import platform
+import re
+import shutil
+import tempfile
+import warnings
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from importlib import metadata
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from traiNNer.utils.cgroups import cpu_quota, memory_limit
+from traiNNer.utils.threads import ThreadWaiting, let_threads_sleep
+
+if TYPE_CHECKING:
+    from traiNNer.engine.runtime.runtime import Device
+
+GIB = 2**30
+OPENCV = ("opencv-python-headless", "opencv-python", "opencv-contrib-python-headless", "opencv-contrib-python")
+SETTINGS = ("CUDA_VISIBLE_DEVICES", "OMP_NUM_THREADS", "MKL_NUM_THREADS")
+
+
+@dataclass(frozen=True)
+class Memory:
+    """Bytes of memory in all and free; `limited` where a control group allows less than the machine has."""
+
+    total: int
+    available: int | None
+    limited: bool = False
+
+
+@dataclass(frozen=True)
+class Cores:
+    """Cores of the machine, those this process may run on, and how many cores' time its control group allows."""
+
+    machine: int
+    allowed: int
+    quota: float | None = None
+
+    @property
+    def usable(self) -> int:
+        """How many cores this process can keep busy, at least one."""
+        return max(1, self.allowed if self.quota is None else min(self.allowed, int(self.quota)))
+
+
+@dataclass(frozen=True)
+class Space:
+    """Bytes of a file system in all and free, and why it cannot be written, if it cannot."""
+
+    path: str
+    total: int
+    free: int
+    refusal: str | None = None
+
+
+@dataclass(frozen=True)
+class Graphics:
+    """NVIDIA cards as the system sees them, their driver, and what torch says where it cannot use them."""
+
+    cards: tuple[str, ...] = ()
+    driver: str | None = None
+    complaint: str = ""
+
+
+@dataclass(frozen=True)
+class Trial:
+    """Something that was really tried: the seconds it took, or the first line of its error.
+
+    Where it was `given_up` for taking too long, whether it works is not known.
+    """
+
+    seconds: float | None = None
+    error: str | None = None
+    given_up: bool = False
+
+
+@dataclass(frozen=True)
+class Decoder:
+    """How fast one core reads images of so many megapixels: images a second by file type."""
+
+    megapixels: float
+    images_per_s: Mapping[str, float]
+
+
+@dataclass(frozen=True)
+class Facts:
+    """Everything known of a machine; None is what was not looked at, and `failures` says what could not be found out.
+
+    `requirements` are the least versions that this project asks for, by the names of `versions`; `settings` are
+    variables of the environment that decide over devices and threads.
+    """
+
+    system: str | None = None
+    cpu: str | None = None
+    versions: Mapping[str, str | None] | None = None
+    requirements: Mapping[str, str] | None = None
+    settings: Mapping[str, str] = field(default_factory=dict)
+    waiting: ThreadWaiting | None = None
+    device: "Device | None" = None
+    cores: Cores | None = None
+    memory: Memory | None = None
+    shared_memory: Space | None = None
+    disk: Space | None = None
+    graphics: Graphics | None = None
+    device_memory: Memory | None = None
+    precisions: Mapping[str, Trial] | None = None
+    torchvision: Trial | None = None
+    decoder: Decoder | None = None
+    compiling: Trial | None = None
+    failures: Mapping[str, str] = field(default_factory=dict)
+
+
+def machine_facts(folder: Path = Path("experiments")) -> Facts:
+    """Return what can be known without trying anything; `folder` is where the runs would be. Raises nothing."""
+    probes: dict[str, Callable[[], Any]] = {
+        "system": system,
+        "cpu": cpu_name,
+        "versions": versions,
+        "requirements": requirements,
+        "settings": lambda: {name: os.environ[name] for name in SETTINGS if name in os.environ},
+        "waiting": let_threads_sleep,
+        "device": device,
+        "cores": cores,
+        "memory": memory,
+        "shared_memory": shared_memory,
+        "disk": lambda: disk(folder),
+    }
+    return collect(probes)
+
+
+def machine_id() -> str:
+    """Return a short text that is the same as long as measurements of this machine stay valid, as a key for them."""
+    facts = collect({"cpu": cpu_name, "device": device, "cores": cores, "memory": memory, "versions": versions})
+    found, installed = facts.device, facts.versions or {}
+    name = facts.cpu if found is None or found.kind == "cpu" else found.name
+    size = found.memory if found and found.memory else facts.memory.total if facts.memory else 0
+    parts = [
+        name or "unknown device",
+        f"{size / GIB:.0f} GiB",
+        f"{facts.cores.usable if facts.cores else '?'} cores",
+        f"{found.threads if found else '?'} threads",
+        f"torch {installed.get('torch')}",
+        f"traiNNer {installed.get('traiNNer')}",
+    ]
+    return ", ".join(parts)
+
+
+def collect(probes: Mapping[str, Callable[[], Any]]) -> Facts:
+    """Return what the probes find; one that fails leaves its reason in `failures` and stops no other."""
+    found: dict[str, Any] = {}
+    failures: dict[str, str] = {}
+    for name, probe in probes.items():
+        try:
+            found[name] = probe()
+        except Exception as error:  # whatever a strange driver or a broken package raises
+            failures[name] = first_line(error)
+    return Facts(**found, failures=failures)
+
+
+def first_line(error: BaseException) -> str:
+    """Return the kind of an error and the first line of its text that says something."""
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    told = [line for line in lines if not line.endswith("raised:")] or lines
+    return f"{type(error).__name__}: {told[0][:300]}" if told else type(error).__name__
+
+
+def system() -> str:
+    """Return the operating system and its kind of processor: `Debian GNU/Linux 12, Linux 6.1.0, x86_64`."""
+    parts = [f"{platform.system()} {platform.release()}", platform.machine()]
+    with contextlib.suppress(OSError, KeyError):
+        parts.insert(0, platform.freedesktop_os_release()["PRETTY_NAME"])
+    return ", ".join(parts)
+
+
+def cpu_name(root: Path = Path("/")) -> str:
+    """Return the name that the processor gives itself."""
+    try:
+        with (root / "proc/cpuinfo").open(encoding="utf-8", errors="replace") as file:
+            names = (line.partition(":")[2].strip() for line in file if line.startswith("model name"))
+            return next(names, "") or platform.machine()
+    except OSError:
+        return platform.processor() or platform.machine()
+
+
+def versions() -> dict[str, str | None]:
+    """Return the versions of what a run uses, read from the installed packages; None where one is missing."""
+    found: dict[str, str | None] = {"Python": platform.python_version()}
+    for name in ("traiNNer", "torch", "torchvision", "numpy"):
+        found[name] = _version(name)
+    found["OpenCV"] = next((version for name in OPENCV if (version := _version(name))), None)
+    return found
+
+
+def requirements() -> dict[str, str]:
+    """Return the least versions that this project asks for, by the names of `versions`; empty if not installed."""
+    try:
+        wanted = metadata.requires("traiNNer") or []
+    except metadata.PackageNotFoundError:
+        return {}
+    found = [re.match(r"([\w-]+)>=([\d.]+)$", text) for text in wanted]
+    least = {match[1]: match[2] for match in found if match}
+    names = {"torch": "torch", "torchvision": "torchvision", "numpy": "numpy", OPENCV[0]: "OpenCV"}
+    return {names[name]: version for name, version in least.items() if name in names}
+
+
+def _version(package: str) -> str | None:
+    try:
+        return metadata.version(package)
+    except metadata.PackageNotFoundError:
+        return None
+
+
+def device() -> "Device":
+    """Return the device that a run would take; torch's warnings are not shown here but asked for elsewhere."""
+    from traiNNer.engine.runtime.runtime import find_device
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        return find_device()
+
+
+def cores(root: Path = Path("/")) -> Cores:
+    """Return the cores of the machine and those that this process may use."""
+    machine = os.cpu_count() or 1
+    # Not every system can tie a process to cores.
+    allowed = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else machine
+    return Cores(machine, allowed, cpu_quota(root))
+
+
+def memory(root: Path = Path("/")) -> Memory:
+    """Return the memory that this process may use: the machine's, or its container's where that is less."""
+    total, available = _machine_memory(root)
+    limit = memory_limit(root)
+    if limit is None or limit[0] >= total:
+        return Memory(total, available)
+    return Memory(limit[0], limit[1] if available is None else min(limit[1], available), limited=True)
+
+
+def free_memory() -> int | None:
+    """Return the bytes that this process could still get; None where the system does not tell."""
+    try:
+        return memory().available
+    except (AttributeError, OSError, KeyError, ValueError):  # Windows has no sysconf
+        return None
+
+
+def _machine_memory(root: Path) -> tuple[int, int | None]:
+    try:
+        text = (root / "proc/meminfo").read_text(encoding="ascii", errors="replace")
+    except OSError:
+        return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES"), None
+    sizes = {match[1]: int(match[2]) * 1024 for match in re.finditer(r"^(\w+):\s+(\d+) kB", text, re.MULTILINE)}
+    return sizes["MemTotal"], sizes.get("MemAvailable")
+
+
+def shared_memory(path: Path = Path("/dev/shm")) -> Space | None:
+    """Return the room for what reading processes hand over; None on a system that does not keep it in a folder."""
+    if not path.is_dir():
+        return None
+    usage = shutil.disk_usage(path)
+    return Space(str(path), usage.total, usage.free)
+
+
+def disk(folder: Path) -> Space:
+    """Return the room where `folder` is, or would be made, and whether a file can really be written there."""
+    place = next(place for place in (folder.absolute(), *folder.absolute().parents) if place.exists())
+    usage = shutil.disk_usage(place)
+    try:
+        with tempfile.TemporaryFile(dir=place) as file:
+            file.write(b"x")
+    except OSError as error:
+        return Space(str(place), usage.total, usage.free, error.strerror or type(error).__name__)
+    return Space(str(place), usage.total, usage.free)

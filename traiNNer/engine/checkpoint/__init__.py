@@ -1,0 +1,1 @@
+"""What a run saves and restores, and whether a run may be resumed."""

@@ -1,0 +1,121 @@
+"""When and what a run saves, and what happens when it cannot: nothing that is not finite, nothing that is not whole."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from traiNNer.engine.checkpoint.store import CheckpointStore, Weights
+from traiNNer.engine.evaluation.best import best_name
+from traiNNer.engine.learner import EMA
+from traiNNer.engine.log.logbook import Logbook
+from traiNNer.engine.run_folder import cause
+from traiNNer.engine.runtime.runtime import Runtime
+from traiNNer.errors import CannotWrite, TrainingDiverged
+
+FAILURES_ALLOWED = 3
+
+
+class Saver:
+    """Saves the checkpoints of one run and remembers the last good one in `last` (0: none yet).
+
+    Args:
+        store: the files of the run.
+        runtime: ranks.
+        logbook: where failures are reported.
+        about: what weights files say of themselves (arch, options, scale), by learner name.
+    """
+
+    def __init__(
+        self, store: CheckpointStore, runtime: Runtime, logbook: Logbook, about: Mapping[str, dict[str, Any]]
+    ) -> None:
+        self.store = store
+        self.runtime = runtime
+        self.logbook = logbook
+        self.about = about
+        self.last = 0
+        self._failures = 0
+
+    def save(
+        self, iteration: int, total: int, weights: Mapping[str, Weights], state: dict[str, Any], must_succeed: bool
+    ) -> None:
+        """Write one checkpoint on rank 0; all ranks hear how it went. A failure is told and training goes on.
+
+        Args:
+            iteration: the iteration just done.
+            total: the last one, for messages.
+            weights: tensors by role (`net_g`, `net_g_ema`, `net_d`).
+            state: everything else that an exact resume needs.
+            must_succeed: whether a failure ends the run, as the last save and that of a stopped run does.
+
+        Raises:
+            CannotWrite: it failed and must not, or for the third time in a row.
+            TrainingDiverged: a weight is not finite; nothing was written.
+        """
+        self._refuse_nonfinite(weights, iteration, total)
+        failure = self._write(iteration, weights, state) if self.runtime.is_main else None
+        failure = self.runtime.from_main(failure)
+        if failure is None:
+            self.last, self._failures = iteration, 0
+            return
+        self._failures += 1
+        text = f"Could not save iteration {iteration:,}: {failure}."
+        if must_succeed or self._failures >= FAILURES_ALLOWED:
+            raise CannotWrite(f"{text} Stopped at {iteration:,}/{total:,}; {self.last_good()}.")
+        self.logbook.warn(f"{text} Training continues; {self.last_good()}.")
+
+    def save_best(self, metric: str, value: float, iteration: int, role: str, weights: Weights) -> None:
+        """Write the weights with the best score so far under their metric's name; a failure is told, no more."""
+        about = self._about(role, iteration) | {"metric": metric, "score": value}
+        try:
+            self.store.save_best(best_name(metric), role, weights, about)
+        except OSError as error:
+            self.logbook.warn(f"Could not save the best {metric} weights: {cause(error)}. Training continues.")
+
+    def keep_final(self, role: str, weights: Weights, metric: str | None, iteration: int) -> str:
+        """Write what an early end leaves behind as `net_g_final`: the best weights by a metric, or the present ones.
+
+        Returns:
+            Which weights these are, in words.
+        """
+        about = self._about(role, iteration)
+        best = self.store.best_file(best_name(metric)) if metric else None
+        try:
+            if best:
+                self.store.copy_weights(best, "net_g_final")
+                return f"{best.with_stem('net_g_final')}, the best by {metric}"
+            self.store.save_best("net_g_final", role, weights, about)
+            return f"net_g_final, the weights of iteration {iteration:,}"
+        except OSError as error:
+            self.logbook.warn(f"Could not save net_g_final: {cause(error)}.")
+            return str(best) if best else "none"
+
+    def last_good(self) -> str:
+        """Return the last checkpoint in words, for messages."""
+        return f"last good checkpoint: {self.last:,}" if self.last else "no checkpoint was saved yet"
+
+    def _write(self, iteration: int, weights: Mapping[str, Weights], state: dict[str, Any]) -> str | None:
+        try:
+            about = {role: self._about(role, iteration) for role in weights}
+            warnings = self.store.save(iteration, weights, state, about)
+        except OSError as error:
+            return cause(error)
+        self.logbook.warn_all(warnings)
+        return None
+
+    def _about(self, role: str, iteration: int) -> dict[str, Any]:
+        return {**self.about[role.removesuffix(EMA)], "iteration": iteration}
+
+    def _refuse_nonfinite(self, weights: Mapping[str, Weights], iteration: int, total: int) -> None:
+        for role, tensors in weights.items():
+            bad = next((name for name, tensor in tensors.items() if not _is_finite(tensor)), None)
+            if bad:
+                raise TrainingDiverged(
+                    f"stopped: {role}.{bad} is not finite at {iteration:,}/{total:,}. Nothing was saved; "
+                    f"{self.last_good()}. Lower the learning rate or switch grad_clip on."
+                )
+
+
+def _is_finite(tensor: Tensor) -> bool:
+    return not tensor.is_floating_point() or bool(torch.isfinite(tensor).all())

@@ -1,0 +1,277 @@
+"""Checkpoints that are whole or do not exist: weights, then the state, then a record of their hashes.
+
+A checkpoint is the record `training_states/<iteration>.json` plus the files it names. Everything is written aside,
+synced and renamed, the record last; so a crash, a kill or a full disk leaves the previous checkpoint untouched.
+"""
+
+import hashlib
+import io
+import json
+import math
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from pickle import UnpicklingError
+from typing import Any
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load as load_safetensors
+from safetensors.torch import save as save_safetensors
+from torch import Tensor
+
+from traiNNer.engine.checkpoint.state import FORMAT
+from traiNNer.engine.checkpoint.weights import read_weights
+from traiNNer.engine.evaluation.best import best_name
+from traiNNer.engine.run_folder import RunFolder, cause
+from traiNNer.errors import CheckpointError, ConfigError
+from traiNNer.utils.files import write_bytes_atomic
+
+Weights = Mapping[str, Tensor]
+SUPERSEDED = ".superseded"
+
+
+class DamagedCheckpoint(Exception):
+    """One checkpoint cannot be used; the text names the file and what is wrong with it."""
+
+
+class OldCheckpoint(CheckpointError):
+    """A training state of another format: whole, but not for this version."""
+
+
+@dataclass(frozen=True)
+class Restored:
+    """A verified checkpoint: weights by role (`net_g`, `net_g_ema`, `net_d`) and all else that a resume needs."""
+
+    iteration: int
+    weights: dict[str, dict[str, Tensor]]
+    state: dict[str, Any]
+
+
+class CheckpointStore:
+    """Saves, verifies, restores and retires the checkpoints of one run."""
+
+    def __init__(self, folder: RunFolder, weight_format: str = "safetensors", keep_last: int = 3) -> None:
+        self.folder = folder
+        self.weight_format = weight_format
+        self.keep_last = keep_last
+
+    def save(
+        self, iteration: int, weights: Mapping[str, Weights], state: dict[str, Any], about: Mapping[str, dict[str, Any]]
+    ) -> list[str]:
+        """Write one checkpoint and retire old states; `weights` and `about` go by role.
+
+        Returns:
+            Warnings of old states that could not be deleted.
+
+        Raises:
+            OSError: it could not be written completely; the checkpoints before are as they were.
+        """
+        files: dict[str, bytes] = {}
+        for role, tensors in weights.items():
+            files[f"{role}_{iteration}.{self.weight_format}"] = self.encode(role, tensors, about[role])
+        buffer = io.BytesIO()
+        torch.save(state, buffer)
+        record: dict[str, Any] = {"iteration": iteration, "files": {}}
+        for name, data in files.items():
+            write_bytes_atomic(self.folder.models / name, data)
+            record["files"][name] = _identity(data)
+        write_bytes_atomic(self._state(iteration), buffer.getvalue())
+        record["files"][f"{iteration}.state"] = _identity(buffer.getvalue())
+        write_bytes_atomic(self._record(iteration), json.dumps(record, indent=1).encode())
+        return self._retire()
+
+    def save_best(self, name: str, role: str, weights: Weights, about: dict[str, Any]) -> None:
+        """Write the weights with the best score so far as `models/<name>`. Raises `OSError`."""
+        write_bytes_atomic(self.folder.models / f"{name}.{self.weight_format}", self.encode(role, weights, about))
+
+    def best_file(self, name: str) -> Path | None:
+        """Return the file of the best weights under a name, or None."""
+        path = self.folder.models / f"{name}.{self.weight_format}"
+        return path if path.exists() else None
+
+    def copy_weights(self, source: Path, name: str) -> None:
+        """Write a copy of a weights file under another name. Raises `OSError`."""
+        write_bytes_atomic(source.with_stem(name), source.read_bytes())
+
+    def encode(self, role: str, weights: Weights, about: dict[str, Any]) -> bytes:
+        """Return the bytes of a weights file; `about` (arch, options, scale, …) travels in its metadata."""
+        plain = {name: tensor.detach().cpu().contiguous() for name, tensor in weights.items()}
+        if len({tensor.data_ptr() for tensor in plain.values()}) < len(plain):  # tied weights: the format forbids them
+            plain = {name: tensor.clone() for name, tensor in plain.items()}
+        about = about | {"role": role}
+        if self.weight_format == "safetensors":
+            return save_safetensors(plain, {"format": "pt", "traiNNer": json.dumps(about)})
+        buffer = io.BytesIO()
+        key = "params_ema" if role.endswith("_ema") else "params"
+        torch.save({key: plain, "traiNNer": json.dumps(about)}, buffer)
+        return buffer.getvalue()
+
+    def iterations(self) -> list[int]:
+        """Return the iterations of the committed checkpoints, newest first (by number, never by date)."""
+        names = [path.stem for path in self.folder.training_states.glob("*.json")]
+        return sorted((int(name) for name in names if name.isascii() and name.isdigit()), reverse=True)
+
+    def load(self, iteration: int) -> Restored:
+        """Read and verify one checkpoint. Raises `DamagedCheckpoint` naming the file."""
+        record = self._read_record(iteration)
+        files = {name: self._verified(name, identity) for name, identity in record["files"].items()}
+        decoded = {name: _decode(name, data) for name, data in files.items()}
+        state = decoded.pop(f"{iteration}.state")
+        if state.get("format") != FORMAT:
+            raise OldCheckpoint(
+                f"{self._state(iteration)} was written by another version of traiNNer (format "
+                f"{state.get('format', 1)}, this is {FORMAT}) and cannot be resumed. Finish the run with that version, "
+                "or start a new one from its weights with path.pretrain_network_g."
+            )
+        weights = {name.rsplit(f"_{iteration}.", 1)[0]: tensors for name, tensors in decoded.items()}
+        return Restored(iteration, weights, state)
+
+    def newest(self) -> tuple[Restored, list[str]]:
+        """Return the newest complete checkpoint and a warning for each damaged one that was passed over.
+
+        Damaged states are kept beside the good ones as `.damaged`.
+
+        Raises:
+            CheckpointError: there is none that can be used.
+        """
+        found = self.iterations()
+        damages: list[tuple[int, str]] = []
+        for iteration in found:
+            try:
+                restored = self.load(iteration)
+            except DamagedCheckpoint as damage:
+                damages.append((iteration, str(damage)))
+                continue
+            for damaged, _ in damages:
+                self._rename(damaged, ".damaged")
+            return restored, [
+                f"Checkpoint {damaged:,} is damaged ({what}). Using {iteration:,} instead; "
+                f"{damaged - iteration:,} iterations will be repeated."
+                for damaged, what in damages
+            ]
+        reasons = "".join(f"\n  {iteration}: {what}" for iteration, what in damages)
+        raise CheckpointError(
+            f"No usable checkpoint in {self.folder.training_states}; checked {len(found)}. "
+            f"Nothing was changed.{reasons}"
+        )
+
+    def supersede_after(self, iteration: int) -> list[int]:
+        """Rename the states after `iteration`, from which a run goes on: they belong to a course that was given up."""
+        later = [found for found in self.iterations() if found > iteration]
+        for found in later:
+            self._rename(found, SUPERSEDED)
+        return later
+
+    def weights(self) -> list[Path]:
+        """Return every weights file that a run has written here."""
+        return [path for ending in (".safetensors", ".pth") for path in self.folder.models.glob(f"net_*_*{ending}")]
+
+    def supersede_all(self) -> None:
+        """Rename every file of a run that has no complete checkpoint to go on from."""
+        records = (self.folder.metrics, self.folder.decisions)
+        for path in (*self.weights(), *self.folder.training_states.glob("*.state"), *records):
+            if path.exists():
+                _rename_aside(path, SUPERSEDED)
+
+    def keep_best_until(self, iteration: int, metrics: Iterable[str]) -> list[str]:
+        """Rename the best weights of a course that was given up after `iteration`. Returns metrics without a file."""
+        missing = []
+        for metric in metrics:
+            files = [path for path in self.weights() if path.stem == best_name(metric)]
+            later = [path for path in files if _iteration_of(path) > iteration]
+            for path in later:
+                _rename_aside(path, SUPERSEDED)
+            if len(later) == len(files):
+                missing.append(metric)
+        return missing
+
+    def remove_leftovers(self) -> None:
+        """Delete the temporary files of a process that was killed while saving."""
+        for place in (self.folder.models, self.folder.training_states):
+            for leftover in place.glob(".*.tmp-*"):
+                leftover.unlink(missing_ok=True)
+
+    def _state(self, iteration: int) -> Path:
+        return self.folder.training_states / f"{iteration}.state"
+
+    def _record(self, iteration: int) -> Path:
+        return self.folder.training_states / f"{iteration}.json"
+
+    def _read_record(self, iteration: int) -> dict[str, Any]:
+        path = self._record(iteration)
+        try:
+            record = json.loads(path.read_text(encoding="utf-8"))
+            files = record["files"]
+            complete = record["iteration"] == iteration and f"{iteration}.state" in files
+            named_well = all(Path(name).name == name and {"size", "sha256"} <= set(files[name]) for name in files)
+        except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+            raise DamagedCheckpoint(f"{path}: unreadable record ({type(error).__name__})") from None
+        if not (complete and named_well):
+            raise DamagedCheckpoint(f"{path}: record is not complete")
+        return record
+
+    def _verified(self, name: str, identity: Mapping[str, Any]) -> bytes:
+        path = (self.folder.training_states if name.endswith(".state") else self._models(name)) / name
+        try:
+            data = path.read_bytes()
+        except OSError as error:
+            raise DamagedCheckpoint(f"{path}: {(error.strerror or 'unreadable').lower()}") from None
+        if len(data) != identity["size"]:
+            raise DamagedCheckpoint(f"{path}: {len(data):,} bytes instead of {identity['size']:,}")
+        if hashlib.sha256(data).hexdigest() != identity["sha256"]:
+            raise DamagedCheckpoint(f"{path}: checksum differs")
+        return data
+
+    def _models(self, name: str) -> Path:
+        own, other = self.folder.models, self.folder.resume_models
+        return other if not (own / name).exists() and (other / name).exists() else own
+
+    def _rename(self, iteration: int, ending: str) -> None:
+        for path in (self._record(iteration), self._state(iteration)):
+            if path.exists():
+                _rename_aside(path, ending)
+
+    def _retire(self) -> list[str]:
+        """Delete the oldest states beyond `keep_last`, record first: a state without a record does not count."""
+        warnings = []
+        for iteration in self.iterations()[self.keep_last :]:
+            try:
+                self._record(iteration).unlink(missing_ok=True)
+                self._state(iteration).unlink(missing_ok=True)
+            except OSError as error:
+                warnings.append(f"Could not delete the old state {self._state(iteration)}: {cause(error)}.")
+        return warnings
+
+
+def _rename_aside(path: Path, ending: str) -> None:
+    """Add an ending to a file's name; what was set aside before under that name stays too."""
+    aside, number = path.with_name(path.name + ending), 2
+    while aside.exists():
+        aside, number = path.with_name(f"{path.name}{ending}-{number}"), number + 1
+    path.replace(aside)
+
+
+def _iteration_of(path: Path) -> float:
+    """Return the iteration that a weights file is of; infinity when it does not say."""
+    try:
+        return float(read_weights(path).about["iteration"])
+    except (ConfigError, KeyError, TypeError, ValueError):
+        return math.inf
+
+
+def _identity(data: bytes) -> dict[str, int | str]:
+    return {"size": len(data), "sha256": hashlib.sha256(data).hexdigest()}
+
+
+def _decode(name: str, data: bytes) -> dict[str, Any]:
+    """Read a verified file. The hash only says that it is as recorded; a record can be forged, so nothing is run."""
+    try:
+        if name.endswith(".safetensors"):
+            return load_safetensors(data)
+        loaded = torch.load(io.BytesIO(data), map_location="cpu", weights_only=True)
+    except (UnpicklingError, SafetensorError, RuntimeError, ValueError, EOFError):
+        raise DamagedCheckpoint(f"{name}: holds something other than tensors and plain values. Refused") from None
+    if name.endswith(".state"):
+        return loaded
+    return loaded.get("params_ema") or loaded["params"]

@@ -1,0 +1,1 @@
+"""Training automations in their run: events, knobs, the host, decisions, rollback."""

@@ -1,0 +1,97 @@
+"""The base of every training automation: hooks that do nothing by default, bounds, memory."""
+
+import copy
+from collections.abc import Iterable, Mapping
+from typing import Any, ClassVar
+
+from traiNNer.config.automation_rules import OptionRules
+from traiNNer.engine.control.events import (
+    Decision,
+    KnobChanged,
+    RunStarted,
+    StepFailed,
+    ValidationFinished,
+    WindowFinished,
+)
+from traiNNer.engine.control.knobs import Knobs, Range
+
+NEVER = 10**12
+"""For `every`: no more windows."""
+
+
+class Automation(OptionRules):
+    """Watches a run and answers events with decisions; the host checks, applies, records and counts them.
+
+    A helper sees plain numbers only, acts through decisions only, and draws no random numbers, so that a resumed run
+    decides as an uninterrupted one would. All that it remembers between events is in the attributes that `remembered`
+    names: plain numbers, texts, lists and dictionaries.
+    """
+
+    title: ClassVar[str] = ""
+    """Name in the summary line at the end of a run."""
+    remembered: ClassVar[tuple[str, ...]] = ()
+    """Attributes that are saved in the training state."""
+    needs: str | None = None
+    """What it cannot do without: `signal`, `grad_norm`, `memory` or a metric's name; absent for long, it gives up."""
+
+    plain_rule_after_fallback: bool = False
+    """Whether `plain_rule` hears validations after the helper gave up."""
+    answers_out_of_memory: ClassVar[bool] = False
+    """Whether `on_failure` can make the micro-batch smaller after a step ran out of memory."""
+    every: int = 50
+    """Iterations after which it wants a window; it gets one also when another helper does."""
+    max_adjustments: int = 50
+    """Changes of its own will before its knobs are frozen."""
+    knobs: Knobs
+    """The knobs of the run, to look at; set by the host before `on_start`."""
+
+    @classmethod
+    def knobs_when_disabled(cls, options: Any) -> Mapping[str, float]:  # noqa: ARG003 - hooks offer what others need
+        """Return the values of knobs that the section leaves behind when it alone is switched off."""
+        return {}
+
+    @classmethod
+    def watched_scores(cls, options: Any) -> Iterable[str]:  # noqa: ARG003
+        """Return the scores whose best weights are to be kept for it, such as `set5/psnr`."""
+        return ()
+
+    def ranges(self, run: RunStarted) -> Mapping[str, Range]:  # noqa: ARG002 - hooks offer what others need
+        """Return bounds, start and fallback of the knobs that this helper moves."""
+        return {}
+
+    def on_start(self, run: RunStarted) -> Iterable[Decision]:  # noqa: ARG002
+        """Learn about the run, before the first iteration and after a resume (the memory is there already)."""
+        return ()
+
+    def on_window(self, event: WindowFinished) -> Iterable[Decision]:  # noqa: ARG002
+        """Look at the iterations since the last window."""
+        return ()
+
+    def on_validation(self, event: ValidationFinished) -> Iterable[Decision]:  # noqa: ARG002
+        """Look at the scores of a validation."""
+        return ()
+
+    def plain_rule(self, event: ValidationFinished) -> Iterable[Decision]:  # noqa: ARG002
+        """Look at the scores after giving up, where a simple rule is wanted as fallback."""
+        return ()
+
+    def on_failure(self, event: StepFailed) -> Iterable[Decision]:  # noqa: ARG002
+        """Answer a step that failed; what moves the cause out of the way lets the run go on."""
+        return ()
+
+    def on_change(self, event: KnobChanged) -> None:
+        """Hear that a knob was moved, by this helper or another one."""
+
+    def summary(self) -> str:
+        """Return what it did in the run, in a few words."""
+        return ""
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return the memory as plain values."""
+        return {name: copy.deepcopy(getattr(self, name)) for name in self.remembered}
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Restore what `state_dict` returned; what a file of another version lacks keeps its start value."""
+        for name in self.remembered:
+            if name in state:
+                setattr(self, name, copy.deepcopy(state[name]))

@@ -1,0 +1,143 @@
+"""One helper in its host: what it claims, how often it acted and missed its input, and calls that cannot hurt."""
+
+import math
+import traceback
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import replace
+from itertools import pairwise
+from typing import Any, NamedTuple, get_args
+
+from traiNNer.engine.control.automation import Automation
+from traiNNer.engine.control.events import Decision, GiveUp, RunStarted, SetKnob
+from traiNNer.engine.control.knobs import Knobs, Range
+from traiNNer.engine.log.logbook import Logbook
+
+MISSES_ALLOWED = 100
+REVERSALS, AMONG = 4, 10
+COUNTERS = ("adjustments", "is_off", "is_frozen", "misses", "directions")
+
+
+class Decided(NamedTuple):
+    """What a helper answers, and which windows and input it wants from now on: all that other ranks need to know."""
+
+    decisions: list[Decision]
+    every: int
+    needs: str | None
+
+
+class Seat:
+    """A helper by the name that messages use.
+
+    Args:
+        name: as in the option file.
+        helper: the helper itself.
+        logbook: where its exceptions are shown.
+        strict: let them end the run instead.
+    """
+
+    def __init__(self, name: str, helper: Automation, logbook: Logbook, strict: bool = False) -> None:
+        self.name = name
+        self.helper = helper
+        self.logbook = logbook
+        self.strict = strict
+        self.claims: Mapping[str, Range] = {}
+        self.has_failed = False
+        self._shown: set[str] = set()
+        self.every, self.needs = helper.every, helper.needs
+        self.adjustments = 0
+        self.misses = 0
+        self.is_off = False
+        self.is_frozen = False
+        self.directions: dict[str, list[int]] = {}
+
+    @property
+    def listens(self) -> bool:
+        """Whether it hears events."""
+        return not self.is_off
+
+    @property
+    def has_rule_left(self) -> bool:
+        """Whether it gave up but has a simple rule that goes on."""
+        return self.is_off and self.helper.plain_rule_after_fallback
+
+    def decide(self, hook: str, ask: Callable[[Automation], Iterable[Decision]], knobs: Sequence[str]) -> "Decided":
+        """Ask the helper. One that raises, or decides what cannot be, gives up."""
+        found = self.call(hook, lambda: [checked(decision, knobs) for decision in ask(self.helper)])
+        decisions: list[Decision] = [GiveUp(f"its {hook} rule failed")] if found is None else found
+        return Decided(decisions, self.helper.every, self.helper.needs)
+
+    def set_up(self, run: RunStarted, knobs: Knobs) -> None:
+        """Give the helper the knobs and the knobs its bounds."""
+        self.helper.knobs = knobs
+        claims = self.call(
+            "ranges", lambda: {name: (knobs[name], wanted) for name, wanted in self.helper.ranges(run).items()}
+        )
+        self.has_failed = claims is None
+        self.claims = {name: wanted for name, (_, wanted) in (claims or {}).items()}
+        for knob, wanted in (claims or {}).values():
+            knob.configure(wanted)
+
+    def succeeds(self, hook: str, do: Callable[[], Any]) -> bool:
+        """Call the helper for its own sake; whether it went well."""
+        return self.call(hook, lambda: [do()]) is not None
+
+    def call(self, hook: str, ask: Callable[[], Any]) -> Any:
+        """Call the helper; what it raises is shown once and answered with None."""
+        try:
+            return ask()
+        except Exception:
+            if self.strict:
+                raise
+            if hook not in self._shown:
+                self._shown.add(hook)
+                self.logbook.info(f"{traceback.format_exc()}(in the {hook} rule of automation {self.name})")
+            return None
+
+    def count(self, knob: str, is_up: bool) -> None:
+        """Count an adjustment of its own will."""
+        self.adjustments += 1
+        self.directions.setdefault(knob, []).append(1 if is_up else -1)
+        del self.directions[knob][:-AMONG]
+
+    def goes_to_and_fro(self, knob: str) -> bool:
+        """Whether a knob changed its direction too often lately."""
+        ways = self.directions.get(knob, [])
+        return sum(a != b for a, b in pairwise(ways)) >= REVERSALS
+
+    def misses_input(self, value: float) -> bool:
+        """Note an observation that it needs; tell whether too many in a row were no numbers."""
+        self.misses = 0 if math.isfinite(value) else self.misses + 1
+        return self.misses >= MISSES_ALLOWED
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return the helper's memory and the counts."""
+        memory = self.call("state", self.helper.state_dict)
+        return {name: getattr(self, name) for name in COUNTERS} | {"memory": memory}
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Restore what `state_dict` returned."""
+        for name in COUNTERS:
+            setattr(self, name, state[name])
+        if state["memory"] is not None:
+            self.call("state", lambda: self.helper.load_state_dict(state["memory"]))
+
+
+def checked(decision: Any, knobs: Sequence[str]) -> Decision:
+    """Return a decision with plain numbers. Raises `TypeError` or `ValueError` for one that cannot be carried out."""
+    if not isinstance(decision, get_args(Decision)):
+        raise TypeError(f"{decision!r} is not a decision")
+    if isinstance(decision, SetKnob):
+        if decision.knob not in knobs:
+            raise ValueError(f"there is no knob '{decision.knob}'; known: {', '.join(knobs)}")
+        decision = replace(decision, value=float(decision.value))
+        if math.isnan(decision.value):
+            raise ValueError(f"{decision.knob} cannot be set to a value that is not a number")
+    evidence = getattr(decision, "evidence", None)
+    return decision if not evidence else replace(decision, evidence={k: _plain(v) for k, v in evidence.items()})
+
+
+def _plain(value: Any) -> Any:
+    """Return numbers of numpy and torch as Python's, and anything else but texts as its text."""
+    if value is None or isinstance(value, bool | int | float | str):
+        return value
+    return value.item() if hasattr(value, "item") else str(value)

@@ -1,0 +1,1 @@
+"""Scores of whole images: validation during training, and test."""

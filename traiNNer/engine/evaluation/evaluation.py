@@ -1,0 +1,188 @@
+"""Scores of a network on one set of whole images, with bicubic upscaling beside it."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from traiNNer.batch import ImageSet, Sample
+from traiNNer.engine.runtime.runtime import Runtime
+from traiNNer.errors import DataError, MetricError
+from traiNNer.metrics.protocol import Metric, named_call
+from traiNNer.models.protocol import Upscaler
+from traiNNer.traits import ArchTraits
+from traiNNer.utils.resize import imresize
+from traiNNer.utils.upscaling import Tiling, upscale_image
+
+STRIP_SIZE = 128
+STRIP_COUNT = 4
+SMALLEST_TILE = 32
+
+
+class EvaluationStopped(Exception):
+    """A stop signal arrived between two images."""
+
+
+@dataclass
+class Scores:
+    """Results on one set: `images[key][name]` and their plain mean, named `psnr`, `psnr_bicubic` and so on."""
+
+    images: dict[str, dict[str, float]] = field(default_factory=dict)
+    strips: dict[str, np.ndarray] = field(default_factory=dict)
+
+    def mean(self) -> dict[str, float]:
+        """Return the mean over the images of every score."""
+        names = {name: None for values in self.images.values() for name in values}
+        return {name: float(np.mean([values[name] for values in self.images.values()])) for name in names}
+
+
+class Evaluation:
+    """One set of images, the metrics to compute on it, and how outputs are made and saved."""
+
+    def __init__(
+        self,
+        name: str,
+        dataset: ImageSet,
+        metrics: Mapping[str, Metric],
+        scale: int,
+        runtime: Runtime,
+        tile_size: int = 0,
+        tile_overlap: int = 0,
+        traits: ArchTraits | None = None,
+    ) -> None:
+        self.name = name
+        self.dataset = dataset
+        self.metrics = metrics
+        self.scale = scale
+        self.runtime = runtime
+        self.tile_size = tile_size
+        self.tile_overlap = tile_overlap
+        self.traits = traits or ArchTraits()
+        self._calls = {metric: named_call(metric, call) for metric, call in metrics.items()}
+        self._longest = 0
+        self._bicubic: dict[str, dict[str, float]] = {}
+        self._references: dict[str, tuple[np.ndarray, np.ndarray]] = {}
+
+    def run(
+        self,
+        upscale: Upscaler,
+        keep: Callable[[str, np.ndarray], None] = lambda *_: None,
+        before_each: Callable[[], None] = lambda: None,
+    ) -> Scores:
+        """Upscale and score every image, of a clip every frame; all randomness is as before afterwards.
+
+        Args:
+            upscale: the network, in evaluation mode.
+            keep: gets the key and output of every image, H, W, 3 uint8.
+            before_each: called before every image; may raise `EvaluationStopped`.
+
+        Raises:
+            DataError: a sample has no LQ, its sides do not fit each other, or (`MetricError`) a metric fails.
+        """
+        scores = Scores()
+        with self.runtime.inference_with_saved_rng():
+            for index in range(len(self.dataset)):
+                before_each()
+                sample = self.dataset.whole(index)
+                for still, output in zip(*self._stills(upscale, sample), strict=True):
+                    keep(still.key, output)
+                    self._score(scores, still, output)
+        return scores
+
+    def halve_tiles(self) -> bool:
+        """Go on in tiles half as large as the tiles, or the image, before; False when they are too small for that."""
+        smaller = (self.tile_size or self._longest) // 2
+        if smaller < SMALLEST_TILE:
+            return False
+        self.tile_size = smaller
+        return True
+
+    def _stills(self, upscale: Upscaler, sample: Sample) -> tuple[list[Sample], list[np.ndarray]]:
+        """Return the sample and its output, H, W, 3 uint8, as lists: one entry, or one for every frame of a clip."""
+        if sample.lq is None:
+            raise DataError(
+                f"{self.name}: {sample.key} has no LQ image to upscale. Validate with a dataset that gives LQ images."
+            )
+        output = self.output(upscale, sample.lq)
+        stills = frames(self.name, sample) if sample.lq.ndim == 4 else [sample]
+        outputs = list(output) if output.ndim == 4 else [output]
+        if len(stills) != len(outputs):
+            raise DataError(
+                f"{self.name}: {sample.key} has {len(stills)} images, and {len(outputs)} were made of them."
+            )
+        return stills, outputs
+
+    def output(self, upscale: Upscaler, lq: np.ndarray) -> np.ndarray:
+        """Upscale one image or clip of any size: [T,] H, W, 3 uint8 or uint16 to [T,] sH, sW, 3 uint8."""
+        self._longest = max(lq.shape[-3:-1])
+        images = self.runtime.to_float(torch.from_numpy(lq).unsqueeze(0))
+        tiling = Tiling(self.tile_size, self.tile_overlap)
+        return to_image(upscale_image(upscale, images, self.scale, self.traits, tiling))
+
+    def _score(self, scores: Scores, sample: Sample, output: np.ndarray) -> None:
+        values: dict[str, float] = {}
+        target = None if sample.gt is None else to_eight_bits(sample.gt)
+        for name, metric in self.metrics.items():
+            if target is not None or not metric.needs_target:
+                values[name] = self._measure(name, sample, output, target)
+        if target is not None and sample.key not in self._bicubic:
+            self._score_bicubic(sample, target)
+        if target is not None and sample.key in self._references:
+            scores.strips[sample.key] = strip(*self._references[sample.key], centre(output), centre(target))
+        scores.images[sample.key] = values | self._bicubic.get(sample.key, {})
+
+    def _score_bicubic(self, sample: Sample, target: np.ndarray) -> None:
+        """Score bicubic upscaling of one image, once; of the first few, keep what the strips show."""
+        assert sample.lq is not None
+        bicubic = to_eight_bits(imresize(sample.lq, size=target.shape[:2]))
+        self._bicubic[sample.key] = {
+            f"{name}_bicubic": self._measure(name, sample, bicubic, target) for name in self.metrics
+        }
+        if len(self._references) < STRIP_COUNT:
+            enlarged = to_eight_bits(sample.lq).repeat(self.scale, axis=0).repeat(self.scale, axis=1)
+            self._references[sample.key] = (centre(enlarged), centre(bicubic))
+
+    def _measure(self, name: str, sample: Sample, output: np.ndarray, target: np.ndarray | None) -> float:
+        call = self._calls[name]
+        lq = to_eight_bits(sample.lq) if sample.lq is not None and "lq" in call.asked else None
+        try:
+            return call(output=output, target=target, lq=lq)
+        except ValueError as error:
+            raise MetricError(f"{self.name}: {name} cannot be computed for {sample.key}: {error}") from None
+
+
+def frames(name: str, clip: Sample) -> list[Sample]:
+    """Return every frame of a clip as a sample of its own: `clip/0000`, `clip/0001` … Raises `DataError`."""
+    assert clip.lq is not None
+    targets = [None] * len(clip.lq) if clip.gt is None else list(clip.gt)
+    if len(targets) != len(clip.lq):
+        raise DataError(f"{name}: {clip.key} has {len(clip.lq)} LQ frames and {len(targets)} of the ground truth.")
+    pairs = enumerate(zip(clip.lq, targets, strict=True))
+    return [Sample(lq, gt, f"{clip.key}/{number:04}") for number, (lq, gt) in pairs]
+
+
+def to_image(output: Tensor) -> np.ndarray:
+    """Turn one network output, 1, [T,] 3, H, W around [0, 1], into [T,] H, W, 3 uint8: clamped and rounded."""
+    levels = output[0].float().clamp(0, 1).mul(255).round().to(torch.uint8)
+    return levels.movedim(-3, -1).contiguous().cpu().numpy()
+
+
+def to_eight_bits(image: np.ndarray) -> np.ndarray:
+    """Return an image as uint8; 16-bit levels are rounded to the nearest 8-bit one (65535 is 255)."""
+    if image.dtype == np.uint8:
+        return image
+    return np.round(image.astype(np.float64) / 257).astype(np.uint8)
+
+
+def centre(image: np.ndarray) -> np.ndarray:
+    """Return a copy of the central part of an image, the same every time: what a strip shows."""
+    top, left = (max(0, (side - STRIP_SIZE) // 2) for side in image.shape[:2])
+    return image[top : top + STRIP_SIZE, left : left + STRIP_SIZE].copy()
+
+
+def strip(*crops: np.ndarray) -> np.ndarray:
+    """Return crops of one size (LR, bicubic, output, ground truth) side by side."""
+    gap = np.full((crops[0].shape[0], 4, 3), 255, np.uint8)
+    return np.concatenate([part for crop in crops for part in (crop, gap)][:-1], axis=1)

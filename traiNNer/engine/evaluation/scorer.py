@@ -1,0 +1,157 @@
+"""A validation: score every set, write it down, keep the weights that scored best."""
+
+import gc
+import sys
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+import numpy as np
+from torch import nn
+
+from traiNNer.engine.checkpoint.saver import Saver
+from traiNNer.engine.evaluation.best import BestScores
+from traiNNer.engine.evaluation.evaluation import Evaluation, EvaluationStopped, Scores
+from traiNNer.engine.log.logbook import Logbook
+from traiNNer.engine.run_folder import cause
+from traiNNer.engine.runtime.runtime import Runtime, is_out_of_memory
+from traiNNer.errors import MetricError, OutOfMemory
+from traiNNer.imaging.image_file import write_image
+
+PlaceImage = Callable[[str, str, int], Path]
+
+
+class Scorer:
+    """Scores the network that is shipped: the EMA of the weights where there is one.
+
+    Args:
+        network: to be scored.
+        role: under which its weights are saved, `net_g` or `net_g_ema`.
+        evaluations: the validation sets.
+        best: the best scores so far.
+        saver: keeps the best weights.
+        runtime: device and precision.
+        logbook: where scores are written.
+        place_image: the file of an output image; None saves none.
+        halves_tiles: whether a validation that runs out of memory is done again in smaller tiles.
+    """
+
+    def __init__(
+        self,
+        network: nn.Module,
+        role: str,
+        evaluations: Sequence[Evaluation],
+        best: BestScores,
+        saver: Saver,
+        runtime: Runtime,
+        logbook: Logbook,
+        place_image: PlaceImage | None = None,
+        halves_tiles: bool = False,
+    ) -> None:
+        self.network = network
+        self.role = role
+        self.evaluations = evaluations
+        self.best = best
+        self.saver = saver
+        self.logbook = logbook
+        self.place_image = place_image
+        self.halves_tiles = halves_tiles
+        self.runtime = runtime
+        self._upscale = runtime.upscaler(network)
+
+    def run(self, iteration: int, is_stopped: Callable[[], bool]) -> dict[str, float]:
+        """Score every set and record the scores; nothing is recorded of a validation that is stopped on the way.
+
+        Returns:
+            The scores as `<set>/<metric>`, and as `val/<metric>` their means over the sets.
+
+        Raises:
+            EvaluationStopped: `is_stopped`, asked before every image, said so.
+            DataError: an image cannot be used, or (`MetricError`) a metric cannot be computed for it.
+            OutOfMemory: naming the option that would help.
+        """
+        started = time.perf_counter()
+        results = {one.name: self._evaluate(one, iteration, is_stopped) for one in self.evaluations}
+        return self._record(results, iteration, time.perf_counter() - started)
+
+    def _evaluate(self, evaluation: Evaluation, iteration: int, is_stopped: Callable[[], bool]) -> Scores:
+        def keep(key: str, output: np.ndarray) -> None:
+            if self.place_image:
+                self._save_image(self.place_image(evaluation.name, key, iteration), output)
+
+        def stop_if_asked() -> None:
+            if is_stopped():
+                raise EvaluationStopped
+
+        while True:
+            try:
+                with evaluating(self.network):
+                    return evaluation.run(self._upscale, keep, stop_if_asked)
+            # Without a name: the error would keep the tensors of the failed attempt alive.
+            except (RuntimeError, MemoryError):
+                if not is_out_of_memory(sys.exception()):
+                    raise
+            self._take_smaller_tiles(evaluation, iteration)
+
+    def _take_smaller_tiles(self, evaluation: Evaluation, iteration: int) -> None:
+        if not self.halves_tiles:
+            images = f"in tiles of {evaluation.tile_size}" if evaluation.tile_size else "whole"
+            raise OutOfMemory(
+                f"Out of memory while validating at iteration {iteration:,}: images are taken {images}. Try "
+                f"val.tile_size: {max(32, (evaluation.tile_size or 512) // 2)}, or smaller."
+            )
+        if not evaluation.halve_tiles():
+            raise MetricError(f"{evaluation.name}: out of memory even in tiles of {evaluation.tile_size} pixels")
+        gc.collect()
+        self.runtime.release_memory()
+        self.logbook.warn(f"{evaluation.name}: out of memory, going on in tiles of {evaluation.tile_size} LQ pixels.")
+
+    def _save_image(self, path: Path, image: np.ndarray) -> None:
+        try:
+            write_image(path, image)
+        except OSError as error:
+            self.logbook.warn(f"Could not save {path}: {cause(error)}. Training continues.")
+
+    def _record(self, results: dict[str, Scores], iteration: int, seconds: float) -> dict[str, float]:
+        means = {name: scores.mean() for name, scores in results.items()}
+        for name, mean in means.items():
+            shown = "  ".join(describe_score(metric, mean) for metric in self.best.directions if metric in mean)
+            self.logbook.info(f"validation {iteration:,}  {name}: {shown or 'no scores'}  ({seconds:.1f} s)")
+        values = {f"val/{name}/{metric}": value for name, mean in means.items() for metric, value in mean.items()}
+        self.logbook.event("validation", iteration, values)
+        for name, scores in results.items():
+            for key, image in scores.strips.items():
+                self.logbook.image(f"val/{name}/{key}", image, iteration)
+        single = {f"{name}/{metric}": value for name, mean in means.items() for metric, value in mean.items()}
+        overall = {
+            metric: sum(mean[metric] for mean in means.values()) / len(means)
+            for metric in self.best.directions
+            if "/" not in metric and all(metric in mean for mean in means.values())
+        }
+        scores = overall | single
+        for metric in self.best.update(iteration, scores):
+            self.saver.save_best(metric, scores[metric], iteration, self.role, self.network.state_dict())
+        return single | {f"val/{metric}": value for metric, value in overall.items()}
+
+
+def describe_score(metric: str, mean: dict[str, float]) -> str:
+    """Return `psnr 31.42 (bicubic 30.10, +1.32)`, or without the bracket where there is no baseline."""
+    digits = 2 if abs(mean[metric]) >= 2 else 4
+    text = f"{metric} {mean[metric]:.{digits}f}"
+    baseline = mean.get(f"{metric}_bicubic")
+    if baseline is None:
+        return text
+    return f"{text} (bicubic {baseline:.{digits}f}, {mean[metric] - baseline:+.{digits}f})"
+
+
+@contextmanager
+def evaluating(network: nn.Module) -> Iterator[None]:
+    """Put a network into evaluation mode for a block; every module has its own mode back afterwards."""
+    modes = [(module, module.training) for module in network.modules()]
+    network.eval()
+    try:
+        yield
+    finally:
+        for module, training in modes:
+            module.training = training

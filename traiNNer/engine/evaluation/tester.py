@@ -1,0 +1,97 @@
+"""Testing a weights file on any number of sets: images, `metrics.json` and a table with bicubic beside it."""
+
+import json
+import math
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from rich.box import SIMPLE_HEAD
+from rich.table import Table
+
+from traiNNer.engine.evaluation.evaluation import Evaluation, Scores
+from traiNNer.engine.log.logbook import Logbook
+from traiNNer.engine.run_folder import cause
+from traiNNer.errors import CannotWrite
+from traiNNer.imaging.image_file import write_image
+from traiNNer.models.protocol import Upscaler
+from traiNNer.utils.files import write_bytes_atomic
+
+
+class Tester:
+    """Runs every evaluation once and writes `<folder>/metrics.json` and, if asked for, the images."""
+
+    def __init__(self, folder: Path, evaluations: Sequence[Evaluation], logbook: Logbook, save_images: bool) -> None:
+        self.folder = folder
+        self.evaluations = evaluations
+        self.logbook = logbook
+        self.save_images = save_images
+        self.done = 0
+
+    def run(self, upscale: Upscaler) -> dict[str, Any]:
+        """Test and return what `metrics.json` holds: `{set: {"mean": {…}, "images": {file: {…}}}}`.
+
+        A file is the output image, as a path below the set's folder, whether it is written or not.
+
+        Raises:
+            CannotWrite: naming the folder and the cause.
+        """
+        total = sum(len(evaluation.dataset) for evaluation in self.evaluations)
+        try:
+            self.folder.mkdir(parents=True, exist_ok=True)
+            self.logbook.start_progress(total, 0)
+            results = {evaluation.name: self._evaluate(evaluation, upscale) for evaluation in self.evaluations}
+            self.logbook.stop_progress()
+            record = {name: _record(scores) for name, scores in results.items()}
+            write_bytes_atomic(
+                self.folder / "metrics.json",
+                json.dumps(record, indent=2, ensure_ascii=False).encode("utf-8", "backslashreplace"),
+            )
+        except OSError as error:
+            raise CannotWrite(f"Cannot write to {self.folder} ({cause(error)}).") from None
+        self._show(results)
+        return record
+
+    def _evaluate(self, evaluation: Evaluation, upscale: Upscaler) -> Scores:
+        def keep(key: str, output: np.ndarray) -> None:
+            if self.save_images:
+                write_image(self.folder / evaluation.name / f"{key}.png", output)
+            self.done += 1
+            self.logbook.advance(self.done, f"{evaluation.name}: {key}")
+
+        self.logbook.info(f"{evaluation.name}: {len(evaluation.dataset)} images")
+        return evaluation.run(upscale, keep)
+
+    def _show(self, results: dict[str, Scores]) -> None:
+        names = sorted({name for scores in results.values() for name in scores.mean() if not name.endswith("_bicubic")})
+        table = Table(box=SIMPLE_HEAD, pad_edge=False)
+        table.add_column("set", overflow="fold")
+        table.add_column("images", justify="right")
+        for name in names:
+            for title in (name, "bicubic", "gain"):
+                table.add_column(title, justify="right")
+        for title, scores in results.items():
+            table.add_row(title, str(len(scores.images)), *_cells(scores.mean(), names))
+        self.logbook.console.print(table)
+        self.logbook.info(f"Written: {self.folder / 'metrics.json'}")
+
+
+def _cells(mean: dict[str, float], names: Sequence[str]) -> list[str]:
+    cells = []
+    for name in names:
+        value, baseline = mean.get(name), mean.get(f"{name}_bicubic")
+        cells.append("–" if value is None else f"{value:.4f}")
+        cells.append("–" if baseline is None else f"{baseline:.4f}")
+        cells.append("–" if value is None or baseline is None else f"{value - baseline:+.4f}")
+    return cells
+
+
+def _record(scores: Scores) -> dict[str, Any]:
+    images = {f"{key}.png": _plain(values) for key, values in scores.images.items()}
+    return {"mean": _plain(scores.mean()), "images": images}
+
+
+def _plain(values: dict[str, float]) -> dict[str, float | None]:
+    """JSON knows no infinity (the PSNR of equal images): it is written as null."""
+    return {name: value if math.isfinite(value) else None for name, value in values.items()}

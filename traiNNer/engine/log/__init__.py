@@ -1,0 +1,1 @@
+"""What a run says: screen, log, records, TensorBoard."""

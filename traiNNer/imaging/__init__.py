@@ -1,0 +1,1 @@
+"""Image files: read, write, headers; used by data, test, audit and upscaling alike."""

@@ -1,0 +1,1 @@
+"""What zero-config measures, and the process that measures it."""

@@ -1,0 +1,110 @@
+"""The largest micro-batch that fits: sizes are really trained, from small to large; only a tested one is returned."""
+
+from collections.abc import Callable
+from dataclasses import replace
+
+import torch
+
+from traiNNer.batch import ImageSet
+from traiNNer.config.options import TrainOptions
+from traiNNer.doctor.machine import free_memory
+from traiNNer.engine.evaluation.evaluation import SMALLEST_TILE
+from traiNNer.engine.evaluation.scorer import evaluating
+from traiNNer.engine.runtime.runtime import is_out_of_memory
+from traiNNer.measuring.bench import Bench, release, synthetic_batches
+from traiNNer.measuring.measured import Fit
+from traiNNer.models.protocol import MAIN
+from traiNNer.registry import ARCHS
+from traiNNer.utils.host_memory import peak_bytes
+from traiNNer.utils.upscaling import upscale_image
+
+TARGET = 0.85
+"""Share of the memory that may be in use, as the batch-size automation has it (`target_vram_usage`)."""
+
+
+def sizes_up_to(batch: int) -> list[int]:
+    """Return the sizes to try: divisors of the batch, each at least twice the one before."""
+    sizes = [1]
+    for size in range(2, batch + 1):
+        if batch % size == 0 and (size >= 2 * sizes[-1] or size == batch):
+            sizes.append(size)
+    return sizes
+
+
+def largest_fit(
+    options: TrainOptions, sets: dict[str, ImageSet], found: Callable[[Fit], None], say: Callable[[str], None]
+) -> Fit | None:
+    """Return the largest micro-batch of at most the options' size whose training fits into memory; None: not even one.
+
+    Args:
+        options: of the run; `batch_size_per_gpu` is the size aimed at.
+        sets: opened image sets by key.
+        found: is told of every size that fits, at once: the next may end the process.
+        say: is told what is being tried.
+    """
+    wanted = options.datasets["train"].batch_size_per_gpu
+    available = free_memory()
+    total_host = available + peak_bytes() if available else 0
+    best: Fit | None = None
+    for size in sizes_up_to(wanted):
+        say(f"testing whether {size} crop{'s' * (size > 1)} at a time fit into memory")
+        try:
+            used, total = _train(options, sets, size, total_host)
+        except (RuntimeError, MemoryError) as error:
+            if not is_out_of_memory(error):
+                raise
+            return best and replace(best, failed=size)
+        if total and used > TARGET * total:
+            return best and replace(best, failed=size)
+        best = Fit(size, used, total)
+        found(best)
+    return best
+
+
+def _train(options: TrainOptions, sets: dict[str, ImageSet], size: int, total_host: int) -> tuple[int, int]:
+    """Train two steps (the second has the optimizer's state). Returns bytes used at the peak, and bytes there are."""
+    bench = Bench(options, sets)
+    try:
+        bench.runtime.memory()
+        batches = synthetic_batches(options, size)
+        for _ in range(2):
+            bench.step(batches)
+        memory = bench.runtime.memory()
+        return (memory.used, memory.total) if memory is not None else (peak_bytes(), total_host)
+    finally:
+        release(options, bench)
+
+
+def fitting_tile(
+    options: TrainOptions, sets: dict[str, ImageSet], largest: tuple[int, int], say: Callable[[str], None]
+) -> int:
+    """Return the tile side, in LQ pixels, with which the largest image can be validated; 0: whole, as it is.
+
+    Args:
+        options: of the run; `val.tile_size` is tried first.
+        sets: opened image sets by key.
+        largest: height and width of the largest image in LQ pixels.
+        say: is told what is being tried.
+    """
+    tile = options.val.tile_size
+    while True:
+        height, width = (min(side, tile + 2 * options.val.tile_overlap) if tile else side for side in largest)
+        say(f"testing whether {width}x{height} pixels can be validated at a time")
+        bench = Bench(options, sets)
+        try:
+            _validate(bench, (height, width))
+            return tile
+        except (RuntimeError, MemoryError) as error:
+            if not is_out_of_memory(error) or (tile or max(largest)) // 2 < SMALLEST_TILE:
+                raise
+        finally:
+            release(options, bench)
+        tile = (tile or max(largest)) // 2
+
+
+def _validate(bench: Bench, size: tuple[int, int]) -> None:
+    network = bench.training.learners[MAIN].shipped
+    traits = ARCHS[bench.options.network_g.type].traits
+    lq = bench.runtime.to_float(torch.zeros((1, *size, 3), dtype=torch.uint8))
+    with torch.inference_mode(), evaluating(network):
+        upscale_image(bench.runtime.upscaler(network), lq, bench.options.scale, traits)
