@@ -4,7 +4,7 @@
 
 Both train on the photos of --data alone, with the same images held out, on this machine, one after the other; nothing
 else should run. The fixed defaults are what people copy: batch 8, crops of 64, learning rate 2e-4 without a schedule,
-no average of the weights; they are stopped when the budget is over. Both are scored by test.py on --test, LR made by
+no EMA; they are stopped when the budget is over. Both are scored by test.py on --test, LR made by
 our bicubic: PSNR on luma in dB.
 """
 
@@ -91,7 +91,7 @@ def fixed_arm(args: argparse.Namespace, budget_s: float) -> Score:
     states = (args.work / "experiments/fixed/training_states").glob("*.json")
     last = max(int(state.stem) for state in states if state.stem.isdecimal())
     psnr, bicubic = test(args, options, args.work / f"experiments/fixed/models/net_g_{last}.safetensors", "fixed")
-    return Score("batch 8, crop 64, rate 2e-4, no average", seconds, last, psnr, bicubic)
+    return Score("batch 8, crop 64, learning rate 2e-4, no EMA", seconds, last, psnr, bicubic)
 
 
 def test(args: argparse.Namespace, options: dict[str, Any], weights: Path, name: str) -> tuple[float, float]:

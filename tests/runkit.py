@@ -21,7 +21,8 @@ _context = multiprocessing.get_context("forkserver")
 # What nearly every run needs, its components included, which are imported when they are named.
 _context.set_forkserver_preload(
     [
-        "traiNNer.app",
+        "traiNNer.run.train",
+        "traiNNer.run.test",
         "traiNNer.archs.paragonsr2",
         "traiNNer.data.paired_images",
         "traiNNer.losses.pixel",

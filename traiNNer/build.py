@@ -1,6 +1,5 @@
 """Options to objects: each function builds one part of a run from its section of the option file."""
 
-import traceback
 from collections.abc import Callable, Mapping
 from functools import partial
 from pathlib import Path
@@ -25,6 +24,7 @@ from traiNNer.models.protocol import TrainableModel
 from traiNNer.optim.optimizers import build_optimizer
 from traiNNer.optim.schedules import compose
 from traiNNer.registry import ARCHS, DATASETS, LOSSES, METRICS, MODELS, SCHEDULES
+from traiNNer.utils.plugin_files import place_of
 
 DEMO_ROOT = Path("datasets/demo")
 
@@ -73,29 +73,24 @@ def build_networks(options: CommonOptions) -> dict[str, nn.Module]:
 
 
 def _build_network(options: CommonOptions, name: str, choice: ArchChoice) -> nn.Module:
-    try:
-        return ARCHS.build(choice.type, choice.options, scale=options.scale, seed=options.manual_seed)
-    except (ValueError, RuntimeError) as error:
-        if is_out_of_memory(error):
-            raise
-        key = name.replace("net_", "network_")
-        raise ConfigError(f"{key}: {choice.type} cannot be built from these options ({error})") from None
+    build = partial(ARCHS.build, choice.type, choice.options, scale=options.scale, seed=options.manual_seed)
+    return attempt(f"{name.replace('net_', 'network_')}: {choice.type}", build, "cannot be built from these options")
 
 
-def attempt(title: str, make: Callable[[], Any]) -> Any:
-    """Call code that may be somebody else's; whatever it raises is told with the component's name."""
+def attempt(title: str, make: Callable[[], Any], what: str = "cannot be used") -> Any:
+    """Call code that may be somebody else's and return its result.
+
+    Raises:
+        ConfigError: it raised anything but an error for the user or of memory; with the component's name and the line.
+    """
     try:
         return make()
     except RunError:
         raise
     except Exception as error:
-        raise ConfigError(f"{title} cannot be used: {type(error).__name__}: {error}{place_of(error)}") from None
-
-
-def place_of(error: Exception) -> str:
-    """Return the file and line where an error was raised, for messages."""
-    last = traceback.extract_tb(error.__traceback__)[-1]
-    return f" ({Path(last.filename).name} line {last.lineno})"
+        if is_out_of_memory(error):
+            raise
+        raise ConfigError(f"{title} {what}: {type(error).__name__}: {error} ({place_of(error)})") from None
 
 
 def build_losses(options: TrainOptions) -> WeightedLosses:
@@ -145,6 +140,7 @@ def build_evaluations(options: CommonOptions, sets: dict[str, ImageSet], runtime
             runtime,
             options.val.tile_size,
             options.val.tile_overlap,
+            ARCHS[options.network_g.type].traits,
         )
         for key, dataset in sets.items()
         if not key.startswith("train")

@@ -74,7 +74,7 @@ def hooks_of(choice: AutomationChoice) -> type[Automation]:
 def watched_loss(options: TrainOptions) -> int | None:
     """Return the place of the first pixel loss, which bicubic upscaling can be measured by; None without one."""
     losses = options.train.losses
-    kinds = [bool(LOSSES[choice.type].traits.get("pixel") and choice.loss_weight) for choice in losses]
+    kinds = [bool(LOSSES[choice.type].traits.pixel and choice.loss_weight) for choice in losses]
     return kinds.index(True) if True in kinds else None
 
 
@@ -144,7 +144,7 @@ def describe_run(
         has_schedule=train.scheduler is not None,
         is_clipping=train.grad_clip,
         has_memory=runtime.has_memory,
-        can_split=is_separable(options) and can_split(networks, losses),
+        coupled_by=coupled_by(options, networks),
         is_compiled=options.use_compile,
     )
 
@@ -165,13 +165,12 @@ def own_best(options: TrainOptions) -> dict[str, Direction]:
     return {name: way for name, way in monitored(options).items() if name in watched and not name.startswith("val/")}
 
 
-def is_separable(options: TrainOptions) -> bool:
-    """Whether the model declares that its losses over a batch are the means of those over parts of it."""
-    return options.model is None or bool(MODELS[options.model.type].traits.get("separable", False))
-
-
-def can_split(networks: Iterable[nn.Module], losses: WeightedLosses) -> bool:
-    """Whether a batch in parts gives the gradients of the whole: not with batch statistics or coupled samples."""
+def coupled_by(options: TrainOptions, networks: Iterable[nn.Module]) -> str:
+    """Return why a batch in parts would not give the gradients of the whole; empty where it does."""
     modules = chain.from_iterable(network.modules() for network in networks)
-    batch_norm = any(isinstance(module, torch.nn.modules.batchnorm._BatchNorm) for module in modules)
-    return not batch_norm and all(getattr(loss, "separable", True) for loss in losses.losses)
+    if any(isinstance(module, torch.nn.modules.batchnorm._BatchNorm) for module in modules):
+        return "batch statistics"
+    components = [LOSSES[choice.type] for choice in options.train.losses]
+    components += [MODELS[options.model.type]] if options.model else []
+    coupling = dict.fromkeys(component.name for component in components if not component.traits.separable)
+    return f"{', '.join(coupling)}: not declared separable" if coupling else ""

@@ -1,47 +1,88 @@
 """What can be tried before a run: the network, every loss and every metric, once, on synthetic images."""
 
+import warnings
+from collections.abc import Callable
 from copy import deepcopy
+from functools import partial
 from typing import Any
 
 import numpy as np
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from traiNNer.batch import ImageSet
-from traiNNer.build import attempt, build_loss, build_metrics, place_of
+from traiNNer.build import attempt, build_loss, build_metrics
 from traiNNer.config.options import CommonOptions, TrainOptions
-from traiNNer.engine.runtime import is_out_of_memory
 from traiNNer.errors import ConfigError, DataError
 from traiNNer.losses.weighted import WeightedLosses
 from traiNNer.metrics.protocol import named_call
+from traiNNer.registry import ARCHS
+from traiNNer.utils.plugin_files import place_of
+from traiNNer.utils.upscaling import Tiling, upscale_image
+
+USUAL_CROP = 32
+SMALL = 64
+"""LQ pixels; larger images are stood in for by ones up to twice as large."""
 
 
-def check_shapes(network: nn.Module, options: CommonOptions) -> None:
-    """Send one synthetic batch through a copy of the network. Raises `ConfigError` when the output size is not scale x.
+def check_network(network: nn.Module, options: CommonOptions, sets: dict[str, ImageSet]) -> None:
+    """Send synthetic images through a copy of the network: a training crop, and the smallest image of every other set.
 
-    A copy in training mode: what a forward does to running statistics must not reach the run.
+    A copy: what a forward does to running statistics must not reach the run.
+
+    Raises:
+        ConfigError: the network raises, or does not make images `scale` times as large.
     """
-    train = options.datasets.get("train")
-    size = (train.get("lq_size") if train else None) or 32
-    lq = torch.rand(2, 3, size, size, generator=torch.Generator().manual_seed(0))
-    try:
-        with torch.no_grad():
-            output = deepcopy(network).train()(lq)
-    except RuntimeError as error:
-        if is_out_of_memory(error):
-            raise
+    copy, scale = deepcopy(network), options.scale
+    if "train" in sets:
+        side = crop_side(options, sets["train"])
+        _try_network(copy.train(), options, (2, 3, side, side), "crops")
+    traits, tiling = ARCHS[options.network_g.type].traits, Tiling(options.val.tile_size, options.val.tile_overlap)
+    copy.eval()
+    for key, dataset in sets.items():
+        if not key.startswith("train"):
+            height, width = (_stand_in(max(1, side // scale)) for side in _smallest_output(dataset))
+            upscale = partial(upscale_image, copy, scale=scale, traits=traits, tiling=tiling)
+            _try_network(upscale, options, (1, 3, height, width), f"images (datasets.{key})")
+
+
+def crop_side(options: CommonOptions, train_set: ImageSet) -> int:
+    """Return the side of the training crops in LQ pixels; of a dataset that does not tell, a usual one that fits."""
+    return train_set.crop_size or ARCHS[options.network_g.type].traits.fitting(USUAL_CROP)
+
+
+def _try_network(
+    upscale: Callable[[Tensor], Tensor], options: CommonOptions, shape: tuple[int, int, int, int], title: str
+) -> None:
+    images, channels, height, width = shape
+    lq = torch.rand(shape, generator=torch.Generator().manual_seed(0))
+    # What an untrained network warns of says nothing about the run, and what it draws must not move the run's own.
+    with torch.no_grad(), torch.random.fork_rng(devices=[]), warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        name = f"network_g: {options.network_g.type}"
+        output = attempt(name, lambda: upscale(lq), f"cannot process {width} x {height} {title}")
+    if not isinstance(output, Tensor):
+        raise ConfigError(f"{name} must return a tensor, not {type(output).__name__}")
+    if tuple(output.shape) != (images, channels, height * options.scale, width * options.scale):
+        made = output.shape[-1] / width
         raise ConfigError(
-            f"network_g: {options.network_g.type} cannot process {size} x {size} crops ({error})"
-        ) from None
-    expected = (2, 3, size * options.scale, size * options.scale)
-    if tuple(output.shape) != expected:
-        made = output.shape[-1] / size
-        raise ConfigError(f"network_g: {options.network_g.type} makes {made:g}x images, `scale` says {options.scale}")
+            f"{name} makes {made:g}x images, `scale` says {options.scale} ({tuple(shape)} gave {tuple(output.shape)})"
+        )
 
 
-def check_losses(options: TrainOptions) -> None:
+def _stand_in(side: int) -> int:
+    """Return a side that costs little and has the same remainder of division by 2, 4 … `SMALL` as a large one."""
+    return side if side < 2 * SMALL else SMALL + side % SMALL
+
+
+def _smallest_output(dataset: ImageSet) -> tuple[int, int]:
+    """Return height and width of the smallest output of a set, in HR pixels."""
+    return dataset.smallest_output() or (64, 64)
+
+
+def check_losses(options: TrainOptions, train_set: ImageSet) -> None:
     """Compute every loss once on a synthetic pair. Raises `ConfigError` for one that breaks the contract."""
-    side = (options.datasets["train"].get("lq_size") or 32) * options.scale
+    side = crop_side(options, train_set) * options.scale
     random = torch.Generator().manual_seed(0)
     output, target = torch.rand(2, 2, 3, side, side, generator=random)
     lq = torch.rand(2, 3, side // options.scale, side // options.scale, generator=random)
@@ -77,7 +118,7 @@ def check_metrics(options: CommonOptions, sets: dict[str, ImageSet]) -> list[str
 
 def _check_set_metrics(title: str, dataset: ImageSet, metrics: dict[str, Any], scale: int) -> list[str]:
     idle = [name for name, metric in metrics.items() if metric.needs_target and not dataset.has_gt]
-    height, width = dataset.smallest_output() or (64, 64)
+    height, width = _smallest_output(dataset)
     random = np.random.default_rng(0)
     output, target = random.integers(0, 256, (2, height, width, 3), np.uint8)
     lq = random.integers(0, 256, (-(-height // scale), -(-width // scale), 3), np.uint8)
@@ -88,7 +129,7 @@ def _check_set_metrics(title: str, dataset: ImageSet, metrics: dict[str, Any], s
             except ValueError as error:
                 raise DataError(f"{title}: {name} cannot be computed for its smallest image: {error}") from None
             except Exception as error:
-                raise ConfigError(f"metric {name}: {type(error).__name__}: {error}{place_of(error)}") from None
+                raise ConfigError(f"metric {name}: {type(error).__name__}: {error} ({place_of(error)})") from None
             if not isinstance(score, float | int):
                 raise ConfigError(f"metric {name} must return one number, not {type(score).__name__}")
     return [f"{title} has no ground truth: {', '.join(idle)} cannot be computed"] if idle else []

@@ -14,15 +14,18 @@ fills in the parameters of `CONTEXT` for a builder that asks for them; they are 
 import difflib
 import json
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from enum import Enum
 from importlib import import_module
 from inspect import Parameter, isclass, signature
-from typing import Any, get_args, get_type_hints
+from typing import Any, Generic, TypeVar, get_args, get_type_hints
 
 from pydantic import BaseModel, ConfigDict, PydanticSchemaGenerationError, create_model
 from pydantic.fields import FieldInfo
 
+from traiNNer.traits import ArchTraits, LossTraits, ModelTraits, OptimizerTraits, Traits
+
+Declared = TypeVar("Declared", bound=Traits)
 CONTEXT = ("scale", "seed", "total_iter", "base_lr", "networks", "averages", "losses")
 
 
@@ -84,6 +87,8 @@ class OptionGroup(StrictOptions):
 
 def option_groups(builder: Callable[..., Any]) -> dict[str, type[OptionGroup]]:
     """Return the option groups that a builder takes, by parameter."""
+    if isclass(builder) and not any("__init__" in vars(base) for base in own_bases(builder)):
+        return {}
     target = builder.__init__ if isclass(builder) else builder
     hints = get_type_hints(target)
     asked = signature(builder).parameters
@@ -134,20 +139,25 @@ def own_bases(builder: type) -> list[type]:
 
 
 @dataclass(frozen=True)
-class Component:
+class Component(Generic[Declared]):
     """A registered builder with its schema, the context it asks for, and its declared capabilities (`traits`)."""
 
     name: str
     builder: Callable[..., Any]
     options: type[StrictOptions]
     context: tuple[str, ...]
-    traits: Mapping[str, Any] = field(default_factory=dict)
+    traits: Declared
+
+    @property
+    def groups(self) -> dict[str, type[OptionGroup]]:
+        """The option groups that its builder takes, by parameter; none where its schema is written by hand."""
+        return option_groups(self.builder) if issubclass(self.options, _ComponentOptions) else {}
 
     def build(self, options: Mapping[str, Any] | StrictOptions, **context: Any) -> Any:
         """Build from options, raw (validated here) or already validated, plus the context values it asks for."""
         checked = options if isinstance(options, StrictOptions) else self.options.parse(options)
         values = {name: getattr(checked, name) for name in type(checked).model_fields}
-        for name, group in option_groups(self.builder).items():
+        for name, group in self.groups.items():
             values[name] = group(**{key: values.pop(key) for key in group.model_fields})
         return self.builder(**values, **{name: context[name] for name in self.context})
 
@@ -171,19 +181,20 @@ def fold(name: str) -> str:
     return name.lower().replace("_", "")
 
 
-class Registry:
+class Registry(Generic[Declared]):
     """One kind of component, by name.
 
     A component of traiNNer itself is imported when it is first asked for: `home`, the package of its kind, offers names
-    and the modules that register them. A plugin registers at once.
+    and the modules that register them. A plugin registers at once. `traits` is the table of what this kind declares.
     """
 
-    def __init__(self, kind: str, home: str = "") -> None:
+    def __init__(self, kind: str, traits: type[Declared], home: str = "") -> None:
         self.kind = kind
+        self.traits = traits
         self.home = home
         self._offered: dict[str, tuple[str, str]] = {}
         self._hidden: set[str] = set()
-        self._components: dict[str, Component] = {}
+        self._components: dict[str, Component[Declared]] = {}
 
     def offer(self, modules: Mapping[str, str], hidden: Iterable[str] = ()) -> None:
         """Announce components by name with the module whose import registers each; `hidden` ones are not listed."""
@@ -200,8 +211,10 @@ class Registry:
     ) -> Any:
         """Register a class or factory, as `@X.register`, `@X.register()` or a call.
 
-        `name` defaults to the builder's own in lower case; `options` replaces the schema derived from the signature.
-        Raises `TypeError` for an untyped or variadic signature and `ValueError` for a name that is taken.
+        `name` defaults to the builder's own in lower case; `options` replaces the schema derived from the signature;
+        `traits` are fields of the kind's table in `traiNNer.traits`.
+        Raises `TypeError` for an untyped or variadic signature or an unknown trait, and `ValueError` for a name that is
+        taken or a trait that cannot be.
         """
         if builder is None:
             return lambda target: self.register(target, name=name, options=options, **traits)
@@ -211,7 +224,7 @@ class Registry:
         schema = options or options_model(builder)
         asked = signature(builder).parameters
         context = tuple(key for key in CONTEXT if key in asked and key not in schema.model_fields)
-        self._components[fold(title)] = Component(title, builder, schema, context, traits)
+        self._components[fold(title)] = Component(title, builder, schema, context, self.traits(**traits))
         return builder
 
     def names(self) -> tuple[str, ...]:
@@ -223,13 +236,13 @@ class Registry:
     def __contains__(self, name: str) -> bool:
         return fold(name) in self._components or fold(name) in self._offers()
 
-    def __iter__(self) -> Iterator[Component]:
+    def __iter__(self) -> Iterator[Component[Declared]]:
         """Yield every component by name. Imports all of them."""
         for name, _ in self._offers().values():
             _ = self[name]
         return iter(sorted(self._components.values(), key=lambda component: component.name))
 
-    def __getitem__(self, name: str) -> Component:
+    def __getitem__(self, name: str) -> Component[Declared]:
         module = self._module(name)
         if module is not None and fold(name) not in self._components:
             import_module(module)
@@ -253,11 +266,11 @@ class Registry:
         return self._offered
 
 
-ARCHS = Registry("arch", "traiNNer.archs")
-LOSSES = Registry("loss", "traiNNer.losses")
-METRICS = Registry("metric", "traiNNer.metrics")
-DATASETS = Registry("dataset", "traiNNer.data")
-OPTIMIZERS = Registry("optimizer", "traiNNer.optim")
-SCHEDULES = Registry("scheduler", "traiNNer.optim")
-AUTOMATIONS = Registry("automation", "traiNNer.automations")
-MODELS = Registry("model", "traiNNer.models")
+ARCHS = Registry("arch", ArchTraits, "traiNNer.archs")
+LOSSES = Registry("loss", LossTraits, "traiNNer.losses")
+METRICS = Registry("metric", Traits, "traiNNer.metrics")
+DATASETS = Registry("dataset", Traits, "traiNNer.data")
+OPTIMIZERS = Registry("optimizer", OptimizerTraits, "traiNNer.optim")
+SCHEDULES = Registry("scheduler", Traits, "traiNNer.optim")
+AUTOMATIONS = Registry("automation", Traits, "traiNNer.automations")
+MODELS = Registry("model", ModelTraits, "traiNNer.models")

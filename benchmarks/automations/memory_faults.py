@@ -103,7 +103,7 @@ def train(seed: int, iterations: int, faults: bool) -> tuple[list[Tensor], int]:
         plan=BatchPlan(BATCH),
         learning_rate=lambda _: 1e-3,
     )
-    model = RestorationModel({MAIN: network}, lambda output, target, **_: {"l1": (output - target).abs().mean()})
+    model = RestorationModel({MAIN: network}, {}, lambda output, target, **_: {"l1": (output - target).abs().mean()})
     learner = Learner(MAIN, network, torch.optim.AdamW(network.parameters(), 1e-3), lambda _: 1.0, knobs)
     stepper = Stepper(model, {MAIN: learner}, runtime, knobs, on_out_of_memory=host.out_of_memory)
     host.start(0)

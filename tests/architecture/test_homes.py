@@ -32,20 +32,23 @@ HELD_BY = {
     "zero_config/child.py": "zero_config/test_measure.py",
     "zero_config/compose.py": "zero_config/test_measure.py",
     "zero_config/subject.py": "zero_config/test_measure.py",
+    "utils/plugin_files.py": "config/test_plugins.py",
 }
 # Being rewritten now: their tests come with the new modules.
 REWRITTEN = {
-    "app.py", "build.py", "cli.py", "command.py", "preflight.py", "engine/resume.py",
-    "engine/saving.py", "engine/trainer.py", "zero_config/arguments.py", "zero_config/bench.py",
-    "zero_config/decide.py", "zero_config/pace.py", "zero_config/subsets.py",
+    "cli/audit.py", "cli/docs.py", "cli/guard.py", "cli/init.py", "cli/test.py", "cli/train.py",
+    "engine/learner.py", "engine/state.py", "engine/training.py", "run/assemble.py",
+    "utils/plugin_files.py",
+    "run/train.py", "run/test.py", "run/pretrained.py", "build.py", "preflight.py", "engine/resume.py",
+    "engine/saving.py", "engine/trainer.py", "zero_config/bench.py", "zero_config/decide.py", "zero_config/subsets.py",
 }  # fmt: skip
 # Only tested through others so far: each still needs a test of its own. Both lists must be empty in the end.
 OWED = {
     "__init__.py", "archs/paragonsr2_layers.py", "archs/paragonsr2_release.py", "archs/paragonsr2_upsampler.py",
-    "archs/traits.py", "config/components.py", "config/effective.py", "config/facts.py", "config/files.py",
-    "config/problems.py", "config/scalars.py", "config/tree.py", "config/yaml_errors.py", "data/audit_measures.py",
-    "data/folders.py", "data/image_files.py", "engine/clock.py", "engine/decision_log.py", "engine/interrupt.py",
-    "engine/observations.py", "engine/seat.py", "engine/tester.py", "errors.py", "registry.py",
+    "archs/traits.py", "config/components.py", "config/effective.py", "config/facts.py",
+    "config/problems.py", "config/tree.py", "config/yaml_errors.py", "data/audit_measures.py",
+    "data/folders.py", "data/image_files.py", "engine/decision_log.py",
+    "engine/observations.py", "engine/seat.py", "engine/tester.py",
     "report/audit_table.py", "report/device_verdicts.py", "utils/image_headers.py",
 }  # fmt: skip
 LATER = REWRITTEN | OWED

@@ -13,7 +13,7 @@ def loaded_after(statement: str) -> set[str]:
 
 
 def test_the_command_line_imports_no_heavy_package():
-    assert not loaded_after("import traiNNer.app") & set(HEAVY)
+    assert not loaded_after("import traiNNer.run.train") & set(HEAVY)
 
 
 def test_the_package_alone_does_not_even_import_torch():

@@ -7,7 +7,7 @@ import pytest
 
 PACKAGE = Path(__file__).parents[2] / "traiNNer"
 LAYER = {
-    **dict.fromkeys(("registry", "batch", "errors", "utils"), 0),
+    **dict.fromkeys(("registry", "traits", "batch", "errors", "utils"), 0),
     **dict.fromkeys(("config", "archs", "losses", "metrics", "data", "optim"), 1),
     "models": 2,
     "engine": 3,

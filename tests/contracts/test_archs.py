@@ -12,9 +12,13 @@ LARGE = 5_000_000
 DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
 
 
+def scales_of(component: Component) -> tuple[int, ...]:
+    return component.traits.scales or (2, 3, 4)
+
+
 def count(component: Component) -> int:
     with torch.device("meta"):
-        network = component.build({}, scale=component.traits["scales"][0])
+        network = component.build({}, scale=scales_of(component)[0])
     return sum(parameter.numel() for parameter in network.parameters())
 
 
@@ -29,48 +33,76 @@ def by_name(components: list[Component]) -> pytest.MarkDecorator:
 
 def build(component: Component, scale: int | None = None) -> nn.Module:
     torch.manual_seed(0)
-    scales = component.traits["scales"]
+    scales = scales_of(component)
     return component.build({}, scale=scale or (2 if 2 in scales else scales[0]))
 
 
 def images(component: Component, batch: int = 2) -> torch.Tensor:
-    multiple = component.traits["size_multiple"]
-    return torch.rand(batch, 3, 2 * multiple + 6 // multiple * multiple, 12 // multiple * multiple or multiple)
+    return torch.rand(batch, 3, component.traits.fitting(12), component.traits.fitting(8))
 
 
 @by_name(EVERY)
 def test_defaults_build_and_declare_what_they_can(component):
     assert count(component) > 0
-    assert set(component.traits["precisions"]) <= set(DTYPES)
-    assert set(component.traits["layouts"]) <= {"nchw", "nhwc"}
     assert "scale" in component.context
 
 
 @by_name(SMALL)
 def test_output_is_scale_times_as_large(component):
     x = images(component, 1)
-    assert component.traits["scales"]
-    for scale in component.traits["scales"]:
+    for scale in scales_of(component):
         with torch.no_grad():
             output = build(component, scale).eval()(x)
         assert output.shape == (1, 3, scale * x.shape[2], scale * x.shape[3])
 
 
+@by_name(EVERY)
+@pytest.mark.parametrize("precision", DTYPES)
+def test_declared_precisions_hold(component, precision):
+    if precision not in component.traits.precisions:
+        return  # not declared: the runtime never asks for it
+    x, network = images(component, 1), build(component).eval()
+    with torch.no_grad():
+        reference = network(x)
+        with torch.autocast("cpu", DTYPES[precision], enabled=precision != "fp32"):
+            output = network(x)
+    # An untrained deep network's output is far larger than an image, and so is what rounding does to it.
+    torch.testing.assert_close(output.float(), reference, rtol=0, atol=0.02 * reference.abs().max().item())
+
+
 @by_name(SMALL)
-def test_declared_precisions_run(component):
+def test_declared_precisions_hold_for_the_weights_too(component):
     x = images(component)
     reference = build(component).eval()(x)
-    assert component.traits["precisions"]
-    for name in component.traits["precisions"]:
+    assert component.traits.precisions
+    for name in component.traits.precisions:
         with torch.no_grad():
             output = build(component).eval().to(DTYPES[name])(x.to(DTYPES[name]))
         assert output.dtype == DTYPES[name]
         torch.testing.assert_close(output.float(), reference, rtol=0, atol=0.05)
 
 
-@by_name([component for component in SMALL if "nhwc" in component.traits["layouts"]])
+@by_name(SMALL)
+def test_sizes_are_the_least_that_work(component):
+    traits = component.traits
+    x = torch.rand(1, 3, traits.fitting(1), traits.fitting(1) + traits.size_multiple)
+    with torch.no_grad():
+        assert build(component, 2 if 2 in scales_of(component) else None).eval()(x).shape[0] == 1
+
+
+@by_name([component for component in SMALL if component.traits.release])
+def test_the_released_form_computes_the_same(component):
+    x, network = images(component, 1), build(component)
+    network(images(component))
+    released = component.traits.release(network.eval())
+    with torch.no_grad():
+        torch.testing.assert_close(released(x), network(x), rtol=0, atol=1e-4)
+    assert not any(parameter.requires_grad for parameter in released.parameters())
+
+
+@by_name([component for component in EVERY if "nhwc" in component.traits.layouts])
 def test_both_layouts_give_one_result(component):
-    x, network = images(component), build(component)
+    x, network = images(component, 1), build(component)
     output = network(x)
     gradients = torch.autograd.grad(output.square().sum(), [p for p in network.parameters() if p.requires_grad])
     other = build(component).to(memory_format=torch.channels_last)

@@ -69,6 +69,22 @@ def test_memory_format_does_not_matter(loss):
     torch.testing.assert_close(loss(*last), loss(output, target), rtol=1e-5, atol=1e-7)
 
 
+@pytest.mark.parametrize("name", [component.name for component in LOSSES if component.traits.separable])
+def test_a_separable_loss_has_the_gradients_of_the_whole_in_parts(name):
+    loss, random = build(name), torch.Generator().manual_seed(0)
+    output, target = torch.rand(2, 3, 3, SIDE, SIDE, generator=random)
+    whole = torch.autograd.grad(loss(output.requires_grad_(), target), output)[0]
+    parts = [(slice(0, 1), 1 / 3), (slice(1, 3), 2 / 3)]
+    summed = sum(loss(output[part], target[part]) * share for part, share in parts)
+    found = torch.autograd.grad(summed, output)[0]
+    torch.testing.assert_close(found, whole, rtol=1e-4, atol=1e-4 * whole.abs().max().item())
+
+
+def test_ours_are_declared_separable():
+    ours = ("l1loss", "mseloss", "charbonnierloss", "mssimloss", "perceptualloss")
+    assert all(LOSSES[name].traits.separable for name in ours)
+
+
 def test_weight_is_applied_once_and_twins_keep_separate_keys(loss):
     output, target = images()
     name = next(component.name for component in LOSSES if component.builder is type(loss))

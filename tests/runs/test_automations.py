@@ -35,7 +35,7 @@ class Fault(torch.autograd.Function):
         return grad * (float("nan") if ctx.kind == "nangrad" else float(ctx.kind)), None
 
 
-@LOSSES.register()
+@LOSSES.register(separable=True)
 class FaultyLoss(nn.Module):
     """Zero, or a fault."""
 

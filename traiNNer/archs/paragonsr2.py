@@ -3,7 +3,7 @@
 import warnings
 from collections.abc import Callable
 from dataclasses import asdict
-from typing import Annotated
+from typing import Annotated, Any
 
 from pydantic import AfterValidator, Field
 from torch import Tensor, nn
@@ -24,7 +24,13 @@ def _odd(value: int) -> int:
 Count = Annotated[int, Field(gt=0)]
 OddCount = Annotated[int, Field(gt=0), AfterValidator(_odd)]
 Momentum = Annotated[float, Field(gt=0, le=1)]
-RECIPE = Recipe(lr=2e-4, lq_size=64, batch_size=8)
+TRAITS: dict[str, Any] = {
+    "scales": (1, 2, 3, 4, 8),
+    "release": lambda network: network.fuse_for_release(),
+    "infer_options": infer_options,
+    "adapt_state": adapt_state,
+    "recipe": Recipe(lr=2e-4, lq_size=64, batch_size=8),
+}
 
 COMMON_ARGS = """
         in_chans: Channels of the images.
@@ -36,7 +42,7 @@ COMMON_ARGS = """
             `per_sample` as in training."""
 
 
-@arch(infer_options=infer_options, adapt_state=adapt_state, recipe=RECIPE)
+@arch(**TRAITS)
 class ParagonSR2(nn.Module):
     """ParagonSR2 with every size given by hand; the `paragonsr2_*` variants fix those sizes.
 
@@ -153,7 +159,7 @@ def _variant(name: str, size: Size) -> Callable[..., ParagonSR2]:
     build.__name__ = build.__qualname__ = name
     sizes = ", ".join(f"{option} {value}" for option, value in asdict(size).items())
     build.__doc__ = f"ParagonSR2 with {sizes}.\n\n    Args:{COMMON_ARGS}\n    "
-    return arch(infer_options=infer_options, adapt_state=adapt_state, recipe=RECIPE)(build)
+    return arch(**TRAITS)(build)
 
 
 paragonsr2_nano = _variant("paragonsr2_nano", VARIANTS["paragonsr2_nano"])

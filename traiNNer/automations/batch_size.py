@@ -217,7 +217,7 @@ class DynamicBatchSizeOptimizer(Automation):
 
     def _limits(self, run: RunStarted) -> list[Decision]:
         if not run.can_split:
-            return [Say("nothing is done: the images of a batch are coupled, so it must not be split", warn=True)]
+            return [Say(f"nothing is done: a batch must not be split ({run.coupled_by})", warn=True)]
         if not run.has_memory:
             rest = "a step that runs out of memory is still split and repeated"
             return [Say(f"this device does not tell its memory; {rest}")]

@@ -8,7 +8,8 @@ import warnings
 from collections.abc import Callable
 
 from traiNNer.engine.logbook import Logbook
-from traiNNer.errors import OutOfMemory, RunError
+from traiNNer.errors import ConfigError, OutOfMemory, RunError
+from traiNNer.utils.plugin_files import is_raised_by_plugin, place_of
 
 
 class Terminated(BaseException):
@@ -43,6 +44,9 @@ def run_guarded(run: Callable[[Logbook], str]) -> int:
             if is_out_of_memory(error):
                 code, label = OutOfMemory.exit_code, OutOfMemory.label
                 reason = f"Out of memory. Try a smaller batch or crop. ({error})"
+            elif is_raised_by_plugin(error):
+                code, label = ConfigError.exit_code, "a plugin that does not work"
+                reason = f"{place_of(error)}: {type(error).__name__}: {error}. A plugin raised this: repair it there."
             else:
                 reason = f"{traceback.format_exc()}An error of the program: please report it with the text above."
         finally:

@@ -39,6 +39,6 @@ def _test(args: argparse.Namespace, book: "Logbook") -> str:
 
     loaded = load_options(args.opt, TestOptions, args.set)
 
-    from traiNNer.app import test  # only now: it imports torch, and a file with mistakes need not wait for that
+    from traiNNer.run.test import test  # only now: it imports torch, and a file with mistakes need not wait for that
 
     return test(loaded, book, check=args.check)

@@ -47,6 +47,6 @@ def _train(args: argparse.Namespace, book: "Logbook") -> str:
     overrides = [*args.set, *(["auto_resume=true"] if args.auto_resume else [])]
     loaded = load_options(args.opt, TrainOptions, overrides)
 
-    from traiNNer.app import train  # only now: it imports torch, and a file with mistakes need not wait for that
+    from traiNNer.run.train import train  # only now: it imports torch, and a file with mistakes need not wait for that
 
     return train(loaded, book, check=args.check, overwrite=args.overwrite)

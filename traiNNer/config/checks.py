@@ -7,6 +7,8 @@ from traiNNer.config.facts import Facts
 from traiNNer.config.names import refusal
 from traiNNer.config.options import TrainOptions
 from traiNNer.config.tree import Node, nearest
+from traiNNer.registry import Component
+from traiNNer.traits import ArchTraits
 
 
 def check_rules(facts: Facts) -> None:
@@ -41,10 +43,10 @@ def _check_names(facts: Facts) -> None:
 
 
 def _check_scale(facts: Facts) -> None:
-    arch, scale = facts.chosen.get(("network_g",)), facts.value(("scale",), int)
-    scales = arch.traits.get("scales") if arch is not None else None
-    if arch is not None and scales and scale is not None and scale not in scales:
-        known = ", ".join(str(value) for value in scales)
+    arch: Component[ArchTraits] | None = facts.chosen.get(("network_g",))
+    scale = facts.value(("scale",), int)
+    if arch is not None and arch.traits.scales and scale is not None and scale not in arch.traits.scales:
+        known = ", ".join(str(value) for value in arch.traits.scales)
         facts.problem(("scale",), f"{arch.name} is made for the scales {known}")
 
 
@@ -106,14 +108,31 @@ def _check_crops(facts: Facts) -> None:
         lq_place, scale_place = facts.place(*lq_path), facts.place("scale")
         made_of = f"lq_size {lq} ({lq_place}) x scale {scale} ({scale_place})"
         facts.problem(gt_path, f"must be {lq * scale} = {made_of}")
-    arch = facts.chosen.get(("network_g",))
-    multiple = arch.traits.get("size_multiple", 1) if arch is not None else 1
-    if lq is None and gt is not None and scale is not None and gt % scale:
-        facts.problem(gt_path, f"must be a multiple of scale {scale} ({facts.place('scale')})")
-    if arch is not None and lq is not None and lq % multiple:
-        near = [size for size in (lq // multiple * multiple, -(-lq // multiple) * multiple) if size]
-        found = ", ".join(str(size) for size in near)
-        facts.problem(lq_path, f"{arch.name} needs a multiple of {multiple}; nearest: {found}")
+    if lq is not None:
+        _check_crop_fits(facts, lq_path, lq)
+    elif gt is not None and scale is not None:
+        if gt % scale:
+            facts.problem(gt_path, f"must be a multiple of scale {scale} ({facts.place('scale')})")
+        else:
+            _check_crop_fits(facts, gt_path, gt // scale, scale)
+
+
+def _check_crop_fits(facts: Facts, path: tuple[str, ...], side: int, scale: int = 1) -> None:
+    """Report a crop of `side` LQ pixels that the network cannot take; at `path` it stands `scale` times as large."""
+    arch: Component[ArchTraits] | None = facts.chosen.get(("network_g",))
+    if arch is None or arch.traits.fitting(side) == side:
+        return
+    times = f" x scale {scale}" if scale > 1 else ""
+    needs = [
+        f"{word} {size * scale}{times and f' = {size}{times}'}"
+        for word, size, is_met in (
+            ("a multiple of", arch.traits.size_multiple, side % arch.traits.size_multiple == 0),
+            ("at least", arch.traits.least_size, side >= arch.traits.least_size),
+        )
+        if not is_met
+    ]
+    nearest_sides = ", ".join(str(near * scale) for near in arch.traits.nearest(side))
+    facts.problem(path, f"{arch.name} needs {' and '.join(needs)}; nearest: {nearest_sides}")
 
 
 def _check_networks(facts: Facts) -> None:
@@ -124,7 +143,7 @@ def _check_networks(facts: Facts) -> None:
         if written:
             facts.problem(("model",), "is missing: the model that trains network_d beside network_g")
     elif model is not None:
-        wanted = [name.replace("net_", "network_") for name in model.traits.get("learners", ())]
+        wanted = [name.replace("net_", "network_") for name in model.traits.learners]
         for key in [key for key in wanted if key != "network_g" and key not in written]:
             facts.problem((key,), f"is missing: the model {model.name} trains it")
         for key in [key for key in written if key not in wanted]:

@@ -22,7 +22,6 @@ from traiNNer.registry import (
     OptionGroup,
     Registry,
     StrictOptions,
-    option_groups,
 )
 
 BOUNDS = {"exclusiveMinimum": "> {}", "minimum": "≥ {}", "exclusiveMaximum": "< {}", "maximum": "≤ {}"}
@@ -139,7 +138,7 @@ def _component_pages() -> Iterator[str]:
             yield f"## {heading}\n"
         for component in map(registry.__getitem__, registry.names()):
             yield f"### `{component.name}`\n\n{summary(component.builder.__doc__)}\n"
-            shared = {key: group for group in option_groups(component.builder).values() for key in group.model_fields}
+            shared = {key: group for group in component.groups.values() for key in group.model_fields}
             yield _table(row for row in _component_rows(component) if row[0] not in shared)
             for group in dict.fromkeys(shared.values()):
                 yield f"Besides: the [{_group_title(group)}](#{_group_title(group).replace(' ', '-')}).\n"
@@ -148,7 +147,7 @@ def _component_pages() -> Iterator[str]:
 
 def _group_pages(registry: Registry) -> Iterator[str]:
     """Yield every option group that components of a registry share, once."""
-    groups = (group for component in registry for group in option_groups(component.builder).values())
+    groups = (group for component in registry for group in component.groups.values())
     for group in dict.fromkeys(groups):
         yield f"### {_group_title(group)}\n\n{summary(group.__doc__)}\n"
         yield _table(_static_rows(group))

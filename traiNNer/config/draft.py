@@ -1,4 +1,4 @@
-"""An option tree in the making: every value with the reason it was chosen for, and a person's own values above all."""
+"""An option tree in the making: every value with the reason it was chosen for, and the user's own values above all."""
 
 from collections.abc import Iterator, Mapping
 from copy import deepcopy
@@ -38,7 +38,7 @@ class Draft:
             raise ConfigError(OVERRIDES, report.sorted())
 
     def decide(self, key: str, value: Any, reason: str = "") -> None:
-        """Set a value, unless the person has given one. A key is written where it was first decided."""
+        """Set a value, unless the user has given one. A key is written where it was first decided."""
         self._decided[key] = value
         self.reasons[key] = reason
 
@@ -55,7 +55,7 @@ class Draft:
         return True
 
     def value(self, key: str) -> Any:
-        """Return the value in force at a key that was decided, overrides first."""
+        """Return the active value at a key that was decided, overrides first."""
         node = self._root().at(parse_key(key))
         return None if node is None else node.plain()
 
@@ -99,7 +99,7 @@ def _place(root: Node, path: Path, value: Any) -> None:
 
 
 def _entry(section: Node, part: str | int, above: Path) -> Node | None:
-    """Return an entry of a section; helpers are known under every spelling of their names."""
+    """Return an entry of a section; automations are known under every spelling of their names."""
     if above == AUTOMATIONS_AT:
         return next((node for key, node in section.entries().items() if fold(key) == fold(str(part))), None)
     return section.child(part)
@@ -128,7 +128,7 @@ def _is_another(mine: Node, other: Node) -> bool:
 
 
 def _given(node: Node, path: Path = ()) -> Iterator[str]:
-    """Yield the keys of the values that are the person's."""
+    """Yield the keys of the values that are the user's."""
     if isinstance(node.value, dict) and node.value:
         for part, child in node.value.items():
             yield from _given(child, (*path, part))

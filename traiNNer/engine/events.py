@@ -19,7 +19,8 @@ class RunStarted:
     `schedule` is the factor on the base learning rate by iteration (from 0), warm-up included, without any knob.
     `losses` are the weights of the file by log name; `anchor` is the first pixel loss, against which the others are
     balanced and which bicubic upscaling is compared by. `metrics` lists what validation computes (`val/psnr` is the
-    mean over the sets, `<set>/psnr` one of them), each with its better direction.
+    mean over the sets, `<set>/psnr` one of them), each with its better direction. `coupled_by` says why a batch must
+    not be computed in parts; empty where it may.
     """
 
     total_iter: int
@@ -37,8 +38,13 @@ class RunStarted:
     has_schedule: bool = False
     is_clipping: bool = True
     has_memory: bool = False
-    can_split: bool = True
+    coupled_by: str = ""
     is_compiled: bool = False
+
+    @property
+    def can_split(self) -> bool:
+        """Whether a batch in parts gives the gradients of the whole."""
+        return not self.coupled_by
 
 
 class Step(NamedTuple):

@@ -15,10 +15,12 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 
 from traiNNer.batch import Batch
-from traiNNer.config.options import CommonOptions
+from traiNNer.config.options import CommonOptions, TrainOptions
 from traiNNer.engine.events import Memory
 from traiNNer.errors import ConfigError, RunError
 from traiNNer.models.protocol import Upscaler
+from traiNNer.registry import ARCHS, Component
+from traiNNer.traits import ArchTraits, Precision
 from traiNNer.utils.host_memory import keep_freed_memory
 
 Result = TypeVar("Result")
@@ -397,6 +399,8 @@ def may_be_out_of_memory(error: BaseException | None) -> bool:
 def start_runtime(options: CommonOptions) -> tuple[Runtime, list[str]]:
     """Choose the device, set the global switches and seeds, join the ranks. Returns the runtime and warnings.
 
+    A precision or memory layout that the network does not declare is not used; a warning names what is used instead.
+
     Raises:
         ConfigError: `num_gpu` or `dist` ask for what this machine or start does not offer.
     """
@@ -412,7 +416,7 @@ def start_runtime(options: CommonOptions) -> tuple[Runtime, list[str]]:
         device,
         about,
         half=half,
-        memory_format=torch.channels_last if options.use_channels_last else torch.contiguous_format,
+        memory_format=_choose_layout(options, warnings),
         use_compile=options.use_compile,
         deterministic=options.deterministic,
     )
@@ -452,15 +456,41 @@ def _choose_device(options: CommonOptions) -> tuple[torch.device, str]:
     return device.handle, f"Device: {device.name}{threads} ({reason})"
 
 
+def _archs(options: CommonOptions) -> list[Component[ArchTraits]]:
+    """Return the archs of all networks of the run; they share one precision and one layout."""
+    choices = [options.network_g]
+    if isinstance(options, TrainOptions) and options.network_d:
+        choices.append(options.network_d)
+    return [ARCHS[choice.type] for choice in choices]
+
+
 def _choose_precision(options: CommonOptions, device: torch.device, warnings: list[str]) -> torch.dtype | None:
     if not options.use_amp:
         return None
-    if options.amp_bf16:
+    archs = _archs(options)
+    wanted: Precision = "bf16" if options.amp_bf16 else "fp16"
+    unable = [arch.name for arch in archs if wanted not in arch.traits.precisions]
+    bf16_works = all("bf16" in arch.traits.precisions for arch in archs)
+    advice = " (amp_bf16: true works)" if bf16_works else ""
+    if unable:
+        warnings.append(f"{unable[0]} does not work in {wanted}: use_amp is ignored, computing in float32{advice}")
+        return None
+    if wanted == "bf16":
         return torch.bfloat16
     if device.type == "cpu":
-        warnings.append("use_amp with fp16 is not available on the CPU: training in float32 (amp_bf16: true works)")
+        warnings.append(f"use_amp with fp16 is not available on the CPU: training in float32{advice}")
         return None
     return torch.float16
+
+
+def _choose_layout(options: CommonOptions, warnings: list[str]) -> torch.memory_format:
+    if not options.use_channels_last:
+        return torch.contiguous_format
+    unable = [arch.name for arch in _archs(options) if "nhwc" not in arch.traits.layouts]
+    if unable:
+        warnings.append(f"{unable[0]} does not work in channels_last: use_channels_last is ignored")
+        return torch.contiguous_format
+    return torch.channels_last
 
 
 def _set_switches(options: CommonOptions, device: torch.device) -> None:

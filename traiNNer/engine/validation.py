@@ -12,8 +12,9 @@ from traiNNer.engine.runtime import Runtime
 from traiNNer.errors import DataError, MetricError
 from traiNNer.metrics.protocol import Metric, named_call
 from traiNNer.models.protocol import Upscaler
+from traiNNer.traits import ArchTraits
 from traiNNer.utils.resize import imresize
-from traiNNer.utils.tiles import run_tiled
+from traiNNer.utils.upscaling import Tiling, upscale_image
 
 STRIP_SIZE = 128
 STRIP_COUNT = 4
@@ -49,6 +50,7 @@ class Evaluation:
         runtime: Runtime,
         tile_size: int = 0,
         tile_overlap: int = 0,
+        traits: ArchTraits | None = None,
     ) -> None:
         self.name = name
         self.dataset = dataset
@@ -57,6 +59,7 @@ class Evaluation:
         self.runtime = runtime
         self.tile_size = tile_size
         self.tile_overlap = tile_overlap
+        self.traits = traits or ArchTraits()
         self._calls = {metric: named_call(metric, call) for metric, call in metrics.items()}
         self._longest = 0
         self._bicubic: dict[str, dict[str, float]] = {}
@@ -102,7 +105,7 @@ class Evaluation:
             raise DataError(
                 f"{self.name}: {sample.key} has no LQ image to upscale. Validate with a dataset that gives LQ images."
             )
-        output = self._output(upscale, sample.lq)
+        output = self.output(upscale, sample.lq)
         stills = frames(self.name, sample) if sample.lq.ndim == 4 else [sample]
         outputs = list(output) if output.ndim == 4 else [output]
         if len(stills) != len(outputs):
@@ -111,12 +114,12 @@ class Evaluation:
             )
         return stills, outputs
 
-    def _output(self, upscale: Upscaler, lq: np.ndarray) -> np.ndarray:
+    def output(self, upscale: Upscaler, lq: np.ndarray) -> np.ndarray:
+        """Upscale one image or clip of any size: [T,] H, W, 3 uint8 or uint16 to [T,] sH, sW, 3 uint8."""
         self._longest = max(lq.shape[-3:-1])
         images = self.runtime.to_float(torch.from_numpy(lq).unsqueeze(0))
-        if self.tile_size:
-            return to_image(run_tiled(upscale, images, self.scale, self.tile_size, self.tile_overlap))
-        return to_image(upscale(images))
+        tiling = Tiling(self.tile_size, self.tile_overlap)
+        return to_image(upscale_image(upscale, images, self.scale, self.traits, tiling))
 
     def _score(self, scores: Scores, sample: Sample, output: np.ndarray) -> None:
         values: dict[str, float] = {}

@@ -169,7 +169,7 @@ def load_into(network: nn.Module, tensors: Mapping[str, Tensor]) -> LoadReport:
 
 def adapted(arch: str, tensors: dict[str, Tensor]) -> tuple[dict[str, Tensor], list[str]]:
     """Rename the tensors of an earlier published generation of an arch, where the arch declares how; with notes."""
-    adapt = ARCHS[arch].traits.get("adapt_state")
+    adapt = ARCHS[arch].traits.adapt_state
     return adapt(tensors) if adapt else (tensors, [])
 
 
@@ -235,7 +235,7 @@ def differences(file: WeightsFile, about: Mapping[str, Any]) -> str:
 
 def _infer(file: WeightsFile) -> dict[str, Any] | None:
     for component in ARCHS:
-        infer = component.traits.get("infer_options")
+        infer = component.traits.infer_options
         found = infer(file.tensors) if infer else None
         if found:
             return dict(found)

@@ -25,7 +25,7 @@ VggLayer = Literal[
 ]  # fmt: skip
 
 
-@LOSSES.register()
+@LOSSES.register(separable=True)
 class PerceptualLoss(nn.Module):
     """Distance between the VGG19 features of output and ground truth, and between their Gram matrices (style).
 

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from traiNNer.registry import LOSSES
 
 
-@LOSSES.register(pixel=True)
+@LOSSES.register(pixel=True, separable=True)
 class L1Loss(nn.Module):
     """Mean absolute difference."""
 
@@ -21,7 +21,7 @@ class L1Loss(nn.Module):
         return F.l1_loss(output.float(), target.float())
 
 
-@LOSSES.register(pixel=True)
+@LOSSES.register(pixel=True, separable=True)
 class MSELoss(nn.Module):
     """Mean squared difference; what PSNR measures."""
 
@@ -33,7 +33,7 @@ class MSELoss(nn.Module):
         return F.mse_loss(output.float(), target.float())
 
 
-@LOSSES.register(pixel=True)
+@LOSSES.register(pixel=True, separable=True)
 class CharbonnierLoss(nn.Module):
     """L1 with a round bottom: the mean of sqrt(d² + eps²) - eps, which is zero for equal images.
 

@@ -14,7 +14,7 @@ C2 = 0.03**2
 LOG_BELOW = 0.05
 
 
-@LOSSES.register()
+@LOSSES.register(separable=True)
 class MSSIMLoss(nn.Module):
     """One minus multi-scale structural similarity.
 

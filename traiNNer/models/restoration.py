@@ -1,6 +1,6 @@
 """The plain case: one network, its output compared with the ground truth."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import torch
 from torch import Tensor
@@ -15,28 +15,33 @@ from traiNNer.registry import MODELS
 class RestorationModel(TrainableModel):
     """One network, trained with the losses of `train.losses`."""
 
-    def __init__(self, networks: Networks, losses: Losses, averages: Networks | None = None) -> None:
+    def __init__(self, networks: Networks, averages: Networks, losses: Losses) -> None:
         self.generator = networks[MAIN]
-        self.average = (averages or {}).get(MAIN)
+        self.average = averages.get(MAIN)
         self.losses = losses
 
     def phases(self, batch: Batch, iteration: int) -> Iterator[PhaseLoss]:
-        """Yield the one phase: every loss of the output, with what it asks for.
-
-        Raises:
-            DataError: the dataset gives no LQ images.
-        """
+        """Yield the one phase: every loss of the network's output. Raises `DataError` where the dataset gives no LQ."""
         if batch.lq is None:
             raise DataError(f"datasets.train: {batch.keys[0]} has no LQ image, and the model makes none.")
-        lq, average = batch.lq, self.average
+        output = self.generator(batch.lq)
+        terms = self.losses(
+            output=output,
+            target=batch.gt,
+            lq=batch.lq,
+            output_ema=self._averaged(batch.lq),
+            iteration=iteration,
+        )
+        yield PhaseLoss(terms)
 
-        def averaged() -> Tensor:
-            assert average is not None
+    def _averaged(self, lq: Tensor) -> Callable[[], Tensor] | None:
+        """Return what computes the output of the EMA, without gradient; None where there is no EMA."""
+        average = self.average
+        if average is None:
+            return None
+
+        def compute() -> Tensor:
             with torch.no_grad():
                 return average(lq)
 
-        output_ema = averaged if average else None
-        terms = self.losses(
-            output=self.generator(lq), target=batch.gt, lq=lq, output_ema=output_ema, iteration=iteration
-        )
-        yield PhaseLoss(terms)
+        return compute

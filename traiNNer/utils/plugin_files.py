@@ -2,11 +2,13 @@
 
 import importlib.util
 import sys
+import traceback
 from collections.abc import Iterable
 from importlib.machinery import ModuleSpec
 from pathlib import Path
 from types import ModuleType
 
+PACKAGE = Path(__file__).parents[1]
 _imported: dict[Path, ModuleType] = {}
 
 
@@ -38,6 +40,29 @@ def import_files(files: Iterable[tuple[str, str]]) -> None:
     """Import what `imported_files` of another process returned. Raises as `import_file` does."""
     for file, name in files:
         import_file(Path(file), name)
+
+
+def place_of(error: BaseException) -> str:
+    """Return where an error was raised, as `file.py line 12`: in a plugin if one took part, else in traiNNer itself."""
+    frames = traceback.extract_tb(error.__traceback__)
+    for is_wanted in (_is_plugin, _is_ours, lambda _: True):
+        if wanted := [frame for frame in frames if is_wanted(frame)]:
+            return f"{Path(wanted[-1].filename).name} line {wanted[-1].lineno}"
+    return "line unknown"
+
+
+def is_raised_by_plugin(error: BaseException) -> bool:
+    """Whether an error comes from a plugin's code, or from a library that it called, and not from traiNNer's own."""
+    frames = [frame for frame in traceback.extract_tb(error.__traceback__) if _is_plugin(frame) or _is_ours(frame)]
+    return bool(frames) and _is_plugin(frames[-1])
+
+
+def _is_plugin(frame: traceback.FrameSummary) -> bool:
+    return Path(frame.filename) in _imported
+
+
+def _is_ours(frame: traceback.FrameSummary) -> bool:
+    return Path(frame.filename).is_relative_to(PACKAGE)
 
 
 def _run(spec: ModuleSpec) -> ModuleType:

@@ -39,39 +39,52 @@ def _ramp(length: int) -> Tensor:
     return (torch.arange(length, dtype=torch.float32) + 0.5) / max(1, length)
 
 
-def spans(size: int, tile_size: int, overlap: int) -> list[Span]:
+def spans(size: int, tile_size: int, overlap: int, grid: int = GRID, least: int = 1) -> list[Span]:
     """Divide `size` pixels into the fewest equal tiles of at most about `tile_size`, each with its context.
 
-    Every reading starts at a multiple of `GRID`, so that networks that work on blocks or windows of pixels see the same
-    blocks as in the whole image.
+    Every reading starts at a multiple of `grid`, so that networks that work on blocks or windows of pixels see the same
+    blocks as in the whole image, and is at least `least` pixels long where the image is.
     """
     count = -(-size // tile_size)
-    inner = {round(size * k / count / GRID) * GRID for k in range(1, count)}
+    inner = {round(size * k / count / grid) * grid for k in range(1, count)}
     borders = [0, *sorted(border for border in inner if 0 < border < size), size]
     half = min(BLEND, *(b - a for a, b in pairwise(borders))) // 2
     # Zero padding darkens the outer pixels of a tile; without some context even blending would show a dark line.
-    margin = -(-max(overlap + half, LEAST_CONTEXT) // GRID) * GRID
+    margin = -(-max(overlap + half, LEAST_CONTEXT) // grid) * grid
     result = []
     for a, b in pairwise(borders):
         before, after = (half if a else 0), (half if b < size else 0)
-        start, stop = max(0, a - margin), min(size, b + margin)
+        start = max(0, min(a - margin, (size - least) // grid * grid))
+        stop = min(size, max(b + margin, start + least))
         result.append(Span(start, stop, a - before, b + after, 2 * before, 2 * after))
     return result
 
 
-def run_tiled(fn: Callable[[Tensor], Tensor], lq: Tensor, scale: int, tile_size: int, overlap: int) -> Tensor:
+def run_tiled(
+    fn: Callable[[Tensor], Tensor],
+    lq: Tensor,
+    scale: int,
+    tile_size: int,
+    overlap: int,
+    grid: int = GRID,
+    least: int = 1,
+) -> Tensor:
     """Return `fn(lq)` computed in tiles: B, [T,] C, H, W to B, [T,] C', scale*H, scale*W.
 
     Equal to the whole up to rounding when `overlap` covers the receptive field's radius. With less, neighbouring tiles
     differ near their common border and are blended linearly over a few pixels; pixels at the image's own border come
-    from one tile alone. A tile reads at least 16 pixels around it, at most about tile_size + 2 * (overlap + 16) in all.
+    from one tile alone. A tile reads at least 16 pixels around it, at most about tile_size + 2 * (overlap + 16) in all
+    (more where `grid` or `least` ask for it). Images whose sides are multiples of a divisor of `grid` give tiles whose
+    sides are, too.
 
     Args:
-        fn: Upscales B, [T,] C, h, w by `scale`, for any h and w.
+        fn: Upscales B, [T,] C, h, w by `scale`, for any h and w that `grid` and `least` leave.
         lq: The images.
         scale: Upscaling factor of `fn`.
         tile_size: Side of a tile without its context, in LQ pixels; at least 1.
         overlap: Context read on each side of a tile, in LQ pixels.
+        grid: Tiles begin at multiples of this, in LQ pixels.
+        least: Smallest side of what `fn` is given, in LQ pixels, where the image is as large.
 
     Raises:
         ValueError: `fn` returned another size, or `tile_size` or `overlap` is out of range.
@@ -79,7 +92,7 @@ def run_tiled(fn: Callable[[Tensor], Tensor], lq: Tensor, scale: int, tile_size:
     if tile_size < 1 or overlap < 0:
         raise ValueError(f"tile_size must be at least 1 and overlap at least 0, not {tile_size} and {overlap}")
     height, width = lq.shape[-2:]
-    rows, columns = spans(height, tile_size, overlap), spans(width, tile_size, overlap)
+    rows, columns = (spans(side, tile_size, overlap, grid, least) for side in (height, width))
     if len(rows) == len(columns) == 1:
         return fn(lq)
     canvas = lq.new_zeros(())
@@ -94,7 +107,8 @@ def run_tiled(fn: Callable[[Tensor], Tensor], lq: Tensor, scale: int, tile_size:
 
 def _run_one(fn: Callable[[Tensor], Tensor], lq: Tensor, scale: int, row: Span, column: Span) -> Tensor:
     """Return the weighted output of one tile in its [low, high) of both axes."""
-    part = lq[..., row.start : row.stop, column.start : column.stop]
+    # A copy: code that reshapes its input works on whole images, and should not fail on a part of one.
+    part = lq[..., row.start : row.stop, column.start : column.stop].clone()
     output = fn(part)
     expected = (part.shape[-2] * scale, part.shape[-1] * scale)
     if tuple(output.shape[-2:]) != expected:

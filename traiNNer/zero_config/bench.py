@@ -18,7 +18,7 @@ from traiNNer.engine.scoring import evaluating
 from traiNNer.engine.validation import Evaluation
 from traiNNer.errors import TrainingDiverged
 from traiNNer.models.protocol import MAIN
-from traiNNer.registry import METRICS
+from traiNNer.registry import ARCHS, METRICS
 from traiNNer.run.assemble import assemble_training
 from traiNNer.zero_config.subsets import Few
 
@@ -79,27 +79,32 @@ class Bench:
         return batches
 
     def score(self) -> float:
-        """Return the PSNR of the averaged weights on parts of the held-out images, in dB."""
+        """Return the PSNR of the EMA weights on parts of the held-out images, in dB."""
         held_out = next(dataset for key, dataset in self.sets.items() if key.startswith("val"))
         metric = {"psnr": METRICS.build("psnr", {}, scale=self.options.scale)}
         network = self.training.learners[MAIN].shipped
         few = Few(held_out, SCORED, self.options.scale, SCORED_SIDE)
-        evaluation = Evaluation("held out", few, metric, self.options.scale, self.runtime)
+        traits = ARCHS[self.options.network_g.type].traits
+        evaluation = Evaluation("held out", few, metric, self.options.scale, self.runtime, traits=traits)
         with evaluating(network):
             return evaluation.run(self.runtime.upscaler(network)).mean()["psnr"]
 
     def close(self) -> None:
-        """End the reading processes, if there are any."""
+        """End the data workers, if there are any."""
         if self._loader is not None:
             self._loader.close()
         self._stream = self._loader = None
 
+    def free(self) -> None:
+        """Let go of everything, so that a caller's name for the bench, or a traceback, keeps no memory alive."""
+        self.close()
+        self.__dict__.clear()
+
 
 def release(options: TrainOptions, *benches: Bench) -> None:
-    """Give back what benches hold: they refer to themselves, so that only a collection frees them."""
+    """Free what benches hold: they refer to themselves, so that only a collection frees them."""
     for bench in benches:
-        bench.close()
-        bench.__dict__.clear()
+        bench.free()
     gc.collect()
     start_runtime(options)[0].release_memory()
 

@@ -1,4 +1,4 @@
-"""`trainner init`: asks or reads what is wanted, tells what it does, writes the option file."""
+"""`trainner init`: asks or reads what is wanted, reports what it does, writes the option file."""
 
 import argparse
 import sys
@@ -14,6 +14,7 @@ from traiNNer.data.findings import KINDS
 from traiNNer.errors import ConfigError, DataError
 from traiNNer.zero_config.compose import folders_of
 from traiNNer.zero_config.create import Made, Request, make, unmeasured
+from traiNNer.zero_config.measured import Trials
 from traiNNer.zero_config.output import require_free, write
 from traiNNer.zero_config.plan import duration, price, seconds_of
 
@@ -67,32 +68,35 @@ def _make(request: Request, console: Console) -> Made:
 
 def report(made: Made) -> list[str]:
     """Return what was found and decided, for the screen."""
-    found, draft = made.measured.found, made.draft
-    survey = made.subject.survey
-    headers = [survey.headers[pair.files[0]] for pair in survey.pairs]
-    sides = sorted((h.width * h.height, h.width, h.height) for h in headers)
-    ends = dict.fromkeys(f"{width}x{height}" for _, width, height in (sides[0], sides[-1]))
-    sizes = " to ".join(ends)
-    lines = [f"{len(made.subject.survey.pairs):,} images ({sizes}), scale {made.subject.scale}"]
-    if made.request.folders.is_held_out:
-        lines[0] += f"; {made.held_out} are held out for validation"
-    kinds = Counter(finding.kind for finding in survey.findings if not KINDS[finding.kind].stops)
+    measured = made.measured
+    lines = [_images_line(made)]
+    kinds = Counter(one.kind for one in made.profile.survey.findings if not KINDS[one.kind].stops)
     lines += [f"{count:,} {KINDS[kind].title}. {KINDS[kind].advice}" for kind, count in kinds.items()]
-    lines += [f"{one['title']}: {one['note']}" for one in found["setting"]]
-    if made.measured.rate is not None:
-        share = f", {made.measured.trials_s / made.request.budget_s:.0%} of the budget" if made.request.budget_s else ""
-        share = "" if found.get("remembered") else share
-        lines.append(
-            f"learning rate {made.measured.rate:g}: {draft.reasons['train.optim_g.lr']}; the trials took "
-            f"{duration(made.measured.trials_s)}{share}"
-        )
-    elif found.get("rates"):
-        why = "every trial diverged" if found["rates"]["lengths"] else "too little time, or memory, for trials"
-        lines.append(f"learning rate: {why}; the preset's stands")
+    lines += [f"{one.title}: {one.note}" for one in measured.settings]
+    lines += [_rate_line(made, measured.trials)] if measured.trials else []
     lines += unmeasured(made)
-    if found.get("remembered"):
+    if measured.is_remembered:
         lines.append("The machine was measured before for these images and options; --fresh measures again.")
     return [*lines, plan_line(made)]
+
+
+def _images_line(made: Made) -> str:
+    survey = made.profile.survey
+    headers = [survey.headers[pair.files[0]] for pair in survey.pairs]
+    sides = sorted((h.width * h.height, h.width, h.height) for h in headers)
+    sizes = " to ".join(dict.fromkeys(f"{width}x{height}" for _, width, height in (sides[0], sides[-1])))
+    held_out = f"; {made.held_out} are held out for validation" if made.request.folders.is_held_out else ""
+    return f"{len(survey.pairs):,} images ({sizes}), scale {made.profile.scale}{held_out}"
+
+
+def _rate_line(made: Made, trials: Trials) -> str:
+    if trials.best is None:
+        why = "every trial diverged" if trials.lengths else "too little time, or memory, for trials"
+        return f"learning rate: {why}; the preset's value is kept"
+    budget = made.request.budget_s
+    share = f", {trials.seconds / budget:.0%} of the budget" if budget and not made.measured.is_remembered else ""
+    reason = made.draft.reasons["train.optim_g.lr"]
+    return f"learning rate {trials.best:g}: {reason}; the trials took {duration(trials.seconds)}{share}"
 
 
 def plan_line(made: Made) -> str:
@@ -100,9 +104,9 @@ def plan_line(made: Made) -> str:
     draft = made.draft
     total, frequency = draft.value("train.total_iter"), draft.value("val.val_freq")
     what = f"{draft.value('network_g.type')} {draft.value('scale')}x on {made.images:,} photos"
-    if "pace" not in made.measured.found:
-        return f"{what}: {total:,} iterations, validation every {frequency:,}"
     costs = made.measured.costs
+    if costs is None:
+        return f"{what}: {total:,} iterations, validation every {frequency:,}"
     seconds, validating = price(total, frequency, costs)
     line = (
         f"{what}: {costs.it_per_s:.1f} it/s, {total:,} iterations in {duration(seconds)}, validation every "
@@ -118,7 +122,7 @@ def file_text(made: Made, output: Path) -> str:
     """Return the content of the option file."""
     head = [
         f"# Made by: {command_of(made.request, output)}",
-        "# Every value can be changed; its reason stands beside it. docs/options.md explains all of them.",
+        "# Every value can be changed; a comment explains it. docs/options.md describes all options.",
         f"# {plan_line(made)}",
         "",
     ]
@@ -165,7 +169,7 @@ def _ask(args: argparse.Namespace, ask: Callable[[str, str], str] | None = None)
     if not args.lq and args.scale is None:
         scale = ask("How many times larger shall the output be? [2]", "2")
         if not scale.isdecimal():
-            raise ConfigError(f"{scale} is no scale: write 2, 3 or 4.")
+            raise ConfigError(f"'{scale}' is not a scale. Use 2, 3 or 4.")
         args.scale = int(scale)
     goal = ask("How long may it train (30m, 8h; empty: 40,000 iterations; best: 80,000)?", "")
     preset: Preset = "fidelity" if goal.lower() == "best" else "convenience"

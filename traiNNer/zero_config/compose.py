@@ -6,14 +6,14 @@ from itertools import count
 from pathlib import Path
 from typing import Any
 
-from traiNNer.archs.traits import Recipe
 from traiNNer.config.draft import Draft
 from traiNNer.config.names import refusal
-from traiNNer.config.presets import Preset, preset_values
+from traiNNer.config.presets import Preset, Reasoned, preset_values
 from traiNNer.errors import ConfigError
 from traiNNer.registry import ARCHS, Component, UnknownComponent
 from traiNNer.report.machine import free_memory
-from traiNNer.zero_config.subject import TILE, Folders, Subject
+from traiNNer.traits import ArchTraits, Recipe
+from traiNNer.zero_config.subject import TILE, DatasetProfile, Folders
 
 USUAL = Recipe(lr=2e-4, lq_size=48, batch_size=8)
 """Where an arch declares no settings of its own."""
@@ -22,7 +22,7 @@ CACHE_SHARE = 0.25
 DEFAULT_CACHE_MB = 1024
 
 
-def find_arch(name: str) -> Component:
+def find_arch(name: str) -> Component[ArchTraits]:
     """Return a registered arch. Raises `ConfigError` with the nearest names."""
     try:
         return ARCHS[name]
@@ -30,12 +30,17 @@ def find_arch(name: str) -> Component:
         raise ConfigError(f"--arch {name}: {error}") from None
 
 
-def recipe_of(arch: Component) -> Recipe:
+def recipe_of(arch: Component[ArchTraits]) -> Recipe:
     """Return the settings that an arch was published with, or the usual ones."""
-    return arch.traits.get("recipe") or USUAL
+    return arch.traits.recipe or USUAL
 
 
-def compose(arch: Component, subject: Subject, preset: Preset, overrides: Mapping[str, Any] | None = None) -> Draft:
+def compose(
+    arch: Component[ArchTraits],
+    profile: DatasetProfile,
+    preset: Preset,
+    overrides: Mapping[str, Any] | None = None,
+) -> Draft:
     """Return the draft of a run: everything that needs no measuring.
 
     Raises:
@@ -46,37 +51,37 @@ def compose(arch: Component, subject: Subject, preset: Preset, overrides: Mappin
     recipe = recipe_of(arch)
     values = preset_values(preset)
     # The presets were written for a network that is trained at 2e-4; another arch brings its own.
-    rate, why = values["train.optim_g.lr"]
-    values["train.optim_g.lr"] = (float(f"{rate * recipe.lr / USUAL.lr:.3g}"), why)
-    draft.decide("name", name_of(arch.name, subject, preset), "the run's folder in experiments/")
-    draft.decide("scale", subject.scale, subject.scale_reason)
+    rate = values["train.optim_g.lr"]
+    values["train.optim_g.lr"] = rate._replace(value=float(f"{rate.value * recipe.lr / USUAL.lr:.3g}"))
+    draft.decide("name", name_of(arch.name, profile, preset), "the run's folder in experiments/")
+    draft.decide("scale", profile.scale, profile.scale_reason)
     draft.decide("num_gpu", "auto", "the GPU if there is one")
     draft.decide("manual_seed", 0, "same seed, same run")
     for key in ("use_channels_last", "use_amp", "amp_bf16", "fast_matmul", "use_compile"):
-        draft.decide(key, key == "use_channels_last", "")
-    _decide_data(draft, arch, subject, recipe)
+        draft.decide(key, key == "use_channels_last" and "nhwc" in arch.traits.layouts, "")
+    _decide_data(draft, arch, profile, recipe)
     draft.decide("network_g.type", arch.name)
     _decide_training(draft, values)
     for key, (value, reason) in values.items():
         draft.decide(key, value, reason)
-    _decide_validation(draft, subject)
+    _decide_validation(draft, profile)
     draft.decide("logger.print_freq", 100, "iterations between log lines")
     draft.decide("logger.save_checkpoint_freq", 5000, "iterations between checkpoints")
     return draft
 
 
-def name_of(arch: str, subject: Subject, preset: Preset) -> str:
+def name_of(arch: str, profile: DatasetProfile, preset: Preset) -> str:
     """Return a name for the run from what it trains, one that no run here has: `2x_paragonsr2_nano_photos`."""
-    folder = re.sub(r"[^\w.-]+", "_", subject.folders.gt.resolve().name).strip("._- ")[:40]
-    name = f"{subject.scale}x_{arch}" + (f"_{folder}" if folder else "") + ("_fidelity" if preset == "fidelity" else "")
-    name = name if refusal(name) is None else f"{subject.scale}x_{arch}"
+    folder = re.sub(r"[^\w.-]+", "_", profile.folders.gt.resolve().name).strip("._- ")[:40]
+    name = f"{profile.scale}x_{arch}" + (f"_{folder}" if folder else "") + ("_fidelity" if preset == "fidelity" else "")
+    name = name if refusal(name) is None else f"{profile.scale}x_{arch}"
     taken = {path.name for path in Path("experiments").glob(f"{name}*")} if Path("experiments").is_dir() else set()
     numbers = (f"{name}_{number}" for number in count(2))
     return name if name not in taken else next(other for other in numbers if other not in taken)
 
 
-def _decide_data(draft: Draft, arch: Component, subject: Subject, recipe: Recipe) -> None:
-    folders = subject.folders
+def _decide_data(draft: Draft, arch: Component[ArchTraits], profile: DatasetProfile, recipe: Recipe) -> None:
+    folders = profile.folders
     train = "datasets.train"
     _decide_set(draft, train, folders.gt, folders.lq)
     if folders.is_held_out:
@@ -84,12 +89,12 @@ def _decide_data(draft: Draft, arch: Component, subject: Subject, recipe: Recipe
     if folders.meta_info:
         draft.decide(f"{train}.meta_info", str(folders.meta_info), "only the images that this list names")
     if not (draft.is_given(f"{train}.gt_size") or draft.is_given(f"{train}.lq_size")):
-        crop, why = subject.crop(recipe.lq_size, arch.traits.get("size_multiple", 1))
+        crop, why = profile.crop(recipe.lq_size, arch.traits)
         draft.decide(f"{train}.lq_size", crop, why or f"side of the random crops, as {arch.name} was published with")
-    draft.decide(f"{train}.batch_size_per_gpu", recipe.batch_size, "crops per step")
-    draft.decide(f"{train}.accum_iter", 1, "steps that are added up")
-    draft.decide(f"{train}.num_worker_per_gpu", 0, "processes that read images")
-    cache, why = cache_mb(subject)
+    draft.decide(f"{train}.batch_size_per_gpu", recipe.batch_size, "crops per micro-batch")
+    draft.decide(f"{train}.accum_iter", 1, "micro-batches per step")
+    draft.decide(f"{train}.num_worker_per_gpu", 0, "data workers")
+    cache, why = cache_mb(profile)
     draft.decide(f"{train}.cache_mb", cache, why)
     draft.decide("datasets.val.name", "held_out" if folders.is_held_out else "val")
     if folders.is_held_out:
@@ -111,9 +116,9 @@ def _decide_set(draft: Draft, at: str, gt: Path, lq: Path | None) -> None:
     draft.decide(f"{at}.dataroot_lq", str(lq))
 
 
-def cache_mb(subject: Subject) -> tuple[int, str]:
+def cache_mb(profile: DatasetProfile) -> tuple[int, str]:
     """Return the memory for decoded images and why: room for all of them, where a quarter of what is free is enough."""
-    needed = -(-subject.decoded_bytes() // 2**20) + 1
+    needed = -(-profile.decoded_bytes() // 2**20) + 1
     free = (free_memory() or 0) / 2**20
     if needed <= DEFAULT_CACHE_MB:
         return DEFAULT_CACHE_MB, f"all images stay in memory: {needed} MB"
@@ -122,12 +127,12 @@ def cache_mb(subject: Subject) -> tuple[int, str]:
     return DEFAULT_CACHE_MB, f"of the {needed:,} MB that all images take"
 
 
-def _decide_training(draft: Draft, values: Mapping[str, tuple[Any, str]]) -> None:
+def _decide_training(draft: Draft, values: Mapping[str, Reasoned]) -> None:
     train = "train"
     for key in ("total_iter", "warmup_iter"):
         draft.decide(f"{train}.{key}", *values[f"{train}.{key}"])
-    draft.decide(f"{train}.ema_decay", 0.999, "average of the weights: what is validated and shipped")
-    draft.decide(f"{train}.grad_clip", True, "limits the length of a step")
+    draft.decide(f"{train}.ema_decay", 0.999, "EMA of the weights: what is validated and exported")
+    draft.decide(f"{train}.grad_clip", True, "gradient-norm clipping")
     draft.decide(f"{train}.optim_g.type", "AdamW")
     for key in ("lr", "weight_decay"):
         draft.decide(f"{train}.optim_g.{key}", *values[f"{train}.optim_g.{key}"])
@@ -137,8 +142,8 @@ def _decide_training(draft: Draft, values: Mapping[str, tuple[Any, str]]) -> Non
     draft.decide(f"{train}.losses", [{"type": "L1Loss", "loss_weight": 1.0}])
 
 
-def _decide_validation(draft: Draft, subject: Subject) -> None:
-    height, width = subject.largest_validated()
+def _decide_validation(draft: Draft, profile: DatasetProfile) -> None:
+    height, width = profile.largest_validated()
     is_large = height * width > TILE * TILE * 2
     draft.decide("val.tile_size", TILE if is_large else 0, f"images of up to {width}x{height} LQ pixels")
     draft.decide("val.metrics.psnr", {})
@@ -146,5 +151,5 @@ def _decide_validation(draft: Draft, subject: Subject) -> None:
 
 
 def folders_of(gt: str | Path, *others: str | Path | None) -> Folders:
-    """Return folders from what a person gave, in the order of `Folders`: text or paths, `~` allowed."""
+    """Return folders from what the user gave, in the order of `Folders`: text or paths, `~` allowed."""
     return Folders(Path(gt).expanduser(), *(None if path is None else Path(path).expanduser() for path in others))

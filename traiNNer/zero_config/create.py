@@ -2,10 +2,10 @@
 
 import shutil
 import sys
-import time
 from collections.abc import Mapping
 from dataclasses import astuple, dataclass, replace
 from pathlib import Path
+from time import perf_counter
 from typing import Any
 
 import torch
@@ -20,15 +20,18 @@ from traiNNer.config.tree import Report
 from traiNNer.engine.logbook import Logbook
 from traiNNer.errors import ConfigError
 from traiNNer.models.protocol import MAIN
-from traiNNer.preflight import check_losses, check_metrics, check_shapes
+from traiNNer.preflight import check_losses, check_metrics, check_network
 from traiNNer.registry import ARCHS, Component
 from traiNNer.report.machine import machine_id
+from traiNNer.traits import ArchTraits
 from traiNNer.utils.files import nearest_existing
 from traiNNer.zero_config.compose import compose, find_arch, folders_of, recipe_of
-from traiNNer.zero_config.decide import FACTORS, Measured, decide_measured, decide_plan, workers_to_try
-from traiNNer.zero_config.measure import LIMIT_S, Say, measure, remembered
+from traiNNer.zero_config.decide import FACTORS, decide_measured, decide_plan, workers_to_try
+from traiNNer.zero_config.measure import LIMIT_S, Conditions, Say, measure, remembered
+from traiNNer.zero_config.measured import Measured
+from traiNNer.zero_config.messages import Job
 from traiNNer.zero_config.plan import fit, seconds_of
-from traiNNer.zero_config.subject import Folders, Subject, look
+from traiNNer.zero_config.subject import DatasetProfile, Folders
 
 TRIALS_SHARE, TRIALS_S, LONGEST_TRIALS_S = 0.1, 40.0, 180.0
 """Most of a budget that trials of learning rates take, as a share and in seconds; slow steps may take longer."""
@@ -41,7 +44,7 @@ RESERVE_MB = 100
 
 @dataclass(frozen=True)
 class Request:
-    """What a person asked for."""
+    """What the user asked for."""
 
     arch: str
     folders: Folders
@@ -59,7 +62,7 @@ class Made:
 
     request: Request
     draft: Draft
-    subject: Subject
+    profile: DatasetProfile
     images: int
     held_out: int
     measured: Measured
@@ -82,7 +85,7 @@ def create_zero_config_training(
     """Return a complete option tree for a training on folders of images, decided by measuring data and machine.
 
     Saved as YAML it is what `python train.py -opt` takes. Data and machine are measured in a process of its own, for
-    about a minute; results are remembered. What it does meanwhile is told on stderr.
+    about a minute; results are remembered. What it does meanwhile is reported on stderr.
 
     Args:
         architecture: name of a registered network, e.g. `paragonsr2_nano`.
@@ -121,47 +124,49 @@ def create_zero_config_training(
 
 def make(request: Request, say: Say) -> Made:
     """Decide everything. Raises what `create_zero_config_training` does; writes nothing but the memory of results."""
-    started = time.perf_counter()
+    started = perf_counter()
     request = _with_plugins(request)
     arch = find_arch(request.arch)
     _require_scale(arch, request.scale)
     if request.preset not in ("convenience", "fidelity"):
         raise ConfigError(f"preset {request.preset!r}: must be convenience or fidelity")
     say("reading the headers of the images")
-    subject = look(request.folders, request.scale)
-    draft = compose(arch, subject, request.preset, request.overrides)
+    profile = DatasetProfile.inspect(request.folders, request.scale)
+    draft = compose(arch, profile, request.preset, request.overrides)
     options = draft.checked().options
     sets = _open(options)
-    parameters = _rehearse(options, sets)
+    parameters = _check_components(options, sets)
     _require_disk(options, parameters)
-    job = _job(request, draft, subject, options)
-    key = {
-        "job": job,
-        "folders": [str(folder and folder.resolve()) for folder in astuple(request.folders)],
-        "files": {name: dict(one.fingerprint()) for name, one in sets.items()},
-        "machine": machine_id(),
-    }
-    limit_s = LIMIT_S if request.budget_s is None else min(LIMIT_S, max(LEAST_LIMIT_S, request.budget_s / 3))
-    found = remembered(key, lambda: measure(job, say, limit_s), request.measures_anew)
-    measured = Measured(found)
+    measured = _measured(request, _job(request, draft, profile, options), sets, say)
     decide_measured(draft, measured)
     if request.budget_s:
-        if "pace" not in found:
-            raise ConfigError(f"No plan for a budget without a measured pace ({found['ended']}).")
-        spent = time.perf_counter() - started
+        if measured.costs is None:
+            raise ConfigError(f"No plan for a budget without a measured pace ({measured.ended}).")
+        spent = perf_counter() - started
         plan = fit(request.budget_s, measured.costs, options.train.warmup_iter, spent)
         decide_plan(draft, plan, request.budget_s)
     loaded = draft.checked()
     return Made(
         request,
         draft,
-        subject,
+        profile,
         len(sets["train"]),
         sum(len(one) for name, one in sets.items() if name != "train"),
         measured,
-        time.perf_counter() - started,
+        perf_counter() - started,
         loaded.warnings,
     )
+
+
+def _measured(request: Request, job: Job, sets: dict[str, ImageSet], say: Say) -> Measured:
+    conditions = Conditions(
+        job,
+        tuple(str(folder and folder.resolve()) for folder in astuple(request.folders)),
+        {name: dict(one.fingerprint()) for name, one in sets.items()},
+        machine_id(),
+    )
+    limit_s = LIMIT_S if request.budget_s is None else min(LIMIT_S, max(LEAST_LIMIT_S, request.budget_s / 3))
+    return remembered(conditions, lambda: measure(job, say, limit_s), request.measures_anew)
 
 
 def _open(options: TrainOptions) -> dict[str, ImageSet]:
@@ -169,12 +174,12 @@ def _open(options: TrainOptions) -> dict[str, ImageSet]:
     return {key: open_dataset(options, key, quiet) for key in options.datasets}
 
 
-def _rehearse(options: TrainOptions, sets: dict[str, ImageSet]) -> int:
+def _check_components(options: TrainOptions, sets: dict[str, ImageSet]) -> int:
     """Compute network, losses and metrics once; returns the number of parameters."""
     with torch.random.fork_rng(devices=[]):  # building draws weights, and nothing of it may show outside
         network = build_networks(options)[MAIN]
-        check_shapes(network, options)
-        check_losses(options)
+        check_network(network, options, sets)
+        check_losses(options, sets["train"])
         check_metrics(options, sets)
     return sum(parameter.numel() for parameter in network.parameters())
 
@@ -192,34 +197,34 @@ def _require_disk(options: TrainOptions, parameters: int) -> None:
         )
 
 
-def _job(request: Request, draft: Draft, subject: Subject, options: TrainOptions) -> dict[str, Any]:
+def _job(request: Request, draft: Draft, profile: DatasetProfile, options: TrainOptions) -> Job:
     wants_rate = (request.wants_rate or request.budget_s is not None) and not draft.is_given("train.optim_g.lr")
     rate, budget = recipe_of(ARCHS[options.network_g.type]).lr, request.budget_s
     data = options.datasets["train"]
     switches = ("use_channels_last", "use_amp", "amp_bf16", "fast_matmul", "use_compile")
     fixed_workers = draft.is_given("datasets.train.num_worker_per_gpu")
-    return {
-        "tree": draft.tree() | {"name": "measured"},  # what is found holds for a run of any name
-        "given": [key for key in switches if draft.is_given(key)],
-        "validated": list(subject.largest_validated()),
-        "rates": [[rate * factor for factor in factors] for factors in FACTORS] if wants_rate else [],
-        "rate_seconds": TRIALS_S if budget is None else min(TRIALS_S, TRIALS_SHARE * budget),
-        "rate_seconds_at_most": TRIALS_S if budget is None else min(LONGEST_TRIALS_S, TRIALS_SHARE * budget),
-        "workers": [data.num_worker_per_gpu] if fixed_workers else [0, *workers_to_try()],
-        "decoded_mb": subject.decoded_bytes() / 2**20,
-        "run_s": budget,
-        "crops": _crops(draft, options) if budget else [],
-    }
+    return Job(
+        tree=draft.tree() | {"name": "measured"},  # what is found holds for a run of any name
+        given=tuple(key for key in switches if draft.is_given(key)),
+        validated=profile.largest_validated(),
+        rates=tuple(tuple(rate * factor for factor in factors) for factors in FACTORS) if wants_rate else (),
+        rate_seconds=TRIALS_S if budget is None else min(TRIALS_S, TRIALS_SHARE * budget),
+        rate_seconds_at_most=TRIALS_S if budget is None else min(LONGEST_TRIALS_S, TRIALS_SHARE * budget),
+        workers=(data.num_worker_per_gpu,) if fixed_workers else (0, *workers_to_try()),
+        decoded_mb=profile.decoded_bytes() / 2**20,
+        run_s=budget,
+        crops=_crops(draft, options) if budget else (),
+    )
 
 
-def _crops(draft: Draft, options: TrainOptions) -> list[int]:
-    """Return the sides of crops to choose from, the usual one first; none where a person has chosen."""
+def _crops(draft: Draft, options: TrainOptions) -> tuple[int, ...]:
+    """Return the sides of crops to choose from, the usual one first; none where the user has chosen."""
     if draft.is_given("datasets.train.lq_size") or draft.is_given("datasets.train.gt_size"):
-        return []
+        return ()
     usual = options.datasets["train"].options.lq_size
-    multiple = ARCHS[options.network_g.type].traits.get("size_multiple", 1)
-    smaller = [side for side in SMALLER_CROPS if side < usual and side % multiple == 0]
-    return [usual, *smaller] if smaller else []
+    traits = ARCHS[options.network_g.type].traits
+    smaller = [side for side in SMALLER_CROPS if side < usual and traits.fitting(side) == side]
+    return (usual, *smaller) if smaller else ()
 
 
 def _with_plugins(request: Request) -> Request:
@@ -239,14 +244,14 @@ def _with_plugins(request: Request) -> Request:
     return replace(request, overrides=overrides, scale=scale if isinstance(scale, int) else request.scale)
 
 
-def _require_scale(arch: Component, scale: int | None) -> None:
-    scales = arch.traits.get("scales") or ()
+def _require_scale(arch: Component[ArchTraits], scale: int | None) -> None:
+    scales = arch.traits.scales
     if scale is not None and (scale < 1 or (scales and scale not in scales)):
         known = ", ".join(str(value) for value in scales) or "1 and more"
         raise ConfigError(f"scale {scale}: {arch.name} is made for the scales {known}.")
 
 
 def unmeasured(made: Made) -> list[str]:
-    """Return what a person should know of a measuring that did not come to its end."""
-    ended = made.measured.found["ended"]
+    """Return what the user should know of a measuring that did not come to its end."""
+    ended = made.measured.ended
     return [f"Measuring ended early ({ended}); what was not measured has its usual value."] if ended else []

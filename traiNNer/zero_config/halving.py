@@ -1,17 +1,18 @@
-"""Successive halving: short trials of every rate from the same start; the better half goes on.
+"""Successive halving: short trials of every learning rate from the same start; the better half continues.
 
 Jamieson and Talwalkar, "Non-stochastic Best Arm Identification and Hyperparameter Optimization", 2016.
 """
 
 import math
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping, Sequence
 from typing import Protocol
+
+from traiNNer.zero_config.measured import Trials
 
 SHARES = (1, 2, 4)
 """Length of a trial at the end of each round, in units of the first."""
 LEAST_ITERATIONS = 20
-"""Fewer tell nothing: high rates have not settled by then."""
+"""Fewer tell nothing: high learning rates have not settled by then."""
 
 
 class Trial(Protocol):
@@ -30,25 +31,6 @@ class Trial(Protocol):
         ...
 
 
-@dataclass
-class Outcome:
-    """Every rate with its score after each round that it took part in; `lengths` are of the finished rounds."""
-
-    scores: dict[float, list[float]] = field(default_factory=dict)
-    lengths: list[int] = field(default_factory=list)
-
-    def last(self) -> dict[float, float]:
-        """Return the scores after the last round that was finished."""
-        rounds = len(self.lengths)
-        return {rate: scores[rounds - 1] for rate, scores in self.scores.items() if 0 < rounds <= len(scores)}
-
-    @property
-    def best(self) -> float | None:
-        """The rate that scored best in the last round; None when every trial diverged."""
-        finite = {rate: score for rate, score in self.last().items() if math.isfinite(score)}
-        return max(finite, key=lambda rate: finite[rate]) if finite else None
-
-
 def first_length(rates: int, seconds: float, step_s: float, score_s: float) -> int:
     """Return the iterations of the first round so that all rounds together take `seconds`; 0 when that is too few."""
     survivors = _survivors(rates)
@@ -65,36 +47,36 @@ def halve(
     start: Callable[[float], Trial],
     say: Callable[[str], None],
     is_over: Callable[[], bool] = lambda: False,
-) -> Outcome:
-    """Train every rate for `length` iterations, the better half for as many again, and so on.
+) -> Trials:
+    """Train with every learning rate for `length` iterations, with the better half for as many again, and so on.
 
     Args:
         rates: learning rates, each with a trial of its own.
         length: iterations of the first round.
         start: makes the trial of a rate; all have to start from the same weights.
-        say: told what is going on.
+        say: is told what is going on.
         is_over: asked before every trial; the first round is finished in any case.
     """
     trials = {rate: start(rate) for rate in rates}
-    outcome = Outcome({rate: [] for rate in rates})
-    done = 0
+    scores: dict[float, list[float]] = {rate: [] for rate in rates}
+    lengths: list[int] = []
     try:
         for count, share in zip(_survivors(len(rates)), SHARES, strict=True):
-            ranked = sorted(trials, key=lambda rate: -_last(outcome, rate))
+            ranked = sorted(trials, key=lambda rate: -_last(scores[rate]))
             for rate in ranked[count:]:
                 trials.pop(rate).close()
+            done = lengths[-1] if lengths else 0
             for rate, trial in trials.items():
                 if done and is_over():
-                    return outcome
+                    return _finished(scores, lengths)
                 say(f"trying learning rates: {rate:g} for {share * length} iterations")
                 finite = math.isfinite(trial.train(share * length - done))
-                outcome.scores[rate].append(trial.score() if finite else -math.inf)
-            done = share * length
-            outcome.lengths.append(done)
+                scores[rate].append(trial.score() if finite else -math.inf)
+            lengths.append(share * length)
     finally:
         for trial in trials.values():
             trial.close()
-    return outcome
+    return _finished(scores, lengths)
 
 
 def _survivors(rates: int) -> list[int]:
@@ -102,5 +84,9 @@ def _survivors(rates: int) -> list[int]:
     return [rates, -(-rates // 2), min(2, rates)]
 
 
-def _last(outcome: Outcome, rate: float) -> float:
-    return outcome.scores[rate][-1] if outcome.scores[rate] else 0.0
+def _last(scores: Sequence[float]) -> float:
+    return scores[-1] if scores else 0.0
+
+
+def _finished(scores: Mapping[float, Sequence[float]], lengths: Sequence[int]) -> Trials:
+    return Trials({rate: tuple(each) for rate, each in scores.items()}, tuple(lengths))

@@ -1,7 +1,7 @@
 """The largest micro-batch that fits: sizes are really trained, from small to large; only a tested one is returned."""
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import torch
 
@@ -11,26 +11,19 @@ from traiNNer.engine.runtime import is_out_of_memory
 from traiNNer.engine.scoring import evaluating
 from traiNNer.engine.validation import SMALLEST_TILE
 from traiNNer.models.protocol import MAIN
+from traiNNer.registry import ARCHS
 from traiNNer.report.machine import free_memory
 from traiNNer.utils.host_memory import peak_bytes
+from traiNNer.utils.upscaling import upscale_image
 from traiNNer.zero_config.bench import Bench, release, synthetic_batches
+from traiNNer.zero_config.measured import Fit
 
 TARGET = 0.85
-"""Share of the memory that may be in use, as the batch-size helper has it (`target_vram_usage`)."""
-
-
-@dataclass(frozen=True)
-class Fit:
-    """A micro-batch that was trained: bytes used at the peak, bytes there are, and the size that failed, or 0."""
-
-    size: int
-    used: int
-    total: int
-    failed: int = 0
+"""Share of the memory that may be in use, as the batch-size automation has it (`target_vram_usage`)."""
 
 
 def sizes_up_to(batch: int) -> list[int]:
-    """Return the sizes to try: divisors of the batch, so that parts are equal, each at least twice the one before."""
+    """Return the sizes to try: divisors of the batch, each at least twice the one before."""
     sizes = [1]
     for size in range(2, batch + 1):
         if batch % size == 0 and (size >= 2 * sizes[-1] or size == batch):
@@ -45,9 +38,9 @@ def largest_fit(
 
     Args:
         options: of the run; `batch_size_per_gpu` is the size aimed at.
-        sets: opened image sets, for what the run is told about them.
-        found: told of every size that fits, at once: the next may end the process.
-        say: told what is being tried.
+        sets: opened image sets by key.
+        found: is told of every size that fits, at once: the next may end the process.
+        say: is told what is being tried.
     """
     wanted = options.datasets["train"].batch_size_per_gpu
     available = free_memory()
@@ -69,7 +62,7 @@ def largest_fit(
 
 
 def _train(options: TrainOptions, sets: dict[str, ImageSet], size: int, total_host: int) -> tuple[int, int]:
-    """Train two steps (the second has the optimiser's state). Returns bytes used at the peak, and bytes there are."""
+    """Train two steps (the second has the optimizer's state). Returns bytes used at the peak, and bytes there are."""
     bench = Bench(options, sets)
     try:
         bench.runtime.memory()
@@ -89,9 +82,9 @@ def fitting_tile(
 
     Args:
         options: of the run; `val.tile_size` is tried first.
-        sets: opened image sets, for what the run is told about them.
+        sets: opened image sets by key.
         largest: height and width of the largest image in LQ pixels.
-        say: told what is being tried.
+        say: is told what is being tried.
     """
     tile = options.val.tile_size
     while True:
@@ -111,6 +104,7 @@ def fitting_tile(
 
 def _validate(bench: Bench, size: tuple[int, int]) -> None:
     network = bench.training.learners[MAIN].shipped
+    traits = ARCHS[bench.options.network_g.type].traits
     lq = bench.runtime.to_float(torch.zeros((1, *size, 3), dtype=torch.uint8))
     with torch.inference_mode(), evaluating(network):
-        bench.runtime.upscaler(network)(lq)
+        upscale_image(bench.runtime.upscaler(network), lq, bench.options.scale, traits)

@@ -1,10 +1,11 @@
-"""How fast a run really is: its own images, its reading processes, its validation."""
+"""How fast a run really is: its own images, its data workers, its validation."""
 
 import tempfile
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 import torch
 
@@ -14,6 +15,7 @@ from traiNNer.config.options import TrainOptions
 from traiNNer.engine.scoring import evaluating
 from traiNNer.models.protocol import MAIN
 from traiNNer.zero_config.bench import Bench, release
+from traiNNer.zero_config.measured import Pace
 from traiNNer.zero_config.subsets import Few, Warm, lq_of
 
 WARM, SECONDS = 3, 6.0
@@ -21,31 +23,30 @@ VALIDATED, VALIDATED_SIDE = 4, 512
 """Validation images that are timed, and the side of the part of each in LQ pixels."""
 KEPT = 16
 """Images that stand for all where all stay in memory."""
-IDLE = 0.03
-"""Share of waiting for data that more reading processes are not worth."""
+IDLE, LEAST_GAIN = 0.03, 1.03
+"""Share of waiting for data that more data workers are not worth, and how much faster they have to be."""
 
 
-@dataclass
-class Pace:
-    """Iterations per second by number of reading processes, the number that is best, and what validation takes."""
+@dataclass(frozen=True)
+class _Run:
+    """Iterations with a number of data workers, their seconds, and the share of these spent waiting for data."""
 
-    workers: int = 0
-    it_per_s: float = 0.0
-    waiting: float = 0.0
-    tried: dict[int, float] = field(default_factory=dict)
-    decode_s: float = 0.0
-    """Seconds that reading every training image once takes, when they are kept in memory afterwards."""
-    trained: int = 0
-    trained_s: float = 0.0
-    """Iterations that the pace comes from, and their seconds."""
-    validation_s: float = 0.0
-    first_validation_s: float = 0.0
-    """What the first validation takes besides, for bicubic upscaling."""
-    save_s: float = 0.0
+    workers: int
+    done: int
+    seconds: float
+    waiting: float
 
-    def as_dict(self) -> dict[str, object]:
-        """Return plain values."""
-        return asdict(self)
+    @property
+    def it_per_s(self) -> float:
+        return self.done / self.seconds
+
+
+class _Overhead(NamedTuple):
+    """Seconds of a validation, what the first one takes besides, and those of a checkpoint."""
+
+    validation_s: float
+    first_validation_s: float
+    save_s: float
 
 
 def measure_pace(
@@ -55,33 +56,45 @@ def measure_pace(
     decoded_mb: float,
     say: Callable[[str], None],
 ) -> Pace:
-    """Train a few seconds without and with reading processes, then validate a few images.
+    """Train a few seconds without and with data workers, then validate a few images.
 
     Args:
         options: of the run.
         sets: opened image sets by key.
-        workers: numbers of reading processes to try.
+        workers: numbers of data workers to try, at least one.
         decoded_mb: memory that all images take once they are decoded.
-        say: told what is being measured.
+        say: is told what is being measured.
     """
-    pace = Pace()
     cache_mb = options.datasets["train"].get("cache_mb", 0)
-    pace.decode_s = _decode_seconds(sets["train"])
+    decode_s = _decode_seconds(sets["train"])
+    runs: list[_Run] = []
     for count in workers:
-        say(f"measuring the pace with {count} reading processes")
+        say(f"measuring the pace with {count} data workers")
         all_in_memory = decoded_mb < cache_mb / max(1, count)  # every process has its own share
-        done, seconds, waiting = _train(_with_workers(options, count), sets, all_in_memory)
-        pace.tried[count] = done / seconds
-        if done / seconds > pace.it_per_s * 1.03:
-            pace.workers, pace.it_per_s, pace.waiting = count, done / seconds, waiting
-            pace.trained, pace.trained_s = done, seconds
-        if pace.waiting < IDLE:
+        runs.append(_train(_with_workers(options, count), sets, all_in_memory))
+        if _best(runs).waiting < IDLE:
             break
-    if decoded_mb >= cache_mb / max(1, pace.workers):
-        pace.decode_s = 0.0  # part of every step, which the pace has in it
+    best = _best(runs)
     say("measuring validation")
-    _measure_validation(pace, options, sets)
-    return pace
+    return Pace(
+        workers=best.workers,
+        it_per_s=best.it_per_s,
+        waiting=best.waiting,
+        tried={run.workers: run.it_per_s for run in runs},
+        trained=best.done,
+        trained_s=best.seconds,
+        # Where not all images stay in memory, reading them is part of every step, which the pace has in it.
+        decode_s=decode_s if decoded_mb < cache_mb / max(1, best.workers) else 0.0,
+        **_measure_overhead(options, sets)._asdict(),
+    )
+
+
+def _best(runs: Sequence[_Run]) -> _Run:
+    """Return the first run that no later one is clearly faster than."""
+    best = runs[0]
+    for run in runs[1:]:
+        best = run if run.it_per_s > LEAST_GAIN * best.it_per_s else best
+    return best
 
 
 def _with_workers(options: TrainOptions, count: int) -> TrainOptions:
@@ -89,20 +102,20 @@ def _with_workers(options: TrainOptions, count: int) -> TrainOptions:
     return options.model_copy(update={"datasets": options.datasets | {"train": train}})
 
 
-def _train(options: TrainOptions, sets: dict[str, ImageSet], all_in_memory: bool) -> tuple[int, float, float]:
-    """Return iterations, their seconds, and the share of the time that was spent waiting for data."""
+def _train(options: TrainOptions, sets: dict[str, ImageSet], all_in_memory: bool) -> _Run:
     kept = Warm(sets["train"], KEPT)
     bench = Bench(options, sets | ({"train": kept} if all_in_memory else {}))
+    workers = options.datasets["train"].num_worker_per_gpu
     try:
-        if all_in_memory and not options.datasets["train"].num_worker_per_gpu:
+        if all_in_memory and not workers:
             kept.read()
         bench.train(WARM)
-        bench.waited_s, started, done = 0.0, time.perf_counter(), 0
+        waited_before, started, done = bench.waited_s, time.perf_counter(), 0
         while time.perf_counter() - started < SECONDS:
             bench.train(1)
             done += 1
         seconds = time.perf_counter() - started
-        return done, seconds, bench.waited_s / seconds
+        return _Run(workers, done, seconds, (bench.waited_s - waited_before) / seconds)
     finally:
         release(options, bench)
 
@@ -117,27 +130,32 @@ def _decode_seconds(dataset: ImageSet) -> float:
     return (time.perf_counter() - started) / count * len(dataset)
 
 
-def _measure_validation(pace: Pace, options: TrainOptions, sets: dict[str, ImageSet]) -> None:
-    """Measure what validation takes: parts of a few images are scored, and counted by their pixels; and saving."""
+def _measure_overhead(options: TrainOptions, sets: dict[str, ImageSet]) -> _Overhead:
+    """Measure a validation, on parts of a few images and counted by their pixels, and a checkpoint."""
     bench = Bench(options, sets)
     network = bench.training.learners[MAIN].shipped
     upscale = bench.runtime.upscaler(network)
-    for evaluation in build_evaluations(options, sets, bench.runtime):
-        few = evaluation.dataset = Few(evaluation.dataset, VALIDATED, options.scale, VALIDATED_SIDE)
+    few_images: dict[str, ImageSet] = {
+        key: Few(one, VALIDATED, options.scale, VALIDATED_SIDE) for key, one in sets.items() if key != "train"
+    }
+    validation_s = first_validation_s = 0.0
+    for evaluation in build_evaluations(options, few_images, bench.runtime):
+        few = evaluation.dataset
+        assert isinstance(few, Few)
         share = few.share()
         seconds = []
         with evaluating(network):
             started = time.perf_counter()
             for index in range(len(few)):  # whatever is done once for a size, such as compiling, is done here
-                upscale(bench.runtime.to_float(torch.from_numpy(lq_of(few.whole(index))[None])))
+                evaluation.output(upscale, lq_of(few.whole(index)))
             once = time.perf_counter() - started
             for _ in range(2):  # the first one also scores bicubic, which later ones remember
                 started = time.perf_counter()
                 evaluation.run(upscale)
                 seconds.append((time.perf_counter() - started) / share)
-        pace.validation_s += seconds[1]
-        pace.first_validation_s += max(0.0, seconds[0] - seconds[1]) + (once if options.use_compile else 0.0)
-    pace.save_s = _saving_seconds(bench)
+        validation_s += seconds[1]
+        first_validation_s += max(0.0, seconds[0] - seconds[1]) + (once if options.use_compile else 0.0)
+    return _Overhead(validation_s, first_validation_s, _saving_seconds(bench))
 
 
 def _saving_seconds(bench: Bench) -> float:

@@ -13,8 +13,8 @@ VALIDATING = 0.05
 """Largest share of the time that is validated in."""
 MOST_VALIDATIONS = 20
 LEAST_ITERATIONS = 50
-HELPERS_COST = 1.01
-"""Iterations with the five helpers take so many times as long as without."""
+AUTOMATIONS_COST = 1.01
+"""Iterations with the five automations take so many times as long as without."""
 
 
 @dataclass(frozen=True)
@@ -94,7 +94,7 @@ def fit(seconds: float, costs: Costs, warmup_iter: int, spent: float = 0.0) -> P
     Raises:
         ConfigError: not even one validation fits beside a little training; says what is the least.
     """
-    each = HELPERS_COST / costs.it_per_s
+    each = AUTOMATIONS_COST / costs.it_per_s
     fixed = costs.start_s + costs.first_validation_s + 2 * costs.save_s
     least = spent + (fixed + costs.validation_s + LEAST_ITERATIONS * each) / SPENT
     if seconds < least:
@@ -126,7 +126,7 @@ def fit(seconds: float, costs: Costs, warmup_iter: int, spent: float = 0.0) -> P
 def price(total_iter: int, val_freq: int, costs: Costs) -> tuple[float, float]:
     """Return the seconds that a run takes, and the share of them that it validates in."""
     validating = -(-total_iter // val_freq) * costs.validation_s + costs.first_validation_s
-    seconds = costs.start_s + 2 * costs.save_s + total_iter * HELPERS_COST / costs.it_per_s + validating
+    seconds = costs.start_s + 2 * costs.save_s + total_iter * AUTOMATIONS_COST / costs.it_per_s + validating
     return seconds, validating / seconds
 
 

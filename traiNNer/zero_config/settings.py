@@ -4,18 +4,19 @@ import math
 import statistics
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 
 from traiNNer.batch import ImageSet
 from traiNNer.config.options import TrainOptions
 from traiNNer.engine.runtime import is_out_of_memory
 from traiNNer.zero_config.bench import Bench, synthetic_batches
+from traiNNer.zero_config.measured import Comparison
 
 WARM_STEPS, ROUNDS = 2, 5
 LEAST_GAIN = 1.03
 """A setting is taken when it is at least so many times as fast; less is within the noise of a measurement."""
-HOPELESS, HOPELESS_SMALL = 1.5, 3
-"""A setting whose first steps, or steps with a single crop, take so many times as long is not looked at further."""
+TOO_SLOW, TOO_SLOW_SMALL = 1.5, 3
+"""A setting whose first steps, or steps with a single crop, take so many times as long is not measured further."""
 TOLERANCE = {"exact": 1e-3, "half": 2e-2}
 """Largest relative difference of the loss over the first steps from the same start."""
 SECONDS_PER_BLOCK = 0.4
@@ -23,13 +24,13 @@ AT_MOST_S = 8.0
 """Seconds after which no further round is timed."""
 
 
-class Hopeless(Exception):
+class TooSlow(Exception):
     """A setting is so slow that measuring it well would be a waste."""
 
 
 @dataclass(frozen=True)
 class Candidate:
-    """A change of settings: the keys and values, its name for people, and how equal the result has to be."""
+    """A change of settings: the keys and values, its name in the report, and how equal the result has to be."""
 
     title: str
     changes: dict[str, bool]
@@ -51,23 +52,6 @@ CANDIDATES = {
 COMPILED = Candidate("compiled", {"use_compile": True}, TOLERANCE["exact"])
 
 
-@dataclass(frozen=True)
-class Comparison:
-    """How a candidate did: `ratio` times as fast as before (0: it failed), and why it was taken or not."""
-
-    title: str
-    changes: dict[str, bool]
-    ratio: float
-    difference: float
-    is_taken: bool
-    note: str
-    first_step_s: float = 0.0
-
-    def as_dict(self) -> dict[str, object]:
-        """Return plain values."""
-        return asdict(self)
-
-
 def compare_settings(
     options: TrainOptions,
     sets: dict[str, ImageSet],
@@ -75,7 +59,7 @@ def compare_settings(
     say: Callable[[str], None],
     worth: Callable[[Comparison], bool] = lambda _: True,
 ) -> Iterator[tuple[Comparison, TrainOptions]]:
-    """Yield for each candidate how it did, and the options in force afterwards.
+    """Yield for each candidate how it did, and the options that are active afterwards.
 
     `worth` may refuse one that is faster, for what it costs.
     """
@@ -103,11 +87,11 @@ def _compare(
 ) -> Comparison:
     old = _Timed(before, sets)
     try:
-        new = _Timed(after, sets, HOPELESS_SMALL * old.small_s)
-    except Hopeless:
-        note = f"a step with one crop takes more than {HOPELESS_SMALL} times as long"
+        new = _Timed(after, sets, TOO_SLOW_SMALL * old.small_s)
+    except TooSlow:
+        note = f"a step with one crop takes more than {TOO_SLOW_SMALL} times as long"
         return Comparison(candidate.title, candidate.changes, 0.0, 0.0, False, note)
-    if new.step_s > HOPELESS * old.step_s:
+    if new.step_s > TOO_SLOW * old.step_s:
         ratio = old.step_s / new.step_s
         return Comparison(candidate.title, candidate.changes, ratio, 0.0, False, f"{ratio:.2f} times as fast")
     differences = [abs(a - b) / max(abs(a), 1e-12) for a, b in zip(old.losses, new.losses, strict=True)]
@@ -150,27 +134,18 @@ class _Timed:
     """A run that has done its first steps, with their losses; `small_s` is what a step with a single crop takes."""
 
     def __init__(self, options: TrainOptions, sets: dict[str, ImageSet], at_most_s: float | None = None) -> None:
-        self.bench = Bench(options, sets)
         self.batches = synthetic_batches(options)
-        self.small_s = 0.0
-        if not options.use_compile:  # it would be compiled for this size
-            self.small_s = self._small_step()
-            if at_most_s is not None and self.small_s > at_most_s:
-                raise Hopeless
-            self.bench = Bench(options, sets)
+        # Compiling would be for this size.
+        self.small_s = 0.0 if options.use_compile else _small_step_seconds(Bench(options, sets))
+        if at_most_s is not None and self.small_s > at_most_s:
+            raise TooSlow
+        self.bench = Bench(options, sets)
         started = time.perf_counter()
         self.losses = [self.bench.step(self.batches)]
         self.first_step_s = time.perf_counter() - started
         started = time.perf_counter()
         self.losses += [self.bench.step(self.batches) for _ in range(WARM_STEPS)]
         self.step_s = (time.perf_counter() - started) / WARM_STEPS
-
-    def _small_step(self) -> float:
-        batches = synthetic_batches(self.bench.options, 1)
-        self.bench.step(batches)
-        started = time.perf_counter()
-        self.bench.step(batches)
-        return time.perf_counter() - started
 
     def block(self, steps: int) -> float:
         """Return the seconds of one step, over several."""
@@ -179,3 +154,12 @@ class _Timed:
         for _ in range(steps):
             self.bench.step(self.batches)
         return (time.perf_counter() - started) / steps
+
+
+def _small_step_seconds(bench: Bench) -> float:
+    """Return what a step with a single crop takes, after a first one."""
+    batches = synthetic_batches(bench.options, 1)
+    bench.step(batches)
+    started = time.perf_counter()
+    bench.step(batches)
+    return time.perf_counter() - started

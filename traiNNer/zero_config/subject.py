@@ -3,11 +3,13 @@
 from dataclasses import dataclass, replace
 from pathlib import Path
 from shlex import quote
+from typing import Self
 
 from traiNNer.data.audit import Survey, survey
 from traiNNer.data.findings import KINDS
 from traiNNer.data.meta_info import read_meta_info
 from traiNNer.errors import ConfigError, DataError
+from traiNNer.traits import ArchTraits
 from traiNNer.utils.images import Header
 
 LEAST_CROP = 24
@@ -19,7 +21,7 @@ TILE = 512
 
 @dataclass(frozen=True)
 class Folders:
-    """The folders that a person named: GT and, where they exist, LQ and validation."""
+    """The folders that the user named: GT and, where they exist, LQ and validation."""
 
     gt: Path
     lq: Path | None = None
@@ -39,7 +41,7 @@ class Folders:
 
 
 @dataclass(frozen=True)
-class Subject:
+class DatasetProfile:
     """Folders with their headers, and the scale."""
 
     folders: Folders
@@ -48,6 +50,31 @@ class Subject:
     survey: Survey
     validation: Survey | None = None
     """Of the folders to validate with; None when images are held out."""
+
+    @classmethod
+    def inspect(cls, folders: Folders, scale: int | None) -> Self:
+        """Read the headers and find the scale.
+
+        Args:
+            folders: where the images are.
+            scale: how many times larger the output is to be; None finds it from the sizes, 2 where there is no LQ.
+
+        Raises:
+            DataError: what the images are keeps them from being trained on; the message names them.
+            ConfigError: `scale` is not that of the images, or `val_lq` stands without `val_gt`.
+        """
+        if folders.val_lq and not folders.val_gt:
+            raise ConfigError("--val-lq without --val-gt: without large images nothing can be compared.")
+        names = frozenset(read_meta_info("--meta-info", folders.meta_info).names) if folders.meta_info else None
+        found = survey(folders.gt, folders.lq, names=names)
+        if not found.pairs and names is not None:
+            raise DataError(f"{folders.meta_info} names no image that is in {folders.gt}.")
+        _refuse_swapped(folders, found)
+        _refuse_mixed(folders, found)
+        _refuse_lone(folders, found)
+        _refuse_broken(folders, found)
+        validation = survey(folders.val_gt, folders.val_lq) if folders.val_gt else None
+        return cls(folders, *_scale(folders, found, scale), found, validation)
 
     def smallest_side(self) -> int:
         """Return the shortest side of all LQ images, in LQ pixels."""
@@ -74,18 +101,18 @@ class Subject:
     def _lq(self) -> list[Header]:
         return [self.survey.headers[pair.source] for pair in self.survey.pairs]
 
-    def crop(self, wanted: int, multiple: int) -> tuple[int, str]:
-        """Return the side of the training crops in LQ pixels and why: what is wanted, or what the images allow.
+    def crop(self, side: int, traits: ArchTraits) -> tuple[int, str]:
+        """Return the side of the training crops in LQ pixels and why: `side`, or what network and images allow.
 
         Raises:
             DataError: images are too small for any sensible crop.
         """
-        smallest = self.smallest_side()
+        smallest, wanted = self.smallest_side(), traits.fitting(side)
         if smallest >= wanted:
-            return wanted, ""
-        least = max(LEAST_CROP, wanted // 2)
-        fitting = smallest // multiple * multiple
-        if fitting >= least:
+            return wanted, "" if wanted == side else f"the network takes no crops of {side}"
+        least = traits.fitting(max(LEAST_CROP, wanted // 2))
+        fitting = traits.nearest(smallest)[0]
+        if least <= fitting <= smallest:
             return fitting, f"the smallest image is {smallest} px; {wanted} otherwise"
         small = [pair.key for pair in self.survey.pairs if self._side(pair.source) < least]
         which = f"all {len(small)} images are" if len(small) == len(self.survey.pairs) else f"{len(small)} images are"
@@ -99,40 +126,6 @@ class Subject:
     def _side(self, lq: Path) -> int:
         header = self.survey.headers[lq]
         return min(header.width, header.height) // self._shrink
-
-
-def look(folders: Folders, scale: int | None) -> Subject:
-    """Read the headers and find the scale.
-
-    Args:
-        folders: where the images are.
-        scale: how many times larger the output is to be; None finds it from the sizes, 2 where there is no LQ.
-
-    Raises:
-        DataError: what the images are keeps them from being trained on; the message names them.
-        ConfigError: `scale` is not that of the images, or `val_lq` stands without `val_gt`.
-    """
-    if folders.val_lq and not folders.val_gt:
-        raise ConfigError("--val-lq without --val-gt: without large images nothing can be compared.")
-    names = frozenset(read_meta_info("--meta-info", folders.meta_info).names) if folders.meta_info else None
-    found = survey(folders.gt, folders.lq, names=names)
-    if not found.pairs and names is not None:
-        raise DataError(f"{folders.meta_info} names no image that is in {folders.gt}.")
-    _refuse_swapped(folders, found)
-    _refuse_mixed(folders, found)
-    if folders.is_held_out and len(found.pairs) == 1:
-        raise DataError(
-            f"{folders.gt} holds one image only: nothing can be held out to measure by. Add images, or name a folder "
-            "of others with --val-gt."
-        )
-    broken = [finding for finding in found.findings if KINDS[finding.kind].stops and KINDS[finding.kind].removes]
-    if broken:
-        rows = [f"  {KINDS[f.kind].title}: {f.name} {f.detail}".rstrip() for f in broken[:NAMES_SHOWN]]
-        more = [f"  … and {len(broken) - NAMES_SHOWN} more"] if len(broken) > NAMES_SHOWN else []
-        text = "\n".join([f"{folders.gt}: not every image can be used", *rows, *more])
-        raise DataError(f"{text}\nLeave them out: {_fix(folders)}.")
-    validation = survey(folders.val_gt, folders.val_lq) if folders.val_gt else None
-    return Subject(folders, *_scale(folders, found, scale), found, validation)
 
 
 def _scale(folders: Folders, found: Survey, wanted: int | None) -> tuple[int, str]:
@@ -170,6 +163,23 @@ def _refuse_mixed(folders: Folders, found: Survey) -> None:
         f"{folders.gt} and {folders.lq} hold several scales: {', '.join(counts)}. Train one scale at a time; leave the "
         f"others out: {_fix(folders)}."
     )
+
+
+def _refuse_lone(folders: Folders, found: Survey) -> None:
+    if folders.is_held_out and len(found.pairs) == 1:
+        raise DataError(
+            f"{folders.gt} holds one image only: nothing can be held out to measure by. Add images, or name a folder "
+            "of others with --val-gt."
+        )
+
+
+def _refuse_broken(folders: Folders, found: Survey) -> None:
+    broken = [finding for finding in found.findings if KINDS[finding.kind].stops and KINDS[finding.kind].removes]
+    if broken:
+        rows = [f"  {KINDS[f.kind].title}: {f.name} {f.detail}".rstrip() for f in broken[:NAMES_SHOWN]]
+        more = [f"  … and {len(broken) - NAMES_SHOWN} more"] if len(broken) > NAMES_SHOWN else []
+        text = "\n".join([f"{folders.gt}: not every image can be used", *rows, *more])
+        raise DataError(f"{text}\nLeave them out: {_fix(folders)}.")
 
 
 def _fix(folders: Folders) -> str:

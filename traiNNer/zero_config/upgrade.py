@@ -1,4 +1,4 @@
-"""`trainner init --from FILE --preset fidelity`: the other preset for a file that exists, with the difference told."""
+"""`trainner init --from FILE --preset fidelity`: the other preset for a file that exists, and a list of changes."""
 
 import argparse
 from pathlib import Path

@@ -28,7 +28,7 @@ class _Scaled(torch.autograd.Function):
         return gradients[0] * ctx.factor, None
 
 
-@LOSSES.register()
+@LOSSES.register(separable=True)
 class SpikyL1Loss(nn.Module):
     """Mean absolute difference; a share of the calls has a gradient that is many times too large, or NaN.
 

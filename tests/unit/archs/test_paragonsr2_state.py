@@ -24,13 +24,13 @@ def earlier_generation() -> tuple[ParagonSR2, dict[str, torch.Tensor]]:
 def test_variants_are_recognised(name):
     with torch.device("meta"):
         state = ARCHS.build(name, {"in_chans": 1}, scale=2).state_dict()
-    assert TRAITS["infer_options"](state) == {"type": name, "in_chans": 1, "scale": None}
+    assert TRAITS.infer_options(state) == {"type": name, "in_chans": 1, "scale": None}
 
 
 @pytest.mark.parametrize("expansion", [2.0, 1.1, 1.7])
 def test_other_sizes_rebuild_to_the_same_tensors(expansion):
     network = ParagonSR2(3, 20, 2, 1, expansion, 7, hr_blocks=2, use_attention=True, window_size=5)
-    found = TRAITS["infer_options"](network.state_dict())
+    found = TRAITS.infer_options(network.state_dict())
     assert found["type"] == "paragonsr2"
     assert found["scale"] is None
     options = {name: value for name, value in found.items() if name not in ("type", "scale")}
@@ -47,15 +47,15 @@ def test_every_hidden_size_survives_the_division():
                 "body.0.blocks.0.context.dwconv_w.weight": torch.empty(1, 1, 1, 9, device="meta"),
                 "body.0.blocks.0.transformer.project_in.weight": torch.empty(hidden, channels, 1, 1, device="meta"),
             }
-            found = TRAITS["infer_options"](state)
+            found = TRAITS.infer_options(state)
             assert int(channels * found["ffn_expansion"]) == hidden
 
 
 def test_earlier_generation_loads_and_says_so():
     network, state = earlier_generation()
-    found = TRAITS["infer_options"](state)
+    found = TRAITS.infer_options(state)
     assert (found["scale"], found["upsampler_alpha"], found["hr_blocks"]) == (2, 1.0, 0)
-    adapted, notes = TRAITS["adapt_state"](state)
+    adapted, notes = TRAITS.adapt_state(state)
     assert len(notes) == 1
     assert "upsampler" in notes[0]
     options = {name: value for name, value in found.items() if name not in ("type", "scale")}
@@ -67,7 +67,7 @@ def test_earlier_generation_loads_and_says_so():
 
 def test_other_families_are_left_alone():
     state = {"conv_in.weight": torch.zeros(8, 3, 3, 3), "upsampler.weight": torch.zeros(8, 8, 3, 3)}
-    assert TRAITS["infer_options"](state) is None
-    adapted, notes = TRAITS["adapt_state"](state)
+    assert TRAITS.infer_options(state) is None
+    adapted, notes = TRAITS.adapt_state(state)
     assert set(adapted) == set(state)
     assert notes == []

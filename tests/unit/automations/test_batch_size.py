@@ -414,8 +414,8 @@ def test_without_memory_figures_it_only_answers_failures():
 
 
 def test_coupled_images_are_never_split():
-    device = Device(growing(), batch=64, can_split=False)
-    assert device.said[0].warn
+    device = Device(growing(), batch=64, coupled_by="own: not declared separable")
+    assert device.said == [Say("nothing is done: a batch must not be split (own: not declared separable)", warn=True)]
     assert device.knobs[MICRO_BATCH].value == 64
     assert device.fail() == []
     assert device.go(1000) == []

@@ -91,4 +91,4 @@ def test_wrong_options_of_components_are_all_reported_and_load_only_what_these_a
         assert word in said
     assert {"torch", "traiNNer.archs.paragonsr2"} <= loaded
     unused = {"torch._dynamo", "torchvision", "tensorboard", "scipy", "skimage", "lpips"}
-    assert not loaded & {*unused, "traiNNer.app", "traiNNer.losses.perceptual", "traiNNer.metrics.learned"}
+    assert not loaded & {*unused, "traiNNer.run.train", "traiNNer.losses.perceptual", "traiNNer.metrics.learned"}

@@ -66,7 +66,7 @@ def components(monkeypatch):
         assert list(kind)  # a module that a test imports first would register only for that test
         monkeypatch.setattr(kind, "_components", dict(kind._components))
     monkeypatch.setattr(plugin_files, "_imported", {})
-    registry.ARCHS.register(TinyNet, scales=(2, 4), size_multiple=8)
+    registry.ARCHS.register(TinyNet, scales=(2, 4), size_multiple=8, least_size=16)
 
 
 @pytest.fixture

@@ -4,6 +4,7 @@ from pathlib import Path
 import pytest
 
 from traiNNer.registry import LOSSES
+from traiNNer.utils import plugin_files
 
 PLUGIN = """\
 from traiNNer.registry import LOSSES
@@ -27,6 +28,37 @@ def fresh_process(monkeypatch, tmp_path):
 
 def with_plugins(base, *files):
     return base.replace("type: L1Loss", "{type: HuberLoss, delta: 0.5}") + f"plugins: [{', '.join(files)}]\n"
+
+
+def fails(load, base, tmp_path, body):
+    """Import a plugin and return the error that its function raises."""
+    (tmp_path / "failing_plugin_of_test.py").write_text(f"from traiNNer import registry\n\ndef fail():\n    {body}\n")
+    load(base + "plugins: [failing_plugin_of_test.py]\n")
+    import failing_plugin_of_test
+
+    with pytest.raises((KeyError, ValueError)) as caught:
+        failing_plugin_of_test.fail()
+    return caught.value
+
+
+@pytest.mark.parametrize("body", ["raise KeyError('x')", "import json; json.loads('{')"])
+def test_an_error_of_a_plugin_is_its_own_with_its_line(load, base, tmp_path, body):
+    error = fails(load, base, tmp_path, body)
+    assert plugin_files.is_raised_by_plugin(error)
+    assert plugin_files.place_of(error) == "failing_plugin_of_test.py line 4"
+
+
+def test_what_our_code_raises_for_a_plugin_is_not_the_plugins(load, base, tmp_path):
+    error = fails(load, base, tmp_path, "registry.LOSSES['no such loss']")
+    assert not plugin_files.is_raised_by_plugin(error)
+    assert plugin_files.place_of(error) == "failing_plugin_of_test.py line 4"
+
+
+def test_an_error_without_any_plugin_names_the_line_that_raised_it():
+    with pytest.raises(KeyError) as caught:
+        LOSSES["no such loss"]
+    assert not plugin_files.is_raised_by_plugin(caught.value)
+    assert plugin_files.place_of(caught.value).startswith("registry.py line ")
 
 
 def test_a_plugin_registers_beside_the_option_file(load, base, tmp_path):

@@ -4,6 +4,7 @@ import sys
 
 import pytest
 
+from traiNNer.batch import ImageSet
 from traiNNer.data.loader import TrainLoader
 from traiNNer.errors import DataError
 from traiNNer.utils import plugin_files
@@ -13,14 +14,14 @@ import os
 
 import numpy as np
 
-from traiNNer.batch import Sample
+from traiNNer.batch import ImageSet, Sample
 
 # Only in the process that is named: what a worker of its own sees differs.
 if os.environ.get("FAILS_OUTSIDE", str(os.getpid())) != str(os.getpid()):
     raise LookupError("no license in this process")
 
 
-class PluginSet:
+class PluginSet(ImageSet):
     def __init__(self, trouble=None):
         self.trouble = trouble
 
@@ -31,6 +32,12 @@ class PluginSet:
         lq = np.full((2, 2, 3), index, np.uint8)
         lq[0, 0] = rng.integers(0, 256, 3)
         return Sample(lq, lq.repeat(2, 0).repeat(2, 1), f"key{index}")
+
+    def whole(self, index):
+        raise NotImplementedError
+
+    def fingerprint(self):
+        return {}
 """
 
 
@@ -86,7 +93,7 @@ def test_a_dataset_that_cannot_travel_says_what_to_do(plugin):
         stream(dataset, workers=1)
 
 
-class Failing:
+class Failing(ImageSet):
     """A dataset that ends the worker as an exception would."""
 
     def __len__(self):
@@ -96,6 +103,12 @@ class Failing:
         import os
 
         os._exit(1)
+
+    def whole(self, index):
+        raise NotImplementedError
+
+    def fingerprint(self):
+        return {}
 
 
 def test_a_worker_that_ends_with_an_error_is_not_said_to_be_out_of_memory():

@@ -214,6 +214,7 @@ def test_loss_factors_scale_terms_and_measured_norms():
     net, stepper, knobs = make()
     stepper.model = RestorationModel(
         {MAIN: net},
+        {},
         lambda output, target, **_: {"l1": (output - target).abs().mean(), "mse": (output - target).square().mean()},
     )
     knobs.update(Knobs(losses=("l1", "mse")))

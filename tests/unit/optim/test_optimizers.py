@@ -9,7 +9,7 @@ from torch import nn
 from traiNNer.optim.optimizers import REFUSED, SWITCHES, build_optimizer
 from traiNNer.registry import OPTIMIZERS, UnknownComponent
 
-USABLE = [component.name for component in OPTIMIZERS if not component.traits["refused"]]
+USABLE = [component.name for component in OPTIMIZERS if not component.traits.refused]
 CLASSES = {name.lower(): value for name, value in vars(torch.optim).items() if inspect.isclass(value)}
 
 

@@ -30,7 +30,7 @@ different = make("another")
 AGREE = """
 from traiNNer import registry
 found = {name: one for name, one in vars(registry).items() if isinstance(one, registry.Registry)}
-assert len(found) >= 7
+assert len(found) >= 8
 for name, one in found.items():
     before, offered = one.names(), {title for title, _ in one._offers().values()}
     registered = {component.name for component in one}

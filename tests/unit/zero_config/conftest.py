@@ -1,5 +1,6 @@
 """Small sets of photos-like pictures, and a measuring process that finds the same every time."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -7,26 +8,20 @@ from runkit import write_pairs
 
 import traiNNer.build_helpers  # noqa: F401 - registers every component
 from traiNNer.zero_config import create
+from traiNNer.zero_config.measured import Comparison, Fit, Measured, Pace, Trials
+from traiNNer.zero_config.messages import Job
 
-FOUND = {
-    "ready": 4.0,
-    "fit": {"size": 8, "used": 2 * 2**30, "total": 16 * 2**30, "failed": 0},
-    "setting": [
-        {"title": "plain memory format", "changes": {"use_channels_last": False}, "ratio": 0.5, "is_taken": False,
-         "note": "0.50 times as fast"},
-        {"title": "bf16", "changes": {"use_amp": True, "amp_bf16": True}, "ratio": 1.7, "is_taken": True,
-         "note": "measured: 1.70 times as fast"},
-    ],
-    "pace": {"workers": 2, "it_per_s": 10.0, "waiting": 0.01, "tried": {"0": 8.0, "2": 10.0}, "decode_s": 1.0,
-             "validation_s": 2.0, "first_validation_s": 0.5, "save_s": 0.1},
-    "ended": None,
-}  # fmt: skip
-RATES = {
-    "scores": [[2e-4, [20.0]], [4e-3, [25.0, 27.0]], [8e-3, [26.0, 26.5]]],
-    "lengths": [20, 40],
-    "best": 4e-3,
-    "seconds": 40.0,
-}
+FOUND = Measured(
+    start_s=4.0,
+    fit=Fit(size=8, used=2 * 2**30, total=16 * 2**30),
+    settings=(
+        Comparison("plain memory format", {"use_channels_last": False}, 0.5, 0.0, False, "0.50 times as fast"),
+        Comparison("bf16", {"use_amp": True, "amp_bf16": True}, 1.7, 0.0, True, "measured: 1.70 times as fast"),
+    ),
+    pace=Pace(workers=2, it_per_s=10.0, waiting=0.01, tried={0: 8.0, 2: 10.0}, trained=60, trained_s=6.0, decode_s=1.0,
+              validation_s=2.0, first_validation_s=0.5, save_s=0.1),
+)  # fmt: skip
+TRIALS = Trials({2e-4: (20.0,), 4e-3: (25.0, 27.0), 8e-3: (26.0, 26.5)}, (20, 40), 40.0)
 
 
 @pytest.fixture
@@ -42,14 +37,15 @@ def _own_cache(tmp_path, monkeypatch):
 
 
 @pytest.fixture
-def measured(monkeypatch) -> list[dict]:
-    """Let the measuring find what `FOUND` says; returns the jobs that it was given."""
+def measured(monkeypatch) -> list[Job]:
+    """Let the measuring find what `FOUND` says, in no time; returns the jobs that it was given."""
     jobs = []
 
     def measure(job, say, limit_s):
         jobs.append(job)
         say("measuring")
-        return FOUND | ({"rates": RATES} if job["rates"] else {})
+        return replace(FOUND, trials=TRIALS if job.rates else None)
 
     monkeypatch.setattr(create, "measure", measure)
+    monkeypatch.setattr(create, "perf_counter", lambda: 0.0)
     return jobs

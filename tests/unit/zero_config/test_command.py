@@ -30,7 +30,7 @@ def test_the_file_loads_and_every_decision_has_its_reason(photos, measured, caps
     assert loaded.options.scale == 2
     text = (photos.parent / "a.yml").read_text()
     assert "use_amp: true                                 # measured: 1.70 times as fast" in text
-    assert "# crops at a time, tested: 2.0 of 16.0 GB" in text
+    assert "# crops per micro-batch, tested: 2.0 of 16.0 GB" in text
     assert "the sizes of all 12 pairs say so" in text
     out = capsys.readouterr().out
     assert "12 images (140x120), scale 2; 3 are held out for validation" in out
@@ -132,7 +132,7 @@ def test_with_small_images_the_scale_need_not_be_asked():
 
 
 def test_an_answer_that_is_no_scale():
-    with pytest.raises(ConfigError, match="twice is no scale"):
+    with pytest.raises(ConfigError, match=r"'twice' is not a scale\. Use 2, 3 or 4\."):
         asked(["photos", "", "twice", ""])
 
 

@@ -57,7 +57,7 @@ def test_a_preset_gives_the_values_of_the_document(photos, measured, preset, wan
 
 
 @pytest.mark.parametrize("preset", ["convenience", "fidelity"])
-def test_all_five_helpers_are_in_force(photos, measured, tmp_path, preset):
+def test_all_five_automations_are_active(photos, measured, tmp_path, preset):
     options = loaded(create_zero_config_training(NANO, photos / "hr", photos / "lr", preset=preset), tmp_path).options
     section = options.train.training_automations
     assert section.enabled
@@ -68,7 +68,7 @@ def test_all_five_helpers_are_in_force(photos, measured, tmp_path, preset):
         "IntelligentEarlyStopping",
         "DynamicLossScheduling",
     }
-    assert options.train.grad_clip  # without it the clipping helper could only watch
+    assert options.train.grad_clip  # without it the clipping automation could only watch
 
 
 def test_the_scale_comes_from_the_sizes(tmp_path, measured):
@@ -97,23 +97,23 @@ def test_what_was_measured_is_decided(photos, measured):
     assert tree["amp_bf16"] is True
     assert tree["use_channels_last"] is True
     assert tree["datasets"]["train"]["num_worker_per_gpu"] == 2
-    assert measured[0]["rates"] == []
+    assert measured[0].rates == ()
 
 
 def test_a_budget_finds_the_rate_and_fits_the_run(photos, measured):
     tree = create_zero_config_training(NANO, photos / "hr", photos / "lr", budget="30m")
     train = tree["train"]
     assert train["optim_g"]["lr"] == 4e-3
-    # The rate was tried with a fixed limit of the gradient; the helper must not lift it.
+    # The rate was tried with a fixed limit of the gradient; the automation must not lift it.
     assert train["training_automations"]["AdaptiveGradientClipping"]["max_threshold"] == 1.0
     seconds = train["total_iter"] / 10.0 + 2 * train["total_iter"] / tree["val"]["val_freq"]
     assert 0.85 * 1800 < seconds < 1800
     assert train["warmup_iter"] < train["total_iter"] / 20
-    assert measured[0]["rates"][0] == [2e-4 * factor for factor in (1, 2.5, 5, 10, 20, 40)]
-    assert measured[0]["rate_seconds"] == 40
+    assert measured[0].rates[0] == tuple(2e-4 * factor for factor in (1, 2.5, 5, 10, 20, 40))
+    assert measured[0].rate_seconds == 40
 
 
-def test_the_persons_values_win_over_measured_and_planned_ones(photos, measured):
+def test_the_users_values_win_over_measured_and_planned_ones(photos, measured):
     overrides = {
         "train": {"optim_g": {"lr": 1e-3}, "total_iter": 777, "val": {"val_freq": 70}},
         "datasets": {"train": {"batch_size_per_gpu": 3, "num_worker_per_gpu": 1}},
@@ -125,10 +125,10 @@ def test_the_persons_values_win_over_measured_and_planned_ones(photos, measured)
     assert tree["datasets"]["train"]["num_worker_per_gpu"] == 1
     assert tree["use_amp"] is False
     job = measured[0]
-    assert job["rates"] == []
-    assert job["workers"] == [1]
-    assert "use_amp" in job["given"]
-    assert job["tree"]["datasets"]["train"]["batch_size_per_gpu"] == 3
+    assert job.rates == ()
+    assert job.workers == (1,)
+    assert "use_amp" in job.given
+    assert job.tree["datasets"]["train"]["batch_size_per_gpu"] == 3
 
 
 def test_a_crop_that_does_not_fit_is_made_smaller(tmp_path, measured):
@@ -214,9 +214,9 @@ def test_an_arch_of_a_plugin(tmp_path, photos, measured, monkeypatch):
     )
     assert tree["plugins"] == [str(tmp_path / "own_arch.py")]
     # Its published settings come with it: rates are tried around its own, crops are its own.
-    assert measured[0]["rates"][0][0] == 1e-3
-    assert measured[0]["tree"]["train"]["optim_g"]["lr"] == 1e-3
-    assert measured[0]["tree"]["datasets"]["train"]["batch_size_per_gpu"] == 4
+    assert measured[0].rates[0][0] == 1e-3
+    assert measured[0].tree["train"]["optim_g"]["lr"] == 1e-3
+    assert measured[0].tree["datasets"]["train"]["batch_size_per_gpu"] == 4
     assert tree["datasets"]["train"]["lq_size"] == 32
 
 

@@ -1,4 +1,4 @@
-"""Decisions with reasons, and a person's values above them."""
+"""Decisions with reasons, and the user's values above them."""
 
 import pytest
 import yaml
@@ -73,7 +73,7 @@ def test_the_overrides_of_the_document_give_exactly_the_named_values():
     assert helpers["IntelligentLearningRateScheduler"]["improvement_threshold"] == 0.0005
 
 
-def test_no_decision_replaces_a_value_of_the_person():
+def test_no_decision_replaces_a_value_of_the_user():
     made = draft({"train": {"optim_g": {"lr": 1e-3}}})
     made.decide("train.optim_g.lr", 4e-3, "measured")
     assert made.tree()["train"]["optim_g"]["lr"] == 1e-3
@@ -104,7 +104,7 @@ def test_it_knows_what_was_given(key, given):
     assert draft(overrides).is_given(key) is given
 
 
-def test_a_helper_is_found_under_any_spelling():
+def test_an_automation_is_found_under_any_spelling():
     tree = draft({"training_automations": {"intelligent_early_stopping": {"patience": 9000}}}).tree()
     helpers = tree["train"]["training_automations"]
     assert helpers["IntelligentEarlyStopping"]["patience"] == 9000

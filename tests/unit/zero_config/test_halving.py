@@ -39,10 +39,10 @@ def run(score, length=10):
     return halve(RATES, length, start, lambda _: None), log, trials
 
 
-def test_the_better_half_goes_on_and_the_best_of_the_last_round_wins():
+def test_the_better_half_continues_and_the_best_of_the_last_round_wins():
     outcome, log, trials = run(lambda rate, done: -abs(math.log(rate / 2e-3)))
     assert outcome.best == 2e-3
-    assert outcome.lengths == [10, 20, 40]
+    assert outcome.lengths == (10, 20, 40)
     # 5e-4 is as far from the best as 8e-3 (which diverges) and comes first, so it is the third of the first round.
     assert [len(outcome.scores[rate]) for rate in RATES] == [1, 1, 3, 3, 2, 1]
     assert sum(iterations for _, iterations in log) == 6 * 10 + 3 * 10 + 2 * 20
@@ -58,7 +58,7 @@ def test_a_rate_that_diverges_is_out():
     outcome, log, _ = run(lambda rate, done: rate)
     assert outcome.best == 4e-3
     assert [iterations for rate, iterations in log if rate == 8e-3] == [10]
-    assert outcome.scores[8e-3] == [-math.inf]
+    assert outcome.scores[8e-3] == (-math.inf,)
 
 
 def test_when_all_diverge_there_is_no_best():
@@ -92,10 +92,10 @@ def test_when_time_is_over_the_last_finished_round_counts():
     start = lambda rate: Fake(rate, lambda rate, done: rate if done <= 10 else -rate, [])  # noqa: E731
     outcome = halve(RATES[:4], 10, start, lambda _: None, is_over)
     # The second round was finished, the third was not begun.
-    assert outcome.lengths == [10, 20]
+    assert outcome.lengths == (10, 20)
     assert outcome.best == 1e-3
     outcome = halve(RATES[:4], 10, start, lambda _: None, lambda: True)
-    assert outcome.lengths == [10]
+    assert outcome.lengths == (10,)
     assert outcome.best == 2e-3
 
 

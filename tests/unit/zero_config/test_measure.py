@@ -1,10 +1,11 @@
-"""The measuring process: what it tells, what it leaves behind, and how it may end."""
+"""The measuring process: what it sends, what it leaves behind, and how it may end."""
 
-import json
 import os
 import random
+import re
 import subprocess
 import sys
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -12,76 +13,159 @@ import torch
 
 from traiNNer.errors import OutOfMemory
 from traiNNer.zero_config import measure as module
-from traiNNer.zero_config.measure import measure, remembered
+from traiNNer.zero_config.measure import Conditions, measure, remembered
+from traiNNer.zero_config.measured import Comparison, Fit, Measured, Pace, Trials
+from traiNNer.zero_config.messages import Job
 
 REAL_POPEN = subprocess.Popen
+JOB = Job(tree={"name": "this"}, validated=(8, 8), workers=(0,), decoded_mb=1.0)
+FIT = Fit(4, 10, 20)
+PACE = Pace(0, 3.0, 0.0, {0: 3.0}, 18, 6.0, 0.0, 1.0, 0.5, 0.1)
+GRAY = Comparison("gray", {"use_amp": True}, 1.0, 0.0, False, "no")
+
+
+class Timer:
+    """A timer that goes off when a test says so."""
+
+    running = None
+
+    def __init__(self, seconds, function):
+        self.seconds, self.function = seconds, function
+
+    def start(self):
+        Timer.running = self
+
+    def cancel(self):
+        Timer.running = None
 
 
 @pytest.fixture
 def child(monkeypatch):
-    """Let the measuring process be a script; returns a function that takes its text."""
+    """Let the measuring process be a script that has the real job and messages; returns a function for its text."""
 
     def use(script):
         def popen(arguments, **options):
             assert arguments[1:] == ["-m", "traiNNer.zero_config.child"]
-            return REAL_POPEN([sys.executable, "-c", script], **options)
+            return REAL_POPEN([sys.executable, "-c", TELL + script], **options)
 
         monkeypatch.setattr(module.subprocess, "Popen", popen)
+        monkeypatch.setattr(module.threading, "Timer", Timer)
 
     return use
 
 
-TELL = "import json, os, sys, time\ndef tell(**m): print(json.dumps(m), flush=True)\njob = json.load(sys.stdin)\n"
-FIT = "tell(found='fit', value={'size': 4})\n"
-PACE = "tell(found='pace', value={'it_per_s': 3})\n"
+TELL = f"""
+import os, sys, time
+from traiNNer.zero_config.measured import *
+from traiNNer.zero_config.messages import *
+def tell(record):
+    sys.stdout.write(encode(record))
+    sys.stdout.flush()
+job = read_job(sys.stdin.read())
+FIT, PACE, GRAY = {FIT!r}, {PACE!r}, {GRAY!r}
+"""
 
 
-def test_what_it_finds_is_gathered_and_what_it_says_is_told(child):
-    child(TELL + "tell(say='working on ' + job['it'])\n" + FIT + "tell(found='setting', value=1)\n"
-          "tell(found='setting', value=2)\ntell(found='done', value=True)")  # fmt: skip
+def silent(text):
+    pass
+
+
+def test_what_it_finds_is_gathered_and_what_it_does_is_reported(child):
+    child("tell(Progress('working on ' + job.tree['name'] + str(job.validated)))\n"
+          "tell(Stage('ready'))\ntell(Measured(fit=FIT))\ntell(Measured(fit=FIT, settings=(GRAY,), pace=PACE))\n"
+          "tell(Stage('done'))")  # fmt: skip
     said = []
-    found = measure({"it": "this"}, said.append)
-    assert said == ["working on this"]
-    assert found["fit"] == {"size": 4}
-    assert found["setting"] == [1, 2]
-    assert found["ended"] is None
+    found = measure(JOB, said.append)
+    assert said == ["working on this(8, 8)"]
+    assert found == Measured(start_s=found.start_s, fit=FIT, settings=(GRAY,), pace=PACE)
+    assert found.start_s > 0
+    assert found.costs.start_s == found.start_s
 
 
 @pytest.mark.parametrize(
     ("end", "said"),
     [
-        ("os.kill(os.getpid(), 9)", "testing 8: the process was killed; most likely there was no memory left"),
-        ("raise RuntimeError('the driver is gone')", "testing 8: RuntimeError: the driver is gone"),
-        ("time.sleep(60)", "testing 8: it took too long"),
+        ("os.kill(os.getpid(), 9)", "the process was killed (signal 9); most likely there was no memory left"),
+        ("raise RuntimeError('the driver is gone')", "RuntimeError: the driver is gone (exit code 1)"),
+        ("os._exit(3)", "the process ended (exit code 3)"),
+        ("", "the process ended (exit code 0)"),
+        ('sys.stdout.write(\'{"kind": "meas\'); sys.stdout.flush(); os._exit(4)', "the process ended (exit code 4)"),
     ],
 )
 def test_a_process_that_ends_early_leaves_what_it_had_found(child, end, said):
-    child(TELL + FIT + "tell(say='testing 8')\n" + end)
-    found = measure({}, lambda _: None, limit_s=3)
-    assert found["fit"] == {"size": 4}
-    assert found["ended"] == said
+    child("tell(Measured(fit=FIT))\ntell(Progress('testing 8'))\n" + end)
+    assert measure(JOB, silent) == Measured(fit=FIT, ended=f"testing 8: {said}")
 
 
-def test_compiling_is_given_up_without_harm(child, monkeypatch):
-    monkeypatch.setattr(module, "OPTIONAL_UNTIL_S", 0.5)
-    monkeypatch.setattr(module, "LEAST_OPTIONAL_S", 0.5)
-    child(TELL + FIT + PACE + "tell(optional=True)\ntell(say='trying settings: compiled')\ntime.sleep(60)")
-    found = measure({}, lambda _: None)
-    assert found["ended"] is None
-    assert found["setting"] == [
-        {
-            "title": "compiled",
-            "changes": {"use_compile": True},
-            "is_taken": False,
-            "note": "did not get through in time",
-        }
-    ]
+@pytest.mark.parametrize(
+    ("line", "said"),
+    [
+        ("warning: something", "Invalid JSON: .* in 'warning: something'"),
+        ('{"kind": "news"}', "Input tag 'news' found using 'kind' does not match any of the expected tags"),
+        ('{"kind": "progress"}', "progress.text: Field required in "),
+        ('{"kind": "measured", "fit": {"size": 4, "used": 1}}', "measured.fit.total: Field required in "),
+        ('{"kind": "measured", "fits": 4}', "measured.fits: Unexpected keyword argument in "),
+        ('{"kind": "measured", "tile": "wide"}', "measured.tile: Input should be a valid integer"),
+        ('{"kind": "stage", "name": "over"}', "stage.name: Input should be 'ready'"),
+        ("\xff", "Invalid JSON"),
+    ],
+)
+def test_a_line_that_is_no_message_is_named(child, line, said):
+    child(f"tell(Measured(fit=FIT))\nsys.stdout.buffer.write({line.encode('latin-1')!r} + b'\\n')\nsys.stdout.flush()\n"
+          "time.sleep(600)")  # fmt: skip
+    found = measure(JOB, silent)
+    assert found.fit == FIT
+    assert re.match(f"starting: the measuring process sent what is no message: {said}", found.ended)
+
+
+def test_a_job_that_is_none_is_named(child, monkeypatch):
+    monkeypatch.setattr(module, "encode", lambda job: '{"tree": {}, "workers": [0], "decoded_mb": 1}')
+    child("")
+    assert "MessageError: validated: Field required in " in measure(JOB, silent).ended
+    assert measure(JOB, silent).ended.endswith("(exit code 1)")
+
+
+def at(wanted):
+    """Let time run out when the process says something."""
+    return lambda text: Timer.running.function() if text == wanted else None
+
+
+def test_what_takes_too_long_is_ended(child):
+    child("tell(Measured(fit=FIT))\ntell(Progress('testing 8'))\ntime.sleep(600)")
+    assert measure(JOB, at("testing 8")) == Measured(fit=FIT, ended="testing 8: it took too long")
+
+
+@pytest.mark.parametrize(
+    ("end", "note"),
+    [
+        ("time.sleep(600)", "did not get through in time"),
+        ("raise RuntimeError('no compiler')", "RuntimeError: no compiler (exit code 1)"),
+    ],
+)
+def test_compiling_is_cut_short_without_harm(child, end, note):
+    child("tell(Measured(fit=FIT, settings=(GRAY,), pace=PACE))\ntell(Stage('expendable'))\n"
+          "tell(Progress('trying settings: compiled'))\n" + end)  # fmt: skip
+    seconds = []
+
+    def say(text):
+        seconds.append(Timer.running.seconds)
+        if "sleep" in end:
+            Timer.running.function()
+
+    found = measure(JOB, say)
+    assert module.LEAST_OPTIONAL_S <= seconds[0] <= module.OPTIONAL_UNTIL_S
+    compiled = Comparison("compiled", {"use_compile": True}, 0.0, 0.0, False, note)
+    assert found == Measured(fit=FIT, settings=(GRAY, compiled), pace=PACE)
 
 
 def test_when_not_even_one_crop_fits(child):
-    child(TELL + "tell(found='fit', value=None)")
+    child("tell(Stage('nothing fits'))")
     with pytest.raises(OutOfMemory, match="Not even one training crop"):
-        measure({}, lambda _: None)
+        measure(JOB, silent)
+
+
+def conditions(machine="this one", job=JOB):
+    return Conditions(job, ("photos", "None"), {"train": {"count": 3}}, machine)
 
 
 def test_only_complete_results_are_remembered():
@@ -89,23 +173,30 @@ def test_only_complete_results_are_remembered():
 
     def result(ended):
         calls.append(ended)
-        return {"fit": {}, "pace": {}, "setting": [], "ended": ended}
+        return Measured(fit=FIT, pace=PACE, settings=(GRAY,), start_s=2.0, ended=ended)
 
-    assert remembered({"a": 1}, lambda: result("killed"))["ended"] == "killed"
-    assert remembered({"a": 1}, lambda: result(None))["ended"] is None
-    assert remembered({"a": 1}, lambda: result(None)).get("remembered")
-    assert remembered({"a": 2}, lambda: result(None)).get("remembered") is None
-    assert remembered({"a": 1}, lambda: result(None), fresh=True).get("remembered") is None
-    assert calls == ["killed", None, None, None]
+    assert remembered(conditions(), lambda: result("killed")).ended == "killed"
+    assert remembered(conditions(), lambda: result(None)).ended is None
+    assert remembered(conditions(), lambda: result("x")) == replace(result(None), is_remembered=True)
+    for another in (conditions("another"), conditions(job=replace(JOB, crops=(48,)))):
+        assert not remembered(another, lambda: result(None)).is_remembered
+    assert not remembered(conditions(), lambda: result(None), fresh=True).is_remembered
+    assert calls == ["killed", None, None, None, None, None]
 
 
-def test_a_damaged_memory_is_measured_anew(tmp_path):
-    result = {"fit": {}, "pace": {}, "setting": [], "ended": None}
-    remembered({"a": 1}, lambda: result)
+def test_scores_that_are_no_numbers_are_remembered():
+    trials = Trials({1e-3: (float("-inf"),), 2.5e-4: (20.5, 21.0)}, (20, 40), 3.0)
+    remembered(conditions(), lambda: Measured(fit=FIT, pace=PACE, trials=trials))
+    assert remembered(conditions(), Measured).trials == trials
+
+
+@pytest.mark.parametrize("content", ["", "{", "[]", '{"fit": {}}', '{"fit": null}', "{}"])
+def test_a_damaged_memory_is_measured_anew(tmp_path, content):
+    remembered(conditions(), lambda: Measured(fit=FIT, pace=PACE))
     (store,) = (tmp_path / "cache/trainner/measured").iterdir()
-    for content in ("", "{", "[]", json.dumps({"fit": {}})):
-        store.write_text(content)
-        assert "remembered" not in remembered({"a": 1}, lambda: dict(result))
+    store.write_text(content)
+    assert not remembered(conditions(), lambda: Measured(fit=FIT, pace=PACE)).is_remembered
+    assert remembered(conditions(), Measured).is_remembered
 
 
 def state():
@@ -115,31 +206,40 @@ def state():
 
 
 def test_the_real_process_measures_a_tiny_run_and_leaves_no_trace(photos, tmp_path, monkeypatch):
-    """The whole way, with the real network on tiny pictures; the tree that comes out is complete."""
+    """The whole way, with the real network on tiny pictures; the tree that comes out is complete.
+
+    Nothing that is checked depends on the machine's speed: no limit of time can be reached, and the trials are as long
+    as the run, whose iterations are given.
+    """
     from traiNNer.zero_config import create
 
+    monkeypatch.setattr(create, "LIMIT_S", 1e6)
+    monkeypatch.setattr(create, "TRIALS_S", 1e6)
+    monkeypatch.setattr(create, "FACTORS", ((1, 5, 20),))
     monkeypatch.chdir(tmp_path)
     before, files = state(), sorted(path for path in tmp_path.rglob("*") if "cache" not in path.parts)
     overrides = {"datasets": {"train": {"lq_size": 12, "batch_size_per_gpu": 2, "num_worker_per_gpu": 0}},
-                 "train": {"total_iter": 100}, "use_amp": False, "amp_bf16": False}  # fmt: skip
+                 "train": {"total_iter": 80}, "use_amp": False, "amp_bf16": False, "use_compile": False}  # fmt: skip
     request = create.Request("paragonsr2_nano", create.folders_of(photos / "hr"), overrides=overrides, wants_rate=True)
-    monkeypatch.setattr(create, "TRIALS_S", 9.0)
     said = []
     made = create.make(request, said.append)
     for now, then in zip(state(), before, strict=True):
         assert now == then
     assert sorted(path for path in tmp_path.rglob("*") if "cache" not in path.parts) == files
-    found = made.measured.found
-    assert found["ended"] is None
-    assert found["fit"]["size"] == 2
-    assert 0 < found["fit"]["used"] < found["fit"]["total"]
-    assert found["pace"]["it_per_s"] > 0
-    assert found["pace"]["validation_s"] > 0
-    assert found["rates"]["best"] in [rate for rate, _ in found["rates"]["scores"]]
-    assert made.draft.value("train.optim_g.lr") == found["rates"]["best"]
-    assert [one["title"] for one in found["setting"]] == ["plain memory format"]
+    found = made.measured
+    assert found.ended is None
+    assert found.start_s > 0
+    assert found.fit.size == 2
+    assert 0 < found.fit.used < found.fit.total
+    assert found.pace.it_per_s > 0
+    assert found.pace.validation_s > 0
+    assert found.trials.lengths == (20, 40, 80)
+    assert len(found.trials.scores) == 3
+    assert made.draft.value("train.optim_g.lr") == found.learning_rate
+    assert found.learning_rate in found.trials.scores
+    assert [one.title for one in found.settings] == ["plain memory format"]
     assert any("trying learning rates" in line for line in said)
-    assert made.draft.checked().options.train.total_iter == 100
+    assert made.draft.checked().options.train.total_iter == 80
 
 
 def test_the_crops_that_are_chosen_are_the_ones_that_are_trained(photos, monkeypatch):
@@ -147,15 +247,35 @@ def test_the_crops_that_are_chosen_are_the_ones_that_are_trained(photos, monkeyp
 
     from traiNNer.zero_config import child, create, settings
     from traiNNer.zero_config.compose import compose, find_arch
-    from traiNNer.zero_config.subject import look
+    from traiNNer.zero_config.subject import DatasetProfile
 
     monkeypatch.setattr(settings, "SECONDS_PER_BLOCK", 0.01)
-    subject = look(create.folders_of(photos / "hr", photos / "lr"), None)
+    profile = DatasetProfile.inspect(create.folders_of(photos / "hr", photos / "lr"), None)
     overrides = {"num_gpu": 0, "use_amp": False, "datasets": {"train": {"batch_size_per_gpu": 1}}}
-    draft = compose(find_arch("paragonsr2_nano"), subject, "convenience", overrides)
-    job = {"tree": draft.tree(), "crops": [40, 32], "run_s": 1.0, "given": []}
+    draft = compose(find_arch("paragonsr2_nano"), profile, "convenience", overrides)
+    job = replace(JOB, tree=draft.tree(), crops=(40, 32), run_s=1.0)
     measuring = child.Measuring(job, io.StringIO())
     with torch.random.fork_rng(devices=[]):
         measuring._choose_crop()
+    assert measuring.measured.crop.side == 32
+    assert list(measuring.measured.crop.step_s) == [40, 32]
     assert measuring.options.datasets["train"].options.lq_size == 32
     assert measuring.sets["train"].sample(0, np.random.default_rng(0)).lq.shape == (32, 32, 3)
+
+
+def test_a_process_that_finds_no_room_says_so_and_does_nothing_else(photos, monkeypatch):
+    import io
+
+    from traiNNer.zero_config import child, create
+    from traiNNer.zero_config.compose import compose, find_arch
+    from traiNNer.zero_config.messages import Stage, read_message
+    from traiNNer.zero_config.subject import DatasetProfile
+
+    monkeypatch.setattr(child, "largest_fit", lambda *_: None)
+    monkeypatch.setattr(child, "fitting_tile", lambda *_: 16)
+    profile = DatasetProfile.inspect(create.folders_of(photos / "hr", photos / "lr"), None)
+    draft = compose(find_arch("paragonsr2_nano"), profile, "convenience", {"num_gpu": 0})
+    out = io.StringIO()
+    child.Measuring(replace(JOB, tree=draft.tree()), out).run()
+    messages = [read_message(line) for line in out.getvalue().splitlines()]
+    assert messages == [Stage("ready"), Measured(tile=16), Stage("nothing fits")]

@@ -4,7 +4,8 @@ import pytest
 import torch
 
 from traiNNer.zero_config import memory as module
-from traiNNer.zero_config.memory import Fit, fitting_tile, largest_fit, sizes_up_to
+from traiNNer.zero_config.measured import Fit
+from traiNNer.zero_config.memory import fitting_tile, largest_fit, sizes_up_to
 
 
 class Options:

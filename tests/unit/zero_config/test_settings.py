@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import pytest
 
 from traiNNer.zero_config import settings as module
-from traiNNer.zero_config.settings import Candidate, Hopeless, compare_settings
+from traiNNer.zero_config.settings import Candidate, TooSlow, compare_settings
 
 
 @dataclass(frozen=True)
@@ -26,7 +26,7 @@ def compare(monkeypatch, seconds, losses=lambda options: [1.0, 1.0], candidates=
             self.small_s = self.step_s = seconds(options)
             self.first_step_s = 7.0
             if at_most_s is not None and self.small_s > at_most_s:
-                raise Hopeless
+                raise TooSlow
 
         def block(self, steps):
             return seconds(self.options)

@@ -1,4 +1,4 @@
-"""The composition root: from options to a finished run. The only file that knows all others."""
+"""A training run from checked options to its end: preparation, start or resume, and how it ended in words."""
 
 from contextlib import ExitStack
 from functools import partial
@@ -7,17 +7,9 @@ from pathlib import Path
 from torch import nn
 
 from traiNNer.batch import ImageSet
-from traiNNer.build import (
-    build_evaluations,
-    build_loader,
-    build_networks,
-    describe_networks,
-    network_choices,
-    open_dataset,
-    prepare_demo_if_named,
-)
+from traiNNer.build import build_loader, build_networks, network_choices, open_dataset, prepare_demo_if_named
 from traiNNer.config.load import Loaded
-from traiNNer.config.options import CommonOptions, TestOptions, TrainOptions
+from traiNNer.config.options import TrainOptions
 from traiNNer.data.loader import DamageCounter
 from traiNNer.engine import resume
 from traiNNer.engine.checkpoint import SUPERSEDED, CheckpointStore
@@ -26,13 +18,12 @@ from traiNNer.engine.interrupt import StopSignals
 from traiNNer.engine.logbook import Logbook
 from traiNNer.engine.run_folder import FolderLock, RunFolder, cause, check_writable, create, run_folder
 from traiNNer.engine.runtime import Runtime, is_out_of_memory, start_runtime
-from traiNNer.engine.tester import Tester
 from traiNNer.engine.trainer import Trainer
-from traiNNer.engine.weights import load_pretrained, read_weights
-from traiNNer.errors import CannotWrite, ConfigError, OutOfMemory
+from traiNNer.errors import CannotWrite, OutOfMemory
 from traiNNer.models.protocol import MAIN
-from traiNNer.preflight import check_losses, check_metrics, check_shapes
+from traiNNer.preflight import check_losses, check_metrics, check_network
 from traiNNer.run.assemble import assemble
+from traiNNer.run.pretrained import load_given_weights
 from traiNNer.utils.files import write_bytes_atomic
 
 
@@ -47,15 +38,15 @@ def train(loaded: Loaded[TrainOptions], book: Logbook, *, check: bool, overwrite
         runtime.on_main(lambda: prepare_demo_if_named(options, book))
         sets = {key: open_dataset(options, key, book) for key in options.datasets}
         networks = build_networks(options)
-        check_shapes(networks[MAIN], options)
-        check_losses(options)
+        check_network(networks[MAIN], options, sets)
+        check_losses(options, sets["train"])
         book.warn_all(check_metrics(options, sets))
         folder = run_folder(options)
         check_writable(folder)
         if options.path.resume_state:
             resume.refuse_other_files(Path(options.path.resume_state).expanduser())
         if resume.is_fresh(options, folder, overwrite):
-            _load_pretrained(networks[MAIN], options, book)
+            load_given_weights(networks[MAIN], options, book)
         if check:
             book.console.print(loaded.effective())
             return "checked: options, data and shapes are in order"
@@ -122,19 +113,6 @@ def _open_files(folder: RunFolder, loaded: Loaded, store: CheckpointStore, start
         raise CannotWrite(f"Cannot write to {folder.root} ({cause(error)}).") from None
 
 
-def _load_pretrained(network: nn.Module, options: CommonOptions, book: Logbook, strict: bool = False) -> None:
-    path, key = options.path.pretrain_network_g, options.path.param_key_g
-    if not path:
-        return
-    try:
-        strict = strict or options.path.strict_load_g
-        notes, report = load_pretrained(network, describe_networks(options)[MAIN], read_weights(path, key), strict)
-    except ConfigError as error:
-        raise ConfigError(f"path.pretrain_network_g: {error}") from None
-    book.warn_all(notes)
-    book.info(f"{path}: {report}")
-
-
 def _begin(trainer: Trainer, start: resume.Start, train_set: ImageSet, book: Logbook) -> None:
     options, facts = trainer.options, trainer.facts
     book.info(trainer.runtime.about)
@@ -184,28 +162,3 @@ def _run(trainer: Trainer, train_set: ImageSet) -> str:
     stop = trainer.stop
     early = f" (stopped early: {stop.reason})" if stop and trainer.iteration < trainer.total else ""
     return f"finished: {trainer.iteration:,}/{trainer.total:,}{early}"
-
-
-def test(loaded: Loaded[TestOptions], book: Logbook, *, check: bool) -> str:
-    """Test as the options say, or only check them. Returns how it ended."""
-    options = loaded.options
-    book.warn_all(loaded.warnings)
-    if options.dist:
-        book.warn("dist has no effect in test.py: one process tests every image")
-    runtime, notes = start_runtime(options.model_copy(update={"dist": False}))
-    book.warn_all(notes)
-    prepare_demo_if_named(options, book)
-    sets = {key: open_dataset(options, key, book) for key in options.datasets}
-    network = build_networks(options)[MAIN]
-    check_shapes(network, options)
-    book.warn_all(check_metrics(options, sets))
-    _load_pretrained(network, options, book, strict=True)
-    if check:
-        book.console.print(loaded.effective())
-        return "checked: options, data, weights and shapes are in order"
-    book.info(runtime.about)
-    evaluations = build_evaluations(options, sets, runtime)
-    upscale = runtime.upscaler(runtime.place(network).eval())
-    tester = Tester(Path("results") / options.name, evaluations, book, options.val.save_img)
-    tester.run(upscale)
-    return f"finished: {tester.done:,} image{'s' * (tester.done != 1)} in {len(sets)} set{'s' * (len(sets) != 1)}"

@@ -1,0 +1,177 @@
+"""Samples that are no pairs of still images: on their way from the loader to a step, its retry and validation."""
+
+import numpy as np
+import pytest
+import torch
+from enginekit import learner_of
+from torch import nn
+
+from traiNNer.batch import ImageSet, Sample
+from traiNNer.data.loader import TrainLoader, collate
+from traiNNer.engine.knobs import MICRO_BATCH, Knobs
+from traiNNer.engine.runtime import Runtime
+from traiNNer.engine.step import Stepper
+from traiNNer.engine.validation import Evaluation
+from traiNNer.errors import DataError
+from traiNNer.metrics.psnr import PSNR
+from traiNNer.models.protocol import MAIN, PhaseLoss, TrainableModel
+
+SHAPES = {"still": (4, 4, 3), "clip": (3, 4, 4, 3)}
+RUNTIME = Runtime(torch.device("cpu"), "test", memory_format=torch.channels_last)
+
+
+class Made(ImageSet):
+    """Samples of one shape, without the sides that are not asked for."""
+
+    def __init__(self, sides=("lq", "gt"), shape="still"):
+        self.sides, self.shape = sides, SHAPES[shape]
+
+    def __len__(self):
+        return 10
+
+    def sample(self, index, rng):
+        lq = rng.integers(0, 256, self.shape, np.uint8)
+        gt = lq.repeat(2, -3).repeat(2, -2)
+        return Sample(lq if "lq" in self.sides else None, gt if "gt" in self.sides else None, f"{index}")
+
+    def whole(self, index):
+        return self.sample(index, np.random.default_rng(index))
+
+    def fingerprint(self):
+        return {}
+
+
+def batches(dataset, workers=0, **options):
+    loader = TrainLoader(dataset, **{"seed": 3, "batch_size": 4, "total_iter": 3, "workers": workers} | options)
+    try:
+        return [batch for step in loader for batch in step]
+    finally:
+        loader.close()
+
+
+@pytest.mark.parametrize("sides", [("gt",), ("lq",), ("lq", "gt")])
+@pytest.mark.parametrize("shape", SHAPES)
+def test_they_pass_loader_workers_and_transfer(sides, shape):
+    alone, read = batches(Made(sides, shape)), batches(Made(sides, shape), workers=2)
+    for first, second in zip(alone, read, strict=True):
+        assert (first.keys, first.seeds) == (second.keys, second.seeds)
+        moved = RUNTIME.move(second)
+        for side in ("lq", "gt"):
+            one, two, floats = (getattr(batch, side) for batch in (first, second, moved))
+            assert (one is not None) == (side in sides)
+            if one is not None:
+                assert torch.equal(one, two)
+                assert torch.equal(floats, one.movedim(-1, -3).float() / 255)
+                assert shape == "clip" or floats.is_contiguous(memory_format=torch.channels_last)
+
+
+def test_seeds_differ_by_epoch_and_image_and_not_by_the_way_it_is_read():
+    seeds = [seed for batch in batches(Made(), batch_size=5, total_iter=4) for seed in batch.seeds]
+    assert len(set(seeds)) == 20  # two epochs of ten images
+    assert all(0 <= seed < 2**63 for seed in seeds)
+    assert [seed for batch in batches(Made(), batch_size=2, total_iter=10) for seed in batch.seeds] == seeds
+    assert [seed for batch in batches(Made(), batch_size=5, total_iter=4, seed=4) for seed in batch.seeds] != seeds
+
+
+def test_samples_that_do_not_go_together_are_named():
+    image, small = np.zeros((4, 4, 3), np.uint8), np.zeros((2, 2, 3), np.uint8)
+    for samples, message in (
+        ([Sample(image, image, "a"), Sample(image, None, "b")], "GT images of one batch differ: 4 x 4 x 3 for a, none"),
+        ([Sample(image, None, "a"), Sample(small, None, "b")], "LQ images of one batch differ: .*2 x 2 x 3 for b"),
+        ([Sample(None, None, "a")], "a has neither an LQ image nor a ground truth"),
+    ):
+        error = collate(samples)
+        assert isinstance(error, DataError)
+        with pytest.raises(DataError, match=message):
+            raise error
+
+
+class Degrading(TrainableModel):
+    """Makes its LQ from GT, as a function of the seeds, and runs out of memory with more than two images if told to."""
+
+    def __init__(self, network, fails):
+        self.network, self.fails, self.noise = network, fails, {}
+
+    def phases(self, batch, iteration):
+        if self.fails and len(batch.keys) > 2:
+            raise torch.OutOfMemoryError
+        draws = [torch.rand(1, generator=torch.Generator().manual_seed(seed)) for seed in batch.seeds]
+        self.noise |= dict(zip(batch.keys, (draw.item() for draw in draws), strict=True))
+        lq = batch.gt[..., ::2, ::2] + torch.stack(draws).view(-1, *[1] * (batch.gt.ndim - 1))
+        yield PhaseLoss({"l1": (self.network(lq) - batch.gt[..., ::2, ::2]).abs().mean()})
+
+
+class Gain(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.gain = nn.Parameter(torch.tensor(0.5))
+
+    def forward(self, lq):
+        return lq * self.gain
+
+
+def trained(fails, shape):
+    network, knobs = Gain(), Knobs(batch_size=4)
+
+    def halve():
+        knobs[MICRO_BATCH].set(2, 0)
+        return True
+
+    model = Degrading(network, fails)
+    learner = learner_of(network, torch.optim.SGD(network.parameters(), 0.1), knobs)
+    stepper = Stepper(model, {MAIN: learner}, RUNTIME, knobs, on_out_of_memory=halve)
+    stepper.step(batches(Made(("gt",), shape), total_iter=1), 1)
+    return network.gain.item(), model.noise
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+def test_gt_alone_trains_and_a_retried_split_step_draws_the_same(shape):
+    plain, noise = trained(False, shape)
+    split, again = trained(True, shape)
+    assert plain != 0.5
+    assert split == pytest.approx(plain, abs=1e-6)
+    assert again == noise
+    assert len(set(noise.values())) == 4
+
+
+def upscale(lq):
+    return lq.repeat_interleave(2, -1).repeat_interleave(2, -2)
+
+
+def evaluate(dataset, **options):
+    saved = {}
+    one = Evaluation("val", dataset, {"psnr": PSNR(2, crop_border=0)}, 2, RUNTIME, **options)
+    return one.run(upscale, lambda key, image: saved.update({key: image})), saved
+
+
+def test_lq_alone_is_upscaled_and_saved_without_scores():
+    dataset = Made(("lq",))
+    scores, saved = evaluate(dataset)
+    assert scores.mean() == {}
+    for index in range(10):
+        assert np.array_equal(saved[f"{index}"], dataset.whole(index).lq.repeat(2, 0).repeat(2, 1))
+
+
+@pytest.mark.parametrize("tile_size", [0, 2])
+def test_a_clip_is_scored_and_saved_frame_by_frame(tile_size):
+    dataset = Made(shape="clip")
+    scores, saved = evaluate(dataset, tile_size=tile_size)
+    assert len(saved) == len(scores.images) == 30
+    assert np.array_equal(saved["4/0002"], dataset.whole(4).gt[2])
+    assert {values["psnr"] for values in scores.images.values()} == {float("inf")}
+
+
+def test_gt_alone_cannot_be_validated_and_the_set_is_named():
+    with pytest.raises(DataError, match="val: 0 has no LQ image to upscale"):
+        evaluate(Made(("gt",)))
+
+
+def test_a_metric_gets_what_it_asks_for():
+    class Brightness:
+        direction, needs_target = "higher", False
+
+        def __call__(self, lq, output):
+            return float(output.mean() - lq.mean())
+
+    scores = Evaluation("val", Made(("lq",)), {"it": Brightness()}, 2, RUNTIME).run(upscale)
+    assert scores.mean()["it"] == pytest.approx(0, abs=1e-9)

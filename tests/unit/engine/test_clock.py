@@ -1,0 +1,37 @@
+import pytest
+
+from traiNNer.engine.clock import Clock
+
+
+@pytest.fixture
+def at(monkeypatch):
+    """Return a list of the times that the clock will read."""
+    times: list[float] = []
+    monkeypatch.setattr("time.perf_counter", lambda: times.pop(0))
+    return times
+
+
+def test_speed_and_share_of_waiting_count_only_what_was_inside(at):
+    clock = Clock()
+    at += [0, 1, 10, 13, 50, 52]
+    with clock.waiting():
+        pass
+    for _ in range(2):
+        with clock.working():
+            pass
+    speed, share = clock.read()
+    assert (speed, share) == (pytest.approx(2 / 6), pytest.approx(1 / 6))
+
+
+def test_reading_starts_anew(at):
+    clock = Clock()
+    at += [0, 1, 0, 4, 0, 2]
+    with clock.waiting():
+        pass
+    with clock.working():
+        pass
+    clock.read()
+    assert clock.read() == (0.0, 0.0)
+    with clock.working():
+        pass
+    assert clock.read() == (0.5, 0.0)

@@ -1,0 +1,38 @@
+"""A test of weights from checked options to the table of scores."""
+
+from pathlib import Path
+
+from traiNNer.build import build_evaluations, build_networks, open_dataset, prepare_demo_if_named
+from traiNNer.config.load import Loaded
+from traiNNer.config.options import TestOptions
+from traiNNer.engine.logbook import Logbook
+from traiNNer.engine.runtime import start_runtime
+from traiNNer.engine.tester import Tester
+from traiNNer.models.protocol import MAIN
+from traiNNer.preflight import check_metrics, check_network
+from traiNNer.run.pretrained import load_given_weights
+
+
+def test(loaded: Loaded[TestOptions], book: Logbook, *, check: bool) -> str:
+    """Test as the options say, or only check them. Returns how it ended."""
+    options = loaded.options
+    book.warn_all(loaded.warnings)
+    if options.dist:
+        book.warn("dist has no effect in test.py: one process tests every image")
+    runtime, notes = start_runtime(options.model_copy(update={"dist": False}))
+    book.warn_all(notes)
+    prepare_demo_if_named(options, book)
+    sets = {key: open_dataset(options, key, book) for key in options.datasets}
+    network = build_networks(options)[MAIN]
+    check_network(network, options, sets)
+    book.warn_all(check_metrics(options, sets))
+    load_given_weights(network, options, book, strict=True)
+    if check:
+        book.console.print(loaded.effective())
+        return "checked: options, data, weights and shapes are in order"
+    book.info(runtime.about)
+    evaluations = build_evaluations(options, sets, runtime)
+    upscale = runtime.upscaler(runtime.place(network).eval())
+    tester = Tester(Path("results") / options.name, evaluations, book, options.val.save_img)
+    tester.run(upscale)
+    return f"finished: {tester.done:,} image{'s' * (tester.done != 1)} in {len(sets)} set{'s' * (len(sets) != 1)}"
