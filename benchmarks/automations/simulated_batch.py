@@ -248,7 +248,7 @@ class Run:
         if decision.knob == MICRO_BATCH:
             self.reserved = 0.0  # the engine empties the cache
         elif decision.knob == BATCH_SIZE:
-            self.asked, self.arriving = int(new), iteration + BatchPlan.LEAD
+            self.asked, self.arriving = int(new), iteration + BatchPlan(int(old)).lead
         self.helper.on_change(KnobChanged(iteration, decision.knob, old, new))
         if decision.knob == MICRO_BATCH and not decision.forced:
             self.moves = [*self.moves, 1 if new > old else -1][-10:]

@@ -1,4 +1,4 @@
-"""The helper that finds the largest micro-batch that fits the device memory."""
+"""The automation that finds the largest micro-batch that fits the device memory."""
 
 import math
 from collections.abc import Iterable, Iterator, Mapping
@@ -40,7 +40,7 @@ SELDOM = 1_000_000
 
 
 class BatchFallback(StrictOptions):
-    """The micro-batch in force when the batch-size helper gives up."""
+    """The micro-batch that is active after the automation was disabled."""
 
     batch_size: Count = 8
     """Images per micro-batch."""
@@ -68,8 +68,8 @@ class DynamicBatchSizeOptimizer(Automation):
         vram_history_size: Peaks remembered for each size.
         effective_batch: `preserve` only changes how a batch is split into micro-batches; `grow` may enlarge it.
         lr_scaling: Adapt the learning rate when the effective batch grows.
-        fallback: What is in force after the helper gave up.
-        max_adjustments: Changes of its own will before the size is frozen.
+        fallback: What is active after the automation was disabled.
+        max_adjustments: Voluntary changes before the size is frozen.
     """
 
     title = "batch"

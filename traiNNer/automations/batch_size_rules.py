@@ -66,7 +66,7 @@ class Situation:
     def grow(self) -> Choice:
         """Return the largest size that fits, unless the size has gone up and down too often.
 
-        The host takes four changes of direction for a helper that does not know what it wants.
+        The host takes four changes of direction for an automation that does not know what it wants.
         """
         best = max(self.fitting(), default=0)
         is_sure = len(self.observed) > 1 or best >= min(STEP * self.size, self.sizes[-1])

@@ -41,7 +41,7 @@ NOISE_VALIDATIONS = 30
 
 
 class StoppingFallback(StrictOptions):
-    """What happens to early stopping when its helper gives up."""
+    """What happens to early stopping when its automation is disabled."""
 
     early_stopping: bool = False
     """Stop by plain patience; false never stops."""
@@ -81,7 +81,7 @@ class IntelligentEarlyStopping(Automation):
         min_projected_gain: Gain still to be expected below which the run stops.
         restore_best: End with the best weights.
         respect_schedule: Wait while the learning rate will still be lowered.
-        fallback: What is in force after the helper gave up.
+        fallback: What is active after the automation was disabled.
         max_adjustments: Stops per run; with 0 it only watches.
     """
 

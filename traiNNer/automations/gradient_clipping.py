@@ -1,4 +1,4 @@
-"""The helper that moves the gradient limit."""
+"""The automation that moves the gradient limit."""
 
 import math
 from collections.abc import Iterable, Iterator, Mapping
@@ -20,10 +20,10 @@ BOUND_AFTER = 50
 
 
 class ClippingFallback(StrictOptions):
-    """The gradient limit in force when the clipping helper gives up."""
+    """The gradient limit that is active after the automation was disabled."""
 
     threshold: Positive | None = None
-    """Largest gradient norm after the helper gave up, by default 1.0; also in force when the helper is switched off
+    """Largest gradient norm after the automation was disabled, by default 1.0; also active when it is switched off
     with `enabled: false`, where the default is grad_clip_max_norm."""
 
 
@@ -46,7 +46,7 @@ class AdaptiveGradientClipping(Automation):
         adjustment_factor: The limit moves only if the wanted one is this many times away.
         monitoring_frequency: Iterations between evaluations; the norm itself is checked every time.
         gradient_history_size: Norms remembered.
-        fallback: What is in force after the helper gave up.
+        fallback: What is active after the automation was disabled.
         max_adjustments: Changes before the limit is frozen.
     """
 
@@ -183,7 +183,7 @@ class AdaptiveGradientClipping(Automation):
             yield from self._move(value, is_new)
 
     def _move(self, value: float, is_new: bool) -> Iterable[Decision]:
-        """Move the limit. A new regime is not of the helper's own will, hence forced; it may not come without end."""
+        """Move the limit. A new regime is no voluntary change, hence forced; it may not come without end."""
         if self.norms.age > 1:
             self.direction = 1 if value > self._limit() else -1
         self.observed = value

@@ -1,4 +1,4 @@
-"""The helper that moves the learning rate: down on a plateau, up on trial early on, and back after a divergence."""
+"""The automation that moves the learning rate: down on a plateau, up on trial early on, and back after a divergence."""
 
 import math
 from collections.abc import Iterable, Iterator, Mapping
@@ -45,7 +45,7 @@ class CosineParams(StrictOptions):
 
 
 class ScheduleFallback(StrictOptions):
-    """The schedule in force when the learning-rate helper gives up and the file names none."""
+    """The schedule that is active after the automation was disabled, where the file names none."""
 
     scheduler_type: Literal["cosine"] = "cosine"
     """Kind of the schedule."""
@@ -75,7 +75,7 @@ class IntelligentLearningRateScheduler(Automation):
         raise_factor: Factor of one raise.
         rollback: Return to the last good weights when the loss diverges.
         log_every: Iterations between log lines of the estimate.
-        fallback: What is in force after the helper gave up.
+        fallback: What is active after the automation was disabled.
         max_adjustments: Changes before the factor is frozen.
     """
 
@@ -329,7 +329,7 @@ class IntelligentLearningRateScheduler(Automation):
             return False
         return rules.slope_of(self.scores[-count:], rules.VETO_CONFIDENCE)[2] < 0
 
-    # Helpers of the above
+    # Parts of the above
 
     @property
     def _knob(self) -> Knob:
@@ -363,7 +363,7 @@ class IntelligentLearningRateScheduler(Automation):
         return max(self.improvement_threshold, whole)
 
     def _tell(self, iteration: int) -> Iterator[Decision]:
-        """Write the estimate from time to time, and once what the noise lets this helper see."""
+        """Write the estimate from time to time, and once what the noise lets this automation see."""
         if not self.monitor_loss or self.is_only_guarding or not self.level.seen:
             return
         resolvable = rules.resolvable(self.level.se, self.every, self.plateau_patience, max(rules.WINDOWS))

@@ -1,4 +1,4 @@
-"""Rules of the learning-rate helper without any event: block means, the level to defend, flatness, the envelope."""
+"""Rules of the learning-rate automation without any event: block means, the level to defend, flatness, the envelope."""
 
 import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -279,7 +279,7 @@ def resolvable(se: float, size: int, patience: int, windows: float) -> float:
 
 
 def explain(se: float, size: int, smallest: float, patience: int) -> str:
-    """Return what the noise lets the helper see, so that its silence can be understood."""
+    """Return what the noise lets the automation see, so that its silence can be understood."""
     return (
         f"the loss varies by {se:.2%} from one block of {size} iterations to the next; after {16 * patience:,} "
         f"iterations of the same rate a change of {smallest:.3%} per {patience:,} iterations can be told from none, "

@@ -40,7 +40,7 @@ def test_every_option_has_a_row_and_a_description():
     assert "## `train.training_automations.IntelligentEarlyStopping`" in page
     assert "| `IntelligentEarlyStopping` | section | off unless written | Ends a run that" in page
     assert '| `preset` | `convenience` or `fidelity` | `"convenience"` | `convenience` reads the trend ' in page
-    assert "| `fallback` | section |  | What is in force after the helper gave up. |" in page
+    assert "| `fallback` | section |  | What is active after the automation was disabled. |" in page
     assert (
         "| `fallback.early_stopping` | `true`/`false` | `false` | Stop by plain patience; false never stops. |" in page
     )
