@@ -98,8 +98,8 @@ class Planter:
         gt = cv2.resize(imresize(photo, 0.5), photo.shape[1::-1], interpolation=kind)
         self.write(key, gt, self.small(gt))
 
-    def colour(self, key: str, place: int) -> None:
-        """Swap, shift or compress the colours of LR in turn."""
+    def color(self, key: str, place: int) -> None:
+        """Swap, shift or compress the colors of LR in turn."""
         lq = self.small(self.photos[key]).astype(np.float32)
         changed = (lq[:, :, ::-1], lq + np.float32([4, -4, 0]), lq * (219 / 255) + 16)[place % 3]
         self.write(key, lq=np.clip(np.rint(changed), 0, 255).astype(np.uint8))
@@ -159,7 +159,7 @@ FAULTS: dict[str, tuple[Plant, str]] = {
     "wrong scale": (Planter.wrong_scale, "wrong_scale"),
     "black image": (Planter.black, "flat"),
     "HR enlarged 2x": (Planter.enlarged, "soft"),
-    "colour of LR": (Planter.colour, "colour"),
+    "color of LR": (Planter.color, "color"),
 }
 # Disjoint images of one set, so few faults that most of it stays clean.
 SETS = (
@@ -167,7 +167,7 @@ SETS = (
     ("shift by 0.5 px", "shift by 1 px", "shift by 2 px"),
     ("swapped pair", "wrong kernel", "JPEG quality 60"),
     ("exact duplicate", "near duplicate, encoded again", "wrong scale"),
-    ("black image", "HR enlarged 2x", "colour of LR"),
+    ("black image", "HR enlarged 2x", "color of LR"),
 )
 
 

@@ -57,7 +57,7 @@ def main() -> None:
     parser.add_argument("--iterations", type=int, default=300)
     options = parser.parse_args()
     timed(Stepper, "_accumulate", "forward and backward")
-    timed(Runtime, "update", "optimiser")
+    timed(Runtime, "update", "optimizer")
     timed(Stepper, "step", "step")
     timed(WeightAverage, "update", "average")
     timed(Trainer, "_log", "log lines")
@@ -78,10 +78,10 @@ def main() -> None:
 
 
 def report() -> None:
-    useful = SPENT["forward and backward"] + SPENT["optimiser"]
+    useful = SPENT["forward and backward"] + SPENT["optimizer"]
     total = SPENT["all"] - SPENT["saving"] - SPENT["waiting for data"]
     rows = {
-        "forward, backward, optimiser": useful,
+        "forward, backward, optimizer": useful,
         "checks of the step": SPENT["step"] - useful,
         "average": SPENT["average"],
         "log lines": SPENT["log lines"],

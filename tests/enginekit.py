@@ -7,7 +7,7 @@ import torch
 from torch import nn
 
 from traiNNer.batch import BatchPlan
-from traiNNer.engine.control.events import KeepSnapshot, MeasureTerms, Rewind
+from traiNNer.engine.control.events import KeepSnapshot, MeasureTerms, Rollback
 from traiNNer.engine.control.host import AutomationHost
 from traiNNer.engine.control.knobs import Knobs
 from traiNNer.engine.learner import Learner
@@ -52,7 +52,7 @@ def host_of(automations, run, knobs: Knobs, book, runtime: Runtime | None = None
     """Return a host whose actions all go to `act`; the base learning rate is that of `run`."""
     runtime = runtime or Runtime(torch.device("cpu"), "")
     plan = options.pop("plan", None) or BatchPlan(run.batch_size)
-    actions = dict.fromkeys((KeepSnapshot, Rewind, MeasureTerms), act) | options.pop("actions", {})
+    actions = dict.fromkeys((KeepSnapshot, Rollback, MeasureTerms), act) | options.pop("actions", {})
 
     def learning_rate(iteration: int) -> float:
         return run.base_lr * run.schedule(iteration) * knobs.rate(iteration)

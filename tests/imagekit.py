@@ -28,8 +28,8 @@ def png_bytes(image: np.ndarray, before: bytes = b"") -> bytes:
     return png_raw(width, height, 8 * image.itemsize, PNG_COLOURS[channels], data, before)
 
 
-def png_raw(width: int, height: int, bits: int, colour: int, data: bytes | None, before: bytes = b"") -> bytes:
-    header = png_chunk(b"IHDR", struct.pack(">IIBBBBB", width, height, bits, colour, 0, 0, 0))
+def png_raw(width: int, height: int, bits: int, color: int, data: bytes | None, before: bytes = b"") -> bytes:
+    header = png_chunk(b"IHDR", struct.pack(">IIBBBBB", width, height, bits, color, 0, 0, 0))
     content = b"" if data is None else png_chunk(b"IDAT", zlib.compress(data))
     return b"\x89PNG\r\n\x1a\n" + header + before + content + png_chunk(b"IEND", b"")
 

@@ -101,7 +101,7 @@ def run(script: str, *arguments: str, folder: Path, timeout: float = PATIENCE_S,
 
 
 def write_pairs(root: Path, count: int, gt_size: tuple[int, int] = (40, 48), scale: int = 2, seed: int = 0) -> None:
-    """Write smooth random colour pictures `hr/*.png` and their small versions `lr/*.png`."""
+    """Write smooth random color pictures `hr/*.png` and their small versions `lr/*.png`."""
     import cv2
 
     rng = np.random.default_rng(seed)

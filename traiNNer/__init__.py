@@ -36,7 +36,7 @@ def __getattr__(name: str) -> Any:
 
 
 def build_network(arch: str, scale: int, **options: Any) -> "nn.Module":
-    """Build a registered network by name, freshly initialised.
+    """Build a registered network by name, freshly initialized.
 
     Args:
         arch: name in any letter case, e.g. `paragonsr2_nano`.

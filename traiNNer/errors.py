@@ -1,4 +1,4 @@
-"""What can go wrong in a run, told to the person, with the exit code that goes with it.
+"""What can go wrong in a run, told to the user, with the exit code that goes with it.
 
 Every error of this file is shown as its message alone; anything else that ends a run is our bug and shows
 its traceback.

@@ -1,6 +1,6 @@
 """What a component declares about itself when it registers: one frozen table per kind, so that nobody guesses.
 
-Whatever a component does not declare has the default below. A misspelt or impossible declaration raises where the
+Whatever a component does not declare has the default below. A misspelled or impossible declaration raises where the
 component is registered.
 """
 

@@ -2,10 +2,10 @@
 
     python -m benchmarks.automations [--quick] [--only simulated|faults|cost|real] [--data DIR] [--test DIR] [--jobs N]
 
-Simulated: every helper on at least 100 seeded runs per scenario, beside baselines. Faults: the exact retry after
+Simulated: every automation on at least 100 seeded runs per scenario, beside baselines. Faults: the exact retry after
 running out of memory. Cost: iterations with and without, in turns. Real: training runs on photos, three seeds, with and
-without helpers. The exit code is 1 when a target is missed. Without `--data` the demo photos are used; the published
-table in docs/automations.md was made with 400 photos of BSDS and Set5.
+without automations. The exit code is 1 when a target is missed. Without `--data` the demo photos are used; the
+published table in docs/automations.md was made with 400 photos of BSDS and Set5.
 """
 
 import argparse

@@ -90,13 +90,13 @@ def _dataset(pairs: Pairs) -> Tree:
     return {"type": "PairedImageDataset", "dataroot_gt": str(pairs.gt), "dataroot_lq": str(pairs.lq)}
 
 
-def with_helpers(**helpers: Tree) -> Tree:
-    """Return the change that switches helpers on, with their options."""
-    return {"train": {"training_automations": {"enabled": True, **helpers}}}
+def with_helpers(**automations: Tree) -> Tree:
+    """Return the change that switches automations on, with their options."""
+    return {"train": {"training_automations": {"enabled": True, **automations}}}
 
 
 def everything() -> Tree:
-    """Return the change that switches every helper on, with its defaults."""
+    """Return the change that switches every automation on, with its defaults."""
     names = (RATE_HELPER, BATCH_HELPER, CLIPPING_HELPER, STOPPING_HELPER)
     balance: Tree = {"train": {"dynamic_loss_scheduling": {"enabled": True}}}
     return merged(with_helpers(**{name: {"enabled": True} for name in names}), balance)

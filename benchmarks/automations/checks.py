@@ -28,31 +28,31 @@ def losses(reference: Sequence[Result], other: Sequence[Result]) -> list[float]:
 
 
 def rate_checks(network: str, runs: By) -> list[Check]:
-    """Check the learning-rate helper: at ten times the best rate, and at the best rate."""
+    """Check the learning-rate automation: at ten times the best rate, and at the best rate."""
     best, fast, kept = runs("sound"), runs("fast-rate_helper"), runs("sound-rate_helper")
     short, harm = losses(best, fast), losses(best, kept)
     return [
-        _at_most(network, "rate x10 with helper: dB below the best rate, worst seed", max(short), 0.2),
-        _share(network, "rate x10 with helper: runs that did not end diverged", fast),
-        _at_most(network, "best rate with helper: dB lost, mean", fmean(harm), 0.05),
-        _at_most(network, "best rate with helper: dB lost, worst seed", max(harm), 0.15),
+        _at_most(network, "rate x10 with automation: dB below the best rate, worst seed", max(short), 0.2),
+        _share(network, "rate x10 with automation: runs that did not end diverged", fast),
+        _at_most(network, "best rate with automation: dB lost, mean", fmean(harm), 0.05),
+        _at_most(network, "best rate with automation: dB lost, worst seed", max(harm), 0.15),
     ]
 
 
 def spike_checks(network: str, runs: By) -> list[Check]:
-    """Check the clipping helper where 1 % of the gradients explode."""
+    """Check the clipping automation where 1 % of the gradients explode."""
     helped = runs("spikes-clipping_helper")
     lost = losses(runs("sound"), helped)
     return [
-        _share(network, "spikes with helper: runs that survived", helped),
-        _at_most(network, "spikes with helper: dB below the clean run, mean", fmean(lost), 0.05),
+        _share(network, "spikes with automation: runs that survived", helped),
+        _at_most(network, "spikes with automation: dB below the clean run, mean", fmean(lost), 0.05),
     ]
 
 
 def default_checks(network: str, runs: By) -> list[Check]:
-    """Check that all helpers at their defaults leave a sound run alone."""
+    """Check that all automations at their defaults leave a sound run alone."""
     change = [abs(loss) for loss in losses(runs("sound"), runs("sound-all_helpers"))]
-    return [_at_most(network, "all helpers at defaults: dB of change, worst seed", max(change), 0.1)]
+    return [_at_most(network, "all automations at defaults: dB of change, worst seed", max(change), 0.1)]
 
 
 def stopping_checks(network: str, runs: By) -> list[Check]:

@@ -2,9 +2,9 @@
 
     OMP_NUM_THREADS=2 python -m benchmarks.automations.cost [--iterations 500]
 
-Two runs of options/train/2x_paragonsr2_automations.yml in one process, one with every helper on and one with the
+Two runs of options/train/2x_paragonsr2_automations.yml in one process, one with every automation on and one with the
 switches off, take the same batches in turns. The first 50 iterations, in which the loss balance measures gradients
-once, do not count. Host time is what the host's own work takes: noting, reading windows, asking helpers.
+once, do not count. Host time is what the host's own work takes: noting, reading windows, asking automations.
 """
 
 import argparse

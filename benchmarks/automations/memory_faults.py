@@ -2,7 +2,7 @@
 
     python -m benchmarks.automations.memory_faults [--quick]
 
-A small ParagonSR2 in float64 trains on random crops, through the project's own step, host and batch-size helper, while
+A small ParagonSR2 in float64 trains on random crops, through the project's own step, host and automation, while
 5 % of the iterations run out of memory in the forward or in the backward; with two gloo ranks only on one of them. The
 weights are compared with those of the same run without faults. A run that takes longer than a minute counts as hung.
 """
@@ -92,9 +92,9 @@ def train(seed: int, iterations: int, faults: bool) -> tuple[list[Tensor], int]:
     for parameter in network.parameters():
         nn.init.normal_(parameter, std=0.05)
     knobs = Knobs(batch_size=BATCH)
-    helper = DynamicBatchSizeOptimizer()
+    automation = DynamicBatchSizeOptimizer()
     host = AutomationHost(
-        {"DynamicBatchSizeOptimizer": helper},
+        {"DynamicBatchSizeOptimizer": automation},
         RunStarted(iterations, BATCH),
         knobs,
         runtime,

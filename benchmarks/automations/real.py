@@ -1,4 +1,4 @@
-"""What the helpers do for real runs: train.py in processes of its own, on photos, with and without them in turn.
+"""What the automations do for real runs: train.py in processes of its own, on photos, with and without them in turn.
 
     python -m benchmarks.automations.real [--quick] [--data DIR] [--test DIR] [--work DIR] [--jobs 2]
 

@@ -11,7 +11,7 @@ Z95 = 1.959964
 class Row:
     """How often a rule did the right thing in a scenario; `target` is the rate asked for, None for a baseline."""
 
-    helper: str
+    automation: str
     scenario: str
     rule: str
     runs: int
@@ -33,22 +33,22 @@ class Row:
 def wilson(successes: int, runs: int) -> tuple[float, float]:
     """Return the 95 % interval of a rate (Wilson 1927), which stays honest near 0 and 1."""
     rate, spread = successes / runs, Z95**2 / runs
-    centre = (rate + spread / 2) / (1 + spread)
+    center = (rate + spread / 2) / (1 + spread)
     half = math.sqrt(rate * (1 - rate) * spread + spread**2 / 4) / (1 + spread)
-    return max(0.0, centre - half), min(1.0, centre + half)
+    return max(0.0, center - half), min(1.0, center + half)
 
 
 def table(rows: Sequence[Row]) -> str:
     """Return the rows as a Markdown table."""
     lines = [
-        "| helper | scenario | rule | success | 95 % interval | target | note |",
+        "| automation | scenario | rule | success | 95 % interval | target | note |",
         "|---|---|---|---|---|---|---|",
     ]
     for row in rows:
         low, high = wilson(row.successes, row.runs)
         target = "" if row.target is None else f"{row.target:.0%} {'met' if row.is_met else 'MISSED'}"
         lines.append(
-            f"| {row.helper} | {row.scenario} | {row.rule} | {row.rate:.1%} of {row.runs} "
+            f"| {row.automation} | {row.scenario} | {row.rule} | {row.rate:.1%} of {row.runs} "
             f"| {low:.1%} to {high:.1%} | {target} | {row.note} |"
         )
     return "\n".join(lines)

@@ -36,7 +36,7 @@ class Arm:
 class Result:
     """What came out of one run. Scores are PSNR in dB of the averaged weights on the test images, NaN if there is none.
 
-    `curve` holds (iteration, score) of every validation, `decisions` the helpers' records, `seconds` is wall time.
+    `curve` holds (iteration, score) of every validation, `decisions` the automations' records, `seconds` is wall time.
     """
 
     arm: str

@@ -1,4 +1,4 @@
-"""The simulations of one helper by name, for a process of its own."""
+"""The simulations of one automation by name, for a process of its own."""
 
 from importlib import import_module
 
@@ -10,6 +10,6 @@ SIMULATIONS = ("rate", "clipping", "stopping", "batch", "balance")
 
 
 def simulate(name: str, quick: bool) -> list[Row]:
-    """Run the simulations of one helper on one thread."""
+    """Run the simulations of one automation on one thread."""
     torch.set_num_threads(1)
     return import_module(f"benchmarks.automations.simulated_{name}").run(quick)

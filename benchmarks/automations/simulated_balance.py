@@ -26,10 +26,10 @@ CLOSE, REPEATS = 0.15, 3 * math.sqrt(2) * 0.4 / math.sqrt(BATCHES)  # 0.4 / sqrt
 def factors(
     random: np.random.Generator, weights: Mapping[str, float], is_on: bool = True, is_shared: bool = True
 ) -> dict[str, float]:
-    """Drive the real helper over 32 batches and return the factors that it asks for."""
-    helper = DynamicLossScheduling(auto_calibrate=is_on)
-    helper.knobs = Knobs(losses=tuple(weights))
-    list(helper.on_start(RunStarted(10_000, 8, losses=weights, anchor="l1")))
+    """Drive the real automation over 32 batches and return the factors that it asks for."""
+    automation = DynamicLossScheduling(auto_calibrate=is_on)
+    automation.knobs = Knobs(losses=tuple(weights))
+    list(automation.on_start(RunStarted(10_000, 8, losses=weights, anchor="l1")))
     spread = random.uniform(0.35, 0.5)
     shared = random.uniform(0.5, 0.9) if is_shared else 0.0
     common = math.sqrt(shared) * spread * random.standard_normal(BATCHES)
@@ -41,7 +41,7 @@ def factors(
         norms = {name: weight * UNITS[name] * float(factor) for (name, weight), factor in pulls}
         steps.append(Step(True, 1.0, 0.1, norms=norms))
     found = dict.fromkeys(weights, 1.0)
-    for decision in helper.on_window(WindowFinished(BATCHES, steps)):
+    for decision in automation.on_window(WindowFinished(BATCHES, steps)):
         if isinstance(decision, SetKnob):
             found[decision.knob.removeprefix(LOSS_WEIGHT)] = decision.value
     return found
@@ -71,10 +71,10 @@ def run(quick: bool) -> list[Row]:
     note = f"error of a factor: median {np.median(errors):.1%}, p95 {np.quantile(errors, 0.95):.1%}"
     scenario = "gradients 1 : 250 : 0.004, shares within 15 %"
     return [
-        Row("DynamicLossScheduling", scenario, "this helper", len(good), sum(good), 0.95, note),
-        Row("DynamicLossScheduling", f"{scenario}, independent", "this helper", len(worst), sum(worst)),
+        Row("DynamicLossScheduling", scenario, "this automation", len(good), sum(good), 0.95, note),
+        Row("DynamicLossScheduling", f"{scenario}, independent", "this automation", len(worst), sum(worst)),
         Row("DynamicLossScheduling", scenario, "weights as they are", len(without), sum(without)),
-        Row("DynamicLossScheduling", "two estimates agree", "this helper", len(repeats), sum(repeats), 0.95),
+        Row("DynamicLossScheduling", "two estimates agree", "this automation", len(repeats), sum(repeats), 0.95),
     ]
 
 

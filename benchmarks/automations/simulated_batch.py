@@ -11,7 +11,7 @@ The time of an iteration is a constant plus a part that grows with the batch, wi
 Success as in the specification: no crash, at most one out of memory, final size at least the oracle's - 1 or usage
 between target - margin - one sample and target, at most 20 adjustments. The oracle knows every peak, and chooses among
 the sizes that the rule can take: splitting 8 gives 8, 4, 3, 2 or 1. Every rule sees the usage of the whole device; the
-host's rules (limits, giving up) apply to our helper alone.
+host's rules (limits, giving up) apply to our automation alone.
 """
 
 import math
@@ -31,7 +31,7 @@ from traiNNer.batch import BatchPlan
 from traiNNer.engine.control.automation import Automation
 from traiNNer.engine.control.events import (
     Decision,
-    GiveUp,
+    Disable,
     KnobChanged,
     Memory,
     RunStarted,
@@ -42,7 +42,7 @@ from traiNNer.engine.control.events import (
 )
 from traiNNer.engine.control.knobs import BATCH_SIZE, MICRO_BATCH, Knobs, Range
 
-HELPER = "DynamicBatchSizeOptimizer"
+AUTOMATION = "DynamicBatchSizeOptimizer"
 ITERATIONS, WINDOW = 2000, 10
 START, LARGEST, TARGET, MARGIN = 8, 32, 0.85, 0.05
 GB = 1e9
@@ -204,52 +204,52 @@ def largest_part(batch: int, most: int) -> int:
 class Run:
     """A loop that does what the engine and the host do, without a network."""
 
-    def __init__(self, pair: Pair, helper: Automation, sizes: list[int]) -> None:
+    def __init__(self, pair: Pair, automation: Automation, sizes: list[int]) -> None:
         self.pair, self.sizes = pair, sizes
         self.knobs = Knobs(batch_size=START)
-        self.helper: Automation | None = helper
+        self.automation: Automation | None = automation
         self.adjustments = self.failures = self.settled = 0
         self.batch, self.asked, self.arriving = START, START, 0
         self.others, self.reserved = pair.others, 0.0
         self.crashed = self.gave_up = False
-        self.is_hosted = isinstance(helper, DynamicBatchSizeOptimizer)
+        self.is_hosted = isinstance(automation, DynamicBatchSizeOptimizer)
         self.moves: list[int] = []
         run = RunStarted(total_iter=ITERATIONS, batch_size=START, has_memory=True)
-        helper.knobs = self.knobs
-        for name, wanted in helper.ranges(run).items():
+        automation.knobs = self.knobs
+        for name, wanted in automation.ranges(run).items():
             self.knobs[name].configure(wanted)
-        self.apply(helper.on_start(run), 0)
+        self.apply(automation.on_start(run), 0)
 
     def apply(self, decisions: Iterable[Decision], iteration: int) -> None:
         """Apply decisions as the host does."""
         for decision in decisions:
             if isinstance(decision, SetKnob):
                 self.move(decision, iteration)
-            elif isinstance(decision, GiveUp):
+            elif isinstance(decision, Disable):
                 self.give_up()
 
     def give_up(self) -> None:
-        """Move to the fallback and go on without the helper."""
+        """Move to the fallback and go on without the automation."""
         for knob in (MICRO_BATCH, BATCH_SIZE):
-            self.knobs[knob].given_up = True
-        self.helper, self.gave_up = None, True
+            self.knobs[knob].is_disabled = True
+        self.automation, self.gave_up = None, True
 
     def move(self, decision: SetKnob, iteration: int) -> None:
-        """Move a knob, count, and tell the helper."""
+        """Move a knob, count, and tell the automation."""
         knob = self.knobs[decision.knob]
         old, new = knob.value, knob.clamp(decision.value)
-        if new == old or (knob.is_frozen and not decision.forced) or self.helper is None:
+        if new == old or (knob.is_frozen and not decision.forced) or self.automation is None:
             return
         knob.set(new, iteration)
         self.settled = iteration
         if not decision.forced:
             self.adjustments += 1
-            knob.is_frozen = self.is_hosted and self.adjustments >= self.helper.max_adjustments
+            knob.is_frozen = self.is_hosted and self.adjustments >= self.automation.max_adjustments
         if decision.knob == MICRO_BATCH:
             self.reserved = 0.0  # the engine empties the cache
         elif decision.knob == BATCH_SIZE:
             self.asked, self.arriving = int(new), iteration + BatchPlan(int(old)).lead
-        self.helper.on_change(KnobChanged(iteration, decision.knob, old, new))
+        self.automation.on_change(KnobChanged(iteration, decision.knob, old, new))
         if decision.knob == MICRO_BATCH and not decision.forced:
             self.moves = [*self.moves, 1 if new > old else -1][-10:]
             if self.is_hosted and reversals(self.moves) >= 4:
@@ -271,7 +271,9 @@ class Run:
                 return
             self.failures += 1
             before = self.knobs[MICRO_BATCH].at(iteration)
-            self.apply(self.helper.on_failure(StepFailed(iteration, "out of memory")) if self.helper else [], iteration)
+            self.apply(
+                self.automation.on_failure(StepFailed(iteration, "out of memory")) if self.automation else [], iteration
+            )
             if self.knobs[MICRO_BATCH].at(iteration) >= before:
                 self.crashed = True
                 return
@@ -285,12 +287,12 @@ class Run:
             if self.crashed:
                 break
             seconds += self.pair.seconds(self.batch) * self.pair.jitter[iteration]
-            if iteration % WINDOW == 0 and self.helper:
+            if iteration % WINDOW == 0 and self.automation:
                 used = int(self.others + self.reserved)
                 memory = Memory(int(self.pair.total), used, int(self.reserved))
                 changed = iteration - WINDOW < self.arriving <= iteration
                 event = WindowFinished(iteration, steps, seconds / WINDOW, memory, None if changed else self.batch)
-                self.apply(self.helper.on_window(event), iteration)
+                self.apply(self.automation.on_window(event), iteration)
                 seconds = 0.0
         return self.outcome()
 
@@ -346,7 +348,7 @@ def note(outcomes: list[Outcome]) -> str:
 def rate(scenario: str, rule: str, outcomes: list[Outcome]) -> Row:
     """Return the rate of success of a rule."""
     target = 0.97 if RULES[rule][2] else None
-    return Row(HELPER, scenario, rule, len(outcomes), sum(o.success for o in outcomes), target, note(outcomes))
+    return Row(AUTOMATION, scenario, rule, len(outcomes), sum(o.success for o in outcomes), target, note(outcomes))
 
 
 def compare(pairs: list[Pair], tight: list[Pair]) -> list[Row]:
@@ -369,18 +371,18 @@ def not_faster(pairs: list[Pair]) -> Row:
     slow = [replace(pair, idle=0.0, busy=0.01) for pair in pairs]
     outcomes = [Run(pair, RULES["ours, grow"][0](), GROWN).go() for pair in slow]
     good = sum(o.batch == START and not o.crashed and o.failures <= 1 for o in outcomes)
-    return Row(HELPER, "larger batch not faster: back at 8", "ours, grow", len(slow), good, 0.97, note(outcomes))
+    return Row(AUTOMATION, "larger batch not faster: back at 8", "ours, grow", len(slow), good, 0.97, note(outcomes))
 
 
 def restless(pairs: list[Pair]) -> Row:
-    """Return how often the helper rests in the second half, with a process that comes and goes every 150 iterations."""
+    """Return how often the automation rests in the second half, beside a process that comes and goes."""
     visited = [
         replace(pair, visits={at: (at // 150 % 2) * 0.15 * pair.total for at in range(150, ITERATIONS, 150)})
         for pair in pairs
     ]
     outcomes = [Run(pair, RULES["ours, grow"][0](), GROWN).go() for pair in visited]
     good = sum(o.failures <= 1 and not o.gave_up and o.settled <= ITERATIONS // 2 for o in outcomes)
-    return Row(HELPER, "neighbour comes and goes: at rest", "ours, grow", len(visited), good, 0.97, note(outcomes))
+    return Row(AUTOMATION, "neighbor comes and goes: at rest", "ours, grow", len(visited), good, 0.97, note(outcomes))
 
 
 def run(quick: bool) -> list[Row]:

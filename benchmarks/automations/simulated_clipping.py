@@ -38,16 +38,16 @@ from traiNNer.engine.control.events import Decision, KnobChanged, RunStarted, Sa
 from traiNNer.engine.control.knobs import GRAD_CLIP, GRAD_SKIP, Knobs
 from traiNNer.engine.norm_filter import IN_A_ROW
 
-HELPER = "AdaptiveGradientClipping"
+AUTOMATION = "AdaptiveGradientClipping"
 STEPS, SPIKES, TARGET = 4000, 12, 0.95
 RECOVERY, LOOK = 200, 500
-REVERSALS = 4  # the host gives up a helper with so many among its last ten adjustments
+REVERSALS = 4  # the host gives up an automation with so many among its last ten adjustments
 HIGHEST, CLEAN_SHARE = 6.0, 0.05
 Rule = Callable[[float], float]
 """A rule of clipping: the norm of a step to the norm that is applied, not a number where the step is skipped."""
 
 
-# The helper, as the host and the engine would run it
+# The automation, as the host and the engine would run it
 
 
 class FloatGate:
@@ -70,9 +70,9 @@ class FloatGate:
 
 @dataclass
 class Driven:
-    """The helper in a run: one call is one step."""
+    """The automation in a run: one call is one step."""
 
-    helper: AdaptiveGradientClipping
+    automation: AdaptiveGradientClipping
     total: int = STEPS
     iteration: int = 0
     gate: FloatGate = field(default_factory=FloatGate)
@@ -81,11 +81,11 @@ class Driven:
     window: list[Step] = field(default_factory=list)
 
     def __post_init__(self) -> None:
-        self.knobs = self.helper.knobs = Knobs(grad_clip=1.0)
+        self.knobs = self.automation.knobs = Knobs(grad_clip=1.0)
         run = RunStarted(total_iter=self.total, batch_size=8)
-        for name, wanted in self.helper.ranges(run).items():
+        for name, wanted in self.automation.ranges(run).items():
             self.knobs[name].configure(wanted)
-        self._apply(self.helper.on_start(run))
+        self._apply(self.automation.on_start(run))
 
     def __call__(self, norm: float) -> float:
         """Return what is applied of a step."""
@@ -93,9 +93,9 @@ class Driven:
         clip = self.knobs[GRAD_CLIP].at()
         is_applied = self.gate.accepts(norm, self.knobs[GRAD_SKIP].at())
         self.window.append(Step(is_applied, norm, 0.1))
-        if self.iteration % self.helper.every == 0:
+        if self.iteration % self.automation.every == 0:
             steps, self.window = self.window, []
-            self._apply(self.helper.on_window(WindowFinished(self.iteration, steps)))
+            self._apply(self.automation.on_window(WindowFinished(self.iteration, steps)))
         return min(norm, clip) if is_applied else math.nan
 
     def adjustments(self) -> list[SetKnob]:
@@ -122,7 +122,7 @@ class Driven:
             return
         knob.set(decision.value, self.iteration)
         self.made.append((self.iteration, decision, old))
-        self.helper.on_change(KnobChanged(self.iteration, decision.knob, old, new))
+        self.automation.on_change(KnobChanged(self.iteration, decision.knob, old, new))
 
 
 # The other rules
@@ -244,7 +244,7 @@ def judge(run: Norms, rule: Rule, probe: Callable[[float], float]) -> Verdict:
 
 
 def helper_rule(**options) -> tuple[Rule, Callable[[float], float]]:
-    """Return the helper with these options, and its limit as the probe: skipping is not to hide a limit too high."""
+    """Return the automation and its limit as the probe: skipping is not to hide a limit too high."""
     driven = Driven(AdaptiveGradientClipping(**options))
     return driven, lambda norm: min(norm, driven.knobs[GRAD_CLIP].at())
 
@@ -286,7 +286,7 @@ def scenario(scale: float) -> str:
 
 
 def success(name: str, scale: float, make, runs: int, target: float | None = None, note: str = "") -> list[Row]:
-    """Judge a rule on seeded runs; for the helper also how often the host would take it for oscillating."""
+    """Judge a rule on seeded runs; for the automation also how often the host would take it for oscillating."""
     verdicts, calm, moves = [], 0, []
     for seed in range(runs):
         rule, probe = make()
@@ -301,14 +301,14 @@ def success(name: str, scale: float, make, runs: int, target: float | None = Non
     told += [f"success if 10 % may be clipped after the shift: {sum(not v.faults(0.1) for v in verdicts) / runs:.1%}"]
     told += [f"moves: median {np.median(moves):.0f}, at most {max(moves)}"] if moves else []
     good = sum(not verdict.faults() for verdict in verdicts)
-    rows = [Row(HELPER, scenario(scale), name, runs, good, target, "; ".join(told))]
+    rows = [Row(AUTOMATION, scenario(scale), name, runs, good, target, "; ".join(told))]
     if moves:
-        rows.append(Row(HELPER, f"{scenario(scale)}: not taken for oscillating", name, runs, calm, target))
+        rows.append(Row(AUTOMATION, f"{scenario(scale)}: not taken for oscillating", name, runs, calm, target))
     return rows
 
 
 def long_run(seed: int, is_falling: bool, total: int = 50_000) -> Driven:
-    """Let the helper go through a healthy run without spikes, whose median falls to a quarter or stays."""
+    """Let the automation go through a healthy run without spikes, whose median falls to a quarter or stays."""
     rng = np.random.default_rng(seed)
     logs = np.full(total, rng.uniform(math.log(0.5), 0))
     if is_falling:
@@ -331,11 +331,11 @@ def healthy(runs: int) -> list[Row]:
         note = (
             f"moves of grad_clip: median {np.median(moves):.0f}, at most {max(moves)}; of grad_skip: median "
             f"{np.median(skips):.0f}; false new regimes: {jumps}; clean steps skipped: "
-            f"{np.mean([run.helper.exploded for run in driven]) / 50_000:.4%}"
+            f"{np.mean([run.automation.exploded for run in driven]) / 50_000:.4%}"
         )
         good = sum(n <= 100 and each.reversals() < REVERSALS for n, each in zip(moves, driven, strict=True))
         what = f"50,000 healthy steps, median {name}: under 100 moves, not oscillating"
-        rows.append(Row(HELPER, what, "relative", runs, good, TARGET, note))
+        rows.append(Row(AUTOMATION, what, "relative", runs, good, TARGET, note))
     return rows
 
 

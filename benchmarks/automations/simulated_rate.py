@@ -1,4 +1,4 @@
-"""Simulated evidence for the learning-rate helper: a loss whose true course is known, and noise on top.
+"""Simulated evidence for the learning-rate automation: a loss whose true course is known, and noise on top.
 
     python -m benchmarks.automations.simulated_rate [--quick]
 
@@ -21,7 +21,7 @@ from traiNNer.engine.control.events import (
     Decision,
     KeepSnapshot,
     KnobChanged,
-    Rewind,
+    Rollback,
     RunStarted,
     SetKnob,
     Step,
@@ -29,7 +29,7 @@ from traiNNer.engine.control.events import (
 )
 from traiNNer.engine.control.knobs import Knobs
 
-HELPER = "IntelligentLearningRateScheduler"
+AUTOMATION = "IntelligentLearningRateScheduler"
 PATIENCE, TOTAL, BLOCK = 1000, 50_000, 50
 RISE_ITER, RISE = 200, np.log(1.5)
 TARGET = 0.95
@@ -44,7 +44,7 @@ class Course(NamedTuple):
 
 @dataclass
 class Outcome:
-    """What the helper did: iterations of reductions, raises, rewinds and snapshots."""
+    """What the automation did: iterations of reductions, raises, rewinds and snapshots."""
 
     reductions: list[int] = field(default_factory=list)
     raises: list[int] = field(default_factory=list)
@@ -75,12 +75,12 @@ def diverging(random: np.random.Generator) -> Course:
     return Course(course + RISE * np.clip((np.arange(len(course)) - onset) / RISE_ITER, 0, 1), onset)
 
 
-def drive(helper: IntelligentLearningRateScheduler, course: Course, noise: np.ndarray) -> Outcome:
-    """Feed a course to a helper as the loop would, and apply what it decides; after a rewind the loss is back."""
+def drive(automation: IntelligentLearningRateScheduler, course: Course, noise: np.ndarray) -> Outcome:
+    """Feed a course to an automation as the loop would, and apply what it decides; a rollback brings the loss back."""
     run = RunStarted(TOTAL, 8, losses={"l1": 1.0})
-    helper.knobs, found = Knobs(), Outcome()
-    for name, wanted in helper.ranges(run).items():
-        helper.knobs[name].configure(wanted)
+    automation.knobs, found = Knobs(), Outcome()
+    for name, wanted in automation.ranges(run).items():
+        automation.knobs[name].configure(wanted)
     truth, saved = course.truth, 0.0
 
     def apply(decisions: Iterable[Decision], at: int) -> None:
@@ -88,28 +88,28 @@ def drive(helper: IntelligentLearningRateScheduler, course: Course, noise: np.nd
         for decision in decisions:
             if isinstance(decision, KeepSnapshot):
                 saved = truth[max(0, at - 1)]
-            elif isinstance(decision, Rewind):
+            elif isinstance(decision, Rollback):
                 found.rewinds.append(at)
                 truth = np.concatenate([truth[:at], np.full(len(truth) - at, saved)])
             elif isinstance(decision, SetKnob):
-                _move(helper, decision, at, found)
+                _move(automation, decision, at, found)
 
-    apply(helper.on_start(run), 0)
+    apply(automation.on_start(run), 0)
     for end in range(BLOCK, len(truth) + 1, BLOCK):
         losses = np.exp(truth[end - BLOCK : end] + noise[end - BLOCK : end]).tolist()
-        apply(helper.on_window(WindowFinished(end, list(map(Step, repeat(True), repeat(1.0), losses)))), end)
-    found.factor = helper.knobs["lr_factor"].value
+        apply(automation.on_window(WindowFinished(end, list(map(Step, repeat(True), repeat(1.0), losses)))), end)
+    found.factor = automation.knobs["lr_factor"].value
     return found
 
 
-def _move(helper: IntelligentLearningRateScheduler, decision: SetKnob, at: int, found: Outcome) -> None:
-    knob = helper.knobs[decision.knob]
+def _move(automation: IntelligentLearningRateScheduler, decision: SetKnob, at: int, found: Outcome) -> None:
+    knob = automation.knobs[decision.knob]
     old, new = knob.value, knob.clamp(decision.value)
     if abs(new - old) < 0.01 * old:
         return
     knob.set(new, at)
     (found.raises if new > old else found.reductions if not decision.forced else []).append(at)
-    helper.on_change(KnobChanged(at, decision.knob, old, new))
+    automation.on_change(KnobChanged(at, decision.knob, old, new))
 
 
 def run_helper(course: Course, noise: np.ndarray, threshold: float) -> Outcome:
@@ -149,7 +149,7 @@ def run_reference(course: Course, noise: np.ndarray, threshold: float) -> Outcom
 
 
 def false_alarms(course: Course, found: Outcome, threshold: float) -> list[int]:
-    """Return the reductions made while the true rate was at least twice what counts, and every rewind."""
+    """Return the reductions made while the true rate was at least twice what counts, and every roll_back."""
     slope = -np.diff(course.truth, append=course.truth[-1:]) * PATIENCE
     slope[course.onset :] = 0.0
 
@@ -160,7 +160,7 @@ def false_alarms(course: Course, found: Outcome, threshold: float) -> list[int]:
 
 
 RULES: dict[str, Callable[[Course, np.ndarray, float], Outcome]] = {
-    "this helper": run_helper,
+    "this automation": run_helper,
     "ReduceLROnPlateau, average .999": run_reduce_on_plateau,
     "best value": run_reference,
 }
@@ -183,7 +183,7 @@ def harmless(
             label,
             name,
             good,
-            f"false {1 - np.mean(good):.1%}" + (f"; {raises / runs:.2f} raises a run" * (name == "this helper")),
+            f"false {1 - np.mean(good):.1%}" + (f"; {raises / runs:.2f} raises a run" * (name == "this automation")),
         )
         for name, good in found.items()
     ]
@@ -224,7 +224,7 @@ def silent(runs: int, deviation: float, threshold: float) -> list[Row]:
 
 
 def rewound_in_time(runs: int, deviation: float) -> list[Row]:
-    """Return how often a divergence is answered by one rewind and half the rate, in time."""
+    """Return how often a divergence is answered by one roll_back and half the rate, in time."""
     delays, good = [], []
     for course, noise in _courses(diverging, runs, deviation):
         outcome = run_helper(course, noise, 0.001)
@@ -235,13 +235,13 @@ def rewound_in_time(runs: int, deviation: float) -> list[Row]:
         good.append(checks <= 3)
     known = [delay for delay in delays if np.isfinite(delay)]
     label = f"loss x1.5 in 200 iterations, noise {deviation:g}"
-    note = f"one rewind and half the rate in {len(known) / runs:.0%}; "
+    note = f"one roll_back and half the rate in {len(known) / runs:.0%}; "
     note += f"iterations from the onset: median {np.median(known):.0f}, p90 {np.quantile(known, 0.9):.0f}"
     return [
-        _row(f"{label}: at most 3 checks after the rise", "this helper", good, note),
+        _row(f"{label}: at most 3 checks after the rise", "this automation", good, note),
         _row(
             f"{label}: at most 3 whole blocks after the onset",
-            "this helper",
+            "this automation",
             [delay <= 4 * BLOCK for delay in delays],
             "",
             False,
@@ -263,8 +263,8 @@ def _courses(make: Callable, runs: int, deviation: float, length: int = TOTAL) -
 
 
 def _row(scenario: str, rule: str, good: list[bool], note: str, is_target: bool = True) -> Row:
-    target = TARGET if rule == "this helper" and is_target else None
-    return Row(HELPER, scenario, rule, len(good), int(sum(good)), target, note)
+    target = TARGET if rule == "this automation" and is_target else None
+    return Row(AUTOMATION, scenario, rule, len(good), int(sum(good)), target, note)
 
 
 def run(quick: bool) -> list[Row]:

@@ -3,7 +3,7 @@
     python -m benchmarks.automations.simulated_stopping [--quick]
 
 Curves are PSNR in dB by iteration without noise, so loss is exact: the best of the whole run minus the best until the
-stop. The values that the helper sees have normal noise with an sd between .01 and .08 dB (saturating: up to .03 dB,
+stop. The values that the automation sees have normal noise with an sd between .01 and .08 dB (saturating: up to .03 dB,
 where the target is defined). Success of one run, as in the specification:
 
 - improving (a power law that never ends): at most 0.05 dB lost;
@@ -147,8 +147,8 @@ def _noise(rng: np.random.Generator, high: float = 0.08, low: float = 0.01) -> f
 # Rules: each gets the iterations and scores of all validations and returns where it stops.
 
 
-def helper(setting: Setting, run: Simulated, iterations: np.ndarray, scores: np.ndarray, **changed: Any) -> int:
-    """Drive the real helper through its events."""
+def automation(setting: Setting, run: Simulated, iterations: np.ndarray, scores: np.ndarray, **changed: Any) -> int:
+    """Drive the real automation through its events."""
     watch = IntelligentEarlyStopping(preset=setting.preset, **(setting.options | changed))  # type: ignore[arg-type]
     watch.knobs = Knobs()
     started = RunStarted(
@@ -178,7 +178,7 @@ def plain(setting: Setting, run: Simulated, iterations: np.ndarray, scores: np.n
     return setting.total_iter
 
 
-RULES = {"helper": helper, "plain patience": plain}
+RULES = {"automation": automation, "plain patience": plain}
 
 
 def outcome(setting: Setting, run: Simulated, stop: int) -> Outcome:
@@ -266,7 +266,7 @@ def run(quick: bool) -> list[Row]:
 
 def compare(setting: Setting, rule: str, quick: bool) -> Iterator[Row]:
     """Yield the rows of one setting and rule."""
-    mine, aimed, runs = rule == "helper", [], 100 if quick else 200
+    mine, aimed, runs = rule == "automation", [], 100 if quick else 200
     for scenario in SCENARIOS:
         if setting not in scenario.settings or (quick and scenario.target is None):
             continue

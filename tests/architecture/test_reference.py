@@ -41,7 +41,7 @@ def now():
 
 def without_optimizers(text: str) -> str:
     """Leave out the chapter whose content is the installed torch's."""
-    return re.sub(r"## Optimisers.*?(?=\n## )", "", text, flags=re.DOTALL)
+    return re.sub(r"## Optimizers.*?(?=\n## )", "", text, flags=re.DOTALL)
 
 
 def test_the_option_reference_is_up_to_date(now):

@@ -1,4 +1,4 @@
-"""What every registered helper keeps to: faults in it, or in what it sees, never reach the run."""
+"""What every registered automation keeps to: faults in it, or in what it sees, never reach the run."""
 
 import math
 
@@ -7,7 +7,7 @@ import torch
 from bookkit import Book
 from enginekit import host_of, report_of
 
-import traiNNer.automations  # noqa: F401 - registers the helpers
+import traiNNer.automations  # noqa: F401 - registers the automations
 from traiNNer.engine.control.events import Memory, RunStarted
 from traiNNer.engine.control.knobs import Knobs
 from traiNNer.engine.runtime.runtime import Runtime
@@ -18,14 +18,14 @@ HOOKS = ("ranges", "on_start", "on_window", "on_validation", "on_failure", "on_c
 METRICS = {"val/psnr": "higher"}
 
 
-def build(name, helper=None):
-    helper = helper or AUTOMATIONS.build(name)
+def build(name, automation=None):
+    automation = automation or AUTOMATIONS.build(name)
     run = RunStarted(
         4000, 8, val_freq=100, losses={"l1": 1.0, "mse": 1.0}, anchor="l1", metrics=METRICS, has_memory=True
     )
     runtime, book = Runtime(torch.device("cpu"), ""), Book()
     runtime.memory = lambda: Memory(10_000, 5_000, 4_000)
-    host = host_of({name: helper}, run, Knobs(1.0, 8, ("l1", "mse")), book, runtime)
+    host = host_of({name: automation}, run, Knobs(1.0, 8, ("l1", "mse")), book, runtime)
     host.start(0)
     return host, book
 
@@ -40,7 +40,7 @@ def report(iteration, loss=None, norm=1.0):
 
 
 def live(host, iterations=range(1, 700), scores=True, **values):
-    """Let a helper see iterations, validations, a failure, and another helper's change."""
+    """Let an automation see iterations, validations, a failure, and another automation's change."""
     for iteration in iterations:
         host.after_step(iteration, report(iteration, **values))
         if iteration % 100 == 0:
@@ -61,11 +61,11 @@ def test_an_exception_in_any_hook_leaves_the_fallback_in_force_and_one_warning(n
     monkeypatch.setattr(AUTOMATIONS[name].builder, hook, boom)
     host, book = build(name)
     live(host)
-    (seat,) = host.seats
-    assert seat.is_off
+    (slot,) = host.slots
+    assert slot.is_off
     assert sum("off for the rest of the run" in text for text in book.warnings) == 1
     assert sum("ValueError: boom" in text for text in book.infos) == 1
-    for claimed in seat.claims:
+    for claimed in slot.claims:
         knob = host.knobs[claimed]
         assert knob.at(2000) == (knob.fallback(2000) if callable(knob.fallback) else knob.fallback)
 
@@ -75,7 +75,7 @@ def test_an_exception_in_any_hook_leaves_the_fallback_in_force_and_one_warning(n
 def test_inputs_that_are_no_numbers_never_reach_the_run(name, loss):
     host, book = build(name)
     live(host, loss=loss, norm=math.nan, scores=False)
-    assert all(math.isfinite(host.knobs[claimed].at(700)) or claimed == "grad_skip" for claimed in host.seats[0].claims)
+    assert all(math.isfinite(host.knobs[claimed].at(700)) or claimed == "grad_skip" for claimed in host.slots[0].claims)
     assert sum("off for the rest" in text for text in book.warnings) <= 1
     assert not any("Traceback" in text for text in book.infos)
 
@@ -85,7 +85,7 @@ def test_a_missing_metric_is_no_fault(name):
     host, book = build(name)
     live(host, scores=False)
     assert not any("Traceback" in text for text in book.infos)
-    assert not host.seats[0].is_off
+    assert not host.slots[0].is_off
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -103,7 +103,7 @@ def test_a_jump_of_the_clock_changes_no_decision(name, monkeypatch):
 
 @pytest.mark.parametrize("name", NAMES)
 def test_its_memory_is_plain_and_complete(name, tmp_path):
-    """Saved anywhere and loaded into a new helper, the tail of the decisions is the same."""
+    """Saved anywhere and loaded into a new automation, the tail of the decisions is the same."""
     whole, straight = build(name)
     live(whole)
     for stop in (37, 300, 501):

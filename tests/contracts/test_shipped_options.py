@@ -44,7 +44,7 @@ def test_its_first_line_names_its_schema(path):
 
 @pytest.mark.parametrize("path", FILES, ids=title)
 def test_every_line_with_a_value_is_explained_or_plain(path):
-    """A person who opens the file finds a comment at most of its keys."""
+    """A user who opens the file finds a comment at most of its keys."""
     lines = [line for line in path.read_text().splitlines() if re.search(r"^\s*(- )?\w+: *[^\s#]", line)]
     assert sum("#" in line for line in lines) >= len(lines) / 2
 

@@ -37,12 +37,12 @@ def mirror(place: int, length: int) -> int:
 
 def weights(out: int, length: int, factor: float) -> dict[int, float]:
     shrink = min(1.0, factor)
-    centre = (out + 0.5) / factor - 0.5
+    center = (out + 0.5) / factor - 0.5
     reach = math.ceil(2 / shrink) + 1
     raw: dict[int, float] = {}
-    for place in range(math.floor(centre) - reach, math.floor(centre) + reach + 2):
+    for place in range(math.floor(center) - reach, math.floor(center) + reach + 2):
         inside = mirror(place, length)
-        raw[inside] = raw.get(inside, 0.0) + keys((place - centre) * shrink)
+        raw[inside] = raw.get(inside, 0.0) + keys((place - center) * shrink)
     total = sum(raw.values())
     return {place: weight / total for place, weight in raw.items()}
 

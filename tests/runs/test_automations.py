@@ -78,8 +78,8 @@ QUICK = {
 }
 
 
-def automations(helpers=QUICK, **extra):
-    return {"train": {"training_automations": {"enabled": True, **helpers} | extra, "grad_clip": True}}
+def automations(automations=QUICK, **extra):
+    return {"train": {"training_automations": {"enabled": True, **automations} | extra, "grad_clip": True}}
 
 
 def merged(*trees):
@@ -110,7 +110,7 @@ def same(one, other):
 
 @pytest.fixture(scope="module")
 def straight(tmp_path_factory):
-    """One uninterrupted run with every helper, which the resumed ones are compared with."""
+    """One uninterrupted run with every automation, which the resumed ones are compared with."""
     folder = workplace(tmp_path_factory.mktemp("straight"))
     balance = {"train": {"losses": [{"type": "L1Loss"}, {"type": "MSELoss"}]}}
     balance["train"]["dynamic_loss_scheduling"] = {"enabled": True}
@@ -143,8 +143,8 @@ def test_master_off_is_bit_identical_to_no_section(tmp_path):
 def test_every_helper_decides_and_says_so(straight):
     folder, result = straight
     found = decisions(folder)
-    helpers = {entry["automation"] for entry in found}
-    assert {"IntelligentLearningRateScheduler", "AdaptiveGradientClipping", "DynamicLossScheduling"} <= helpers
+    automations = {entry["automation"] for entry in found}
+    assert {"IntelligentLearningRateScheduler", "AdaptiveGradientClipping", "DynamicLossScheduling"} <= automations
     keys = ["event", "iter", "automation", "knob", "old", "new", "reason", "evidence", "n_adjustments"]
     assert all(list(entry) == keys for entry in found if entry["knob"])
     assert re.search(
@@ -198,8 +198,8 @@ def faulty(folder, *trees):
 
 
 def test_a_step_out_of_memory_is_done_again(tmp_path):
-    helper = automations({"DynamicBatchSizeOptimizer": {}})
-    folder = faulty(tmp_path, helper)
+    automation = automations({"DynamicBatchSizeOptimizer": {}})
+    folder = faulty(tmp_path, automation)
     clean = run("train.py", "-opt", "options.yml", "--set", "name=clean", folder=folder)
     assert clean.code == 0, clean.output
     result = run("train.py", "-opt", "options.yml", folder=folder, FAULTS="oom:7")
@@ -308,7 +308,7 @@ def test_resuming_a_stopped_run_says_why_and_stays_stopped(stopped, tmp_path):
     again = run("train.py", "-opt", "options.yml", "--auto_resume", folder=tmp_path)
     assert again.code == 0
     assert "stopped early before: no improvement in val/psnr" in again.output
-    assert "change the options of that helper or set it to enabled: false" in again.output
+    assert "to continue, change the options of that automation or set it to enabled: false" in again.output
     key = "train.training_automations.IntelligentEarlyStopping.enabled=false"
     on = run(
         "train.py",
@@ -327,8 +327,8 @@ def test_resuming_a_stopped_run_says_why_and_stays_stopped(stopped, tmp_path):
 
 def test_restore_best_off_leaves_the_last_weights(tmp_path):
     folder = workplace(tmp_path)
-    helper = {"IntelligentEarlyStopping": STOP["IntelligentEarlyStopping"] | {"restore_best": False}}
-    write_options(folder, merged(BASE, automations(helper), STOPPING))
+    automation = {"IntelligentEarlyStopping": STOP["IntelligentEarlyStopping"] | {"restore_best": False}}
+    write_options(folder, merged(BASE, automations(automation), STOPPING))
     result = run("train.py", "-opt", "options.yml", folder=folder)
     assert result.code == 0, result.output
     at = re.search(r"finished: (\d+)/200", result.output).group(1)
@@ -338,9 +338,9 @@ def test_restore_best_off_leaves_the_last_weights(tmp_path):
 
 def test_watching_one_set_keeps_its_best_weights(tmp_path):
     folder = workplace(tmp_path)
-    helper = {"IntelligentEarlyStopping": {"monitor_metric": "Mine/psnr"}}
+    automation = {"IntelligentEarlyStopping": {"monitor_metric": "Mine/psnr"}}
     changes = {"datasets": {"val": {"name": "Mine"}}, "train": {"total_iter": 20}}
-    write_options(folder, merged(BASE, automations(helper), changes))
+    write_options(folder, merged(BASE, automations(automation), changes))
     result = run("train.py", "-opt", "options.yml", folder=folder)
     assert result.code == 0, result.output
     assert (folder / "experiments/run/models/net_g_best_Mine_psnr.safetensors").exists()

@@ -1,4 +1,4 @@
-"""Whatever is wrong is told in the person's words, with the right exit code, and never with a traceback."""
+"""Whatever is wrong is told in the user's words, with the right exit code, and never with a traceback."""
 
 import os
 import re
@@ -348,7 +348,7 @@ def test_an_option_file_that_is_not_there(place):
     refused(place, 2, r"option\.yml", r"options\.yml", options="option.yml")
 
 
-def test_images_of_16_bits_grey_and_alpha_train(place):
+def test_images_of_16_bits_gray_and_alpha_train(place):
     import cv2
 
     rng = np.random.default_rng(0)
@@ -356,7 +356,7 @@ def test_images_of_16_bits_grey_and_alpha_train(place):
     for name, side in (("hr", 48), ("lr", 24)):
         (place / "data" / name).mkdir(parents=True)
         cv2.imwrite(str(place / "data" / name / "deep.png"), rng.integers(0, 65536, (side, side, 3), np.uint16))
-        cv2.imwrite(str(place / "data" / name / "grey.png"), rng.integers(0, 256, (side, side), np.uint8))
+        cv2.imwrite(str(place / "data" / name / "gray.png"), rng.integers(0, 256, (side, side), np.uint8))
         cv2.imwrite(str(place / "data" / name / "alpha é 猫.png"), rng.integers(0, 256, (side, side, 4), np.uint8))
     write_options(place)
     result = run("train.py", "-opt", "options.yml", folder=place)

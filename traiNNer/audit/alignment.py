@@ -45,7 +45,7 @@ def align(image: np.ndarray, reference: np.ndarray) -> Alignment | None:
     inside = (radius > BAND[0]) & (radius < BAND[1])
     cross = (spectrum * other.conj())[inside]
     power = np.sqrt(np.sum(np.abs(spectrum[inside]) ** 2) * np.sum(np.abs(other[inside]) ** 2))
-    if power < 1e-6 * image.size:  # far below one grey level
+    if power < 1e-6 * image.size:  # far below one gray level
         return None
     slopes = np.stack([fy[inside], fx[inside]], axis=1) * -2 * np.pi
     shift = _phase_slope(cross, slopes)

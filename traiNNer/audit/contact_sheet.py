@@ -132,13 +132,13 @@ def _thumbnail(image: np.ndarray) -> np.ndarray:
 
 def _busiest(image: np.ndarray) -> tuple[float, float]:
     """Return the middle of the busiest part, as shares of height and width: where two images can be told apart."""
-    grey = image.mean(axis=2, dtype=np.float32)
-    change = np.abs(cv2.Laplacian(grey, cv2.CV_32F))
+    gray = image.mean(axis=2, dtype=np.float32)
+    change = np.abs(cv2.Laplacian(gray, cv2.CV_32F))
     busy = cv2.blur(change, (DETAIL, DETAIL))
     margin = [min(DETAIL // 2, (side - 1) // 2) for side in busy.shape]
     inside = busy[margin[0] : busy.shape[0] - margin[0], margin[1] : busy.shape[1] - margin[1]]
     row, column = np.unravel_index(int(np.argmax(inside)), inside.shape)
-    return (int(row) + margin[0]) / grey.shape[0], (int(column) + margin[1]) / grey.shape[1]
+    return (int(row) + margin[0]) / gray.shape[0], (int(column) + margin[1]) / gray.shape[1]
 
 
 def _details(pictures: Sequence[np.ndarray | None]) -> list[np.ndarray] | None:

@@ -4,8 +4,8 @@
 |--------------------|------------------------------------------------------------------------------------------------|
 | two images         | correlation below 0.7, or three quarters of the set's median where that is less                |
 | shifted            | 0.25 HR pixels or more, if undoing the shift takes a tenth or more off the difference          |
-| colour             | a channel brighter or darker by 2 levels of 255 or more, or contrast different by 5 %          |
-| another kernel     | not the set's most frequent one; of shifted or recoloured pairs only if one fits exactly        |
+| color             | a channel brighter or darker by 2 levels of 255 or more, or contrast different by 5 %          |
+| another kernel     | not the set's most frequent one; of shifted or recolored pairs only if one fits exactly        |
 | compressed         | traces of a JPEG quality below 80                                                              |
 | soft               | fine detail below half of the coarse detail, in the sharpest tenth of the image                |
 | flat               | standard deviation of luma below 2 levels                                                      |
@@ -155,12 +155,12 @@ def _misfits(pair: Pair, measures: PairMeasures, limit: float) -> Iterator[Findi
     if found and max(abs(found.dy), abs(found.dx)) >= SHIFT_PX and measures.left_over <= LEFT_OVER:
         detail = f"LR lies {_directions(found.dy, found.dx)}, in HR pixels"
         yield Finding("misaligned", pair.key, detail, max(abs(found.dy), abs(found.dx)), files)
-    brighter = max(measures.colour, key=abs)
+    brighter = max(measures.color, key=abs)
     contrast = max(measures.contrast, key=lambda value: abs(value - 1))
     if abs(brighter) >= COLOUR_LEVELS or abs(contrast - 1) >= CONTRAST_SHARE:
-        levels = ", ".join(_signed(value) for value in measures.colour)
+        levels = ", ".join(_signed(value) for value in measures.color)
         detail = f"LR minus HR: {levels} of 255; contrast {_signed(100 * (contrast - 1), 0)} %"
-        yield Finding("colour", pair.key, detail, max(abs(brighter), 100 * abs(contrast - 1)), files)
+        yield Finding("color", pair.key, detail, max(abs(brighter), 100 * abs(contrast - 1)), files)
 
 
 def _signed(value: float, digits: int = 1) -> str:

@@ -1,4 +1,4 @@
-"""Whether an image was a strongly compressed JPEG, whatever the file is now: the traces of its quantisation.
+"""Whether an image was a strongly compressed JPEG, whatever the file is now: the traces of its quantization.
 
 In a decoded JPEG the DCT coefficients of each frequency lie on multiples of one step (Fan and de Queiroz 2003). The
 steps of the low frequencies give the quality on the scale of the usual encoders (IJG, ITU-T T.81 annex K). An image

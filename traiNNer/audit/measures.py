@@ -18,7 +18,7 @@ WINDOW = 768
 GRID = 8
 LUMA = np.array([0.299, 0.587, 0.114], np.float32)
 COARSE = 8
-"""Colour is compared in means of this many LR pixels, where neither the kernel nor a small shift matters."""
+"""Color is compared in means of this many LR pixels, where neither the kernel nor a small shift matters."""
 BORDER = 0.05
 
 
@@ -29,14 +29,14 @@ class PairMeasures:
     Args:
         alignment: the shift of LR in HR pixels, None where it cannot be told.
         left_over: the difference to HR that remains once the shift is undone, as a share of what it was.
-        colour: per channel, by how many levels of 255 LR is brighter than HR.
+        color: per channel, by how many levels of 255 LR is brighter than HR.
         contrast: per channel, the contrast of LR by that of HR.
         kernel: what made LR.
     """
 
     alignment: Alignment | None
     left_over: float
-    colour: tuple[float, ...]
+    color: tuple[float, ...]
     contrast: tuple[float, ...]
     kernel: KernelGuess
 
@@ -111,12 +111,12 @@ def _measure_pair(lq: np.ndarray, gt: np.ndarray, scale: int) -> PairMeasures:
     reference = shrink(gt, scale)
     luma, luma_gt = lq @ LUMA, gt @ LUMA
     found = align(luma, reference @ LUMA)
-    colour, contrast = _colours(lq, reference)
+    color, contrast = _colors(lq, reference)
     left_over = 1.0
     if found:
         found = Alignment(found.dy * scale, found.dx * scale, found.correlation)
         left_over = _left_over(luma, luma_gt, found, scale)
-    return PairMeasures(found, left_over, colour, contrast, guess_kernel(lq[:, :, 1], gt[:, :, 1]))
+    return PairMeasures(found, left_over, color, contrast, guess_kernel(lq[:, :, 1], gt[:, :, 1]))
 
 
 def _left_over(lq: np.ndarray, gt: np.ndarray, shift: Alignment, scale: int) -> float:
@@ -128,7 +128,7 @@ def _left_over(lq: np.ndarray, gt: np.ndarray, shift: Alignment, scale: int) -> 
     return after / before if before > 0 else 1.0
 
 
-def _colours(lq: np.ndarray, reference: np.ndarray) -> tuple[tuple[float, ...], tuple[float, ...]]:
+def _colors(lq: np.ndarray, reference: np.ndarray) -> tuple[tuple[float, ...], tuple[float, ...]]:
     size = (max(1, lq.shape[1] // COARSE), max(1, lq.shape[0] // COARSE))
     coarse, coarse_gt = (cv2.resize(image, size, interpolation=cv2.INTER_AREA) for image in (lq, reference))
     brighter = coarse.mean(axis=(0, 1)) - coarse_gt.mean(axis=(0, 1))

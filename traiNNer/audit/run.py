@@ -112,7 +112,7 @@ def _look_deep(console: Console, options: AuditOptions, found: Survey, others: d
     flat = [path for paths in others.values() for path in paths]
     expected = _duration(estimate_seconds(found, flat))
     if not options.deep:
-        console.print(f"With --deep (shift, colour, kernel, JPEG traces, detail, copies) it takes about {expected}")
+        console.print(f"With --deep (shift, color, kernel, JPEG traces, detail, copies) it takes about {expected}")
         return None
     console.print(f"Decoding {len(found.pairs) + len(flat)} images or pairs, about {expected} …")
     with Progress(console=Console(stderr=True), transient=True) as progress:

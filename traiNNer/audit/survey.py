@@ -167,8 +167,8 @@ def _types(headers: Mapping[Path, Header]) -> Iterator[Finding]:
     for path, header in headers.items():
         if header.has_alpha:
             yield Finding("alpha", str(path), files=(path,))
-        if header.is_grey:
-            yield Finding("grey", str(path), files=(path,))
+        if header.is_gray:
+            yield Finding("gray", str(path), files=(path,))
         if (header.bits > 8) != usual[0][0]:
             yield Finding("bits", str(path), f"{header.bits} bits", header.bits, (path,))
         if header.is_animated:

@@ -1,4 +1,4 @@
-"""What an audit found, as a table for the person: a row for each kind of problem, and a summary of the set."""
+"""What an audit found, as a table for the user: a row for each kind of problem, and a summary of the set."""
 
 from collections import Counter
 from collections.abc import Iterator, Sequence

@@ -13,8 +13,8 @@ from traiNNer.config.automation_rules import OptionFacts, OptionProblem, OptionW
 from traiNNer.engine.control.automation import Automation
 from traiNNer.engine.control.events import (
     Decision,
+    Disable,
     Evidence,
-    GiveUp,
     KnobChanged,
     Memory,
     RunStarted,
@@ -325,7 +325,7 @@ class DynamicBatchSizeOptimizer(Automation):
             return self._move(new, reason, evidence, forced=True)
         survived = max((known for known in self.peaks if known < size), default=new)
         last = self._move(min(survived, self.fallback), reason, evidence, forced=True)
-        return [*last, GiveUp(f"ran out of memory in {len(self.failures)} of {FAILURE_SPAN} iterations")]
+        return [*last, Disable(f"ran out of memory in {len(self.failures)} of {FAILURE_SPAN} iterations")]
 
     def _move(self, size: int, reason: str, evidence: Evidence, forced: bool) -> list[Decision]:
         """Return the move of the micro-batch and, as its companions that do not count, of what follows from it."""

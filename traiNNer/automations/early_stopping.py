@@ -127,7 +127,7 @@ class IntelligentEarlyStopping(Automation):
         self.patience, self.hard_limit = patience, max_no_improvement if max_no_improvement != patience else None
         self.min_improvement, self.improvement_threshold = min_improvement, improvement_threshold
         self.min_epochs, self.first_stop, self.warmup = min_epochs, min_iterations, warmup_iterations
-        self.plain_rule_after_fallback = fallback.early_stopping
+        self.has_fallback_rule = fallback.early_stopping
         self.monitor_metric = self.needs = monitor_metric
         self.min_projected_gain, self.max_adjustments = min_projected_gain, max_adjustments
         self.restore_best, self.respect_schedule = restore_best, respect_schedule
@@ -228,7 +228,7 @@ class IntelligentEarlyStopping(Automation):
         self._record(event.iteration, self.sign * score)
         yield from self._examine(event.iteration)
 
-    def plain_rule(self, event: ValidationFinished) -> Iterator[Decision]:
+    def fallback_rule(self, event: ValidationFinished) -> Iterator[Decision]:
         """Stop after a patience without improvement; needs nothing that was remembered before."""
         score = event.scores.get(self.monitor_metric)
         if score is None or not math.isfinite(score) or event.iteration < self.warmup or self.stops:
@@ -358,10 +358,10 @@ class IntelligentEarlyStopping(Automation):
         if not self.respect_schedule:
             return False
         knob = self.knobs[LR_FACTOR]
-        if knob.given_up and callable(knob.fallback) and self.fallen_back is None:
+        if knob.is_disabled and callable(knob.fallback) and self.fallen_back is None:
             schedule, fallback = self.outlook.schedule, knob.fallback
             self.fallen_back = Outlook(lambda at: schedule(at) * fallback(at), self.total_iter)
-        can_be_cut = knob.claimed and not (knob.is_frozen or knob.given_up) and knob.value > knob.low * 1.01
+        can_be_cut = knob.claimed and not (knob.is_frozen or knob.is_disabled) and knob.value > knob.low * 1.01
         return can_be_cut or (self.fallen_back or self.outlook).will_fall(iteration)
 
     # What it says

@@ -209,7 +209,7 @@ class AdaptiveGradientClipping(Automation):
         return (SetKnob(knob, value, reason, self._evidence(), is_forced),) if self.is_clipping else ()
 
     def _bounds(self) -> tuple[float, float]:
-        unit = 1.0 if self.is_absolute else math.exp(self.norms.centre)
+        unit = 1.0 if self.is_absolute else math.exp(self.norms.center)
         return self.low * unit, self.high * unit
 
     def _warn(self, wanted: float) -> Iterator[Decision]:

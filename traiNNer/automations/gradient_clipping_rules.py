@@ -24,10 +24,10 @@ SKIP = math.log(20)
 """A step this far above the median is not made."""
 
 
-def centre_and_width(logs: Sequence[float]) -> tuple[float, float]:
+def center_and_width(logs: Sequence[float]) -> tuple[float, float]:
     """Return the median of log norms, and 2.5 robust standard deviations: the wanted limit is their sum."""
-    centre = median(logs)
-    return centre, WIDTHS * MAD_TO_SD * median([abs(value - centre) for value in logs])
+    center = median(logs)
+    return center, WIDTHS * MAD_TO_SD * median([abs(value - center) for value in logs])
 
 
 def average(past: float, value: float, count: int, decay: float) -> float:
@@ -35,14 +35,14 @@ def average(past: float, value: float, count: int, decay: float) -> float:
     return past + (value - past) * max(1 - decay, 1 / count)
 
 
-def standard_error(width: float, centre_norms: float, width_norms: float = math.inf) -> float:
+def standard_error(width: float, center_norms: float, width_norms: float = math.inf) -> float:
     """Return that of a wanted log limit whose median and width rest on so many independent lognormal norms.
 
     The asymptotic variances of the median and of 1.4826 MAD are 1.571 and 1.361 sd^2 / n; an infinite number leaves the
     error of the median alone.
     """
     sd = width / WIDTHS
-    return sd * math.sqrt(1.571 / centre_norms + WIDTHS**2 * 1.361 / width_norms)
+    return sd * math.sqrt(1.571 / center_norms + WIDTHS**2 * 1.361 / width_norms)
 
 
 def is_apart(one: float, other: float, error: float) -> bool:
@@ -67,7 +67,7 @@ class NormStatistics:
         every: iterations between evaluations.
     """
 
-    kept = ("history", "latest", "centre", "width", "age", "evaluations")
+    kept = ("history", "latest", "center", "width", "age", "evaluations")
 
     def __init__(self, size: int, every: int) -> None:
         self.size, self.every = size, every
@@ -75,7 +75,7 @@ class NormStatistics:
         """What median and width are taken from."""
         self.latest: list[float] = []
         """The very last norms as they were."""
-        self.centre = self.width = math.nan
+        self.center = self.width = math.nan
         self.age = self.evaluations = 0
         """Evaluations since the regime began, and in all."""
 
@@ -98,13 +98,13 @@ class NormStatistics:
 
     def wanted(self) -> float:
         """Return the log limit that the norms ask for."""
-        return self.centre + self.width
+        return self.center + self.width
 
     def middle(self) -> float | None:
         """Return the median of the log norms, None while there are too few."""
         if len(self.latest) < FIRST_SKIP:
             return None
-        return self.centre if self.evaluations else median(self.latest)
+        return self.center if self.evaluations else median(self.latest)
 
     def error(self) -> float:
         """Return the standard error of the wanted log limit."""
@@ -115,17 +115,17 @@ class NormStatistics:
         self.evaluations += 1
         self.age += 1
         if self.evaluations == 1:
-            self.width = centre_and_width(self.latest[-FIRST:])[1]
+            self.width = center_and_width(self.latest[-FIRST:])[1]
             self._start_again()
             return False
         if self._has_shifted():
             self._start_again()
             return True
-        centre, width = centre_and_width(self.history)
-        if self._has_widened(centre + width):
-            self.centre, self.width, self.age = centre, width, 1
+        center, width = center_and_width(self.history)
+        if self._has_widened(center + width):
+            self.center, self.width, self.age = center, width, 1
             return True
-        self.centre = average(self.centre, centre, self.age, DECAY)
+        self.center = average(self.center, center, self.age, DECAY)
         self.width = average(self.width, width, self.evaluations, WIDTH_DECAY)
         return False
 
@@ -133,7 +133,7 @@ class NormStatistics:
         """Whether the last norms lie elsewhere; they show it much sooner than the history."""
         if len(self.latest) < REGIME:
             return False
-        return is_apart(median(self.latest), self.centre, standard_error(self.width, REGIME))
+        return is_apart(median(self.latest), self.center, standard_error(self.width, REGIME))
 
     def _has_widened(self, wanted: float) -> bool:
         """Whether a full history asks for quite another limit although its median is where it was."""
@@ -144,7 +144,7 @@ class NormStatistics:
         """Forget all norms but the last ones; keep their width, for which those are too few."""
         newest = self.latest[-FIRST:]
         self.history, self.age = newest[-self.size :], 1
-        self.centre = median(newest)
+        self.center = median(newest)
 
     def _behind(self, count: int, decay: float) -> float:
         """Return about how many norms an average over evaluations rests on after its `count`-th value."""

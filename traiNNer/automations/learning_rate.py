@@ -16,7 +16,7 @@ from traiNNer.engine.control.events import (
     Evidence,
     KeepSnapshot,
     KnobChanged,
-    Rewind,
+    Rollback,
     RunStarted,
     Say,
     SetKnob,
@@ -139,8 +139,8 @@ class IntelligentLearningRateScheduler(Automation):
     def ranges(self, run: RunStarted) -> Mapping[str, Range]:
         """Bound the factor; given up, it is 1, or half a cosine where the file has no schedule."""
         last = min(1.0, self.fallback.scheduler_params.eta_min / run.base_lr)
-        given_up = 1.0 if run.has_schedule else rules.cosine(run.total_iter, last)
-        return {LR_FACTOR: Range(self.min_lr_factor, self.max_lr_factor, fallback=given_up)}
+        is_disabled = 1.0 if run.has_schedule else rules.cosine(run.total_iter, last)
+        return {LR_FACTOR: Range(self.min_lr_factor, self.max_lr_factor, fallback=is_disabled)}
 
     @property
     def needs(self) -> str | None:
@@ -252,7 +252,7 @@ class IntelligentLearningRateScheduler(Automation):
         if self.rollback and self.rollbacks < rules.MAX_ROLLBACKS:
             self.rollbacks += 1
             self.level.accept(self.level.saved)
-            yield Rewind(reason, evidence)
+            yield Rollback(reason, evidence)
         else:
             self.level.accept(level)
         retreat = rules.RETREAT_AGAIN if is_again else rules.RETREAT
@@ -286,8 +286,8 @@ class IntelligentLearningRateScheduler(Automation):
         """Try a higher rate where the loss falls fast."""
         slope = self._recent()
         if slope is not None and -slope.value - rules.quantile(slope, True) * slope.se > self.adaptation_threshold:
-            centre = iteration - self.plateau_patience / 2 - self.run.warmup_iter
-            self.trial = {"factor": self._knob.value, "fall": -slope.value, "se": slope.se, "centre": centre}
+            center = iteration - self.plateau_patience / 2 - self.run.warmup_iter
+            self.trial = {"factor": self._knob.value, "fall": -slope.value, "se": slope.se, "center": center}
             evidence = _evidence(-slope.value, slope.se, self.plateau_patience, self.adaptation_threshold)
             moves = list(self._set(self._knob.value * self.raise_factor, "fast improvement, on trial", evidence))
             self.trial = self.trial if moves else None
@@ -301,8 +301,8 @@ class IntelligentLearningRateScheduler(Automation):
         slope = self._recent()
         if self.trial is None or slope is None:
             return
-        centre = iteration - self.plateau_patience / 2 - self.run.warmup_iter
-        slowed = self.trial["fall"] * self.trial["centre"] / centre
+        center = iteration - self.plateau_patience / 2 - self.run.warmup_iter
+        slowed = self.trial["fall"] * self.trial["center"] / center
         expected = max(slowed, self.trial["fall"] - 2 * math.hypot(slope.se, self.trial["se"]))
         before, self.trial = self.trial["factor"], None
         if -slope.value < expected:

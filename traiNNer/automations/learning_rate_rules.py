@@ -9,7 +9,7 @@ from typing import Any
 from traiNNer.automations.statistics import (
     Mean,
     Slope,
-    neighbour_sd,
+    neighbor_sd,
     ols_slope,
     sen_slope,
     student_quantile,
@@ -58,8 +58,8 @@ class Blocks:
         seen, self.values = self.values, []
         mean = Mean(math.nan, math.nan)
         if 2 * len(seen) >= self.size:
-            # From neighbours, which a level on the move within the block tells little of.
-            mean = Mean(trimmed_mean(seen).value, neighbour_sd(seen) / math.sqrt(len(seen)))
+            # From neighbors, which a level on the move within the block tells little of.
+            mean = Mean(trimmed_mean(seen).value, neighbor_sd(seen) / math.sqrt(len(seen)))
         if iteration - self.size >= self.opened:
             self.levels = [*self.levels[1 - self.most :], mean.value]
         return mean

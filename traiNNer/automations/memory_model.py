@@ -46,8 +46,8 @@ def fit(peaks: Mapping[int, Sequence[float]]) -> Line:
     """
     sizes = np.array(list(peaks), dtype=float)
     highest = np.array([max(kept) for kept in peaks.values()], dtype=float)
-    centred = sizes - sizes.mean()
-    slope = float(centred @ highest / (centred @ centred)) if len(peaks) > 1 else 0.0
+    centerd = sizes - sizes.mean()
+    slope = float(centerd @ highest / (centerd @ centerd)) if len(peaks) > 1 else 0.0
     fixed = float(np.max(highest - slope * sizes))
     if slope <= 0 or fixed < 0:
         return Line(0.0, float(np.max(highest / sizes)))

@@ -46,10 +46,10 @@ def trimmed_mean(values: Sequence[float], share: float = 0.1) -> Mean:
     return Mean(sum_inner / len(inner), math.sqrt(spread / (count - 1) / count) * count / len(inner))
 
 
-def neighbour_sd(values: Sequence[float]) -> float:
-    """Return the standard deviation of independent noise around a level that may drift, from neighbouring values.
+def neighbor_sd(values: Sequence[float]) -> float:
+    """Return the standard deviation of independent noise around a level that may drift, from neighboring values.
 
-    The median distance of neighbours is 0.954 of it for normal noise; von Neumann (1941) uses the mean square instead.
+    The median distance of neighbors is 0.954 of it for normal noise; von Neumann (1941) uses the mean square instead.
     """
     distances = [abs(b - a) for a, b in pairwise(values)]
     return median(distances) / 0.954 if distances else math.nan
@@ -75,7 +75,7 @@ def ols_slope(values: ArrayLike, spacing: float = 1.0) -> Slope:
 
 @cache
 def _grid(count: int) -> tuple[np.ndarray, float]:
-    """Return the centred positions of equally spaced values and the sum of their squares."""
+    """Return the centerd positions of equally spaced values and the sum of their squares."""
     x = np.arange(count) - (count - 1) / 2
     return x, float(x @ x)
 

@@ -34,7 +34,7 @@ class ModelChoice(Choice):
 
 
 class OptimizerChoice(Choice):
-    """An optimiser of `torch.optim`, with its own arguments (`lr`, `weight_decay`, `betas`, …)."""
+    """An optimizer of `torch.optim`, with its own arguments (`lr`, `weight_decay`, `betas`, …)."""
 
     registry = OPTIMIZERS
 
@@ -73,7 +73,7 @@ class DatasetChoice(Choice):
     batch_size_per_gpu: PositiveInt = 8
     """Images per micro-batch and device."""
     accum_iter: PositiveInt = 1
-    """Micro-batches added up to one optimiser step (one iteration)."""
+    """Micro-batches added up to one optimizer step (one iteration)."""
     num_worker_per_gpu: Annotated[NonNegativeInt, Influence.NEUTRAL] = 2
     """Processes that read images. 0 reads in the main process; the samples are the same for any number."""
     pin_memory: Annotated[bool, Influence.NEUTRAL] = True
@@ -86,7 +86,7 @@ class TrainSection(StrictOptions):
     """How the network is trained."""
 
     total_iter: Annotated[PositiveInt, Influence.LENGTH] = 100_000
-    """Iterations (optimiser steps) until the run is finished."""
+    """Iterations (optimizer steps) until the run is finished."""
     warmup_iter: NonNegativeInt = 0
     """Iterations over which the learning rate rises linearly from zero."""
     optim_g: OptimizerChoice

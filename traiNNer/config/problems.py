@@ -1,4 +1,4 @@
-"""What the schema found wrong, in words for the person who wrote the file."""
+"""What the schema found wrong, in words for the user who wrote the file."""
 
 import math
 import re

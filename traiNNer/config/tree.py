@@ -14,7 +14,7 @@ FILE, COMMAND_LINE, DEFAULT = "file", "--set", "default"
 
 
 def key_of(path: Path) -> str:
-    """Return a path as a person writes it: `train.losses[1].type`."""
+    """Return a path as a user writes it: `train.losses[1].type`."""
     text = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in path)
     return text.removeprefix(".")
 

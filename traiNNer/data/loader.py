@@ -1,4 +1,4 @@
-"""From a dataset to the micro-batches of every iteration: the same stream for any number of reading processes."""
+"""From a dataset to the micro-batches of every iteration: the same stream for any number of data workers."""
 
 import os
 import pickle
@@ -173,7 +173,7 @@ class TrainLoader:
         dataset.share_cache(workers)
         self._samples = _Samples(dataset, seed, workers)
         with warnings.catch_warnings():
-            # More readers than cores is the person's choice, and torch says it twice.
+            # More readers than cores is the user's choice, and torch says it twice.
             warnings.filterwarnings("ignore", "This DataLoader will create", UserWarning)
             self._loader = DataLoader(
                 self._samples,
@@ -248,7 +248,7 @@ class TrainLoader:
         return error
 
     def close(self) -> None:
-        """End the reading processes."""
+        """End the data workers."""
         workers = list(getattr(self._iterator, "_workers", ()))
         shutdown = getattr(self._iterator, "_shutdown_workers", None)
         if shutdown:

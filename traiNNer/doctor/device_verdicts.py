@@ -10,7 +10,7 @@ LEAST_DEVICE_MEMORY, LITTLE_DEVICE_MEMORY = GIB // 4, 4 * GIB
 
 
 def device_name(facts: Facts) -> str:
-    """Return what a person calls the device of runs."""
+    """Return what a user calls the device of runs."""
     if facts.device is None or facts.device.kind == "cpu":
         return f"CPU ({facts.cpu})" if facts.cpu else "CPU"
     return facts.device.name
@@ -117,7 +117,7 @@ def judge_compiling(facts: Facts) -> Iterator[Finding]:
     if trial.seconds is not None:
         yield Finding("compile", "ok", f"works ({trial.seconds:.0f} s for a small network)")
         return
-    if trial.given_up:
+    if trial.is_disabled:
         found = f"given up: {trial.error}; runs go without it"
         meaning = "Whether use_compile works here is not known; other programs may have held it up."
         yield Finding("compile", "warning", found, meaning, "Run this again when the machine is idle.")

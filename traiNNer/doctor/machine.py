@@ -70,12 +70,12 @@ class Graphics:
 class Trial:
     """Something that was really tried: the seconds it took, or the first line of its error.
 
-    Where it was `given_up` for taking too long, whether it works is not known.
+    Where it was `is_disabled` for taking too long, whether it works is not known.
     """
 
     seconds: float | None = None
     error: str | None = None
-    given_up: bool = False
+    is_disabled: bool = False
 
 
 @dataclass(frozen=True)
@@ -258,7 +258,7 @@ def _machine_memory(root: Path) -> tuple[int, int | None]:
 
 
 def shared_memory(path: Path = Path("/dev/shm")) -> Space | None:
-    """Return the room for what reading processes hand over; None on a system that does not keep it in a folder."""
+    """Return the room for what data workers hand over; None on a system that does not keep it in a folder."""
     if not path.is_dir():
         return None
     usage = shutil.disk_usage(path)

@@ -139,8 +139,8 @@ def _judge_shared_memory(facts: Facts) -> Iterator[Finding]:
         "shared memory",
         "warning",
         found,
-        "Reading processes hand over their images there. With batches of 16 crops of 256 GT pixels there is room for "
-        f"{room} reading {'process' if room == 1 else 'processes'}; more end with `Data worker died`.",
+        "Data workers hand over their images there. With batches of 16 crops of 256 GT pixels there is room for "
+        f"{room} data worker{'s' * (room != 1)}; more end with `Data worker died`.",
         f"Set num_worker_per_gpu: {room}, or start the container with more, e.g. docker run --shm-size=2g.",
     )
 

@@ -36,8 +36,8 @@ class Header:
         return self.channels in (2, 4)
 
     @property
-    def is_grey(self) -> bool:
-        """Whether there is one colour channel, which is repeated."""
+    def is_gray(self) -> bool:
+        """Whether there is one color channel, which is repeated."""
         return self.channels in (1, 2)
 
 
@@ -60,7 +60,7 @@ def parse_header(file: BinaryIO, max_megapixels: float) -> Header:
     megapixels = header.width * header.height / 1e6
     if megapixels > max_megapixels:
         raise Unusable(f"is {header.width}x{header.height} ({megapixels:,.0f} Mpx), limit {max_megapixels:g} Mpx")
-    if not is_complete:  # decoders fill what is missing with grey and say nothing
+    if not is_complete:  # decoders fill what is missing with gray and say nothing
         raise Unusable(f"truncated {kind}")
     return header
 
@@ -100,10 +100,10 @@ def _from(file: BinaryIO, position: int) -> bytes:
 
 
 def _png(file: BinaryIO, size: int) -> tuple[Header, bool]:
-    width, height, bits, colour = struct.unpack(">IIBB", _bytes(file, 16, 10))
-    channels = {0: 1, 2: 3, 3: 3, 4: 2, 6: 4}.get(colour)
+    width, height, bits, color = struct.unpack(">IIBB", _bytes(file, 16, 10))
+    channels = {0: 1, 2: 3, 3: 3, 4: 2, 6: 4}.get(color)
     if channels is None:
-        raise Unusable(f"damaged PNG: colour type {colour}")
+        raise Unusable(f"damaged PNG: color type {color}")
     chunks = _png_chunks(file, size)
     is_animated = b"acTL" in list(takewhile(lambda name: name != b"IDAT", chunks))
     is_complete = b"IEND" in _from(file, max(0, size - TAIL_BYTES)) or b"IEND" in chunks
@@ -204,10 +204,10 @@ def read_tiff_tags(file: BinaryIO) -> TiffTags:
 def _tiff(file: BinaryIO, size: int) -> tuple[Header, bool]:
     tags = read_tiff_tags(file)
     photometric, samples, bits = tags.one(262, 1), tags.one(277, 1), tags.values.get(258, (1,))
-    colours = {0: "", 1: "", 2: "", 3: "", 5: "CMYK", 6: ""}.get(photometric, f"number {photometric}")
+    colors = {0: "", 1: "", 2: "", 3: "", 5: "CMYK", 6: ""}.get(photometric, f"number {photometric}")
     if any(kind != 1 for kind in tags.values.get(339, (1,))):
-        colours = "with floating-point or signed numbers"
-    _require_rgb(colours)
+        colors = "with floating-point or signed numbers"
+    _require_rgb(colors)
     if samples > 4 or max(bits) > 16 or min(bits) != max(bits):
         raise Unusable(f"TIFF of {samples} channels and {max(bits)} bits is not supported, convert it to PNG")
     base = 1 if photometric in (0, 1, 3) else 3
@@ -221,4 +221,4 @@ def _tiff(file: BinaryIO, size: int) -> tuple[Header, bool]:
 
 def _require_rgb(problem: str) -> None:
     if problem:
-        raise Unusable(f"colour type {problem} is not supported, convert it to RGB")
+        raise Unusable(f"color type {problem} is not supported, convert it to RGB")

@@ -4,10 +4,10 @@
 |------------------------------|-----------------------------------------------------|
 | 8 bit, palette, 1 bit        | uint8                                               |
 | 16 bit (PNG, TIFF)           | uint16, full precision                              |
-| grey                         | three equal channels                                |
+| gray                         | three equal channels                                |
 | alpha                        | dropped                                             |
 | rotation tags (EXIF, TIFF)   | ignored, for every file alike                       |
-| colour profile               | ignored                                             |
+| color profile               | ignored                                             |
 | CMYK, floating point         | refused                                             |
 | animated, several pages      | first frame                                         |
 """
@@ -31,7 +31,7 @@ if hasattr(cv2, "setLogLevel"):
     cv2.setLogLevel(0)  # pyright: ignore[reportAttributeAccessIssue] - not in every version
 else:
     cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)
-# Reading processes have a core each. Said before any is forked: one that is told afterwards waits forever for the
+# Data workers have a core each. Said before any is forked: one that is told afterwards waits forever for the
 # threads that OpenCV had in the main process.
 cv2.setNumThreads(1)
 
@@ -99,7 +99,7 @@ def read_image(path: str | Path, max_megapixels: float = MAX_MEGAPIXELS) -> np.n
 
 
 def _undo_tiff_conversions(content: bytearray) -> None:
-    """Mark a TIFF as upright and its colours as final: the decoder would turn it and darken them by their alpha."""
+    """Mark a TIFF as upright and its colors as final: the decoder would turn it and darken them by their alpha."""
     if content[:4] not in (b"II*\x00", b"MM\x00*"):
         return
     tags = read_tiff_tags(BytesIO(content))

@@ -42,7 +42,7 @@ class CharbonnierLoss(nn.Module):
     Networks", 2018. Code that writes sqrt(d² + eps) means by its `eps` the square of this one.
 
     Args:
-        eps: Difference, in grey levels of [0, 1], below which the loss turns from absolute to quadratic.
+        eps: Difference, in gray levels of [0, 1], below which the loss turns from absolute to quadratic.
     """
 
     def __init__(self, eps: Annotated[float, Field(ge=1e-12)] = 1e-3) -> None:

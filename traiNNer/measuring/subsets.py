@@ -6,13 +6,13 @@ from traiNNer.batch import ImageSet, Sample
 
 
 class Few(ImageSet):
-    """Some images of a set, evenly chosen, or the centre of each.
+    """Some images of a set, evenly chosen, or the center of each.
 
     Args:
         dataset: the whole set.
         count: how many images, at most.
         scale: how many times larger GT is.
-        side: side of the centre in LQ pixels; None takes whole images.
+        side: side of the center in LQ pixels; None takes whole images.
     """
 
     def __init__(self, dataset: ImageSet, count: int, scale: int, side: int | None = None) -> None:

@@ -80,7 +80,7 @@ def _default_url(net: Backbone) -> str:
 def _bare_network(net: Backbone) -> Any:
     """Build the metric with its own small weights but an empty backbone, leaving the random generator as it was."""
     with torch.random.fork_rng(devices=[]), warnings.catch_warnings():
-        # The package asks torchvision in a way that is deprecated since; nothing the person could do about it.
+        # The package asks torchvision in a way that is deprecated since; nothing the user could do about it.
         warnings.simplefilter("ignore")
         import lpips
 

@@ -1,9 +1,9 @@
-"""The optimisers of `torch.optim` by name, with checked arguments, in their fastest form for the device.
+"""The optimizers of `torch.optim` by name, with checked arguments, in their fastest form for the device.
 
-`OPTIMIZERS.build(name, options)` returns a function from parameters to a plain torch optimiser; `build_optimizer` does
+`OPTIMIZERS.build(name, options)` returns a function from parameters to a plain torch optimizer; `build_optimizer` does
 both steps. Which arguments exist is read from the signatures of the torch that is installed. Switches that change how
 an update is computed but not its result (`fused`, `foreach`, `capturable`, `differentiable`) are not options: they are
-chosen here. Nor is `maximize`: a loss is minimised.
+chosen here. Nor is `maximize`: a loss is minimized.
 """
 
 import functools
@@ -61,11 +61,11 @@ class TorchOptions(StrictOptions):
 def build_optimizer(
     name: str, options: Mapping[str, Any] | StrictOptions, parameters: Iterable[nn.Parameter]
 ) -> Optimizer:
-    """Build an optimiser for parameters that are on their device already; frozen ones are left out.
+    """Build an optimizer for parameters that are on their device already; frozen ones are left out.
 
     Raises:
-        UnknownComponent: no optimiser has that name.
-        pydantic.ValidationError: an unknown option or a value that the optimiser does not accept.
+        UnknownComponent: no optimizer has that name.
+        pydantic.ValidationError: an unknown option or a value that the optimizer does not accept.
     """
     return OPTIMIZERS.build(name, options)(parameters)
 
@@ -102,7 +102,7 @@ def _fastest(
 def _start_momentum_at_zero(optimizer: Optimizer) -> None:
     """Give SGD its momentum before the first step, where torch would leave it unset if that step is skipped.
 
-    A fused step that finds `found_inf` set computes nothing, but SGD then keeps uninitialised memory as momentum.
+    A fused step that finds `found_inf` set computes nothing, but SGD then keeps uninitialized memory as momentum.
     Without dampening, starting from zero gives the same first step as torch's own start from the gradient.
     """
     for group in optimizer.param_groups:
@@ -111,7 +111,7 @@ def _start_momentum_at_zero(optimizer: Optimizer) -> None:
 
 
 def _schema(optimizer: type[Optimizer]) -> type[StrictOptions]:
-    """Derive the options of a torch optimiser from its signature; values are tried on the optimiser itself."""
+    """Derive the options of a torch optimizer from its signature; values are tried on the optimizer itself."""
     hints = get_type_hints(optimizer.__init__)
     fields: dict[str, Any] = {}
     for parameter in signature(optimizer).parameters.values():

@@ -139,7 +139,7 @@ class OneCycleLR:
     momentum, which is left alone here.
 
     Args:
-        max_lr: The highest learning rate itself; by default the optimiser's `lr`.
+        max_lr: The highest learning rate itself; by default the optimizer's `lr`.
         total_steps: Iterations of the whole cycle; by default the length of the run.
         pct_start: Share of the cycle in which the rate rises.
         anneal_strategy: Form of the rise and fall, `cos` or `linear`.

@@ -1,1 +1,1 @@
-"""What a person reads of a run afterwards."""
+"""What a user reads of a run afterwards."""

@@ -1,4 +1,4 @@
-"""What the training automations did in a run and why, as a table for the person."""
+"""What the training automations did in a run and why, as a table for the user."""
 
 import json
 from collections import Counter
@@ -19,7 +19,7 @@ Decision = Mapping[str, Any]
 
 
 def explain_run(root: Path, name: str) -> Group:
-    """Return every decision of the run `name` below `root` and a count for each helper.
+    """Return every decision of the run `name` below `root` and a count for each automation.
 
     Raises:
         ConfigError: for a run that does not exist, or a record that cannot be read.
@@ -69,7 +69,7 @@ def _hint(name: str, runs: Sequence[str]) -> str:
 
 
 def _table(decisions: Sequence[Decision]) -> Table:
-    table = Table("iteration", "helper", "change", "reason", "evidence")
+    table = Table("iteration", "automation", "change", "reason", "evidence")
     table.columns[0].justify = "right"
     for column in table.columns[:2]:
         column.no_wrap = True
@@ -102,12 +102,12 @@ def _short(value: Any) -> str:
 
 
 def _counts(decisions: Sequence[Decision]) -> Iterator[str]:
-    """Yield for each helper how often it decided what: `…: 3 decisions (lr_factor 2, rollback 1)`."""
-    helpers: dict[str, Counter[str]] = {}
+    """Yield for each automation how often it decided what: `…: 3 decisions (lr_factor 2, rollback 1)`."""
+    automations: dict[str, Counter[str]] = {}
     for decision in decisions:
         kind = _short(decision.get("knob") or decision.get("action")) or "other"
-        helpers.setdefault(_short(decision.get("automation")), Counter())[kind] += 1
-    for helper, kinds in helpers.items():
+        automations.setdefault(_short(decision.get("automation")), Counter())[kind] += 1
+    for automation, kinds in automations.items():
         total = kinds.total()
         listed = ", ".join(f"{kind} {count}" for kind, count in kinds.most_common())
-        yield f"{helper}: {total} decision{'s' if total > 1 else ''} ({listed})"
+        yield f"{automation}: {total} decision{'s' if total > 1 else ''} ({listed})"

@@ -8,7 +8,7 @@ from traiNNer.batch import BatchPlan, ImageSet
 from traiNNer.config.options import TrainOptions
 from traiNNer.engine.checkpoint.saver import Saver
 from traiNNer.engine.checkpoint.store import CheckpointStore
-from traiNNer.engine.control.events import KeepSnapshot, MeasureTerms, Rewind
+from traiNNer.engine.control.events import KeepSnapshot, MeasureTerms, Rollback
 from traiNNer.engine.control.snapshot import Snapshot
 from traiNNer.engine.evaluation.best import BestScores
 from traiNNer.engine.evaluation.scorer import Scorer
@@ -63,7 +63,7 @@ def assemble_training(
     watch = _build_watch(options, runtime)
     plan = BatchPlan(options.datasets["train"].batch_size_per_gpu)
 
-    def rewind(_: Rewind) -> bool:
+    def roll_back(_: Rollback) -> bool:
         watch.reset()
         return snapshot.restore()
 
@@ -78,7 +78,7 @@ def assemble_training(
         train_set,
         runtime,
         book,
-        actions={KeepSnapshot: lambda _: snapshot.take(), Rewind: rewind, MeasureTerms: measure},
+        actions={KeepSnapshot: lambda _: snapshot.take(), Rollback: roll_back, MeasureTerms: measure},
         plan=plan,
         learning_rate=learners[MAIN].learning_rate,
     )

@@ -94,7 +94,7 @@ def check_losses(options: TrainOptions, train_set: ImageSet) -> None:
         losses = attempt(title, lambda loss=loss, name=choice.type: WeightedLosses([(name, loss, 1.0)]))
         terms = attempt(title, lambda losses=losses: losses(output.requires_grad_(), target, **rest))
         if not all(term.requires_grad for term in terms.values()):
-            raise ConfigError(f"{title}: its value has no gradient for the output, so nothing could be learnt from it")
+            raise ConfigError(f"{title}: its value has no gradient for the output, so nothing could be learned from it")
 
 
 def check_metrics(options: CommonOptions, sets: dict[str, ImageSet]) -> list[str]:

@@ -140,8 +140,8 @@ def _run(trainer: Trainer, train_set: ImageSet) -> str:
     if stop and trainer.iteration < trainer.total and not trainer.has_pending_validation():
         trainer.leave_early()
         return (
-            f"finished: {done} (stopped early before: {stop.reason}; to go on, change the options of that helper or "
-            "set it to enabled: false)"
+            f"finished: {done} (stopped early before: {stop.reason}; to continue, change the options of that "
+            "automation or set it to enabled: false)"
         )
     if trainer.is_over and not trainer.has_pending_validation():
         return f"finished: {done} (nothing left to do; raise train.total_iter to go on)"

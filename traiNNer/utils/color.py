@@ -1,4 +1,4 @@
-"""Colour conversions on plain arrays."""
+"""Color conversions on plain arrays."""
 
 import numpy as np
 

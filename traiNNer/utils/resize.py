@@ -145,11 +145,11 @@ def _contributions(
     """Return the same for `count` output pixels from `start` on."""
     stretch = min(factor, 1.0) if antialias else 1.0
     width = kernel_width / stretch
-    # Pixel centres: output pixel i (from 0) lies at (i + 0.5) / factor - 0.5 of the input.
-    centres = (np.arange(start, start + count) + 0.5) / factor - 0.5
-    first = np.floor(centres - width / 2).astype(np.int64)
+    # Pixel centers: output pixel i (from 0) lies at (i + 0.5) / factor - 0.5 of the input.
+    centers = (np.arange(start, start + count) + 0.5) / factor - 0.5
+    first = np.floor(centers - width / 2).astype(np.int64)
     indices = first[:, None] + np.arange(int(np.ceil(width)) + 2)
-    weights = stretch * kernel(stretch * (centres[:, None] - indices))
+    weights = stretch * kernel(stretch * (centers[:, None] - indices))
     weights /= weights.sum(axis=1, keepdims=True)
     mirrored = np.mod(indices, 2 * before)
     indices = np.where(mirrored < before, mirrored, 2 * before - 1 - mirrored)

@@ -1,4 +1,4 @@
-"""Large images in parts: each part is computed with context around it, and neighbours are blended."""
+"""Large images in parts: each part is computed with context around it, and neighbors are blended."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -16,7 +16,7 @@ LEAST_CONTEXT = 16
 class Span:
     """One tile along one axis, in LQ pixels: it reads [start, stop) and is used, faded in and out, in [low, high).
 
-    `fade_in` and `fade_out` are the lengths of the blends with its neighbours; 0 at the border of the image.
+    `fade_in` and `fade_out` are the lengths of the blends with its neighbors; 0 at the border of the image.
     """
 
     start: int
@@ -71,7 +71,7 @@ def run_tiled(
 ) -> Tensor:
     """Return `fn(lq)` computed in tiles: B, [T,] C, H, W to B, [T,] C', scale*H, scale*W.
 
-    Equal to the whole up to rounding when `overlap` covers the receptive field's radius. With less, neighbouring tiles
+    Equal to the whole up to rounding when `overlap` covers the receptive field's radius. With less, neighboring tiles
     differ near their common border and are blended linearly over a few pixels; pixels at the image's own border come
     from one tile alone. A tile reads at least 16 pixels around it, at most about tile_size + 2 * (overlap + 16) in all
     (more where `grid` or `least` ask for it). Images whose sides are multiples of a divisor of `grid` give tiles whose

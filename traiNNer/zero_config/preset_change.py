@@ -35,7 +35,7 @@ class Upgrade:
 
 
 def upgrade(text: str, preset: Preset, path: Path) -> Upgrade:
-    """Return an option file's text with the values of another preset; what a person had changed stays.
+    """Return an option file's text with the values of another preset; what a user had changed stays.
 
     Args:
         text: the content of a file that `trainner init` made, maybe edited since.

@@ -1,4 +1,4 @@
-"""A network of 23,000 parameters without normalisation: the convolutional counterpart of paragonsr2_nano."""
+"""A network of 23,000 parameters without normalization: the convolutional counterpart of paragonsr2_nano."""
 
 from typing import Annotated
 

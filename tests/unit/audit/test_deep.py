@@ -74,7 +74,7 @@ def test_every_planted_fault_is_found_and_nothing_else(root):
         ("misaligned", "02"),
         ("kernel", "03"),
         ("jpeg", "04"),
-        ("colour", "05"),
+        ("color", "05"),
         ("exact", "09"),
         ("near", "10"),
         ("flat", "11"),
@@ -85,7 +85,7 @@ def test_every_planted_fault_is_found_and_nothing_else(root):
     assert re.fullmatch(r"LR lies (1.9|2.0)\d higher and (1.9|2.0)\d further right, .*", findings["misaligned", "02"])
     assert findings["kernel", "03"].startswith("box (error 0.3 of 255)")
     assert re.fullmatch(r"quality about (5[7-9]|6[0-3])", findings["jpeg", "04"])
-    assert findings["colour", "05"] == "LR minus HR: +6.0, +0.0, +0.0 of 255; contrast +0 %"
+    assert findings["color", "05"] == "LR minus HR: +6.0, +0.0, +0.0 of 255; contrast +0 %"
     assert findings["exact", "09"] == "of 06"
     assert findings["near", "10"].startswith("of 07, correlation ")
     assert findings["flat", "11"] == "black, deviation 0.0 of 255"

@@ -35,7 +35,7 @@ def pillow(image, scale, kind):
         (opencv, cv2.INTER_NEAREST, "nearest"),
     ],
 )
-def test_other_libraries_are_recognised(scale, make, kind, name):
+def test_other_libraries_are_recognized(scale, make, kind, name):
     if scale == 3 and (make, kind) in ((opencv, cv2.INTER_CUBIC), (opencv, cv2.INTER_LANCZOS4)):
         name = "nearest"  # at odd scales a kernel that is not widened falls on the middle pixel alone
     gt = photo(size=(240, 192))
@@ -43,7 +43,7 @@ def test_other_libraries_are_recognised(scale, make, kind, name):
 
 
 @pytest.mark.parametrize("scale", [2, 3, 4, 8])
-def test_imresize_is_recognised_and_shrink_is_the_same(scale):
+def test_imresize_is_recognized_and_shrink_is_the_same(scale):
     gt = photo(size=(240, 192))
     lq = imresize(gt, 1 / scale)
     assert guess(lq, gt) == BICUBIC

@@ -110,7 +110,7 @@ def test_a_set_whose_names_never_meet_has_no_pairs(tmp_path):
     assert kinds(found) == {"no_partner": 4}
 
 
-def test_alpha_grey_bits_and_animation_are_told_of_the_files_that_have_them(tmp_path):
+def test_alpha_gray_bits_and_animation_are_told_of_the_files_that_have_them(tmp_path):
     write_pairs(tmp_path, 5, (40, 50))
     (tmp_path / "hr/000.png").write_bytes(png_bytes(numbers(80, 100, 4)))
     (tmp_path / "hr/001.png").write_bytes(png_bytes(numbers(80, 100, 1)))
@@ -118,7 +118,7 @@ def test_alpha_grey_bits_and_animation_are_told_of_the_files_that_have_them(tmp_
     found = {finding.kind: finding for finding in look(tmp_path).findings}
     assert {kind: finding.files for kind, finding in found.items()} == {
         "alpha": (tmp_path / "hr/000.png",),
-        "grey": (tmp_path / "hr/001.png",),
+        "gray": (tmp_path / "hr/001.png",),
         "bits": (tmp_path / "hr/002.png",),
     }
     assert found["bits"].detail == "16 bits"

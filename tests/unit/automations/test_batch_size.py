@@ -11,7 +11,7 @@ from traiNNer.automations.batch_size import BatchFallback, DynamicBatchSizeOptim
 from traiNNer.automations.batch_size_rules import GROW, NO_GAIN, PROBE, PROBED, SHRINK, reversals
 from traiNNer.automations.memory_model import fit, halves, reach, split, splits
 from traiNNer.engine.control.events import (
-    GiveUp,
+    Disable,
     KnobChanged,
     Memory,
     RunStarted,
@@ -31,17 +31,17 @@ STEP = Step(True, 1.0, 1.0)
 class Device:
     """A small host: a device whose peak is `fixed + per_image * size` beside `others`, and a log of the decisions."""
 
-    def __init__(self, helper=None, batch=8, others=500, fixed=1000, per_image=400, seconds=None, **run):
-        self.helper = helper or DynamicBatchSizeOptimizer()
+    def __init__(self, automation=None, batch=8, others=500, fixed=1000, per_image=400, seconds=None, **run):
+        self.automation = automation or DynamicBatchSizeOptimizer()
         self.batch, self.others, self.fixed, self.per_image = batch, others, fixed, per_image
         self.seconds = seconds or (lambda images: 1.0)
         self.retries, self.iteration, self.log, self.adjustments = 0, 0, [], 0
         self.run = RunStarted(**({"total_iter": 10**6, "batch_size": batch, "has_memory": True} | run))
-        self.knobs = self.helper.knobs = Knobs(batch_size=batch)
-        self.ranges = self.helper.ranges(self.run)
+        self.knobs = self.automation.knobs = Knobs(batch_size=batch)
+        self.ranges = self.automation.ranges(self.run)
         for name, wanted in self.ranges.items():
             self.knobs[name].configure(wanted)
-        self.said = list(self.helper.on_start(self.run))
+        self.said = list(self.automation.on_start(self.run))
 
     @property
     def size(self):
@@ -59,8 +59,8 @@ class Device:
                 continue
             knob.set(new, self.iteration)
             self.adjustments += not decision.forced
-            knob.is_frozen = not decision.forced and self.adjustments >= self.helper.max_adjustments
-            self.helper.on_change(KnobChanged(self.iteration, decision.knob, old, new))
+            knob.is_frozen = not decision.forced and self.adjustments >= self.automation.max_adjustments
+            self.automation.on_change(KnobChanged(self.iteration, decision.knob, old, new))
         return decisions
 
     def memory(self):
@@ -72,7 +72,7 @@ class Device:
         seconds = self.seconds(self.knobs[BATCH_SIZE].value) if seconds is None else seconds
         batch = int(self.knobs[BATCH_SIZE].value)
         event = WindowFinished(self.iteration, [STEP] * length, seconds, memory or self.memory(), batch)
-        return self.apply(self.helper.on_window(event))
+        return self.apply(self.automation.on_window(event))
 
     def go(self, iterations):
         for _ in range(iterations // 10):
@@ -80,7 +80,7 @@ class Device:
         return self.moves()
 
     def fail(self):
-        return self.apply(self.helper.on_failure(StepFailed(self.iteration, "out of memory")))
+        return self.apply(self.automation.on_failure(StepFailed(self.iteration, "out of memory")))
 
     def moves(self, knob=MICRO_BATCH):
         """Return the wished values of a knob with when and why."""
@@ -99,8 +99,8 @@ def test_nothing_is_concluded_while_batches_of_the_old_size_still_arrive():
     for _ in range(10):  # the wish is out, but batches of 8 still come
         device.iteration += 10
         memory = Memory(TOTAL, 4700, 4200)
-        device.apply(device.helper.on_window(WindowFinished(device.iteration, [STEP] * 10, 8.0, memory, 8)))
-    assert 14 not in device.helper.peaks
+        device.apply(device.automation.on_window(WindowFinished(device.iteration, [STEP] * 10, 8.0, memory, 8)))
+    assert 14 not in device.automation.peaks
     assert device.size == 14
     device.go(300)
     assert device.size == 8
@@ -232,7 +232,7 @@ def test_shrinks_below_the_loaders_batch_only_by_splitting():
     assert device.knobs[LR_BATCH].value == 1.0
 
 
-def test_a_restless_neighbour_does_not_make_it_change_direction_for_ever():
+def test_a_restless_neighbor_does_not_make_it_change_direction_for_ever():
     device = Device(growing())
     for _ in range(20):
         device.go(200)
@@ -276,7 +276,7 @@ def test_out_of_memory_halves_and_is_not_counted():
     assert [device.fail()[0].value for _ in range(2)] == [2, 1]
     assert device.fail() == []
     assert device.adjustments == 0
-    assert device.helper.summary() == "7 -> 7 parts of at most 1 (4 out of memory)"
+    assert device.automation.summary() == "7 -> 7 parts of at most 1 (4 out of memory)"
 
 
 def test_a_start_that_does_not_fit_costs_one_failure_and_grows_back():
@@ -315,17 +315,17 @@ def test_evaluations_wait_twice_as_long_after_running_out_of_memory():
 
 def test_a_step_that_is_not_finite_is_not_its_affair():
     device = Device()
-    assert list(device.helper.on_failure(StepFailed(3, "not finite"))) == []
+    assert list(device.automation.on_failure(StepFailed(3, "not finite"))) == []
 
 
 def test_gives_up_after_more_than_five_failures_in_a_thousand_iterations():
     device = Device(DynamicBatchSizeOptimizer(max_batch_size=64), batch=64, per_image=1)
     for _ in range(5):
         device.go(100)
-        assert not any(isinstance(decision, GiveUp) for decision in device.fail())
+        assert not any(isinstance(decision, Disable) for decision in device.fail())
     device.go(100)
     *moves, last = device.fail()
-    assert isinstance(last, GiveUp)
+    assert isinstance(last, Disable)
     assert moves[-1].forced
     assert moves[-1].value == 1
 
@@ -333,7 +333,7 @@ def test_gives_up_after_more_than_five_failures_in_a_thousand_iterations():
 def test_failures_far_apart_are_no_reason_to_give_up():
     device = Device(batch=64, per_image=1)
     for _ in range(6):
-        assert not any(isinstance(decision, GiveUp) for decision in device.fail())
+        assert not any(isinstance(decision, Disable) for decision in device.fail())
         device.go(250)
 
 
@@ -346,8 +346,8 @@ def test_many_halvings_in_one_iteration_are_one_failure():
 @pytest.mark.parametrize(("fallback", "size"), [(5, 4), (3, 3)])
 def test_before_giving_up_it_moves_to_a_size_that_survived(fallback, size):
     device = Device(DynamicBatchSizeOptimizer(fallback=BatchFallback(batch_size=fallback)), batch=16, per_image=1)
-    device.helper.peaks = {3: [1003], 4: [1004], 16: [1016]}
-    device.helper.failures = [1, 2, 3, 4, 5]
+    device.automation.peaks = {3: [1003], 4: [1004], 16: [1016]}
+    device.automation.failures = [1, 2, 3, 4, 5]
     device.iteration = 50
     assert [decision.value for decision in device.fail()[:-1]] == [size]
 
@@ -389,9 +389,9 @@ def test_peaks_of_the_first_ten_iterations_after_a_change_are_ignored():
     device = Device()
     full = Memory(TOTAL, 9900, 9400)
     device.window(memory=full)  # iterations 1 to 10
-    assert device.helper.peaks == {}
+    assert device.automation.peaks == {}
     device.window(length=1)
-    assert list(device.helper.peaks) == [8]
+    assert list(device.automation.peaks) == [8]
     device.go(1000)
     assert device.moves() == []
 
@@ -407,9 +407,9 @@ def test_without_memory_figures_it_only_answers_failures():
         "this device does not tell its memory; a step that runs out of memory is still split and repeated"
     )
     assert not said.warn
-    assert device.helper.every > 10**5
-    assert device.helper.needs is None
-    device.helper.on_window(WindowFinished(10, [STEP] * 10))
+    assert device.automation.every > 10**5
+    assert device.automation.needs is None
+    device.automation.on_window(WindowFinished(10, [STEP] * 10))
     assert device.fail()[0].value == 4
 
 
@@ -439,8 +439,8 @@ def test_nothing_is_observed_from_a_window_without_memory():
     device = Device()
     for _ in range(30):
         device.iteration += 10
-        assert list(device.helper.on_window(WindowFinished(device.iteration, [STEP] * 10))) == []
-    assert device.helper.peaks == {}
+        assert list(device.automation.on_window(WindowFinished(device.iteration, [STEP] * 10))) == []
+    assert device.automation.peaks == {}
 
 
 @pytest.mark.parametrize("broken", [Memory(0, 0, 0), Memory(TOTAL, math.nan, 5), Memory(TOTAL, 5, math.nan)])
@@ -461,7 +461,7 @@ def test_in_shadow_mode_a_wish_is_said_once():
     for _ in range(100):
         device.iteration += 10
         event = WindowFinished(device.iteration, [STEP] * 10, 1.0, Memory(TOTAL, 4700, 4200), 8)
-        device.apply(device.helper.on_window(event))
+        device.apply(device.automation.on_window(event))
     assert device.moves() == [(100, 14, GROW)]
 
 
@@ -507,7 +507,7 @@ def test_min_batch_size_is_where_halving_and_shrinking_end():
 def test_max_batch_size_clamps_the_start():
     device = Device(DynamicBatchSizeOptimizer(max_batch_size=6), has_memory=False)
     assert device.knobs[MICRO_BATCH].value == 6
-    assert device.helper.summary() == "8 -> 4+4"
+    assert device.automation.summary() == "8 -> 4+4"
     assert device.fail()[0].value == 2
 
 
@@ -581,18 +581,18 @@ def test_evidence_tells_prediction_and_limit():
 
 def test_summaries():
     device = Device()
-    assert device.helper.title == "batch"
-    assert device.helper.summary() == "stayed 8"
+    assert device.automation.title == "batch"
+    assert device.automation.summary() == "stayed 8"
     device.go(50)
     device.fail()
-    assert device.helper.summary() == "8 -> 4+4 (1 out of memory)"
+    assert device.automation.summary() == "8 -> 4+4 (1 out of memory)"
     device = Device(growing())
     device.go(1000)
-    assert device.helper.summary() == "8 -> 16"
+    assert device.automation.summary() == "8 -> 16"
 
 
 def script(seed):
-    """Return what happens to a run: windows of odd lengths, neighbours, failures, slow times."""
+    """Return what happens to a run: windows of odd lengths, neighbors, failures, slow times."""
     rng = random.Random(seed)
     events = []
     for _ in range(200):
@@ -628,16 +628,16 @@ def test_a_resumed_run_decides_as_an_uninterrupted_one(seed):
     play(first, events[:cut])
 
     second = DynamicBatchSizeOptimizer(**options)
-    state = pickle.loads(pickle.dumps(first.helper.state_dict()))
+    state = pickle.loads(pickle.dumps(first.automation.state_dict()))
     second.knobs = first.knobs
     second.ranges(first.run)
     second.load_state_dict(state)
     second.on_start(first.run)
-    first.helper = second
+    first.automation = second
     play(first, events[cut:])
     assert first.log == whole.log
     assert whole.log != []
-    assert second.state_dict().keys() == whole.helper.state_dict().keys()
+    assert second.state_dict().keys() == whole.automation.state_dict().keys()
 
 
 def is_plain(value):
@@ -650,7 +650,7 @@ def test_what_is_remembered_is_plain_and_bounded():
     device = Device(growing())
     device.go(20_000)
     device.fail()
-    state = device.helper.state_dict()
+    state = device.automation.state_dict()
     assert is_plain(state)
     assert all(len(kept) <= 50 for kept in state["peaks"].values())
     assert len(state["seconds"]) <= 50 >= len(state["paces"])

@@ -1,4 +1,4 @@
-"""Every helper is built from what an option file gives."""
+"""Every automation is built from what an option file gives."""
 
 import inspect
 
@@ -25,12 +25,12 @@ def test_a_helper_keeps_every_option_and_gets_its_fallback_as_an_object(name, fa
     component = AUTOMATIONS[name]
     options = component.options.parse({"max_adjustments": 7, "fallback": fallback.model_dump()})
     for given in (options, options.model_dump(mode="json")):
-        helper = AUTOMATIONS.build(name, given)
-        assert isinstance(helper, Automation)
-        assert helper.max_adjustments == 7
+        automation = AUTOMATIONS.build(name, given)
+        assert isinstance(automation, Automation)
+        assert automation.max_adjustments == 7
         # Built with a plain dictionary instead of the object, each of them fails on its first look at the fallback.
         for run in (RunStarted(1000, 8), RunStarted(1000, 8, has_schedule=True)):
-            assert isinstance(helper.ranges(run), dict)
+            assert isinstance(automation.ranges(run), dict)
     assert options.fallback == fallback
 
 

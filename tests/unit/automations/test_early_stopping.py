@@ -16,32 +16,33 @@ TOTAL, FREQ = 40000, 1000
 
 
 def start(options=None, total=TOTAL, freq=FREQ, load=None, **run):
-    helper = IntelligentEarlyStopping(**(options or {}))
-    helper.knobs = Knobs()
+    automation = IntelligentEarlyStopping(**(options or {}))
+    automation.knobs = Knobs()
     if load:
-        helper.load_state_dict(load)
+        automation.load_state_dict(load)
     metrics = run.pop("metrics", {"val/psnr": "higher"})
-    said = list(helper.on_start(RunStarted(total, 16, val_freq=freq, metrics=metrics, **run)))
-    return helper, said
+    said = list(automation.on_start(RunStarted(total, 16, val_freq=freq, metrics=metrics, **run)))
+    return automation, said
 
 
-def play(helper, curve, first=FREQ, last=TOTAL, freq=FREQ, metric="val/psnr", hook=None):
-    """Feed a curve until the helper stops; return all decisions with their iteration."""
+def play(automation, curve, first=FREQ, last=TOTAL, freq=FREQ, metric="val/psnr", hook=None):
+    """Feed a curve until the automation stops; return all decisions with their iteration."""
     seen = []
     for iteration in range(first, last + 1, freq):
         if hook:
             hook(iteration)
         seen += [
-            (iteration, one) for one in helper.on_validation(ValidationFinished(iteration, {metric: curve(iteration)}))
+            (iteration, one)
+            for one in automation.on_validation(ValidationFinished(iteration, {metric: curve(iteration)}))
         ]
         if any(isinstance(one, Stop) for _, one in seen):
             break
     return seen
 
 
-def stop_of(helper, curve, **how):
+def stop_of(automation, curve, **how):
     """Return iteration and decision of the stop, or (None, None)."""
-    return next(((at, one) for at, one in play(helper, curve, **how) if isinstance(one, Stop)), (None, None))
+    return next(((at, one) for at, one in play(automation, curve, **how) if isinstance(one, Stop)), (None, None))
 
 
 def noise(iteration, sd=0.02, seed=0):
@@ -77,38 +78,38 @@ def test_stops_a_run_that_is_flat_with_reason_and_evidence():
 
 
 def test_lets_a_run_that_improves_go_on():
-    helper, _ = start()
-    assert stop_of(helper, rising) == (None, None)
-    assert helper.summary().startswith("not triggered, projected gain 0.")
-    assert helper.summary().endswith(" dB")
+    automation, _ = start()
+    assert stop_of(automation, rising) == (None, None)
+    assert automation.summary().startswith("not triggered, projected gain 0.")
+    assert automation.summary().endswith(" dB")
 
 
 def test_stops_an_overfitting_run_although_the_rate_will_fall():
-    helper, _ = start(schedule=CosineAnnealingLR(TOTAL, 1e-3))
-    at, stop = stop_of(helper, overfitted)
+    automation, _ = start(schedule=CosineAnnealingLR(TOTAL, 1e-3))
+    at, stop = stop_of(automation, overfitted)
     assert 8000 < at <= 8000 + 5 * 5000
     assert stop.reason.startswith("overfitting, val/psnr is 0.")
     assert stop.evidence["upper"] < 0
     assert stop.evidence["fall"] > stop.evidence["threshold"]
-    assert helper.summary() == f"at {at:,}, best {helper.raw_best[0]:.4g} at {helper.raw_best[1]:,}"
-    assert abs(helper.raw_best[1] - 8000) <= 1000
+    assert automation.summary() == f"at {at:,}, best {automation.raw_best[0]:.4g} at {automation.raw_best[1]:,}"
+    assert abs(automation.raw_best[1] - 8000) <= 1000
 
 
 def test_a_fall_within_the_noise_is_no_overfitting():
-    helper, _ = start({"max_no_improvement": None}, schedule=CosineAnnealingLR(TOTAL, 1e-3))
-    at, _ = stop_of(helper, lambda t: 30 - 0.01 * t / 5000 + noise(t, 0.1), last=30000)
+    automation, _ = start({"max_no_improvement": None}, schedule=CosineAnnealingLR(TOTAL, 1e-3))
+    at, _ = stop_of(automation, lambda t: 30 - 0.01 * t / 5000 + noise(t, 0.1), last=30000)
     assert at is None
 
 
 @pytest.mark.parametrize(("loss", "expected"), [(lambda t: 2.0 - t / 50000, True), (lambda t: 1.0 + t / 50000, False)])
 def test_overfitting_tells_whether_the_training_signal_falls(loss, expected):
-    helper, _ = start(schedule=CosineAnnealingLR(TOTAL, 1e-3))
+    automation, _ = start(schedule=CosineAnnealingLR(TOTAL, 1e-3))
 
     def train(iteration):
         skipped, done = Step(False, 1.0, 1.0), Step(True, 1.0, loss(iteration))
-        assert list(helper.on_window(WindowFinished(iteration, [done, skipped, done]))) == []
+        assert list(automation.on_window(WindowFinished(iteration, [done, skipped, done]))) == []
 
-    _, stop = stop_of(helper, overfitted, hook=train)
+    _, stop = stop_of(automation, overfitted, hook=train)
     assert stop.evidence["training_signal_falls"] is expected
 
 
@@ -120,18 +121,18 @@ def test_three_scores_in_a_row_that_are_not_finite_end_the_run_as_failed():
 
 
 def test_a_missing_metric_is_not_held_against_the_run():
-    helper, _ = start()
+    automation, _ = start()
     for iteration in range(FREQ, TOTAL, FREQ):
-        assert list(helper.on_validation(ValidationFinished(iteration, {"val/ssim": 0.9}))) == []
-    assert helper.values == []
-    assert helper.needs == "val/psnr"
+        assert list(automation.on_validation(ValidationFinished(iteration, {"val/ssim": 0.9}))) == []
+    assert automation.values == []
+    assert automation.needs == "val/psnr"
 
 
 def test_lower_is_better_is_turned_round():
-    helper, _ = start({"monitor_metric": "val/lpips", "min_projected_gain": 0.01}, metrics={"val/lpips": "lower"})
-    at, stop = stop_of(helper, lambda t: 0.2 + 0.1 * abs(t - 8000) / 8000, metric="val/lpips")
+    automation, _ = start({"monitor_metric": "val/lpips", "min_projected_gain": 0.01}, metrics={"val/lpips": "lower"})
+    at, stop = stop_of(automation, lambda t: 0.2 + 0.1 * abs(t - 8000) / 8000, metric="val/lpips")
     assert at is not None
-    assert helper.summary().endswith("best 0.2 at 8,000")
+    assert automation.summary().endswith("best 0.2 at 8,000")
     assert "dB" not in stop.reason
 
 
@@ -153,12 +154,12 @@ def test_the_trend_spans_half_of_what_it_is_projected_over():
 
 def test_preset_decides_how_sure_a_stop_is():
     short, _ = stop_of(start({"preset": "convenience", "patience": 5000})[0], flat)
-    helper, _ = start({"preset": "fidelity", "patience": 5000})
-    assert helper.length == 11
+    automation, _ = start({"preset": "fidelity", "patience": 5000})
+    assert automation.length == 11
     first = []
-    rule = helper._convergence
-    helper._convergence = lambda *a: first.append(a[0]) or rule(*a)
-    at, _ = stop_of(helper, flat)
+    rule = automation._convergence
+    automation._convergence = lambda *a: first.append(a[0]) or rule(*a)
+    at, _ = stop_of(automation, flat)
     assert at > short
     assert len(first) >= 2
     assert at - first[-2] == FREQ
@@ -181,18 +182,18 @@ def test_min_improvement_decides_what_is_a_new_best():
 
 def test_min_epochs_postpones_where_the_run_gets_there():
     early, _ = stop_of(start({"min_epochs": 0}, epoch_iter=1000)[0], flat)
-    helper, said = start({"min_epochs": 30}, epoch_iter=1000)
-    late, _ = stop_of(helper, flat)
+    automation, said = start({"min_epochs": 30}, epoch_iter=1000)
+    late, _ = stop_of(automation, flat)
     assert early < late == 30000
     assert said == []
 
 
 @pytest.mark.parametrize("epoch_iter", [18000, math.inf])
 def test_min_epochs_out_of_reach_is_ignored_with_a_warning(epoch_iter):
-    helper, said = start({"min_epochs": 1000}, epoch_iter=epoch_iter)
+    automation, said = start({"min_epochs": 1000}, epoch_iter=epoch_iter)
     assert [one.warn for one in said] == [True]
     assert "min_epochs 1000" in said[0].text
-    assert stop_of(helper, flat)[0] == stop_of(start()[0], flat)[0]
+    assert stop_of(automation, flat)[0] == stop_of(start()[0], flat)[0]
 
 
 def test_min_iterations_postpones():
@@ -207,8 +208,8 @@ def test_monitor_metric_is_the_one_that_counts():
 
     stops = {}
     for metric in ("val/psnr", "set5/psnr"):
-        helper, _ = start({"monitor_metric": metric})
-        found = (helper.on_validation(ValidationFinished(t, scores(t))) for t in range(FREQ, TOTAL + 1, FREQ))
+        automation, _ = start({"monitor_metric": metric})
+        found = (automation.on_validation(ValidationFinished(t, scores(t))) for t in range(FREQ, TOTAL + 1, FREQ))
         stops[metric] = [one.best for many in found for one in many if isinstance(one, Stop)]
     assert stops == {"val/psnr": [], "set5/psnr": ["set5/psnr"]}
 
@@ -291,18 +292,18 @@ def test_respect_schedule_waits_for_a_milestone_and_reads_the_trend_afresh_after
         ({}, False),
         ({"claimed": True}, True),
         ({"claimed": True, "is_frozen": True}, False),
-        ({"claimed": True, "given_up": True}, False),
+        ({"claimed": True, "is_disabled": True}, False),
         ({"claimed": True, "value": 0.1}, False),
     ],
 )
 @pytest.mark.parametrize("respect", [True, False])
 def test_respect_schedule_waits_while_the_learning_rate_can_be_cut(state, waits, respect):
-    helper, _ = start({"respect_schedule": respect, "max_no_improvement": 6000})
-    knob = helper.knobs["lr_factor"]
+    automation, _ = start({"respect_schedule": respect, "max_no_improvement": 6000})
+    knob = automation.knobs["lr_factor"]
     knob.low = 0.1
     for name, value in state.items():
         setattr(knob, name, value)
-    assert (stop_of(helper, flat)[0] is None) is (waits and respect)
+    assert (stop_of(automation, flat)[0] is None) is (waits and respect)
 
 
 def test_hard_limit_waits_for_the_schedule_too():
@@ -316,43 +317,43 @@ def test_hard_limit_waits_for_the_schedule_too():
 
 @pytest.mark.parametrize(("most", "stops"), [(0, 0), (1, 1), (2, 2)])
 def test_max_adjustments_is_the_number_of_stops(most, stops):
-    helper, _ = start({"max_adjustments": most})
+    automation, _ = start({"max_adjustments": most})
     found = [
         one
         for t in range(FREQ, TOTAL + 1, FREQ)
-        for one in helper.on_validation(ValidationFinished(t, {"val/psnr": flat(t)}))
+        for one in automation.on_validation(ValidationFinished(t, {"val/psnr": flat(t)}))
     ]
     assert sum(isinstance(one, Stop) for one in found) == stops
 
 
 @pytest.mark.parametrize("wanted", [True, False])
 def test_fallback_decides_whether_plain_patience_takes_over(wanted):
-    helper, _ = start({"fallback": StoppingFallback(early_stopping=wanted)})
-    assert helper.plain_rule_after_fallback is wanted
+    automation, _ = start({"fallback": StoppingFallback(early_stopping=wanted)})
+    assert automation.has_fallback_rule is wanted
 
 
-# Plain patience, after the helper gave up
+# Plain patience, after the automation gave up
 
 
 @pytest.mark.parametrize("damage", [None, "x", [math.nan, "y"], [1.0], {}])
 def test_plain_patience_stops_after_a_patience_whatever_the_memory_holds(damage):
-    helper, _ = start()
-    helper.best = helper.raw_best = helper.values = helper.fallback_best = damage
+    automation, _ = start()
+    automation.best = automation.raw_best = automation.values = automation.fallback_best = damage
     seen = {}
     for iteration in range(FREQ, TOTAL + 1, FREQ):
         score = 30.0 + min(iteration, 10000) / 1000 if iteration != 12000 else math.nan
-        for one in helper.plain_rule(ValidationFinished(iteration, {"val/psnr": score})):
+        for one in automation.fallback_rule(ValidationFinished(iteration, {"val/psnr": score})):
             seen[iteration] = one
     assert list(seen) == [15000]
     assert seen[15000].reason == "no improvement in val/psnr for 5000 iterations"
     assert seen[15000].best == "val/psnr"
-    assert helper.summary().startswith("at 15,000")
+    assert automation.summary().startswith("at 15,000")
 
 
 def test_plain_patience_respects_min_iterations_min_improvement_and_missing_scores():
     def stop_at(curve, **options):
-        helper, _ = start(options)
-        found = (list(helper.plain_rule(ValidationFinished(t, curve(t)))) for t in range(FREQ, TOTAL + 1, FREQ))
+        automation, _ = start(options)
+        found = (list(automation.fallback_rule(ValidationFinished(t, curve(t)))) for t in range(FREQ, TOTAL + 1, FREQ))
         return next((FREQ * (place + 1) for place, many in enumerate(found) if many), None)
 
     assert stop_at(lambda t: {"val/psnr": 30.0}) == 6000
@@ -371,15 +372,15 @@ def test_plain_patience_respects_min_iterations_min_improvement_and_missing_scor
 )
 def test_a_change_that_moves_the_metric_restarts_the_trend_but_keeps_the_best(knob, restarts):
     plain, _ = stop_of(start()[0], flat)
-    helper, _ = start()
+    automation, _ = start()
 
     def hook(iteration):
         if iteration == plain - FREQ:
-            best = list(helper.best)
-            helper.on_change(KnobChanged(iteration, knob, 1.0, 0.5))
-            assert helper.best == best
+            best = list(automation.best)
+            automation.on_change(KnobChanged(iteration, knob, 1.0, 0.5))
+            assert automation.best == best
 
-    at, _ = stop_of(helper, flat, hook=hook)
+    at, _ = stop_of(automation, flat, hook=hook)
     assert at == (plain + 9 * FREQ if restarts else plain)
 
 
@@ -387,10 +388,10 @@ def test_a_change_that_moves_the_metric_restarts_the_trend_but_keeps_the_best(kn
 
 
 def test_memory_is_bounded_and_plain():
-    helper, _ = start()
+    automation, _ = start()
     for iteration in range(FREQ, 400 * FREQ, FREQ):
-        list(helper.on_validation(ValidationFinished(iteration, {"val/psnr": rising(iteration)})))
-    state = helper.state_dict()
+        list(automation.on_validation(ValidationFinished(iteration, {"val/psnr": rising(iteration)})))
+    state = automation.state_dict()
     assert max(len(state[name]) for name in ("iterations", "values", "signals")) <= 30
     assert _is_plain(state)
 
@@ -409,13 +410,13 @@ def test_a_resumed_run_decides_as_an_uninterrupted_one(preset, curve):
     options = {"preset": preset, "max_adjustments": 3}
     schedule = MultiStepLR((15000,), 0.5)
 
-    def feed(helper, first):
+    def feed(automation, first):
         found = []
         for t in range(first, TOTAL + 1, FREQ):
-            list(helper.on_window(WindowFinished(t, [Step(True, 1.0, 1 + noise(t))])))
+            list(automation.on_window(WindowFinished(t, [Step(True, 1.0, 1 + noise(t))])))
             if t == 22000:
-                helper.on_change(KnobChanged(t, "lr_factor", 1.0, 0.8))
-            found += [(t, one) for one in helper.on_validation(ValidationFinished(t, {"val/psnr": curve(t)}))]
+                automation.on_change(KnobChanged(t, "lr_factor", 1.0, 0.8))
+            found += [(t, one) for one in automation.on_validation(ValidationFinished(t, {"val/psnr": curve(t)}))]
         return found
 
     whole = feed(start(options, schedule=schedule)[0], FREQ)
@@ -439,15 +440,17 @@ def test_a_resumed_run_decides_as_an_uninterrupted_one(preset, curve):
 @settings(max_examples=50)
 @given(st.lists(st.one_of(st.floats(20, 40), st.sampled_from([math.nan, math.inf])), max_size=60), st.integers(0, 99))
 def test_any_scores_give_at_most_one_stop_and_none_too_early(scores, shift):
-    helper, _ = start()
+    automation, _ = start()
     seen = []
     for place, score in enumerate(scores, 1):
         iteration = place * FREQ + shift
-        seen += [(iteration, one) for one in helper.on_validation(ValidationFinished(iteration, {"val/psnr": score}))]
+        seen += [
+            (iteration, one) for one in automation.on_validation(ValidationFinished(iteration, {"val/psnr": score}))
+        ]
     stops = [(at, one) for at, one in seen if isinstance(one, Stop)]
     assert len(stops) <= 1
     assert all(at >= 10000 or one.failed for at, one in stops)
-    assert helper.summary()
+    assert automation.summary()
 
 
 @settings(max_examples=15)
@@ -466,7 +469,7 @@ def test_options_are_the_signature_and_strict():
         *("max_no_improvement", "improvement_threshold", "warmup_iterations", "min_projected_gain", "restore_best"),
         *("respect_schedule", "fallback", "max_adjustments"),
     }
-    helper = component.build({"patience": 3000, "fallback": {"early_stopping": True}})
-    assert helper.patience == 3000
-    assert helper.plain_rule_after_fallback
+    automation = component.build({"patience": 3000, "fallback": {"early_stopping": True}})
+    assert automation.patience == 3000
+    assert automation.has_fallback_rule
     assert issubclass(component.options, StrictOptions)

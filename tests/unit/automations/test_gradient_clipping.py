@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from traiNNer.automations.gradient_clipping import AdaptiveGradientClipping, ClippingFallback
-from traiNNer.automations.gradient_clipping_rules import centre_and_width, standard_error
+from traiNNer.automations.gradient_clipping_rules import center_and_width, standard_error
 from traiNNer.engine.control.events import KnobChanged, RunStarted, Say, SetKnob, Step, WindowFinished
 from traiNNer.engine.control.knobs import GRAD_CLIP, GRAD_SKIP, Knobs
 from traiNNer.registry import AUTOMATIONS
@@ -18,17 +18,17 @@ RELATIVE = {"threshold_mode": "relative"}
 
 
 class Run:
-    """A run with this helper alone: engine and host in a few lines."""
+    """A run with this automation alone: engine and host in a few lines."""
 
     def __init__(self, is_clipping: bool = True, **options):
-        self.helper = AdaptiveGradientClipping(**options)
-        self.knobs = self.helper.knobs = Knobs(grad_clip=1.0 if is_clipping else math.inf)
+        self.automation = AdaptiveGradientClipping(**options)
+        self.knobs = self.automation.knobs = Knobs(grad_clip=1.0 if is_clipping else math.inf)
         self.event = RunStarted(total_iter=10_000, batch_size=8, is_clipping=is_clipping)
-        for name, wanted in self.helper.ranges(self.event).items():
+        for name, wanted in self.automation.ranges(self.event).items():
             self.knobs[name].configure(wanted)
         self.iteration, self.streak, self.window = 0, 0, []
         self.decisions = []
-        self.apply(self.helper.on_start(self.event))
+        self.apply(self.automation.on_start(self.event))
 
     def feed(self, norms, windows=()):
         """Go on by these norms; extra windows end at the iterations of `windows`."""
@@ -47,9 +47,9 @@ class Run:
 
     def step(self, step, windows=()):
         self.window.append(step)
-        if self.iteration % self.helper.every == 0 or self.iteration in windows:
+        if self.iteration % self.automation.every == 0 or self.iteration in windows:
             steps, self.window = self.window, []
-            self.apply(self.helper.on_window(WindowFinished(self.iteration, steps)))
+            self.apply(self.automation.on_window(WindowFinished(self.iteration, steps)))
 
     def apply(self, decisions):
         for decision in list(decisions):
@@ -58,7 +58,7 @@ class Run:
                 knob = self.knobs[decision.knob]
                 old, new = knob.value, knob.clamp(decision.value)
                 knob.set(decision.value, self.iteration)
-                self.helper.on_change(KnobChanged(self.iteration, decision.knob, old, new))
+                self.automation.on_change(KnobChanged(self.iteration, decision.knob, old, new))
 
     def moves(self, knob=GRAD_CLIP):
         return [(at, move) for at, move in self.decisions if isinstance(move, SetKnob) and move.knob == knob]
@@ -80,7 +80,7 @@ def draw(count, median=1.0, sd=0.54, seed=0):
 
 
 def wanted_of(norms):
-    return math.exp(sum(centre_and_width([math.log(norm) for norm in norms])))
+    return math.exp(sum(center_and_width([math.log(norm) for norm in norms])))
 
 
 # Schema
@@ -100,8 +100,8 @@ def test_registered_with_exactly_these_options():
         "fallback",
         "max_adjustments",
     ]
-    helper = component.build({"fallback": {"threshold": 2.0}, "threshold_mode": "relative"})
-    assert helper.ranges(RunStarted(1, 1))[GRAD_CLIP].fallback == 2.0
+    automation = component.build({"fallback": {"threshold": 2.0}, "threshold_mode": "relative"})
+    assert automation.ranges(RunStarted(1, 1))[GRAD_CLIP].fallback == 2.0
 
 
 # Every option changes a decision
@@ -176,15 +176,15 @@ def test_gradient_history_size():
     norms = draw(800, seed=3) + draw(300, median=1.7, seed=4)
     short, long = (Run(gradient_history_size=size, **RELATIVE).feed(norms) for size in (50, 600))
     assert short.clip > 1.1 * long.clip
-    assert len(short.helper.state_dict()["memory"]["history"]) == 50
+    assert len(short.automation.state_dict()["memory"]["history"]) == 50
 
 
 def test_fallback_threshold():
     for fallback, expected in ((ClippingFallback(), 1.0), (ClippingFallback(threshold=0.4), 0.4)):
         run = Run(fallback=fallback).feed(draw(100, median=0.3))
         assert (run.clip, run.skip) != (expected, math.inf)
-        for name in run.helper.ranges(run.event):
-            run.knobs[name].given_up = True
+        for name in run.automation.ranges(run.event):
+            run.knobs[name].is_disabled = True
         assert (run.clip, run.skip) == (expected, math.inf)
 
 
@@ -193,7 +193,7 @@ def test_max_adjustments_is_also_how_many_new_regimes_are_not_counted():
     regimes = [m for _, m in Run(max_adjustments=2, **RELATIVE).feed(norms).moves() if m.reason == "new regime"]
     assert [move.forced for move in regimes] == [True, True] + [False] * (len(regimes) - 2)
     assert len(regimes) > 2
-    assert Run(max_adjustments=2).helper.max_adjustments == 2
+    assert Run(max_adjustments=2).automation.max_adjustments == 2
 
 
 # The rules
@@ -210,8 +210,8 @@ def test_spikes_are_skipped_and_do_not_raise_the_limit(spike):
     spiky = [spike if step % 20 == 15 and step > 100 else norm for step, norm in enumerate(norms)]
     run, clean = Run().feed(spiky), Run().feed(norms)
     assert run.clip == pytest.approx(clean.clip, rel=0.25)
-    assert run.helper.exploded == (45 if math.isfinite(spike) else 0)
-    assert run.helper.applied == 955
+    assert run.automation.exploded == (45 if math.isfinite(spike) else 0)
+    assert run.automation.applied == 955
 
 
 def test_a_spike_that_is_not_skipped_is_remembered_as_the_limit():
@@ -219,20 +219,20 @@ def test_a_spike_that_is_not_skipped_is_remembered_as_the_limit():
     limit = math.log(run.clip)
     run.iteration += 1
     run.step(Step(True, 1e6, 0.1), windows=[run.iteration])
-    history = run.helper.norms.history
-    assert history[-1] == pytest.approx(max(limit, run.helper.norms.wanted()))
+    history = run.automation.norms.history
+    assert history[-1] == pytest.approx(max(limit, run.automation.norms.wanted()))
 
 
 def test_steps_that_are_not_applied_are_not_remembered():
     run = Run().feed(draw(100))
-    before = run.helper.state_dict()
+    before = run.automation.state_dict()
     for norm, loss in ((math.inf, 0.1), (math.nan, 0.1), (3.0, math.nan), (500.0, 0.1)):
         run.iteration += 1
         run.step(Step(False, norm, loss), windows=[run.iteration])
-    changed = {name for name, value in run.helper.state_dict().items() if value != before[name]}
+    changed = {name for name, value in run.automation.state_dict().items() if value != before[name]}
     assert changed == {"exploded", "broken"}
-    assert (run.helper.exploded, run.helper.broken) == (1, 3)
-    assert run.helper.summary().endswith(", 1 exploding step skipped, 3 not finite")
+    assert (run.automation.exploded, run.automation.broken) == (1, 3)
+    assert run.automation.summary().endswith(", 1 exploding step skipped, 3 not finite")
 
 
 @pytest.mark.parametrize("norm", [0.0, math.nan, math.inf])
@@ -242,7 +242,7 @@ def test_norms_without_a_logarithm_change_nothing(norm):
         run.iteration += 1
         run.step(Step(True, norm, 0.1))
     assert run.decisions == []
-    assert run.helper.norms.latest == []
+    assert run.automation.norms.latest == []
 
 
 @pytest.mark.parametrize("factor", [3.0, 1 / 3, 10.0, 100.0, 1 / 100])
@@ -264,19 +264,19 @@ def test_turning_round_takes_twice_the_way():
     steady = draw(600, seed=5)
     run = Run(**RELATIVE).feed(steady)
     start = run.clip
-    run.helper.direction = 0
-    assert run.helper._dead_band(start * 1.3) == run.helper._dead_band(start / 1.3)
-    run.helper.direction = 1
-    assert run.helper._dead_band(start / 1.3) == pytest.approx(1.2**2)
-    assert run.helper._dead_band(start * 1.3) < 1.2**2
+    run.automation.direction = 0
+    assert run.automation._dead_band(start * 1.3) == run.automation._dead_band(start / 1.3)
+    run.automation.direction = 1
+    assert run.automation._dead_band(start / 1.3) == pytest.approx(1.2**2)
+    assert run.automation._dead_band(start * 1.3) < 1.2**2
 
 
 def test_a_limit_of_few_norms_moves_only_by_more_than_its_error():
     young, old = Run(**RELATIVE).feed(draw(30, seed=6)), Run(**RELATIVE).feed(draw(3000, seed=6))
-    young.helper.direction = old.helper.direction = 0
-    assert young.helper._dead_band(1.0) == pytest.approx(math.exp(2 * young.helper.norms.error()))
-    assert young.helper._dead_band(1.0) > 1.5
-    assert old.helper._dead_band(1.0) == 1.2
+    young.automation.direction = old.automation.direction = 0
+    assert young.automation._dead_band(1.0) == pytest.approx(math.exp(2 * young.automation.norms.error()))
+    assert young.automation._dead_band(1.0) > 1.5
+    assert old.automation._dead_band(1.0) == 1.2
 
 
 def test_norms_that_spread_much_wider_are_a_new_regime_too():
@@ -321,30 +321,30 @@ def test_bounds_that_bind_are_said_once_with_a_proposal(median, name):
 
 def test_bounds_that_bind_seldom_are_not_said():
     run = Run().feed(draw(100, median=30)).feed(draw(1500, median=1))
-    assert run.helper.bound > 0
+    assert run.automation.bound > 0
     assert run.said() == []
 
 
 def test_a_run_that_does_not_clip_is_only_observed():
     run = Run(is_clipping=False)
-    assert run.helper.ranges(run.event) == {}
+    assert run.automation.ranges(run.event) == {}
     run.feed(draw(1000)).feed([1000.0] * 3)
     assert run.decisions == []
     assert (run.clip, run.skip) == (math.inf, math.inf)
-    share = 100 * run.helper.clipped / 1003
+    share = 100 * run.automation.clipped / 1003
     assert 0.3 < share < 10
-    assert run.helper.summary() == (
+    assert run.automation.summary() == (
         f"observing only (grad_clip is false), {share:.1f} % of steps were above the threshold"
     )
 
 
 def test_summary_counts_what_was_clipped_and_what_exploded():
     run = Run(initial_threshold=1.0).feed([2.0, 0.5, 0.5, 0.5] * 2 + [0.5] * 2)
-    assert run.helper.summary() == "20.0 % of steps"
+    assert run.automation.summary() == "20.0 % of steps"
     run.feed([1e6])
     run.feed([0.5] * 9)
-    assert run.helper.summary() == "10.5 % of steps, 1 exploding step skipped"
-    assert Run().helper.summary() == "0.0 % of steps"
+    assert run.automation.summary() == "10.5 % of steps, 1 exploding step skipped"
+    assert Run().automation.summary() == "0.0 % of steps"
 
 
 def test_evidence_is_plain_and_says_why():
@@ -365,22 +365,22 @@ def test_a_resumed_run_decides_as_an_uninterrupted_one(cut, options):
     whole = Run(**options).feed(norms)
     first = Run(**options).feed(norms[:cut])
     file = io.BytesIO()
-    torch.save({"helper": first.helper.state_dict(), "knobs": first.knobs.state_dict()}, file)
+    torch.save({"automation": first.automation.state_dict(), "knobs": first.knobs.state_dict()}, file)
     file.seek(0)
     state = torch.load(file, weights_only=True)
     second = Run(**options)
     second.knobs.load_state_dict(state["knobs"], second.knobs)
-    second.helper.load_state_dict(state["helper"])
+    second.automation.load_state_dict(state["automation"])
     second.iteration, second.window = cut, first.window
     second.streak = first.streak
     second.feed(norms[cut:])
     assert first.decisions + second.decisions == whole.decisions
-    assert second.helper.state_dict() == whole.helper.state_dict()
+    assert second.automation.state_dict() == whole.automation.state_dict()
 
 
 def test_memory_is_bounded():
     run = Run(gradient_history_size=40).feed(draw(1500))
-    memory = run.helper.state_dict()["memory"]
+    memory = run.automation.state_dict()["memory"]
     assert (len(memory["history"]), len(memory["latest"])) == (40, 30)
 
 
@@ -414,5 +414,5 @@ def test_relative_decisions_scale_with_the_norms(seed, scale):
 
 def test_standard_error_is_that_of_simulated_norms():
     rng = np.random.default_rng(0)
-    found = [sum(centre_and_width(rng.normal(0, 0.5, 100).tolist())) for _ in range(1000)]
+    found = [sum(center_and_width(rng.normal(0, 0.5, 100).tolist())) for _ in range(1000)]
     assert standard_error(2.5 * 0.5, 100, 100) == pytest.approx(float(np.std(found)), rel=0.1)

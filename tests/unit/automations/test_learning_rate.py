@@ -12,7 +12,7 @@ from traiNNer.automations.statistics import Mean, ols_slope, sen_slope, student_
 from traiNNer.engine.control.events import (
     KeepSnapshot,
     KnobChanged,
-    Rewind,
+    Rollback,
     RunStarted,
     Say,
     SetKnob,
@@ -28,18 +28,18 @@ TOTAL = 20_000
 
 
 class Loop:
-    """As much of the loop as a helper needs; `level(iteration)` is the true signal, or None where a step is skipped."""
+    """As much of the loop as an automation needs; `level(iteration)` is the true signal, None for a skipped step."""
 
     def __init__(self, level, noise=0.0, run=None, score=None, window=None, seed=0, **options):
-        self.helper = IntelligentLearningRateScheduler(**{"plateau_patience": 400, **options})
+        self.automation = IntelligentLearningRateScheduler(**{"plateau_patience": 400, **options})
         self.run = run or RunStarted(TOTAL, 8, losses={"l1": 1.0}, metrics={"val/psnr": "higher"})
-        self.helper.knobs = Knobs(losses=("l1", "ssim"))
-        for name, wanted in self.helper.ranges(self.run).items():
-            self.helper.knobs[name].configure(wanted)
-        self.level, self.score, self.window = level, score, window or self.helper.every
+        self.automation.knobs = Knobs(losses=("l1", "ssim"))
+        for name, wanted in self.automation.ranges(self.run).items():
+            self.automation.knobs[name].configure(wanted)
+        self.level, self.score, self.window = level, score, window or self.automation.every
         self.noise = noise * np.random.default_rng(seed).standard_normal(TOTAL)
         self.log, self.at = [], 0
-        self.apply(self.helper.on_start(self.run))
+        self.apply(self.automation.on_start(self.run))
 
     def apply(self, decisions):
         for decision in decisions:
@@ -48,11 +48,11 @@ class Loop:
                 self.move(decision.knob, decision.value)
 
     def move(self, name, value):
-        knob = self.helper.knobs[name]
+        knob = self.automation.knobs[name]
         old, new = knob.value, knob.clamp(value)
         if abs(new - old) >= 0.01 * old:
             knob.set(new, self.at)
-            self.helper.on_change(KnobChanged(self.at, name, old, new))
+            self.automation.on_change(KnobChanged(self.at, name, old, new))
 
     def step(self, iteration):
         signal = self.level(iteration)
@@ -64,9 +64,11 @@ class Loop:
         while self.at < until:
             first, self.at = self.at + 1, min(until, self.at + self.window - self.at % self.window)
             steps = [self.step(iteration) for iteration in range(first, self.at + 1)]
-            self.apply(self.helper.on_window(WindowFinished(self.at, steps)))
+            self.apply(self.automation.on_window(WindowFinished(self.at, steps)))
             if self.score and self.at % 100 == 0:
-                self.apply(self.helper.on_validation(ValidationFinished(self.at, {"val/psnr": self.score(self.at)})))
+                self.apply(
+                    self.automation.on_validation(ValidationFinished(self.at, {"val/psnr": self.score(self.at)}))
+                )
         return self
 
     def of(self, kind, reason=""):
@@ -193,28 +195,28 @@ def test_the_envelope_spares_a_schedule_that_falls_by_itself():
 def test_a_step_of_the_schedule_restarts_the_windows():
     run = RunStarted(TOTAL, 8, losses={"l1": 1.0}, schedule=lambda i: 1.0 if i < 1100 else 0.85, has_schedule=True)
     loop = Loop(falling(0.02), 0.001, run).go(1150)
-    assert loop.helper.blocks.opened == 1100
-    assert len(loop.helper.blocks.levels) == 1
+    assert loop.automation.blocks.opened == 1100
+    assert len(loop.automation.blocks.levels) == 1
 
 
 @pytest.mark.parametrize("knob", ["batch_size", "lr_batch", "loss_weight.ssim", "lr_factor"])
 def test_other_moves_restart_the_windows(knob):
     loop = Loop(falling(0.005), 0.001).go(1000)
-    assert loop.helper.blocks.levels
-    loop.helper.on_change(KnobChanged(1000, knob, 1.0, 2.0))
-    assert loop.helper.blocks.levels == []
-    assert loop.helper.blocks.opened == 1000 + {"lr_batch": 200, "lr_factor": 200}.get(knob, 0)
+    assert loop.automation.blocks.levels
+    loop.automation.on_change(KnobChanged(1000, knob, 1.0, 2.0))
+    assert loop.automation.blocks.levels == []
+    assert loop.automation.blocks.opened == 1000 + {"lr_batch": 200, "lr_factor": 200}.get(knob, 0)
 
 
 def test_clipping_is_no_reason_to_restart():
     loop = Loop(falling(0.005), 0.001).go(1000)
-    loop.helper.on_change(KnobChanged(1000, "grad_clip", 1.0, 2.0))
-    assert loop.helper.blocks.levels
+    loop.automation.on_change(KnobChanged(1000, "grad_clip", 1.0, 2.0))
+    assert loop.automation.blocks.levels
 
 
 def test_a_frozen_knob_gets_no_more_requests():
     loop = Loop(flat, 0.001)
-    loop.helper.knobs["lr_factor"].is_frozen = True
+    loop.automation.knobs["lr_factor"].is_frozen = True
     assert not loop.go(6000).moves()
 
 
@@ -240,8 +242,8 @@ def test_adaptation_threshold_sets_the_horizon():
 
 
 def test_adaptation_threshold_sets_the_rise():
-    assert Loop(rising(2025, 0.2), 0.002).go(3000).of(Rewind)
-    assert not Loop(rising(2025, 0.2), 0.002, adaptation_threshold=0.3).go(3000).of(Rewind)
+    assert Loop(rising(2025, 0.2), 0.002).go(3000).of(Rollback)
+    assert not Loop(rising(2025, 0.2), 0.002, adaptation_threshold=0.3).go(3000).of(Rollback)
 
 
 def test_reduction_factor():
@@ -253,7 +255,7 @@ def test_reduction_factor():
 
 def test_min_lr_factor():
     low, high = (
-        Loop(flat, 0.001, min_lr_factor=least).go(TOTAL).helper.knobs["lr_factor"].value for least in (0.1, 0.6)
+        Loop(flat, 0.001, min_lr_factor=least).go(TOTAL).automation.knobs["lr_factor"].value for least in (0.1, 0.6)
     )
     assert low < 0.2
     assert 0.6 <= high < 0.606
@@ -279,14 +281,14 @@ def test_monitor_loss_and_monitor_validation():
     alone = Loop(falling(0.1), 0.001, score=lambda _: 30.0, monitor_loss=False).go(4000)
     assert alone.moves("plateau")
     assert not Loop(flat, 0.001, score=rising_score, monitor_loss=False).go(4000).moves()
-    assert alone.helper.needs == "val/psnr"
-    assert Loop(flat).helper.needs == "signal"
+    assert alone.automation.needs == "val/psnr"
+    assert Loop(flat).automation.needs == "signal"
 
 
 def test_rollback():
     back, stay = (Loop(rising(2025, 0.3), 0.002, rollback=flag).go(2200) for flag in (True, False))
-    assert len(back.of(Rewind)) == 1
-    assert not stay.of(Rewind)
+    assert len(back.of(Rollback)) == 1
+    assert not stay.of(Rollback)
     assert stay.moves("divergence")[0] == back.moves("divergence")[0]
     assert stay.of(SetKnob, "divergence")[0][1].forced
 
@@ -298,15 +300,17 @@ def test_log_every():
 
 
 def test_fallback():
-    helper = IntelligentLearningRateScheduler(fallback=ScheduleFallback(scheduler_params=CosineParams(eta_min=1e-5)))
-    given_up = helper.ranges(RunStarted(1000, 8, base_lr=1e-4))["lr_factor"].fallback
-    assert [given_up(at) for at in (0, 500, 1000, 2000)] == pytest.approx([1.0, 0.55, 0.1, 0.1])
+    automation = IntelligentLearningRateScheduler(
+        fallback=ScheduleFallback(scheduler_params=CosineParams(eta_min=1e-5))
+    )
+    is_disabled = automation.ranges(RunStarted(1000, 8, base_lr=1e-4))["lr_factor"].fallback
+    assert [is_disabled(at) for at in (0, 500, 1000, 2000)] == pytest.approx([1.0, 0.55, 0.1, 0.1])
     plain = IntelligentLearningRateScheduler().ranges(RunStarted(1000, 8))["lr_factor"].fallback
     assert plain(1000) == pytest.approx(0.0)
-    assert helper.ranges(RunStarted(1000, 8, has_schedule=True))["lr_factor"].fallback == 1.0
+    assert automation.ranges(RunStarted(1000, 8, has_schedule=True))["lr_factor"].fallback == 1.0
     short = IntelligentLearningRateScheduler(fallback=ScheduleFallback(scheduler_params=CosineParams(T_max=77)))
-    given_up = short.ranges(RunStarted(1000, 8))["lr_factor"].fallback
-    assert given_up(77) == plain(77) > 0.9  # T_max is always total_iter; the check of the file says so
+    is_disabled = short.ranges(RunStarted(1000, 8))["lr_factor"].fallback
+    assert is_disabled(77) == plain(77) > 0.9  # T_max is always total_iter; the check of the file says so
 
 
 def test_max_adjustments_is_for_the_host():
@@ -315,9 +319,9 @@ def test_max_adjustments_is_for_the_host():
 
 def test_the_signature_is_the_schema():
     component = AUTOMATIONS["intelligent_learning_rate_scheduler"]
-    helper = component.build({"fallback": {"scheduler_params": {"eta_min": 1e-6}}, "rollback": False})
-    assert helper.fallback.scheduler_params == CosineParams(eta_min=1e-6)
-    assert not helper.rollback
+    automation = component.build({"fallback": {"scheduler_params": {"eta_min": 1e-6}}, "rollback": False})
+    assert automation.fallback.scheduler_params == CosineParams(eta_min=1e-6)
+    assert not automation.rollback
 
 
 # Raises
@@ -328,7 +332,7 @@ def test_a_raise_that_helps_stays_and_one_that_does_not_is_taken_back():
         position = [0.0]
 
         def level(_):
-            factor = holder[0].helper.knobs["lr_factor"].value if holder else 1.0
+            factor = holder[0].automation.knobs["lr_factor"].value if holder else 1.0
             position[0] -= 0.0002 * loop_factor(factor)
             return position[0]
 
@@ -351,7 +355,7 @@ def test_no_raise_later_or_after_a_reduction():
     assert times
     assert max(times) < 0.2 * TOTAL
     loop = Loop(falling(0.1), 0.001)
-    loop.helper.may_raise = False
+    loop.automation.may_raise = False
     assert not loop.go(3000).moves("trial")
 
 
@@ -376,53 +380,53 @@ def test_a_long_patience_does_not_put_the_first_snapshot_off():
 
 def test_a_rise_is_answered_within_three_checks():
     loop = Loop(rising(2000, 0.3), 0.002).go(2150)
-    assert [at for at, _ in loop.of(Rewind)] == [2150]
+    assert [at for at, _ in loop.of(Rollback)] == [2150]
     assert loop.moves() == [(2150, 0.5)]
-    evidence = loop.of(Rewind)[0][1].evidence
+    evidence = loop.of(Rollback)[0][1].evidence
     assert evidence["estimate"] > evidence["threshold"] > 0
 
 
 def test_a_rise_must_be_large_and_last():
-    assert not Loop(rising(2000, 0.07), 0.002).go(2600).of(Rewind)
-    assert not Loop(lambda i: falling(0.01)(i) + 0.3 * (2000 < i <= 2100), 0.002).go(2600).of(Rewind)
+    assert not Loop(rising(2000, 0.07), 0.002).go(2600).of(Rollback)
+    assert not Loop(lambda i: falling(0.01)(i) + 0.3 * (2000 < i <= 2100), 0.002).go(2600).of(Rollback)
 
 
 def test_a_rise_is_judged_against_the_noise():
-    assert Loop(rising(2000, 0.2), 0.01).go(2400).of(Rewind)
-    assert not Loop(rising(2000, 0.2), 0.35).go(2400).of(Rewind)
+    assert Loop(rising(2000, 0.2), 0.01).go(2400).of(Rollback)
+    assert not Loop(rising(2000, 0.2), 0.35).go(2400).of(Rollback)
 
 
 def test_an_explosion_within_the_first_block_is_seen():
     loop = Loop(lambda i: 0.0 if i <= 5 else 3.0, 0.01).go(50)
-    assert [at for at, _ in loop.of(Rewind)] == [50]
+    assert [at for at, _ in loop.of(Rollback)] == [50]
     assert loop.moves("divergence") == [(50, 0.5)]
 
 
 def test_an_explosion_at_the_second_step_that_calms_down_is_seen():
     """Every block is better than the one before, so that the best level alone would see nothing."""
     loop = Loop(lambda i: 0.0 if i == 1 else 2.0 * math.exp(-i / 100), 0.03).go(50)
-    assert [at for at, _ in loop.of(Rewind)] == [50]
+    assert [at for at, _ in loop.of(Rollback)] == [50]
 
 
 def test_a_loss_that_begins_high_and_falls_is_no_explosion():
-    assert not Loop(lambda i: 3.0 * math.exp(-i / 100), 0.05).go(2000).of(Rewind)
+    assert not Loop(lambda i: 3.0 * math.exp(-i / 100), 0.05).go(2000).of(Rollback)
 
 
 def test_noise_is_no_explosion():
     for seed in range(20):
-        assert not Loop(flat, 0.4, seed=seed).go(1000).of(Rewind)
+        assert not Loop(flat, 0.4, seed=seed).go(1000).of(Rollback)
 
 
 def test_a_loss_half_as_large_again_for_ten_iterations_is_enough():
     loop = Loop(lambda i: falling(0.01)(i) + 0.6 * (2010 < i <= 2020), 0.05).go(2600)
-    assert [at for at, _ in loop.of(Rewind)] == [2050]
-    assert not Loop(lambda i: falling(0.01)(i) + 0.6 * (2010 < i <= 2014), 0.05).go(2600).of(Rewind)
-    assert not Loop(lambda i: falling(0.01)(i) + 0.3 * (2010 < i <= 2020), 0.05).go(2600).of(Rewind)
+    assert [at for at, _ in loop.of(Rollback)] == [2050]
+    assert not Loop(lambda i: falling(0.01)(i) + 0.6 * (2010 < i <= 2014), 0.05).go(2600).of(Rollback)
+    assert not Loop(lambda i: falling(0.01)(i) + 0.3 * (2010 < i <= 2020), 0.05).go(2600).of(Rollback)
 
 
 def test_an_explosion_is_seen_during_warmup_too():
     run = RunStarted(TOTAL, 8, warmup_iter=1000, losses={"l1": 1.0})
-    assert [at for at, _ in Loop(lambda i: float(i > 420), 0.01, run).go(450).of(Rewind)] == [450]
+    assert [at for at, _ in Loop(lambda i: float(i > 420), 0.01, run).go(450).of(Rollback)] == [450]
 
 
 def test_a_divergence_that_comes_back_at_once_costs_a_quarter():
@@ -437,20 +441,20 @@ def test_no_snapshot_is_taken_of_a_block_that_ends_badly():
 
 def test_not_during_warmup():
     run = RunStarted(TOTAL, 8, warmup_iter=1000, losses={"l1": 1.0})
-    assert [at for at, _ in Loop(rising(100, 0.3), 0.01, run).go(1150).of(Rewind)] == [1050]
+    assert [at for at, _ in Loop(rising(100, 0.3), 0.01, run).go(1150).of(Rollback)] == [1050]
 
 
 def test_the_pixel_loss_may_rise_where_other_losses_pull():
     run = RunStarted(TOTAL, 8, losses={"l1": 1.0, "gan": 0.1})
-    assert not Loop(rising(2000, 0.3), 0.002, run).go(2600).of(Rewind)
-    assert Loop(rising(2000, 0.6), 0.002, run).go(2600).of(Rewind)
+    assert not Loop(rising(2000, 0.3), 0.002, run).go(2600).of(Rollback)
+    assert Loop(rising(2000, 0.6), 0.002, run).go(2600).of(Rollback)
 
 
 def test_three_rollbacks_then_only_the_factor():
     loop = Loop(lambda i: 0.0 if i < 1000 else i / 500, 0.002).go(4000)
-    assert len(loop.of(Rewind)) == 3
-    assert loop.helper.knobs["lr_factor"].value == 0.1
-    assert loop.helper.summary().startswith("0 adjustments, 3 rollbacks, factor 0.1")
+    assert len(loop.of(Rollback)) == 3
+    assert loop.automation.knobs["lr_factor"].value == 0.1
+    assert loop.automation.summary().startswith("0 adjustments, 3 rollbacks, factor 0.1")
 
 
 def test_after_a_rollback_the_same_test_works_again():
@@ -458,53 +462,53 @@ def test_after_a_rollback_the_same_test_works_again():
 
     def level(iteration):
         loop = holder[0] if holder else None
-        back = [at for at, _ in loop.of(Rewind)] if loop else []
+        back = [at for at, _ in loop.of(Rollback)] if loop else []
         calm = back and (len(back) > 1 or iteration <= 2600)
         return falling(0.01)(iteration) if calm else rising(2000, 0.3)(iteration)
 
     holder.append(Loop(level, 0.002))
-    assert [at for at, _ in holder[0].go(4000).of(Rewind)] == [2150, 2750]
+    assert [at for at, _ in holder[0].go(4000).of(Rollback)] == [2150, 2750]
 
 
 def test_a_new_loss_weight_is_a_new_level():
     loop = Loop(lambda i: 0.0 if i <= 1000 else 0.6, 0.002).go(1000)
-    loop.helper.on_change(KnobChanged(1000, "loss_weight.ssim", 1.0, 2.0))
+    loop.automation.on_change(KnobChanged(1000, "loss_weight.ssim", 1.0, 2.0))
     loop.go(2000)
-    assert not loop.of(Rewind)
+    assert not loop.of(Rollback)
     assert loop.of(KeepSnapshot)[-1][0] >= 1050
 
 
 def test_losses_that_are_not_finite_take_the_same_path():
     loop = Loop(lambda i: None if i > 1997 else falling(0.01)(i), 0.002).go(2000)
-    assert [at for at, _ in loop.of(Rewind)] == [2000]
+    assert [at for at, _ in loop.of(Rollback)] == [2000]
     assert loop.moves() == [(2000, 0.5)]
-    assert not Loop(lambda i: None if i > 1998 else 0.0, 0.002).go(2000).of(Rewind)
+    assert not Loop(lambda i: None if i > 1998 else 0.0, 0.002).go(2000).of(Rollback)
     only_halved = Loop(lambda i: None if i > 1997 else falling(0.01)(i), 0.002, rollback=False).go(2000)
     assert only_halved.moves() == [(2000, 0.5)]
-    assert not only_halved.of(Rewind)
+    assert not only_halved.of(Rollback)
 
 
 def test_skipped_steps_with_a_finite_loss_have_more_time():
     skipped = Step(False, math.inf, 1.0)
     for count, expected in ((10, False), (11, True)):
         loop = Loop(flat)
-        loop.apply(loop.helper.on_window(WindowFinished(count, [skipped] * count)))
-        assert bool(loop.of(Rewind)) is expected
+        loop.apply(loop.automation.on_window(WindowFinished(count, [skipped] * count)))
+        assert bool(loop.of(Rollback)) is expected
 
 
 def test_a_step_that_failed_is_answered_three_times():
     loop = Loop(flat, 0.002).go(1000)
     for _ in range(5):
-        loop.apply(loop.helper.on_failure(StepFailed(1001, "not finite")))
-    assert len(loop.of(Rewind)) == 3
-    assert not list(loop.helper.on_failure(StepFailed(1001, "out of memory")))
+        loop.apply(loop.automation.on_failure(StepFailed(1001, "not finite")))
+    assert len(loop.of(Rollback)) == 3
+    assert not list(loop.automation.on_failure(StepFailed(1001, "out of memory")))
 
 
-def test_schedule_free_optimisers_are_only_guarded():
+def test_schedule_free_optimizers_are_only_guarded():
     for name in ("AdamWScheduleFree", "Prodigy"):
         run = RunStarted(TOTAL, 8, optimizer=name, losses={"l1": 1.0})
         assert not Loop(flat, 0.001, run).go(6000).moves()
-        assert Loop(rising(2000), 0.002, run).go(2400).of(Rewind)
+        assert Loop(rising(2000), 0.002, run).go(2400).of(Rollback)
 
 
 # Missing values, other windows, resuming
@@ -513,15 +517,15 @@ def test_schedule_free_optimisers_are_only_guarded():
 def test_missing_values_decide_nothing():
     loop = Loop(flat, 0.001)
     for end in range(50, 6001, 50):
-        loop.apply(loop.helper.on_window(WindowFinished(end, [Step(True, math.nan, math.nan)] * 50)))
-        loop.apply(loop.helper.on_validation(ValidationFinished(end, {"val/psnr": math.nan} if end % 100 else {})))
+        loop.apply(loop.automation.on_window(WindowFinished(end, [Step(True, math.nan, math.nan)] * 50)))
+        loop.apply(loop.automation.on_validation(ValidationFinished(end, {"val/psnr": math.nan} if end % 100 else {})))
     assert [type(item) for _, item in loop.log] == [KeepSnapshot]
 
 
 def test_a_block_with_few_values_is_left_out():
     loop = Loop(lambda i: None if 1000 < i <= 1026 else falling(0.01)(i), 0.001).go(1100)
-    assert math.isnan(loop.helper.blocks.levels[-2])
-    assert math.isfinite(loop.helper.blocks.levels[-1])
+    assert math.isnan(loop.automation.blocks.levels[-2])
+    assert math.isfinite(loop.automation.blocks.levels[-1])
 
 
 @pytest.mark.parametrize("window", [1, 7, 10, 50])
@@ -546,12 +550,14 @@ def test_a_resumed_run_decides_the_same(cut):
         )
 
     whole, first, second = make().go(6000), make().go(cut), make()
-    memory = json.loads(json.dumps({"helper": first.helper.state_dict(), "knob": first.helper.knobs.state_dict()}))
-    second.helper.load_state_dict(memory["helper"])
-    second.helper.knobs.load_state_dict(memory["knob"], second.helper.knobs)
+    memory = json.loads(
+        json.dumps({"automation": first.automation.state_dict(), "knob": first.automation.knobs.state_dict()})
+    )
+    second.automation.load_state_dict(memory["automation"])
+    second.automation.knobs.load_state_dict(memory["knob"], second.automation.knobs)
     second.at, second.log = cut, []
     resumed = RunStarted(TOTAL, 8, iteration=cut, losses={"l1": 1.0}, metrics={"val/psnr": "higher"})
-    second.apply(second.helper.on_start(resumed))
+    second.apply(second.automation.on_start(resumed))
     second.go(6000)
     tail = [(at, item) for at, item in whole.log if at > cut]
     assert len(tail) > 3
@@ -565,14 +571,14 @@ def test_the_factor_stays_within_its_bounds(levels, seed):
     for _, decision in loop.go(2000).of(SetKnob):
         assert 0.1 <= decision.value <= 2.0
         assert all(isinstance(value, (int, float)) for value in decision.evidence.values())
-    assert len(loop.of(Rewind)) <= 3
+    assert len(loop.of(Rollback)) <= 3
 
 
 def test_memory_is_bounded():
     loop = Loop(falling(0.01), 0.01, score=lambda at: at / 1000).go(TOTAL)
-    assert len(loop.helper.blocks.levels) == 16 * 400 // 50
-    assert len(loop.helper.scores) <= 64
-    assert len(json.dumps(loop.helper.state_dict())) < 10_000
+    assert len(loop.automation.blocks.levels) == 16 * 400 // 50
+    assert len(loop.automation.scores) <= 64
+    assert len(json.dumps(loop.automation.state_dict())) < 10_000
 
 
 @pytest.mark.parametrize(

@@ -17,14 +17,14 @@ class Loop:
     def __init__(self, weights=None, units=None, noise=0.0, seed=0, warmup_iter=0, auto=True, anchor="l1loss"):
         self.weights = weights or dict.fromkeys(UNITS, 1.0)
         self.units = units or UNITS
-        self.helper = DynamicLossScheduling(auto_calibrate=auto)
+        self.automation = DynamicLossScheduling(auto_calibrate=auto)
         self.run = RunStarted(10_000, 8, losses=self.weights, anchor=anchor, warmup_iter=warmup_iter)
-        self.helper.knobs = self.knobs = Knobs(losses=tuple(self.weights))
-        for name, wanted in self.helper.ranges(self.run).items():
+        self.automation.knobs = self.knobs = Knobs(losses=tuple(self.weights))
+        for name, wanted in self.automation.ranges(self.run).items():
             self.knobs[name].configure(wanted)
         self.noise, self.random = noise, np.random.default_rng(seed)
         self.log, self.at, self.measured_until = [], 0, 0
-        self.apply(self.helper.on_start(self.run))
+        self.apply(self.automation.on_start(self.run))
 
     def apply(self, decisions):
         for decision in decisions:
@@ -35,7 +35,7 @@ class Loop:
                 knob = self.knobs[decision.knob]
                 old = knob.value
                 knob.set(decision.value, self.at)
-                self.helper.on_change(KnobChanged(self.at, decision.knob, old, knob.value))
+                self.automation.on_change(KnobChanged(self.at, decision.knob, old, knob.value))
 
     def norms(self, iteration):
         if iteration > self.measured_until:
@@ -51,8 +51,8 @@ class Loop:
         for iteration in range(self.at + 1, until + 1):
             self.at = iteration
             steps.append(Step(True, 1.0, 0.1, norms=self.norms(iteration)))
-            if iteration % self.helper.every == 0:
-                self.apply(self.helper.on_window(WindowFinished(iteration, steps)))
+            if iteration % self.automation.every == 0:
+                self.apply(self.automation.on_window(WindowFinished(iteration, steps)))
                 steps = []
         return self
 
@@ -79,7 +79,7 @@ def test_it_measures_once_after_the_warmup():
     measured = [(at, decision.iterations) for at, decision in loop.log if isinstance(decision, MeasureTerms)]
     assert measured == [(128, BATCHES)]
     assert {at for at, decision in loop.log if isinstance(decision, SetKnob)} == {160}
-    assert loop.helper.every == NEVER
+    assert loop.automation.every == NEVER
 
 
 def test_without_auto_calibrate_the_shares_are_only_told():
@@ -88,7 +88,7 @@ def test_without_auto_calibrate_the_shares_are_only_told():
     (table,) = [decision.text for _, decision in loop.log if isinstance(decision, Say)]
     assert "share before" in table
     assert "99.6%" in table
-    assert loop.helper.summary().startswith("measured (")
+    assert loop.automation.summary().startswith("measured (")
 
 
 def test_the_table_names_every_loss():
@@ -100,7 +100,7 @@ def test_the_table_names_every_loss():
 def test_one_loss_is_nothing_to_balance():
     loop = Loop({"l1loss": 1.0}).go(200)
     assert [type(decision) for _, decision in loop.log] == [Say]
-    assert loop.helper.every == NEVER
+    assert loop.automation.every == NEVER
 
 
 def test_a_loss_of_weight_zero_is_left_out():
@@ -134,7 +134,7 @@ def test_too_few_good_batches_change_nothing_and_say_so():
     (said,) = [decision for _, decision in loop.log if isinstance(decision, Say)]
     assert said.warn
     assert not [decision for _, decision in loop.log if isinstance(decision, SetKnob)]
-    assert loop.helper.summary() == "not calibrated"
+    assert loop.automation.summary() == "not calibrated"
 
 
 @pytest.mark.parametrize("stop", [1, 50, 127, 128, 140, 159, 160, 200])
@@ -144,14 +144,14 @@ def test_a_resume_anywhere_decides_the_same(stop):
     # Stop only where a window ends, as the host keeps what lies between.
     while before.at < stop:
         before.go(before.at + 1)
-    whole = before.at - before.at % before.helper.every
+    whole = before.at - before.at % before.automation.every
     first = Loop(noise=0.3, warmup_iter=100).go(whole)
     after = Loop(noise=0.3, warmup_iter=100)
     after.log.clear()
-    after.helper.load_state_dict(first.helper.state_dict())
+    after.automation.load_state_dict(first.automation.state_dict())
     after.at, after.random, after.measured_until = first.at, first.random, first.measured_until
     after.knobs.load_state_dict(first.knobs.state_dict(), after.knobs)
-    after.apply(after.helper.on_start(after.run))
+    after.apply(after.automation.on_start(after.run))
     after.go(300)
     assert [entry for entry in first.log + after.log if isinstance(entry[1], SetKnob)] == [
         entry for entry in straight.log if isinstance(entry[1], SetKnob)

@@ -1,8 +1,7 @@
 import pytest
 
 from traiNNer.config.automation_rules import OptionFacts, OptionProblem, OptionRules, check_order, rules_of
-from traiNNer.registry import Registry, StrictOptions
-from traiNNer.traits import Traits
+from traiNNer.registry import AUTOMATIONS, Registry, StrictOptions
 
 
 class Bounds(StrictOptions):
@@ -32,7 +31,7 @@ def test_a_builder_that_is_not_derived_from_the_rules_has_none():
     class Own(OptionRules):
         def __init__(self) -> None: ...
 
-    registry = Registry("automation", Traits)
+    registry = Registry("automation", AUTOMATIONS.traits)
     registry.register(Own)
     registry.register(lambda: Own(), name="made")  # noqa: PLW0108 - a factory, not the class
     assert rules_of(registry["own"]) is Own

@@ -8,8 +8,8 @@ from pydantic import Field
 from traiNNer.registry import AUTOMATIONS
 
 
-def helpers(base, text):
-    """Return the base file with helpers under train.training_automations (line 17 and on)."""
+def automations(base, text):
+    """Return the base file with automations under train.training_automations (line 17 and on)."""
     section = textwrap.indent(f"training_automations:\n{textwrap.indent(textwrap.dedent(text), '  ')}", "  ")
     return base.replace("  total_iter: 100\n", f"  total_iter: 100\n{section}", 1)
 
@@ -99,7 +99,7 @@ SPELLINGS = [
 
 @pytest.mark.parametrize("name", SPELLINGS)
 def test_helper_sections_in_every_spelling(load, base, options_of, name):
-    loaded = load(helpers(base, f"{name}: {{patience: 5}}\n"))
+    loaded = load(automations(base, f"{name}: {{patience: 5}}\n"))
     assert list(loaded.options.train.training_automations.automations) == ["IntelligentEarlyStopping"]
     assert options_of(loaded, "IntelligentEarlyStopping").patience == 5
     assert loaded.sources["train.training_automations.IntelligentEarlyStopping.patience"] == "file line 18"
@@ -107,7 +107,7 @@ def test_helper_sections_in_every_spelling(load, base, options_of, name):
 
 
 def test_a_helper_in_both_spellings_at_once(problems, base):
-    text = helpers(base, "IntelligentEarlyStopping: {}\nintelligent_early_stopping: {}\n")
+    text = automations(base, "IntelligentEarlyStopping: {}\nintelligent_early_stopping: {}\n")
     ((line, _, message),) = problems(text)
     assert line == 19
     assert message == "also written as train.training_automations.IntelligentEarlyStopping (line 18); keep one"
@@ -120,18 +120,18 @@ UNKNOWN = {
         "is not part of traiNNer; use DynamicBatchSizeOptimizer (the crop size stays)"
     ),
     "own": "unknown option",
-    "helpers": "unknown option",
+    "automations": "unknown option",
     "enabeld": "unknown option; did you mean 'enabled'?",
 }
 
 
 @pytest.mark.parametrize(("name", "message"), UNKNOWN.items())
 def test_unknown_helpers(problems, base, name, message):
-    assert problems(helpers(base, f"{name}: {{}}\n")) == [(18, f"train.training_automations.{name}", message)]
+    assert problems(automations(base, f"{name}: {{}}\n")) == [(18, f"train.training_automations.{name}", message)]
 
 
 def test_unknown_keys_of_helpers(problems, base):
-    text = helpers(base, "IntelligentEarlyStopping:\n  patince: 3\n  min_lr: 1\n  patience: no\n")
+    text = automations(base, "IntelligentEarlyStopping:\n  patince: 3\n  min_lr: 1\n  patience: no\n")
     at = "train.training_automations.IntelligentEarlyStopping"
     assert problems(text) == [
         (19, f"{at}.patince", "unknown option; did you mean 'patience'?"),
@@ -141,7 +141,7 @@ def test_unknown_keys_of_helpers(problems, base):
 
 
 def test_unknown_keys_inside_a_helpers_fallback(problems, base):
-    text = helpers(base, "IntelligentEarlyStopping:\n  fallback:\n    early_stoping: true\n    threshold: 1\n")
+    text = automations(base, "IntelligentEarlyStopping:\n  fallback:\n    early_stoping: true\n    threshold: 1\n")
     at = "train.training_automations.IntelligentEarlyStopping.fallback"
     assert problems(text) == [
         (20, f"{at}.early_stoping", "unknown option; did you mean 'early_stopping'?"),
@@ -151,15 +151,15 @@ def test_unknown_keys_inside_a_helpers_fallback(problems, base):
             "unknown option; belongs to train.training_automations.AdaptiveGradientClipping.fallback",
         ),
     ]
-    wrong = helpers(base, "AdaptiveGradientClipping:\n  fallback:\n    threshold: 0\n")
+    wrong = automations(base, "AdaptiveGradientClipping:\n  fallback:\n    threshold: 0\n")
     ((line, _, message),) = problems(wrong)
     assert (line, message) == (20, "must be greater than 0")
-    ((line, _, message),) = problems(helpers(base, "DynamicBatchSizeOptimizer:\n  fallback: 8\n"))
+    ((line, _, message),) = problems(automations(base, "DynamicBatchSizeOptimizer:\n  fallback: 8\n"))
     assert (line, message) == (19, "must be a section (keys and values)")
 
 
 def test_an_empty_section_of_a_helper_is_its_defaults(load, base, options_of):
-    loaded = load(helpers(base, "adaptive_gradient_clipping:\nIntelligentEarlyStopping:\n  fallback:\n"))
+    loaded = load(automations(base, "adaptive_gradient_clipping:\nIntelligentEarlyStopping:\n  fallback:\n"))
     found = loaded.options.train.training_automations.automations
     assert {name: choice.enabled for name, choice in found.items()} == {
         "AdaptiveGradientClipping": True,
@@ -170,7 +170,7 @@ def test_an_empty_section_of_a_helper_is_its_defaults(load, base, options_of):
 
 
 def test_only_helpers_that_are_written_are_in_the_effective_options(load, base):
-    page = load(helpers(base, "intelligent_early_stopping: {enabled: false}\n")).effective()
+    page = load(automations(base, "intelligent_early_stopping: {enabled: false}\n")).effective()
     assert "    IntelligentEarlyStopping:\n      enabled: false  # file line 18\n" in page
     assert "      preset: convenience  # default\n" in page
     assert "AdaptiveGradientClipping" not in page
@@ -178,7 +178,7 @@ def test_only_helpers_that_are_written_are_in_the_effective_options(load, base):
 
 @pytest.mark.parametrize("name", ["DynamicLossScheduling", "dynamic_loss_scheduling", "DYNAMICLOSSSCHEDULING"])
 def test_loss_scheduling_among_the_helpers(load, problems, base, name):
-    text = helpers(base, f"{name}: {{enabled: true, auto_calibrate: false}}\n")
+    text = automations(base, f"{name}: {{enabled: true, auto_calibrate: false}}\n")
     loaded = load(text)
     section = loaded.options.train.training_automations
     assert [(name, choice.options.auto_calibrate) for name, choice in section.active().items()] == [
@@ -194,7 +194,9 @@ def test_loss_scheduling_among_the_helpers(load, problems, base, name):
 
 
 def test_automations_are_asked_in_the_order_of_the_file_and_the_balancing_of_losses_last(load, base):
-    text = helpers(base, "DynamicLossScheduling: {}\nIntelligentEarlyStopping: {}\nadaptive_gradient_clipping: {}\n")
+    text = automations(
+        base, "DynamicLossScheduling: {}\nIntelligentEarlyStopping: {}\nadaptive_gradient_clipping: {}\n"
+    )
     assert list(load(text).options.train.training_automations.automations) == [
         "IntelligentEarlyStopping",
         "AdaptiveGradientClipping",
@@ -203,8 +205,8 @@ def test_automations_are_asked_in_the_order_of_the_file_and_the_balancing_of_los
 
 
 def test_a_type_inside_a_helper_must_be_its_name(load, problems, base):
-    assert load(helpers(base, "intelligent_early_stopping: {type: IntelligentEarlyStopping}\n"))
-    text = helpers(base, "IntelligentEarlyStopping: {type: AdaptiveGradientClipping}\n")
+    assert load(automations(base, "intelligent_early_stopping: {type: IntelligentEarlyStopping}\n"))
+    text = automations(base, "IntelligentEarlyStopping: {type: AdaptiveGradientClipping}\n")
     ((line, key, message),) = problems(text)
     assert (line, key) == (18, "train.training_automations.IntelligentEarlyStopping.type")
     assert message == "must be IntelligentEarlyStopping, as its section is called, or left out"
@@ -218,7 +220,7 @@ def test_a_key_of_a_helper_elsewhere_names_the_helper(problems, base):
 
 
 def test_switches_of_helpers_are_checked(problems, base):
-    ((line, key, message),) = problems(helpers(base, "adaptive_gradient_clipping: {enabled: 3}\n"))
+    ((line, key, message),) = problems(automations(base, "adaptive_gradient_clipping: {enabled: 3}\n"))
     assert (line, key) == (18, "train.training_automations.adaptive_gradient_clipping.enabled")
     assert message == "must be true or false"
 
@@ -231,18 +233,18 @@ class MyHelper:
 
 def test_helpers_of_plugins_are_checked_against_their_signature(load, problems, base):
     AUTOMATIONS.register(MyHelper)
-    loaded = load(helpers(base, "MyHelper: {enabled: false, strength: 2}\n"))
+    loaded = load(automations(base, "MyHelper: {enabled: false, strength: 2}\n"))
     own = loaded.options.train.training_automations.automations["myhelper"]
     assert (own.enabled, own.plain()) == (False, {"strength": 2.0})
     assert loaded.sources["train.training_automations.myhelper.strength"] == "file line 18"
-    changed = load(helpers(base, "MyHelper: {strength: 2}\n"), "train.training_automations.my_helper.strength=3")
+    changed = load(automations(base, "MyHelper: {strength: 2}\n"), "train.training_automations.my_helper.strength=3")
     assert changed.options.train.training_automations.automations["myhelper"].plain() == {"strength": 3.0}
     assert load(loaded.effective()).options == loaded.options
-    assert problems(helpers(base, "my_helper:\n  strength: 0\n  strenth: 1\n")) == [
+    assert problems(automations(base, "my_helper:\n  strength: 0\n  strenth: 1\n")) == [
         (19, "train.training_automations.my_helper.strength", "must be greater than 0"),
         (20, "train.training_automations.my_helper.strenth", "unknown option; did you mean 'strength'?"),
     ]
-    ((_, _, message),) = problems(helpers(base, "MyHelpr: {}\n"))
+    ((_, _, message),) = problems(automations(base, "MyHelpr: {}\n"))
     assert message == "unknown option; did you mean 'myhelper'?"
 
 

@@ -29,7 +29,7 @@ WORDS = [
     "losses",
     "scale",
     "own",
-    "helpers",
+    "automations",
     "options",
     "psnr",
     "L1Loss",

@@ -34,7 +34,7 @@ WRONG = {
         "train.use_amp",
         "unknown option; belongs to the top level",
     ),
-    "key of a neighbour loss": (
+    "key of a neighbor loss": (
         "lr: 1e-3",
         "loss_weight: 1",
         17,

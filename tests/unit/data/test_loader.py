@@ -295,7 +295,8 @@ def test_several_hanging_workers_are_ended_together(monkeypatch):
     faults = dict.fromkeys(range(10), lambda: time.sleep(999))
     text = ends(FakeSet(faults=faults), workers=3, timeout_s=2)
     assert all(f"worker {number} reading image" in text for number in range(3))
-    assert alive[0] == [False] * 3, "a polite request waits for one hanging worker after the other"
+    ours = [states for states in alive if len(states) == 3]  # an earlier test's loader may be collected only now
+    assert ours[0] == [False] * 3, "a polite request waits for one hanging worker after the other"
 
 
 def test_image_work_before_the_fork_does_not_hang_the_workers():

@@ -76,7 +76,7 @@ CASES = {
     "slow bf16": (replace(ON_CPU, precisions=SLOW), "bf16", "warning", "Leave use_amp with amp_bf16 out"),
     "no compiler": (replace(FINE, compiling=Trial(error="InvalidCxxCompiler: none")), "compile", "warning", "g++"),
     "slow compiler": (
-        replace(FINE, compiling=Trial(error="not done after 60 s", given_up=True)),
+        replace(FINE, compiling=Trial(error="not done after 60 s", is_disabled=True)),
         *("compile", "warning", "when the machine is idle"),
     ),
     "no memory": (replace(FINE, memory=Memory(GIB, 200 * MIB)), "memory", "problem", "Close other programs."),
@@ -136,7 +136,7 @@ def test_each_trouble_gets_its_own_verdict_and_cure(case):
         "hidden card": "CUDA_VISIBLE_DEVICES='-1' hides the card",
         "CPU-only torch": "made for the CPU only",
         "card not supported": "(sm_86)",
-        "64 MB of shm": "room for 4 reading processes",
+        "64 MB of shm": "room for 4 data workers",
         "old torch": "torch 2.6.9 (needs 2.7) too old",
         "no numpy": "numpy not installed",
         "slow decoder": "feed 2.5 iterations of 16 images a second",

@@ -96,7 +96,7 @@ def test_accumulated_micro_batches_equal_one_large_batch():
     torch.testing.assert_close(nets[0][1].main.grad_norm, nets[1][1].main.grad_norm, rtol=1e-4, atol=1e-6)
 
 
-def test_clipping_limits_the_norm_that_reaches_the_optimiser():
+def test_clipping_limits_the_norm_that_reaches_the_optimizer():
     net, stepper, _ = make(max_norm=1e-3)
     report = stepper.step([batch(2)])
     clipped = torch.linalg.vector_norm(torch.stack([p.grad.norm() for p in net.parameters()]))
@@ -104,7 +104,7 @@ def test_clipping_limits_the_norm_that_reaches_the_optimiser():
     assert clipped == pytest.approx(1e-3, rel=1e-3)
 
 
-def test_an_optimiser_without_a_device_decision_is_asked_on_the_host(monkeypatch):
+def test_an_optimizer_without_a_device_decision_is_asked_on_the_host(monkeypatch):
     monkeypatch.setattr(Runtime, "reads_are_free", property(lambda self: False))
     net, stepper, switch = make(math.nan, fused=False)
     stepper.step([batch(2)])

@@ -13,12 +13,12 @@ from PIL import Image
 from traiNNer.imaging.image_file import Header, ImageError, read_header, read_image, write_image
 
 H, W = 6, 9
-GREY, COLOUR, ALPHA = numbers(H, W, 1), numbers(H, W, 3, seed=1), numbers(H, W, 4, seed=2)
-GREY16, COLOUR16, ALPHA16 = (numbers(H, W, c, bits=16, seed=c) for c in (1, 3, 4))
-GREY_ALPHA = numbers(H, W, 2, seed=3)
-GREY_ALPHA16 = numbers(H, W, 2, bits=16, seed=4)
+GRAY, COLOUR, ALPHA = numbers(H, W, 1), numbers(H, W, 3, seed=1), numbers(H, W, 4, seed=2)
+GRAY16, COLOUR16, ALPHA16 = (numbers(H, W, c, bits=16, seed=c) for c in (1, 3, 4))
+GRAY_ALPHA = numbers(H, W, 2, seed=3)
+GRAY_ALPHA16 = numbers(H, W, 2, bits=16, seed=4)
 PALETTE = numbers(256, 3, seed=5)
-BITS = GREY[:, :, 0] > 127
+BITS = GRAY[:, :, 0] > 127
 
 
 def three(image):
@@ -37,35 +37,35 @@ PLTE = png_chunk(b"PLTE", PALETTE.tobytes())
 HALF_CLEAR = png_chunk(b"tRNS", bytes(range(256)))
 
 WRITTEN_BY_HAND = {
-    "L.png": (png_bytes(GREY), three(GREY), Header(W, H, 1, 8)),
-    "LA.png": (png_bytes(GREY_ALPHA), three(GREY_ALPHA), Header(W, H, 2, 8)),
+    "L.png": (png_bytes(GRAY), three(GRAY), Header(W, H, 1, 8)),
+    "LA.png": (png_bytes(GRAY_ALPHA), three(GRAY_ALPHA), Header(W, H, 2, 8)),
     "RGB.png": (png_bytes(COLOUR), COLOUR, Header(W, H, 3, 8)),
     "RGBA.png": (png_bytes(ALPHA), ALPHA[:, :, :3], Header(W, H, 4, 8)),
-    "L16.png": (png_bytes(GREY16), three(GREY16), Header(W, H, 1, 16)),
-    "LA16.png": (png_bytes(GREY_ALPHA16), three(GREY_ALPHA16), Header(W, H, 2, 16)),
+    "L16.png": (png_bytes(GRAY16), three(GRAY16), Header(W, H, 1, 16)),
+    "LA16.png": (png_bytes(GRAY_ALPHA16), three(GRAY_ALPHA16), Header(W, H, 2, 16)),
     "RGB16.png": (png_bytes(COLOUR16), COLOUR16, Header(W, H, 3, 16)),
     "RGBA16.png": (png_bytes(ALPHA16), ALPHA16[:, :, :3], Header(W, H, 4, 16)),
     "1.png": (png_raw(W, H, 1, 0, packed(BITS)), three(np.uint8(BITS)[:, :, None] * 255), Header(W, H, 1, 8)),
-    "P.png": (png_raw(W, H, 8, 3, rows(GREY), PLTE), PALETTE[GREY[:, :, 0]], Header(W, H, 3, 8)),
-    "P clear.png": (png_raw(W, H, 8, 3, rows(GREY), PLTE + HALF_CLEAR), PALETTE[GREY[:, :, 0]], Header(W, H, 3, 8)),
+    "P.png": (png_raw(W, H, 8, 3, rows(GRAY), PLTE), PALETTE[GRAY[:, :, 0]], Header(W, H, 3, 8)),
+    "P clear.png": (png_raw(W, H, 8, 3, rows(GRAY), PLTE + HALF_CLEAR), PALETTE[GRAY[:, :, 0]], Header(W, H, 3, 8)),
     "gamma.png": (png_bytes(COLOUR, png_chunk(b"gAMA", struct.pack(">I", 100000))), COLOUR, Header(W, H, 3, 8)),
-    "L.tif": (tiff_bytes(GREY), three(GREY), Header(W, H, 1, 8)),
-    "negative.tif": (tiff_bytes(GREY, photometric=0), three(255 - GREY), Header(W, H, 1, 8)),
+    "L.tif": (tiff_bytes(GRAY), three(GRAY), Header(W, H, 1, 8)),
+    "negative.tif": (tiff_bytes(GRAY, photometric=0), three(255 - GRAY), Header(W, H, 1, 8)),
     "RGB.tif": (tiff_bytes(COLOUR), COLOUR, Header(W, H, 3, 8)),
     "RGB big-endian.tif": (tiff_bytes(COLOUR, ">"), COLOUR, Header(W, H, 3, 8)),
     "RGBA.tif": (tiff_bytes(ALPHA, extra=2), ALPHA[:, :, :3], Header(W, H, 4, 8)),
     "RGBA premultiplied.tif": (tiff_bytes(ALPHA, extra=1), ALPHA[:, :, :3], Header(W, H, 4, 8)),
     "RGBA big-endian.tif": (tiff_bytes(ALPHA, ">", extra=2), ALPHA[:, :, :3], Header(W, H, 4, 8)),
-    "L16.tif": (tiff_bytes(GREY16), three(GREY16), Header(W, H, 1, 16)),
-    "L16 big-endian.tif": (tiff_bytes(GREY16, ">"), three(GREY16), Header(W, H, 1, 16)),
+    "L16.tif": (tiff_bytes(GRAY16), three(GRAY16), Header(W, H, 1, 16)),
+    "L16 big-endian.tif": (tiff_bytes(GRAY16, ">"), three(GRAY16), Header(W, H, 1, 16)),
     "RGB16.tif": (tiff_bytes(COLOUR16), COLOUR16, Header(W, H, 3, 16)),
     "RGBA16.tif": (tiff_bytes(ALPHA16, extra=2), ALPHA16[:, :, :3], Header(W, H, 4, 16)),
     "turned.tif": (tiff_bytes(COLOUR, orientation=6), COLOUR, Header(W, H, 3, 8)),
     "mirrored.tif": (tiff_bytes(COLOUR, ">", orientation=2), COLOUR, Header(W, H, 3, 8)),
     "turned16.tif": (tiff_bytes(COLOUR16, orientation=8), COLOUR16, Header(W, H, 3, 16)),
     "P.tif": (
-        tiff_bytes(GREY, photometric=3, palette=PALETTE.astype(int) * 257),
-        PALETTE[GREY[:, :, 0]],
+        tiff_bytes(GRAY, photometric=3, palette=PALETTE.astype(int) * 257),
+        PALETTE[GRAY[:, :, 0]],
         Header(W, H, 3, 8),
     ),
 }
@@ -150,8 +150,8 @@ def refusal(path, **options):
 @pytest.mark.parametrize(
     ("name", "content", "reason"),
     [
-        ("x.tif", tiff_bytes(numbers(H, W, 4), photometric=5), "colour type CMYK is not supported, convert it to RGB"),
-        ("x.tif", tiff_bytes(numbers(H, W, 3), photometric=8), "colour type number 8 is not supported"),
+        ("x.tif", tiff_bytes(numbers(H, W, 4), photometric=5), "color type CMYK is not supported, convert it to RGB"),
+        ("x.tif", tiff_bytes(numbers(H, W, 3), photometric=8), "color type number 8 is not supported"),
         ("x.tif", tiff_bytes(numbers(H, W, 3, bits=16), sample_format=3), "floating-point or signed"),
         ("x.tif", tiff_bytes(numbers(H, W, 1).astype(np.uint32)), "32 bits is not supported"),
         ("x.tif", tiff_bytes(numbers(H, W, 5)), "5 channels"),
@@ -166,7 +166,7 @@ def refusal(path, **options):
         ("x.jpg", b"\xff\xd8\xff\xe0", "truncated JPEG"),
         ("x.jpg", b"\xff\xd8\xff\xe0\0\0" + bytes(20), "damaged JPEG"),
         ("x.png", png_raw(0, 4, 8, 2, None), "damaged PNG: 0x4"),
-        ("x.png", png_raw(4, 4, 8, 5, None), "damaged PNG: colour type 5"),
+        ("x.png", png_raw(4, 4, 8, 5, None), "damaged PNG: color type 5"),
         ("x.tif", b"II*\0\xff\xff\xff\x7f", "truncated TIFF"),
     ],
 )
@@ -178,7 +178,7 @@ def test_what_is_no_image_is_refused_with_its_reason(tmp_path, name, content, re
 
 def test_cmyk_jpeg_and_float_tiff_of_other_programs_are_refused(tmp_path):
     Image.fromarray(COLOUR).convert("CMYK").save(tmp_path / "x.jpg")
-    assert refusal(tmp_path / "x.jpg") == "colour type CMYK is not supported, convert it to RGB"
+    assert refusal(tmp_path / "x.jpg") == "color type CMYK is not supported, convert it to RGB"
     assert cv2.imwrite(str(tmp_path / "x.tif"), COLOUR.astype(np.float32))
     assert "floating-point" in refusal(tmp_path / "x.tif")
 

@@ -86,7 +86,7 @@ def test_fused_agrees_with_plain(name, options):
     [("AdamW", {}), ("Adam", {"amsgrad": True}), ("SGD", {}), ("SGD", {"momentum": 0.9}), ("Adagrad", {})],
 )
 def test_found_inf_skips_an_update_without_a_trace(name, options):
-    # The first iteration is among them: torch's SGD would keep uninitialised memory as its momentum there.
+    # The first iteration is among them: torch's SGD would keep uninitialized memory as its momentum there.
     skipped = {0, 2, 3}
     device, host = parameters(), parameters()
     on_device = build_optimizer(name, {"lr": 1e-2, **options}, device)

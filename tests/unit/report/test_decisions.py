@@ -7,8 +7,8 @@ from traiNNer.cli import main
 RATE, STOP = "IntelligentLearningRateScheduler", "IntelligentEarlyStopping"
 
 
-def decision(iteration, helper=RATE, **fields):
-    start = {"event": "decision", "iter": iteration, "automation": helper, "knob": None, "old": None, "new": None}
+def decision(iteration, automation=RATE, **fields):
+    start = {"event": "decision", "iter": iteration, "automation": automation, "knob": None, "old": None, "new": None}
     return start | {"reason": "because", "evidence": {}, "n_adjustments": 1} | fields
 
 

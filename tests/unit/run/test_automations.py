@@ -13,7 +13,7 @@ from traiNNer.errors import ConfigError
 from traiNNer.registry import AUTOMATIONS
 from traiNNer.run.automations import build_automations, build_knobs, chosen_automations, own_best
 
-NANO = Path(__file__).parents[2] / "options/train/2x_paragonsr2_automations.yml"
+NANO = Path(__file__).parents[3] / "options/train/2x_paragonsr2_automations.yml"
 CLIPPING = "train.training_automations.AdaptiveGradientClipping"
 BALANCE = "train.dynamic_loss_scheduling"
 
@@ -83,5 +83,5 @@ def test_the_best_weights_of_a_watched_set_are_kept(load, registered):
 
 def test_a_plugins_automation_must_be_one(load, registered):
     registered.register(object, name="NoAutomation")
-    with pytest.raises(ConfigError, match=r"NoAutomation: must be derived from traiNNer\.engine\.automation"):
+    with pytest.raises(ConfigError, match=r"NoAutomation: must be derived from traiNNer\.engine\.control\.automation"):
         build_automations(load("train.training_automations.NoAutomation={}"))

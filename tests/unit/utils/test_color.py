@@ -12,6 +12,6 @@ def test_luma_agrees_with_scikit_image():
     np.testing.assert_allclose(luma, rgb2ycbcr(image)[..., 0], rtol=0, atol=1e-10)
 
 
-@pytest.mark.parametrize(("colour", "expected"), [((0, 0, 0), 16), ((255, 255, 255), 235), ((255, 0, 0), 81.481)])
-def test_known_colours(colour, expected):
-    assert rgb_to_y(np.array([[colour]], np.uint8))[0, 0] == pytest.approx(expected, abs=1e-12)
+@pytest.mark.parametrize(("color", "expected"), [((0, 0, 0), 16), ((255, 255, 255), 235), ((255, 0, 0), 81.481)])
+def test_known_colors(color, expected):
+    assert rgb_to_y(np.array([[color]], np.uint8))[0, 0] == pytest.approx(expected, abs=1e-12)

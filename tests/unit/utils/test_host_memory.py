@@ -13,7 +13,7 @@ if not keep_freed_memory():
 else:
     def use():
         torch.ones(24 * 2**20 // 4)
-    for _ in range(30):  # aligned blocks need a few rounds until free neighbours have merged
+    for _ in range(30):  # aligned blocks need a few rounds until free neighbors have merged
         use()
     before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
     for _ in range(4):

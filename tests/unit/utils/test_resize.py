@@ -81,7 +81,7 @@ def test_overshoot_is_clipped_for_integers_and_kept_for_floats():
     assert free.max() > 260
 
 
-def test_grey_and_colour_agree_and_the_size_is_rounded_up():
+def test_gray_and_color_agree_and_the_size_is_rounded_up():
     image = np.random.default_rng(2).integers(0, 256, (7, 5, 3), dtype=np.uint8)
     result = imresize(image, 0.5)
     assert result.shape == (4, 3, 3)
@@ -138,7 +138,7 @@ def pattern(kind, scale, shape, seed):
     most = np.iinfo(kind).max
     if seed % 3 == 0:
         return rng.integers(0, most + 1, shape).astype(kind)
-    if seed % 3 == 1:  # columns that alternate between neighbouring levels: their mean lies half-way
+    if seed % 3 == 1:  # columns that alternate between neighboring levels: their mean lies half-way
         level = int(rng.integers(0, most))
         return np.broadcast_to((level + np.arange(shape[1]) % 2)[None, :, None], shape).astype(kind)
     return (rng.integers(0, 2, shape) * most).astype(kind)
@@ -166,7 +166,7 @@ def test_half_levels_round_alike_in_the_part_and_the_whole():
 
 
 @pytest.mark.parametrize("scale", [2, 3, 4])
-def test_a_part_of_grey_and_of_float_images(scale):
+def test_a_part_of_gray_and_of_float_images(scale):
     image = np.random.default_rng(5).normal(size=(scale * 9, scale * 8))
     checked_crop(image, scale, 2, 0, 5, 8)
     checked_crop((image * 20 + 100).astype(np.uint8), scale, 0, 3, 9, 5)

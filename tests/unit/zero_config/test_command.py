@@ -1,4 +1,4 @@
-"""`trainner init` as a person sees it."""
+"""`trainner init` as a user sees it."""
 
 import argparse
 
@@ -99,9 +99,9 @@ def test_a_name_with_strange_characters_neither_breaks_the_header_nor_the_yaml(t
 
 def test_what_the_headers_tell_is_said(tmp_path, measured, capsys):
     write_pairs(tmp_path / "p", 9, (140, 140))
-    write_png(tmp_path / "p/hr/grey.png", numbers(140, 140, 1))
+    write_png(tmp_path / "p/hr/gray.png", numbers(140, 140, 1))
     assert init("--gt", tmp_path / "p/hr", "-o", "a.yml") == 0
-    assert "1 grey images. Nothing: grey becomes three equal channels." in capsys.readouterr().out
+    assert "1 gray images. Nothing: gray becomes three equal channels." in capsys.readouterr().out
 
 
 # Questions

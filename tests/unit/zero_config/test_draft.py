@@ -59,18 +59,18 @@ def test_the_yaml_reads_back_as_the_tree_and_carries_the_reasons(tmp_path):
 
 def test_the_overrides_of_the_document_give_exactly_the_named_values():
     tree = draft(DOCUMENT, "fidelity").tree()
-    helpers = tree["train"]["training_automations"]
+    automations = tree["train"]["training_automations"]
     assert tree["train"]["total_iter"] == 100_000
     assert tree["train"]["optim_g"]["lr"] == 5e-5
-    assert helpers["IntelligentEarlyStopping"]["patience"] == 8000
-    assert helpers["IntelligentEarlyStopping"]["min_improvement"] == 0.0002
-    assert helpers["IntelligentLearningRateScheduler"]["plateau_patience"] == 3000
-    assert helpers["IntelligentLearningRateScheduler"]["min_lr_factor"] == 0.7
+    assert automations["IntelligentEarlyStopping"]["patience"] == 8000
+    assert automations["IntelligentEarlyStopping"]["min_improvement"] == 0.0002
+    assert automations["IntelligentLearningRateScheduler"]["plateau_patience"] == 3000
+    assert automations["IntelligentLearningRateScheduler"]["min_lr_factor"] == 0.7
     assert tree["val"]["val_freq"] == 200
     assert "val" not in tree["train"]
     # What the document does not name stays.
     assert tree["train"]["warmup_iter"] == 2000
-    assert helpers["IntelligentLearningRateScheduler"]["improvement_threshold"] == 0.0005
+    assert automations["IntelligentLearningRateScheduler"]["improvement_threshold"] == 0.0005
 
 
 def test_no_decision_replaces_a_value_of_the_user():
@@ -106,9 +106,9 @@ def test_it_knows_what_was_given(key, given):
 
 def test_an_automation_is_found_under_any_spelling():
     tree = draft({"training_automations": {"intelligent_early_stopping": {"patience": 9000}}}).tree()
-    helpers = tree["train"]["training_automations"]
-    assert helpers["IntelligentEarlyStopping"]["patience"] == 9000
-    assert "intelligent_early_stopping" not in helpers
+    automations = tree["train"]["training_automations"]
+    assert automations["IntelligentEarlyStopping"]["patience"] == 9000
+    assert "intelligent_early_stopping" not in automations
 
 
 def test_another_component_takes_nothing_over_from_the_one_that_was_decided():

@@ -55,7 +55,7 @@ class InceptionContext(nn.Module):
     def folded(self, scale: LayerScale) -> tuple[list[Tensor], list[Tensor]]:
         """Return kernels (n, 1, kh, kw) and biases (n) of three depth-wise filters that give `x + scale(self(x))`.
 
-        The unfiltered channels join the square filters: as their centre tap they cost less than a pass of their own.
+        The unfiltered channels join the square filters: as their center tap they cost less than a pass of their own.
         """
         gamma = scale.gamma
         kept, part = self.parts[0], self.parts[1]

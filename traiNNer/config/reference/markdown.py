@@ -37,7 +37,7 @@ HEADINGS = {
     "Models (`model`)": MODELS,
     "Datasets (`datasets.…`)": DATASETS,
     "Losses (`train.losses`)": LOSSES,
-    "Optimisers (`train.optim_g`)": OPTIMIZERS,
+    "Optimizers (`train.optim_g`)": OPTIMIZERS,
     "Schedules (`train.scheduler`)": SCHEDULES,
     "Metrics (`val.metrics.…`)": METRICS,
 }

@@ -1,4 +1,4 @@
-"""The YAML parser's complaints in the words of a person who edits an option file."""
+"""The YAML parser's complaints in the words of a user who edits an option file."""
 
 import yaml
 

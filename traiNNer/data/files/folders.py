@@ -17,7 +17,7 @@ def find_pairs(
     """Pair the files of every LQ folder with those of its GT folder, if there is one.
 
     Args:
-        name: the set in the person's words, e.g. `datasets.train`.
+        name: the set in the user's words, e.g. `datasets.train`.
         gt_roots: folders of the ground truth, one for each of `lq_roots`; None for images without.
         lq_roots: folders of the small images.
         names: the only GT files that count, as a list names them; None: all.

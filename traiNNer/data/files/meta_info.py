@@ -25,7 +25,7 @@ def read_meta_info(title: str, path: Path) -> MetaInfo:
     """Read a list. Blank lines and lines that start with `#` are passed over.
 
     Args:
-        title: the option in the person's words, e.g. `datasets.train.meta_info`.
+        title: the option in the user's words, e.g. `datasets.train.meta_info`.
         path: the text file, UTF-8.
 
     Raises:

@@ -87,7 +87,7 @@ def _fail(error: OSError) -> None:
 
 
 def _stem(name: str) -> str:
-    # macOS writes é as e and an accent, others as one character; to a person they are one name.
+    # macOS writes é as e and an accent, others as one character; to a user they are one name.
     return unicodedata.normalize("NFC", name[: name.rindex(".")])
 
 

@@ -64,7 +64,7 @@ def scan_set(
     """Pair the files of every folder and read their headers.
 
     Args:
-        name: the set in the person's words, e.g. `datasets.train`.
+        name: the set in the user's words, e.g. `datasets.train`.
         gt_roots: folders of the ground truth, one for each of `lq_roots`; None for images without.
         lq_roots: folders of the small images.
         scale: how many times larger the ground truth must be.
@@ -207,14 +207,14 @@ def _ratio_hint(ratios: Counter[float], scale: int) -> str:
 def _notice_types(scan: Scan, pairs: Sequence[Pair]) -> None:
     headers = [scan.headers[path] for path in dict.fromkeys(p for pair in pairs for p in (pair.lq, pair.gt) if p)]
     alpha = sum(header.has_alpha for header in headers)
-    grey = sum(header.is_grey for header in headers)
+    gray = sum(header.is_gray for header in headers)
     deep = sum(header.bits > 8 for header in headers)
     animated = sum(header.is_animated for header in headers)
     if animated:
         scan.notices.append(f"{scan.name}: {animated} files hold several images; only the first of each is used")
     if alpha:
         scan.notices.append(f"{scan.name}: {alpha} images have transparency, which is dropped")
-    if grey:
-        scan.notices.append(f"{scan.name}: {grey} images are grey and become three equal channels")
+    if gray:
+        scan.notices.append(f"{scan.name}: {gray} images are gray and become three equal channels")
     if deep and deep < len(headers):
         scan.notices.append(f"{scan.name}: {deep} of {len(headers)} images have 16 bits; all precision is kept")

@@ -32,7 +32,7 @@ def _must_fit(key: str, differing: Sequence[str]) -> bool:
     if not section.startswith("network_") or option == "type":
         return True
     options = [other for other in differing if other.startswith(f"{section}.") and other != f"{section}.tensors"]
-    if option == "tensors":  # a hash tells a person little: it is named where nothing explains it
+    if option == "tensors":  # a hash tells a user little: it is named where nothing explains it
         return not options
     return f"{section}.tensors" in differing
 

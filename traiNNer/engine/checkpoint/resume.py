@@ -15,7 +15,7 @@ from traiNNer.utils.files import nearest_existing
 
 @dataclass(frozen=True)
 class Start:
-    """Where a run begins: from a checkpoint, or anew (`restored` None); and what the person should know.
+    """Where a run begins: from a checkpoint, or anew (`restored` None); and what the user should know.
 
     `folder` is that of the run whose checkpoint it is.
     """

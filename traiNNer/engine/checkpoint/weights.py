@@ -185,7 +185,7 @@ def load_pretrained(
         strict: refuse a file that does not fit completely.
 
     Returns:
-        What the person should know, and what was loaded.
+        What the user should know, and what was loaded.
 
     Raises:
         ConfigError: fewer than half of the network's tensors fit, or `strict` and not all of them do.
@@ -253,7 +253,7 @@ def rebuild(file: WeightsFile, scale: int | None = None) -> nn.Module:
         The network in evaluation mode.
 
     Raises:
-        ConfigError: the file does not say what it is and no registered arch recognises its tensors.
+        ConfigError: the file does not say what it is and no registered arch recognizes its tensors.
     """
     if "arch" in file.about:
         try:
@@ -268,7 +268,7 @@ def rebuild(file: WeightsFile, scale: int | None = None) -> nn.Module:
         return _loaded(network, component.name, options, told, file)
     found = _infer(file)
     if found is None:
-        raise ConfigError(f"{file.path} does not say which arch it holds, and no known arch recognises its tensors")
+        raise ConfigError(f"{file.path} does not say which arch it holds, and no known arch recognizes its tensors")
     arch, inferred = found.pop("type"), found.pop("scale", None)
     wanted = scale or inferred
     if wanted is None:

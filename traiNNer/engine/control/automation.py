@@ -22,7 +22,7 @@ NEVER = 10**12
 class Automation(OptionRules):
     """Watches a run and answers events with decisions; the host checks, applies, records and counts them.
 
-    A helper sees plain numbers only, acts through decisions only, and draws no random numbers, so that a resumed run
+    An automation sees plain numbers, acts through decisions, and draws no random numbers, so that a resumed run
     decides as an uninterrupted one would. All that it remembers between events is in the attributes that `remembered`
     names: plain numbers, texts, lists and dictionaries.
     """
@@ -34,12 +34,12 @@ class Automation(OptionRules):
     needs: str | None = None
     """What it cannot do without: `signal`, `grad_norm`, `memory` or a metric's name; absent for long, it gives up."""
 
-    plain_rule_after_fallback: bool = False
-    """Whether `plain_rule` hears validations after the helper gave up."""
+    has_fallback_rule: bool = False
+    """Whether `fallback_rule` hears validations after the automation gave up."""
     answers_out_of_memory: ClassVar[bool] = False
     """Whether `on_failure` can make the micro-batch smaller after a step ran out of memory."""
     every: int = 50
-    """Iterations after which it wants a window; it gets one also when another helper does."""
+    """Iterations after which it wants a window; it gets one also when another automation does."""
     max_adjustments: int = 50
     """Changes of its own will before its knobs are frozen."""
     knobs: Knobs
@@ -56,7 +56,7 @@ class Automation(OptionRules):
         return ()
 
     def ranges(self, run: RunStarted) -> Mapping[str, Range]:  # noqa: ARG002 - hooks offer what others need
-        """Return bounds, start and fallback of the knobs that this helper moves."""
+        """Return bounds, start and fallback of the knobs that this automation moves."""
         return {}
 
     def on_start(self, run: RunStarted) -> Iterable[Decision]:  # noqa: ARG002
@@ -71,7 +71,7 @@ class Automation(OptionRules):
         """Look at the scores of a validation."""
         return ()
 
-    def plain_rule(self, event: ValidationFinished) -> Iterable[Decision]:  # noqa: ARG002
+    def fallback_rule(self, event: ValidationFinished) -> Iterable[Decision]:  # noqa: ARG002
         """Look at the scores after giving up, where a simple rule is wanted as fallback."""
         return ()
 
@@ -80,7 +80,7 @@ class Automation(OptionRules):
         return ()
 
     def on_change(self, event: KnobChanged) -> None:
-        """Hear that a knob was moved, by this helper or another one."""
+        """Hear that a knob was moved, by this automation or another one."""
 
     def summary(self) -> str:
         """Return what it did in the run, in a few words."""

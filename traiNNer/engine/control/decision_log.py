@@ -1,11 +1,11 @@
-"""Every decision as one line for the person and one entry in `decisions.jsonl`."""
+"""Every decision as one line for the user and one entry in `decisions.jsonl`."""
 
 from collections.abc import Callable, Mapping
 from typing import Any
 
 from traiNNer.engine.control.events import SetKnob
 from traiNNer.engine.control.knobs import BATCH_SIZE, GRAD_CLIP, LR_FACTOR, MICRO_BATCH
-from traiNNer.engine.control.slot import Seat
+from traiNNer.engine.control.slot import Slot
 from traiNNer.engine.log.logbook import Logbook
 
 SENTENCES = {
@@ -25,33 +25,33 @@ class DecisionLog:
         self.learning_rate = learning_rate
         self.shadow = shadow
 
-    def knob(self, iteration: int, seat: Seat, decision: SetKnob, old: float, new: float) -> None:
+    def knob(self, iteration: int, slot: Slot, decision: SetKnob, old: float, new: float) -> None:
         """Tell that a knob was moved."""
         clamped = {} if new == decision.value else {"clamped_from": decision.value}
         entry = {"knob": decision.knob, "old": old, "new": new, "reason": decision.reason}
-        self._write(iteration, seat, entry | {"evidence": {**decision.evidence, **clamped}})
+        self._write(iteration, slot, entry | {"evidence": {**decision.evidence, **clamped}})
         text = SENTENCES.get(decision.knob, OTHER_KNOB).format(
             knob=decision.knob, old=old, new=new, reason=decision.reason, rate=self.learning_rate(iteration)
         )
-        self.say(seat, f"{text}{' (bounded)' if clamped else ''}")
+        self.say(slot, f"{text}{' (bounded)' if clamped else ''}")
 
     def action(
-        self, iteration: int, seat: Seat, action: str, reason: str, evidence: Mapping[str, Any], text: str
+        self, iteration: int, slot: Slot, action: str, reason: str, evidence: Mapping[str, Any], text: str
     ) -> None:
         """Tell of something other than a knob: `rollback`, `stop`, `fallback`."""
         self._write(
             iteration,
-            seat,
+            slot,
             {"knob": None, "old": None, "new": None, "action": action, "reason": reason} | {"evidence": dict(evidence)},
         )
         if text:
-            self.say(seat, text)
+            self.say(slot, text)
 
-    def say(self, seat: Seat, text: str) -> None:
+    def say(self, slot: Slot, text: str) -> None:
         """Write the line of a decision."""
-        self.logbook.info(f"Automation {seat.name}: {text}{' (shadow: not applied)' if self.shadow else ''}")
+        self.logbook.info(f"Automation {slot.name}: {text}{' (shadow: not applied)' if self.shadow else ''}")
 
-    def _write(self, iteration: int, seat: Seat, entry: Mapping[str, Any]) -> None:
+    def _write(self, iteration: int, slot: Slot, entry: Mapping[str, Any]) -> None:
         shadow = {"shadow": True} if self.shadow else {}
-        about = {"automation": seat.name, **entry, "n_adjustments": seat.adjustments, **shadow}
+        about = {"automation": slot.name, **entry, "n_adjustments": slot.adjustments, **shadow}
         self.logbook.decision(iteration, about)

@@ -111,7 +111,7 @@ class StepFailed:
 
 @dataclass(frozen=True)
 class KnobChanged:
-    """A knob was moved, by whichever helper: values from before and after are not comparable."""
+    """A knob was moved, by whichever automation: values from before and after are not comparable."""
 
     iteration: int
     knob: str
@@ -135,13 +135,13 @@ class SetKnob:
 
 @dataclass(frozen=True)
 class KeepSnapshot:
-    """Remember weights, optimiser and average as they are now, in memory, in place of what was kept before."""
+    """Remember weights, optimizer and average as they are now, in memory, in place of what was kept before."""
 
     reason: str = ""
 
 
 @dataclass(frozen=True)
-class Rewind:
+class Rollback:
     """Return to the kept snapshot; the iteration goes on counting."""
 
     reason: str
@@ -170,18 +170,18 @@ class MeasureTerms:
 
 @dataclass(frozen=True)
 class Say:
-    """Write a line for the person; `warn` where it should be acted on."""
+    """Write a line for the user; `warn` where it should be acted on."""
 
     text: str
     warn: bool = False
 
 
 @dataclass(frozen=True)
-class GiveUp:
-    """Move the helper's knobs to their fallback and switch it off for the rest of the run."""
+class Disable:
+    """Move the automation's knobs to their fallback and switch it off for the rest of the run."""
 
     reason: str
 
 
-Decision = SetKnob | KeepSnapshot | Rewind | Stop | MeasureTerms | Say | GiveUp
+Decision = SetKnob | KeepSnapshot | Rollback | Stop | MeasureTerms | Say | Disable
 State = dict[str, Any]

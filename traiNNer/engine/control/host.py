@@ -1,7 +1,7 @@
 """Where the training automations live: they hear events, and what they decide is checked, applied, counted, recorded.
 
-A helper can fail without harm: one that raises, misses its input or goes to and fro is switched off, its knobs move to
-their fallback, and the run goes on. Rank 0 asks the helpers; every rank applies what they decide.
+An automation can fail without harm: one that raises, misses its input or oscillates is disabled, its knobs move to
+their fallback, and the run continues. Rank 0 asks the automations; every rank applies what they decide.
 """
 
 import math
@@ -15,11 +15,11 @@ from traiNNer.engine.control.automation import Automation
 from traiNNer.engine.control.decision_log import DecisionLog
 from traiNNer.engine.control.events import (
     Decision,
-    GiveUp,
+    Disable,
     KeepSnapshot,
     KnobChanged,
     MeasureTerms,
-    Rewind,
+    Rollback,
     RunStarted,
     Say,
     SetKnob,
@@ -30,7 +30,7 @@ from traiNNer.engine.control.events import (
 )
 from traiNNer.engine.control.knobs import BATCH_SIZE, LR_BATCH, MICRO_BATCH, Knobs
 from traiNNer.engine.control.observations import Observations
-from traiNNer.engine.control.slot import MISSES_ALLOWED, Seat
+from traiNNer.engine.control.slot import MISSES_ALLOWED, Slot
 from traiNNer.engine.log.logbook import Logbook
 from traiNNer.engine.runtime.runtime import Runtime
 from traiNNer.engine.step import StepReport
@@ -42,25 +42,25 @@ Rule = Callable[[Automation], Iterable[Decision]]
 
 
 class AutomationHost:
-    """Runs the helpers of a run.
+    """Runs the automations of a run.
 
     Args:
-        helpers: by the name that messages use, in the order in which they are asked.
+        automations: by the name that messages use, in the order in which they are asked.
         run: what they are told about the run.
         knobs: what they may move.
         runtime: ranks and device.
         logbook: where decisions are written.
-        actions: what only the training can do, by type of decision (`KeepSnapshot`, `Rewind`, `MeasureTerms`).
+        actions: what only the training can do, by type of decision (`KeepSnapshot`, `Rollback`, `MeasureTerms`).
         plan: the sizes of the loader's batches, which a knob may change.
         learning_rate: the learning rate that is applied at an iteration, counted from 0.
-        options: the options of every helper; a run that one of them ended stays ended only while they are the same.
-        strict: let an exception of a helper end the run.
+        options: the options of every automation; a run that one of them ended stays ended only while they are the same.
+        strict: let an exception of an automation end the run.
         shadow: record decisions without applying them.
     """
 
     def __init__(
         self,
-        helpers: Mapping[str, Automation],
+        automations: Mapping[str, Automation],
         run: RunStarted,
         knobs: Knobs,
         runtime: Runtime,
@@ -78,7 +78,7 @@ class AutomationHost:
         self.logbook = logbook
         self.shadow = shadow
         self.actions = actions
-        self.seats = [Seat(name, helper, logbook, strict) for name, helper in helpers.items()]
+        self.slots = [Slot(name, automation, logbook, strict) for name, automation in automations.items()]
         self.stop: Stop | None = None
         self.stopped_by = ""
         self.plan = plan
@@ -88,17 +88,17 @@ class AutomationHost:
         self._observations = Observations(runtime, run.anchor)
         self._measure_until = 0
         self._repeats = self._reported = 0
-        self._has_rewound = False
+        self._has_rolled_back = False
         if shadow:
             for knob in knobs.values():
                 knob.shadow()
-        for seat in self.seats:
-            seat.set_up(run, knobs)
+        for slot in self.slots:
+            slot.set_up(run, knobs)
 
     @property
     def halves_tiles(self) -> bool:
         """Whether a validation that runs out of memory is done again in smaller tiles."""
-        return not self.shadow and any(seat.helper.answers_out_of_memory for seat in self.seats)
+        return not self.shadow and any(slot.automation.answers_out_of_memory for slot in self.slots)
 
     @property
     def answers_out_of_memory(self) -> bool:
@@ -108,36 +108,38 @@ class AutomationHost:
     # Events
 
     def start(self, iteration: int) -> None:
-        """Tell the helpers that the run begins, or goes on, after `iteration`."""
+        """Tell the automations that the run begins, or goes on, after `iteration`."""
         self.iteration = self._reported = iteration
         self.run = replace(self.run, iteration=iteration)
         if iteration < self._measure_until:
             self.actions[MeasureTerms](MeasureTerms(self._measure_until - iteration))
-        for seat in self.seats:
-            if seat.has_failed:
-                self._give_up(seat, "its ranges rule failed")
-        self._ask("start", lambda helper: helper.on_start(self.run))
-        for seat in self.seats:  # one that gave up before may still have a simple rule and a summary
-            if seat.is_off and self.runtime.is_main:
-                seat.call("start", lambda helper=seat.helper: list(helper.on_start(self.run)))
+        for slot in self.slots:
+            if slot.has_failed:
+                self._disable(slot, "its ranges rule failed")
+        self._ask("start", lambda automation: automation.on_start(self.run))
+        for slot in self.slots:  # one that gave up before may still have a simple rule and a summary
+            if slot.is_off and self.runtime.is_main:
+                slot.call("start", lambda automation=slot.automation: list(automation.on_start(self.run)))
 
     def after_step(self, iteration: int, report: StepReport) -> None:
-        """Note an iteration; where a helper's window is full, read it and let the helpers look."""
+        """Note an iteration; where an automation's window is full, read it and let the automations look."""
         self.iteration = self._reported = iteration
         self._repeats = 0
-        if any(seat.every <= self.run.total_iter for seat in self.seats if seat.listens):
+        if any(slot.every <= self.run.total_iter for slot in self.slots if slot.listens):
             self._observations.add(report)
         if self._measure_until and iteration >= self._measure_until:
             self._measure(0)
-        if any(iteration % max(1, seat.every) == 0 for seat in self.seats if seat.listens):
+        if any(iteration % max(1, slot.every) == 0 for slot in self.slots if slot.listens):
             self._finish_window()
 
     def after_validation(self, iteration: int, scores: Mapping[str, float]) -> None:
         """Tell the scores of a validation; there are none where they could not be computed."""
         self.iteration = iteration
         event = ValidationFinished(iteration, scores)
-        self._ask("validation", lambda helper: helper.on_validation(event), partial(self._note_score, event))
-        self._ask("fallback", lambda helper: helper.plain_rule(event), whom=lambda seat: seat.has_rule_left)
+        self._ask("validation", lambda automation: automation.on_validation(event), partial(self._note_score, event))
+        self._ask(
+            "fallback", lambda automation: automation.fallback_rule(event), whom=lambda slot: slot.uses_fallback_rule
+        )
 
     def out_of_memory(self) -> bool:
         """Ask for a smaller micro-batch after a step ran out of memory. Returns whether to try again."""
@@ -145,10 +147,10 @@ class AutomationHost:
         before = knob.at()
         self.iteration = self._reported + 1
         event = StepFailed(self.iteration, "out of memory")
-        self._ask("failure", lambda helper: helper.on_failure(event))
+        self._ask("failure", lambda automation: automation.on_failure(event))
         if knob.at() < before:
             return True
-        if knob.given_up and before > 1:  # a helper that gave up protects no longer
+        if knob.is_disabled and before > 1:  # an automation that gave up protects no longer
             knob.fallback = math.ceil(before / 2)
             self.logbook.warn(f"Out of memory: the micro-batch is {knob.fallback} from now on.")
             return True
@@ -157,20 +159,20 @@ class AutomationHost:
         return self._repeats <= REPEATS_ALLOWED
 
     def not_finite(self) -> bool:
-        """Tell that the run is about to end because nothing is finite. Returns whether a helper rewound it."""
+        """Tell that the run is about to end because nothing is finite. Returns whether an automation rewound it."""
         event = StepFailed(self.iteration, "not finite")
-        self._has_rewound = False
-        if not _rewinds(self._finish_window()):  # a helper may have seen it in the window already
-            self._ask("failure", lambda helper: helper.on_failure(event))
-        return self._has_rewound
+        self._has_rolled_back = False
+        if not _rolls_back(self._finish_window()):  # an automation may have seen it in the window already
+            self._ask("failure", lambda automation: automation.on_failure(event))
+        return self._has_rolled_back
 
     def finish(self) -> None:
-        """Say in one line what the helpers did."""
+        """Say in one line what the automations did."""
         told = []
-        for seat in self.seats if self.runtime.is_main else ():
-            text = seat.call("summary", seat.helper.summary)
-            title = f"{seat.helper.title}: " if seat.helper.title else ""
-            told += [f"{title}{text}{' (gave up)' if seat.is_off else ''}"] if text else []
+        for slot in self.slots if self.runtime.is_main else ():
+            text = slot.call("summary", slot.automation.summary)
+            title = f"{slot.automation.title}: " if slot.automation.title else ""
+            told += [f"{title}{text}{' (gave up)' if slot.is_off else ''}"] if text else []
         if told:
             mark = " (shadow: nothing was applied)" if self.shadow else ""
             self.logbook.info(f"Automations{mark}: {'; '.join(told)}")
@@ -181,7 +183,7 @@ class AutomationHost:
             return []
         event = replace(event, batch=self._batch_of(event))
         self._compare_ranks()
-        return self._ask("window", lambda helper: helper.on_window(event), partial(self._note_steps, event))
+        return self._ask("window", lambda automation: automation.on_window(event), partial(self._note_steps, event))
 
     def _batch_of(self, event: WindowFinished) -> int | None:
         """Return the loader's batch during a window; None while it changes."""
@@ -194,24 +196,24 @@ class AutomationHost:
         self,
         hook: str,
         rule: Rule,
-        before: Callable[[Seat], None] = lambda _: None,
-        whom: Callable[[Seat], bool] = lambda seat: seat.listens,
+        before: Callable[[Slot], None] = lambda _: None,
+        whom: Callable[[Slot], bool] = lambda slot: slot.listens,
     ) -> list[Decision]:
-        """Let the helpers decide one after the other; a decision is applied before the next helper is asked."""
+        """Let the automations decide one after the other; a decision is applied before the next automation is asked."""
         taken: list[Decision] = []
-        for seat in self.seats:
-            before(seat)
-            if whom(seat):
+        for slot in self.slots:
+            before(slot)
+            if whom(slot):
                 known = tuple(self.knobs)
-                answer = self.runtime.from_main(seat.decide(hook, rule, known) if self.runtime.is_main else None)
-                seat.every, seat.needs = answer.every, answer.needs
+                answer = self.runtime.from_main(slot.decide(hook, rule, known) if self.runtime.is_main else None)
+                slot.every, slot.needs = answer.every, answer.needs
                 for decision in answer.decisions:
-                    self._apply(seat, decision)
+                    self._apply(slot, decision)
                 taken += answer.decisions
         return taken
 
-    def _note_steps(self, event: WindowFinished, seat: Seat) -> None:
-        needed = seat.needs
+    def _note_steps(self, event: WindowFinished, slot: Slot) -> None:
+        needed = slot.needs
         if needed == "memory":
             values = [math.nan if event.memory is None else event.memory.used]
         elif needed in ("signal", "grad_norm"):
@@ -219,47 +221,47 @@ class AutomationHost:
         else:
             values = []
         for value in values:
-            if seat.listens and seat.misses_input(value):
-                self._give_up(seat, f"{needed} was missing {MISSES_ALLOWED} times in a row")
+            if slot.listens and slot.misses_input(value):
+                self._disable(slot, f"{needed} was missing {MISSES_ALLOWED} times in a row")
 
-    def _note_score(self, event: ValidationFinished, seat: Seat) -> None:
-        needed = seat.needs or ""
-        if needed in self.run.metrics and seat.listens and seat.misses_input(event.scores.get(needed, math.nan)):
-            self._give_up(seat, f"{needed} was missing {MISSES_ALLOWED} times in a row")
+    def _note_score(self, event: ValidationFinished, slot: Slot) -> None:
+        needed = slot.needs or ""
+        if needed in self.run.metrics and slot.listens and slot.misses_input(event.scores.get(needed, math.nan)):
+            self._disable(slot, f"{needed} was missing {MISSES_ALLOWED} times in a row")
 
     def _compare_ranks(self) -> None:
         """Switch everything off when the ranks have come apart, which would train different networks."""
         values = {name: knob.value for name, knob in self.knobs.items()}
         if self.runtime.max_over_ranks(int(self.runtime.from_main(values) != values)):
-            for seat in self.seats:
-                self._give_up(seat, "the ranks disagree about its knobs")
+            for slot in self.slots:
+                self._disable(slot, "the ranks disagree about its knobs")
 
     # Applying
 
-    def _apply(self, seat: Seat, decision: Decision) -> None:
+    def _apply(self, slot: Slot, decision: Decision) -> None:
         match decision:
             case SetKnob():
-                self._set(seat, decision)
-            case GiveUp():
-                self._give_up(seat, decision.reason)
+                self._set(slot, decision)
+            case Disable():
+                self._disable(slot, decision.reason)
             case Say():
                 tell = self.logbook.warn if decision.warn else self.logbook.info
-                tell(f"Automation {seat.name}: {decision.text}")
+                tell(f"Automation {slot.name}: {decision.text}")
             case Stop():
                 text = f"Early stopping triggered - {decision.reason}"
-                self._log.action(self.iteration, seat, "stop", decision.reason, decision.evidence, text)
+                self._log.action(self.iteration, slot, "stop", decision.reason, decision.evidence, text)
                 if self.stop is None and not self.shadow:
-                    self.stop, self.stopped_by = decision, seat.name
+                    self.stop, self.stopped_by = decision, slot.name
             case KeepSnapshot():
                 self._act(decision)
             case MeasureTerms():
                 self._measure(decision.iterations)
-            case Rewind():
+            case Rollback():
                 done = self._act(decision)
-                self._has_rewound |= bool(done)
+                self._has_rolled_back |= bool(done)
                 text = f"returned to the last good weights, reason: {decision.reason}"
                 told = text if done or self.shadow else f"there are no good weights to return to ({decision.reason})"
-                self._log.action(self.iteration, seat, "rollback", decision.reason, decision.evidence, told)
+                self._log.action(self.iteration, slot, "rollback", decision.reason, decision.evidence, told)
 
     def _act(self, decision: Decision) -> bool | None:
         return None if self.shadow else self.actions[type(decision)](decision)
@@ -268,29 +270,29 @@ class AutomationHost:
         self._measure_until = self.iteration + iterations if iterations else 0
         self.actions[MeasureTerms](MeasureTerms(iterations))  # looking changes nothing, so a shadow may
 
-    def _set(self, seat: Seat, decision: SetKnob) -> None:
+    def _set(self, slot: Slot, decision: SetKnob) -> None:
         knob = self.knobs[decision.knob]
         old, new = knob.value, knob.clamp(decision.value)
-        is_stuck = knob.given_up or (seat.is_frozen and not decision.forced)
+        is_stuck = knob.is_disabled or (slot.is_frozen and not decision.forced)
         if is_stuck or not differs(decision.knob, old, new):
             return
         # A larger batch comes later, and only then may its learning rate.
         knob.set(new, self.iteration + (self.plan.lead if decision.knob == LR_BATCH else 0))
         self._resize(decision.knob, new)
         if not decision.forced:
-            seat.count(decision.knob, new > old)
-        self._log.knob(self.iteration, seat, decision, old, new)
+            slot.count(decision.knob, new > old)
+        self._log.knob(self.iteration, slot, decision, old, new)
         self._tell_change(decision.knob, old, new)
         if not decision.forced:
-            self._limit(seat, decision.knob)
+            self._limit(slot, decision.knob)
 
     def _tell_change(self, knob: str, old: float, new: float) -> None:
         event = KnobChanged(self.iteration, knob, old, new)
-        for seat in self.seats:
-            if seat.listens:
-                failed = self.runtime.is_main and not seat.succeeds("change", partial(seat.helper.on_change, event))
+        for slot in self.slots:
+            if slot.listens:
+                failed = self.runtime.is_main and not slot.succeeds("change", partial(slot.automation.on_change, event))
                 if self.runtime.from_main(failed):
-                    self._give_up(seat, "its change rule failed")
+                    self._disable(slot, "its change rule failed")
 
     def _resize(self, knob: str, size: float) -> None:
         """Follow a change of a size: order larger batches, and let the next window show the peak of the new size."""
@@ -300,44 +302,44 @@ class AutomationHost:
             self.runtime.release_memory()
             self.runtime.memory()
 
-    def _limit(self, seat: Seat, knob: str) -> None:
-        """Freeze the knobs of a helper that used up its adjustments; switch one off that goes to and fro."""
-        if seat.goes_to_and_fro(knob):
-            self._give_up(seat, f"{knob} goes to and fro")
-        elif seat.adjustments >= seat.helper.max_adjustments and not seat.is_frozen:
-            seat.is_frozen = True
-            for name in seat.claims:
+    def _limit(self, slot: Slot, knob: str) -> None:
+        """Freeze the knobs of an automation that used up its adjustments; switch one off that goes to and fro."""
+        if slot.oscillates(knob):
+            self._disable(slot, f"{knob} goes to and fro")
+        elif slot.adjustments >= slot.automation.max_adjustments and not slot.is_frozen:
+            slot.is_frozen = True
+            for name in slot.claims:
                 self.knobs[name].is_frozen = True
             self.logbook.warn(
-                f"Automation {seat.name}: max_adjustments ({seat.adjustments}) is reached; {knob} stays at "
+                f"Automation {slot.name}: max_adjustments ({slot.adjustments}) is reached; {knob} stays at "
                 f"{self.knobs[knob].value:.4g}. Protection stays on."
             )
 
-    def _give_up(self, seat: Seat, reason: str) -> None:
-        if seat.is_off:
+    def _disable(self, slot: Slot, reason: str) -> None:
+        if slot.is_off:
             return
-        seat.is_off = True
+        slot.is_off = True
         moved = []
-        for name in seat.claims:
+        for name in slot.claims:
             knob = self.knobs[name]
             if name == MICRO_BATCH and not callable(knob.fallback):
                 knob.fallback = min(knob.fallback, knob.value)  # what does not fit now will not fit then
-            old, knob.given_up = knob.at(self.iteration), True
+            old, knob.is_disabled = knob.at(self.iteration), True
             new = knob.at(self.iteration)
             moved.append(f"{name} {old:.4g} -> {new:.4g}")
             if new != old:
                 self._resize(name, new)
                 self._tell_change(name, old, new)
-        self._log.action(self.iteration, seat, "fallback", reason, {"in_force": ", ".join(moved)}, "")
+        self._log.action(self.iteration, slot, "fallback", reason, {"in_force": ", ".join(moved)}, "")
         force = f" In force: {', '.join(moved)}." if moved else ""
-        self.logbook.warn(f"Automation {seat.name} is off for the rest of the run: {reason}.{force} Training goes on.")
+        self.logbook.warn(f"Automation {slot.name} is off for the rest of the run: {reason}.{force} Training goes on.")
 
     # State
 
     def state_dict(self) -> dict[str, Any]:
-        """Return what helpers and knobs remember, and the iterations not yet looked at."""
+        """Return what automations and knobs remember, and the iterations not yet looked at."""
         return {
-            "seats": {seat.name: seat.state_dict() for seat in self.seats},
+            "slots": {slot.name: slot.state_dict() for slot in self.slots},
             "knobs": self.knobs.state_dict(),
             "observations": self._observations.state_dict(),
             "measure_until": self._measure_until,
@@ -347,9 +349,9 @@ class AutomationHost:
         }
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        """Restore what `state_dict` returned, before `start`; a helper that was not there begins anew.
+        """Restore what `state_dict` returned, before `start`; an automation that was not there begins anew.
 
-        A run that a helper had ended stays ended if the options of that helper are the same.
+        A run that an automation had ended stays ended if the options of that automation are the same.
         """
         if state["stopped"] and self._is_unchanged(state["stopped"][0], state["options"]):
             self.stopped_by, reason, best, failed = state["stopped"]
@@ -357,12 +359,12 @@ class AutomationHost:
         plan = [(start, size) for start, size in state["plan"]]
         if self.knobs[BATCH_SIZE].claimed and plan[:1] == self.plan.changes[:1]:
             self.plan.changes = plan
-        self.knobs.load_state_dict(state["knobs"], {name for seat in self.seats for name in seat.claims})
+        self.knobs.load_state_dict(state["knobs"], {name for slot in self.slots for name in slot.claims})
         self._observations.load_state_dict(state["observations"])
         self._measure_until = state["measure_until"]
-        for seat in self.seats:
-            if seat.name in state["seats"]:
-                seat.load_state_dict(state["seats"][seat.name])
+        for slot in self.slots:
+            if slot.name in state["slots"]:
+                slot.load_state_dict(state["slots"][slot.name])
 
     def _is_unchanged(self, name: str, recorded: Mapping[str, Any]) -> bool:
         return name in self._options and recorded.get(name) == self._options[name]
@@ -375,5 +377,5 @@ def differs(knob: str, old: float, new: float) -> bool:
     return abs(new - old) > SMALLEST_CHANGE * abs(old)
 
 
-def _rewinds(decisions: Sequence[Decision]) -> bool:
-    return any(isinstance(decision, Rewind) for decision in decisions)
+def _rolls_back(decisions: Sequence[Decision]) -> bool:
+    return any(isinstance(decision, Rollback) for decision in decisions)

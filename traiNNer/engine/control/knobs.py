@@ -13,7 +13,7 @@ LOSS_WEIGHT = "loss_weight."
 
 @dataclass(frozen=True)
 class Range:
-    """How a helper wants its knob: bounds, value at the start, and the value (or schedule) after it gave up.
+    """How an automation wants its knob: bounds, value at the start, and the value (or schedule) after it gave up.
 
     None leaves what the option file says.
     """
@@ -26,7 +26,7 @@ class Range:
 
 @dataclass
 class Knob:
-    """One number. `ramp` is over how many iterations a change takes effect; `claimed` says that a helper moves it."""
+    """One number. `ramp`: over how many iterations a change takes effect; `claimed`: an automation moves it."""
 
     value: float
     low: float = 0.0
@@ -34,7 +34,7 @@ class Knob:
     ramp: int = 0
     fallback: float | Callable[[int], float] = 0.0
     claimed: bool = False
-    given_up: bool = False
+    is_disabled: bool = False
     is_frozen: bool = False
     _applied: bool = True
     _start: float = field(init=False)
@@ -48,7 +48,7 @@ class Knob:
         """Return the value in force at an iteration."""
         if not self._applied:
             return self._start
-        if self.given_up:
+        if self.is_disabled:
             return self.fallback(iteration) if callable(self.fallback) else self.fallback
         if self.ramp and iteration < self._since + self.ramp:
             share = max(0, iteration - self._since) / self.ramp
@@ -65,7 +65,7 @@ class Knob:
         self.value = self.clamp(value)
 
     def configure(self, wanted: Range) -> None:
-        """Take over a helper's bounds, start and fallback."""
+        """Take over an automation's bounds, start and fallback."""
         self.claimed = True
         self.low = self.low if wanted.low is None else wanted.low
         self.high = self.high if wanted.high is None else wanted.high
@@ -85,7 +85,7 @@ class Knob:
             "value": self.value,
             "before": self._before,
             "since": self._since,
-            "given_up": self.given_up,
+            "is_disabled": self.is_disabled,
             "is_frozen": self.is_frozen,
             "fallback": None if callable(self.fallback) else self.fallback,
         }
@@ -94,8 +94,8 @@ class Knob:
         """Restore what `state_dict` returned, within the bounds that the file gives now."""
         self.value = self.clamp(state["value"])
         self._before, self._since = state["before"], state["since"]
-        self.given_up, self.is_frozen = state["given_up"], state["is_frozen"]
-        if self.given_up and state["fallback"] is not None:
+        self.is_disabled, self.is_frozen = state["is_disabled"], state["is_frozen"]
+        if self.is_disabled and state["fallback"] is not None:
             self.fallback = state["fallback"]
 
 
@@ -131,7 +131,7 @@ class Knobs(dict[str, Knob]):
         """Return the factor on the scheduled learning rate of the learner whose knobs have this prefix."""
         factor = self[prefix + LR_FACTOR]
         product = factor.at(iteration) * self[LR_BATCH].at(iteration)
-        return min(product, factor.high) if factor.claimed and not factor.given_up else product
+        return min(product, factor.high) if factor.claimed and not factor.is_disabled else product
 
     def loss_weights(self) -> dict[str, float]:
         """Return the factors on the loss terms that differ from 1."""
@@ -143,6 +143,6 @@ class Knobs(dict[str, Knob]):
         return {name: knob.state_dict() for name, knob in self.items()}
 
     def load_state_dict(self, state: Mapping[str, Any], names: Iterable[str]) -> None:
-        """Restore the knobs of these names; the others have no helper any more and stay as the file says."""
+        """Restore the knobs of these names; the others have no automation any more and stay as the file says."""
         for name in state.keys() & self.keys() & set(names):
             self[name].load_state_dict(state[name])

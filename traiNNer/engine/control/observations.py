@@ -1,4 +1,4 @@
-"""What helpers see of the iterations: noted on the device, read once a window with one wait."""
+"""What automations see of the iterations: noted on the device, read once a window with one wait."""
 
 import math
 import statistics

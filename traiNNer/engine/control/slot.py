@@ -1,4 +1,4 @@
-"""One helper in its host: what it claims, how often it acted and missed its input, and calls that cannot hurt."""
+"""One automation in its host: what it claims, how often it acted and missed its input, and calls that cannot hurt."""
 
 import math
 import traceback
@@ -8,7 +8,7 @@ from itertools import pairwise
 from typing import Any, NamedTuple, get_args
 
 from traiNNer.engine.control.automation import Automation
-from traiNNer.engine.control.events import Decision, GiveUp, RunStarted, SetKnob
+from traiNNer.engine.control.events import Decision, Disable, RunStarted, SetKnob
 from traiNNer.engine.control.knobs import Knobs, Range
 from traiNNer.engine.log.logbook import Logbook
 
@@ -18,32 +18,32 @@ COUNTERS = ("adjustments", "is_off", "is_frozen", "misses", "directions")
 
 
 class Decided(NamedTuple):
-    """What a helper answers, and which windows and input it wants from now on: all that other ranks need to know."""
+    """What an automation answers, and which windows and input it wants from now on: what other ranks need to know."""
 
     decisions: list[Decision]
     every: int
     needs: str | None
 
 
-class Seat:
-    """A helper by the name that messages use.
+class Slot:
+    """An automation by the name that messages use.
 
     Args:
         name: as in the option file.
-        helper: the helper itself.
+        automation: the automation itself.
         logbook: where its exceptions are shown.
         strict: let them end the run instead.
     """
 
-    def __init__(self, name: str, helper: Automation, logbook: Logbook, strict: bool = False) -> None:
+    def __init__(self, name: str, automation: Automation, logbook: Logbook, strict: bool = False) -> None:
         self.name = name
-        self.helper = helper
+        self.automation = automation
         self.logbook = logbook
         self.strict = strict
         self.claims: Mapping[str, Range] = {}
         self.has_failed = False
         self._shown: set[str] = set()
-        self.every, self.needs = helper.every, helper.needs
+        self.every, self.needs = automation.every, automation.needs
         self.adjustments = 0
         self.misses = 0
         self.is_off = False
@@ -56,21 +56,21 @@ class Seat:
         return not self.is_off
 
     @property
-    def has_rule_left(self) -> bool:
+    def uses_fallback_rule(self) -> bool:
         """Whether it gave up but has a simple rule that goes on."""
-        return self.is_off and self.helper.plain_rule_after_fallback
+        return self.is_off and self.automation.has_fallback_rule
 
     def decide(self, hook: str, ask: Callable[[Automation], Iterable[Decision]], knobs: Sequence[str]) -> "Decided":
-        """Ask the helper. One that raises, or decides what cannot be, gives up."""
-        found = self.call(hook, lambda: [checked(decision, knobs) for decision in ask(self.helper)])
-        decisions: list[Decision] = [GiveUp(f"its {hook} rule failed")] if found is None else found
-        return Decided(decisions, self.helper.every, self.helper.needs)
+        """Ask the automation. One that raises, or decides what cannot be, gives up."""
+        found = self.call(hook, lambda: [checked(decision, knobs) for decision in ask(self.automation)])
+        decisions: list[Decision] = [Disable(f"its {hook} rule failed")] if found is None else found
+        return Decided(decisions, self.automation.every, self.automation.needs)
 
     def set_up(self, run: RunStarted, knobs: Knobs) -> None:
-        """Give the helper the knobs and the knobs its bounds."""
-        self.helper.knobs = knobs
+        """Give the automation the knobs and the knobs its bounds."""
+        self.automation.knobs = knobs
         claims = self.call(
-            "ranges", lambda: {name: (knobs[name], wanted) for name, wanted in self.helper.ranges(run).items()}
+            "ranges", lambda: {name: (knobs[name], wanted) for name, wanted in self.automation.ranges(run).items()}
         )
         self.has_failed = claims is None
         self.claims = {name: wanted for name, (_, wanted) in (claims or {}).items()}
@@ -78,11 +78,11 @@ class Seat:
             knob.configure(wanted)
 
     def succeeds(self, hook: str, do: Callable[[], Any]) -> bool:
-        """Call the helper for its own sake; whether it went well."""
+        """Call the automation for its own sake; whether it went well."""
         return self.call(hook, lambda: [do()]) is not None
 
     def call(self, hook: str, ask: Callable[[], Any]) -> Any:
-        """Call the helper; what it raises is shown once and answered with None."""
+        """Call the automation; what it raises is shown once and answered with None."""
         try:
             return ask()
         except Exception:
@@ -99,7 +99,7 @@ class Seat:
         self.directions.setdefault(knob, []).append(1 if is_up else -1)
         del self.directions[knob][:-AMONG]
 
-    def goes_to_and_fro(self, knob: str) -> bool:
+    def oscillates(self, knob: str) -> bool:
         """Whether a knob changed its direction too often lately."""
         ways = self.directions.get(knob, [])
         return sum(a != b for a, b in pairwise(ways)) >= REVERSALS
@@ -110,8 +110,8 @@ class Seat:
         return self.misses >= MISSES_ALLOWED
 
     def state_dict(self) -> dict[str, Any]:
-        """Return the helper's memory and the counts."""
-        memory = self.call("state", self.helper.state_dict)
+        """Return the automation's memory and the counts."""
+        memory = self.call("state", self.automation.state_dict)
         return {name: getattr(self, name) for name in COUNTERS} | {"memory": memory}
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
@@ -119,7 +119,7 @@ class Seat:
         for name in COUNTERS:
             setattr(self, name, state[name])
         if state["memory"] is not None:
-            self.call("state", lambda: self.helper.load_state_dict(state["memory"]))
+            self.call("state", lambda: self.automation.load_state_dict(state["memory"]))
 
 
 def checked(decision: Any, knobs: Sequence[str]) -> Decision:

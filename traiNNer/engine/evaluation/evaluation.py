@@ -130,7 +130,7 @@ class Evaluation:
         if target is not None and sample.key not in self._bicubic:
             self._score_bicubic(sample, target)
         if target is not None and sample.key in self._references:
-            scores.strips[sample.key] = strip(*self._references[sample.key], centre(output), centre(target))
+            scores.strips[sample.key] = strip(*self._references[sample.key], center(output), center(target))
         scores.images[sample.key] = values | self._bicubic.get(sample.key, {})
 
     def _score_bicubic(self, sample: Sample, target: np.ndarray) -> None:
@@ -142,7 +142,7 @@ class Evaluation:
         }
         if len(self._references) < STRIP_COUNT:
             enlarged = to_eight_bits(sample.lq).repeat(self.scale, axis=0).repeat(self.scale, axis=1)
-            self._references[sample.key] = (centre(enlarged), centre(bicubic))
+            self._references[sample.key] = (center(enlarged), center(bicubic))
 
     def _measure(self, name: str, sample: Sample, output: np.ndarray, target: np.ndarray | None) -> float:
         call = self._calls[name]
@@ -176,7 +176,7 @@ def to_eight_bits(image: np.ndarray) -> np.ndarray:
     return np.round(image.astype(np.float64) / 257).astype(np.uint8)
 
 
-def centre(image: np.ndarray) -> np.ndarray:
+def center(image: np.ndarray) -> np.ndarray:
     """Return a copy of the central part of an image, the same every time: what a strip shows."""
     top, left = (max(0, (side - STRIP_SIZE) // 2) for side in image.shape[:2])
     return image[top : top + STRIP_SIZE, left : left + STRIP_SIZE].copy()

@@ -40,7 +40,7 @@ class PaceColumn(ProgressColumn):
 
 
 class Logbook:
-    """Talks to the person and keeps the record. A rank other than 0 stays silent (`folder` None, `quiet`)."""
+    """Talks to the user and keeps the record. A rank other than 0 stays silent (`folder` None, `quiet`)."""
 
     def __init__(self, quiet: bool = False) -> None:
         self.console = _Console(highlight=False, markup=False, soft_wrap=True, quiet=quiet)
@@ -80,7 +80,7 @@ class Logbook:
         self._write_log(text)
 
     def warn(self, text: str) -> None:
-        """Say a line that the person should act on or know."""
+        """Say a line that the user should act on or know."""
         self._print(f"Warning: {text}", "yellow")
         self._write_log(f"Warning: {text}")
 

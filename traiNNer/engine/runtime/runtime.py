@@ -111,12 +111,12 @@ class Runtime:
 
     @property
     def is_main(self) -> bool:
-        """Whether this process writes files and talks to the person."""
+        """Whether this process writes files and talks to the user."""
         return self.rank == 0
 
     @property
     def reads_are_free(self) -> bool:
-        """Whether looking at a tensor's value costs no device synchronisation."""
+        """Whether looking at a tensor's value costs no device synchronization."""
         return self.device.type == "cpu"
 
     # Networks and batches
@@ -216,12 +216,12 @@ class Runtime:
         return number.bool()
 
     def update(self, optimizer: Optimizer, finite: Tensor) -> None:
-        """Let the optimiser step unless `finite` is false; where reading it costs a wait, the device decides."""
+        """Let the optimizer step unless `finite` is false; where reading it costs a wait, the device decides."""
         if self.reads_are_free or not optimizer.defaults.get("fused"):
             if bool(finite):
                 optimizer.step()
         else:
-            # Fused optimisers look at `found_inf` on the device; it is how torch's own scaler skips an update.
+            # Fused optimizers look at `found_inf` on the device; it is how torch's own scaler skips an update.
             optimizer.grad_scale = None  # pyright: ignore[reportAttributeAccessIssue]
             optimizer.found_inf = (~finite).float()  # pyright: ignore[reportAttributeAccessIssue]
             optimizer.step()

@@ -21,7 +21,7 @@ def earlier_generation() -> tuple[ParagonSR2, dict[str, torch.Tensor]]:
 
 
 @pytest.mark.parametrize("name", VARIANTS)
-def test_variants_are_recognised(name):
+def test_variants_are_recognized(name):
     with torch.device("meta"):
         state = ARCHS.build(name, {"in_chans": 1}, scale=2).state_dict()
     assert TRAITS.infer_options(state) == {"type": name, "in_chans": 1, "scale": None}

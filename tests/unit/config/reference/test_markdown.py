@@ -34,7 +34,7 @@ def test_every_option_has_a_row_and_a_description():
         assert (f"## `{place}`" if place else "## Top level") in page
         for key in static_keys(model):
             assert key in names, key
-    assert "| `total_iter` | whole number > 0 | `100000` | Iterations (optimiser steps)" in page
+    assert "| `total_iter` | whole number > 0 | `100000` | Iterations (optimizer steps)" in page
     assert "| `network_g` | section | required | The network. |" in page
     assert '| `num_gpu` | whole number ≥ 0 or `auto` | `"auto"` |' in page
     assert "## `train.training_automations.IntelligentEarlyStopping`" in page

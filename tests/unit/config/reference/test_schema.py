@@ -9,7 +9,7 @@ from traiNNer.config.options import TestOptions
 from traiNNer.config.reference.schema import json_schema
 from traiNNer.config.yaml.strict import load_yaml
 
-GUIDE = Path(__file__).parents[2] / "data" / "guide.yml"
+GUIDE = Path(__file__).parents[3] / "data" / "guide.yml"
 TYPES = {"object": dict, "array": list, "string": str, "boolean": bool, "null": type(None)}
 KNOWN = {
     "$schema", "$defs", "$ref", "title", "description", "default", "type", "properties", "required", "enum", "const",
@@ -88,7 +88,7 @@ ACCEPTED = {
     "val in train": ("val:\n  val_freq: 50\n  metrics:\n    psnr: {}\n", "  val: {val_freq: 3}\n"),
     "schedule": ("  losses:", "  scheduler: {type: MultiStepLR, milestones: [5]}\n  losses:"),
     "several folders": ("data/hr", "[a, b]"),
-    "helpers": (
+    "automations": (
         "  total_iter",
         "  training_automations: {IntelligentEarlyStopping: {fallback: {early_stopping: true}},"
         " adaptive_gradient_clipping: , dynamic_loss_scheduling: {enabled: true}}\n  total_iter",
@@ -103,12 +103,12 @@ REFUSED = {
     "bound": ("total_iter: 100", "total_iter: 0"),
     "bound of a component": ("eps: 1e-3", "eps: 0"),
     "missing option": ("    dataroot_lq: data/lr\n", ""),
-    "unknown helper": ("  total_iter", "  training_automations: {EarlyStopping: {}}\n  total_iter"),
+    "unknown automation": ("  total_iter", "  training_automations: {EarlyStopping: {}}\n  total_iter"),
     "unknown key of a fallback": (
         "  total_iter",
         "  training_automations: {IntelligentEarlyStopping: {fallback: {x: 1}}}\n  total_iter",
     ),
-    "unknown option of a helper": (
+    "unknown option of an automation": (
         "  total_iter",
         "  training_automations: {IntelligentEarlyStopping: {x: 1}}\n  total_iter",
     ),
@@ -139,9 +139,9 @@ def test_names_and_texts_for_completion():
     assert tiny["properties"]["dim"]["description"] == "Channels of every layer."
     assert tiny["properties"]["mode"]["enum"] == ["fast", "slow"]
     assert schema["properties"]["use_amp"]["description"].startswith("Run the network in half precision")
-    helpers = schema["$defs"]["AutomationOptions"]["properties"]
-    assert {"IntelligentEarlyStopping", "intelligent_early_stopping", "enabled"} <= set(helpers)
-    assert "automations" not in helpers
+    automations = schema["$defs"]["AutomationOptions"]["properties"]
+    assert {"IntelligentEarlyStopping", "intelligent_early_stopping", "enabled"} <= set(automations)
+    assert "automations" not in automations
     stopping = schema["$defs"]["IntelligentEarlyStopping"]
     assert stopping["properties"]["preset"]["enum"] == ["convenience", "fidelity"]
     assert stopping["properties"]["enabled"]["description"].startswith("Switch of this automation")

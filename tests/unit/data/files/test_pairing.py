@@ -35,7 +35,7 @@ def test_equal_names_pair_whatever_their_ending(tmp_path):
 
 @pytest.mark.parametrize("gt_suffix", ["", "_HR", "-gt", "x8"])
 @pytest.mark.parametrize("lq_suffix", ["x2", "_x2", "-lr", "_LR", "x4d", "_LRBI", "LRBIx2", " bicubic", ".lq"])
-@pytest.mark.parametrize("folder", ["", "cats/grey/"])
+@pytest.mark.parametrize("folder", ["", "cats/gray/"])
 def test_suffixes_are_inferred(tmp_path, gt_suffix, lq_suffix, folder):
     names = ["0001", "0002", "img_001_SRF_2", "baby", "x2"]
     touch(tmp_path / "hr", *(f"{folder}{name}{gt_suffix}.png" for name in names))

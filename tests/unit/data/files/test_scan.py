@@ -95,7 +95,7 @@ def test_pairs_of_one_size_look_like_1x(tmp_path):
     assert "3 pairs do not fit scale 2 (3 of them look like 1x: is `scale` right?)" in refusal(tmp_path)
 
 
-def test_swapped_folders_are_recognised(tmp_path):
+def test_swapped_folders_are_recognized(tmp_path):
     write_pairs(tmp_path, 3)
     (tmp_path / "hr").rename(tmp_path / "x")
     (tmp_path / "lr").rename(tmp_path / "hr")
@@ -146,7 +146,7 @@ def test_kinds_of_images_are_noticed_once_per_set(tmp_path):
     write_png(tmp_path / "hr/002.png", numbers(24, 28, 3, bits=16))
     assert scan(tmp_path).notices == [
         "datasets.train: 1 images have transparency, which is dropped",
-        "datasets.train: 1 images are grey and become three equal channels",
+        "datasets.train: 1 images are gray and become three equal channels",
         "datasets.train: 1 of 8 images have 16 bits; all precision is kept",
     ]
 

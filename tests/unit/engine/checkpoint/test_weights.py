@@ -82,7 +82,7 @@ def test_a_file_rebuilds_its_network(tmp_path):
 
 def test_a_file_of_no_known_arch_says_so(tmp_path):
     save_file({"what.weight": torch.ones(3)}, tmp_path / "w.safetensors")
-    with pytest.raises(ConfigError, match="no known arch recognises"):
+    with pytest.raises(ConfigError, match="no known arch recognizes"):
         rebuild(read_weights(tmp_path / "w.safetensors"))
 
 
@@ -144,7 +144,7 @@ def test_files_that_are_no_weights_are_told_apart(tmp_path, name, data, text):
 
 
 @pytest.mark.parametrize("state", [{"iteration": 5, "optimizer": {}}, {"progress": {}, "learners": {}}])
-def test_a_state_under_another_name_is_recognised(tmp_path, state):
+def test_a_state_under_another_name_is_recognized(tmp_path, state):
     torch.save(state, tmp_path / "w.pth")
     with pytest.raises(ConfigError, match="is a training state"):
         read_weights(tmp_path / "w.pth")

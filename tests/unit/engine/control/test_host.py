@@ -1,4 +1,4 @@
-"""The host on scripted helpers: bounds, counting, failures, fallbacks, shadow, records, state."""
+"""The host on scripted automations: bounds, counting, failures, fallbacks, shadow, records, state."""
 
 import math
 from collections import defaultdict
@@ -10,7 +10,7 @@ from bookkit import Book
 from enginekit import host_of, report_of
 
 from traiNNer.engine.control.automation import Automation
-from traiNNer.engine.control.events import GiveUp, KeepSnapshot, MeasureTerms, Rewind, RunStarted, Say, SetKnob, Stop
+from traiNNer.engine.control.events import Disable, KeepSnapshot, MeasureTerms, Rollback, RunStarted, Say, SetKnob, Stop
 from traiNNer.engine.control.knobs import Knobs, Range
 
 
@@ -60,9 +60,9 @@ def report(loss=0.5, norm=1.0, applied=True, reference=0.25):
     return report_of({"l1": float(loss)}, float(norm), applied, reference)
 
 
-def host(*helpers, **options):
+def host(*automations, **options):
     book = Book()
-    names = {f"Helper{index or ''}": helper for index, helper in enumerate(helpers)}
+    names = {f"Automation{index or ''}": automation for index, automation in enumerate(automations)}
     run = RunStarted(100, 8, anchor="l1", base_lr=1e-4, metrics={"val/psnr": "higher"})
     done = []
     built = host_of(
@@ -78,12 +78,12 @@ def drive(built, start, end, **values):
 
 
 def test_a_window_holds_every_iteration_once():
-    helper = Scripted()
-    built, _, _ = host(helper)
+    automation = Scripted()
+    built, _, _ = host(automation)
     drive(built, 1, 12)
-    assert [event.iteration for event in helper.windows] == [5, 10]
-    assert [len(event.steps) for event in helper.windows] == [5, 5]
-    step = helper.windows[0].steps[0]
+    assert [event.iteration for event in automation.windows] == [5, 10]
+    assert [len(event.steps) for event in automation.windows] == [5, 5]
+    step = automation.windows[0].steps[0]
     assert (step.applied, step.grad_norm, step.loss, step.reference) == (True, 1.0, 0.5, 0.25)
     assert step.signal() == pytest.approx(math.log(2))
 
@@ -97,15 +97,15 @@ def test_helpers_share_windows():
 
 
 def test_a_decision_is_applied_recorded_told_and_counted():
-    helper = Scripted(window={5: [SetKnob("lr_factor", 0.8, "plateau detection", {"estimate": 0.5})]})
-    built, book, _ = host(helper)
+    automation = Scripted(window={5: [SetKnob("lr_factor", 0.8, "plateau detection", {"estimate": 0.5})]})
+    built, book, _ = host(automation)
     drive(built, 1, 5)
     assert built.knobs["lr_factor"].at(5) == 0.8
-    assert "Automation Helper: LR multiplier 1.00 -> 0.80 (LR 8.0e-05), reason: plateau detection" in book.infos
+    assert "Automation Automation: LR multiplier 1.00 -> 0.80 (LR 8.0e-05), reason: plateau detection" in book.infos
     assert book.decisions == [
         {
             "iter": 5,
-            "automation": "Helper",
+            "automation": "Automation",
             "knob": "lr_factor",
             "old": 1.0,
             "new": 0.8,
@@ -114,7 +114,7 @@ def test_a_decision_is_applied_recorded_told_and_counted():
             "n_adjustments": 1,
         }
     ]
-    assert [(event.knob, event.old, event.new) for event in helper.changes] == [("lr_factor", 1.0, 0.8)]
+    assert [(event.knob, event.old, event.new) for event in automation.changes] == [("lr_factor", 1.0, 0.8)]
 
 
 @pytest.mark.parametrize(
@@ -126,10 +126,10 @@ def test_a_decision_is_applied_recorded_told_and_counted():
     ],
 )
 def test_sentences_are_those_of_the_guide(knob, value, sentence):
-    helper = Scripted(knob, Range(0.1, 10.0), window={5: [SetKnob(knob, value, "high VRAM usage")]})
-    built, book, _ = host(helper)
+    automation = Scripted(knob, Range(0.1, 10.0), window={5: [SetKnob(knob, value, "high VRAM usage")]})
+    built, book, _ = host(automation)
     drive(built, 1, 5)
-    assert f"Automation Helper: {sentence}" in book.infos
+    assert f"Automation Automation: {sentence}" in book.infos
 
 
 def test_requests_are_clamped_and_no_change_is_silent():
@@ -144,9 +144,9 @@ def test_requests_are_clamped_and_no_change_is_silent():
 def test_at_the_limit_the_knob_freezes_but_protection_stays():
     script = {5 * i: [SetKnob("lr_factor", 1 - i / 10, "down")] for i in range(1, 6)}
     script[30] = [SetKnob("lr_factor", 0.1, "divergence", forced=True)]
-    helper = Scripted(window=script)
-    helper.max_adjustments = 3
-    built, book, _ = host(helper)
+    automation = Scripted(window=script)
+    automation.max_adjustments = 3
+    built, book, _ = host(automation)
     drive(built, 1, 30)
     assert [entry["new"] for entry in book.decisions] == pytest.approx([0.9, 0.8, 0.7, 0.1])
     assert [entry["n_adjustments"] for entry in book.decisions] == [1, 2, 3, 3]
@@ -160,8 +160,8 @@ def test_a_helper_that_raises_is_off_with_its_fallback_in_force(hook):
     place = {"start": 0, "window": 10, "validation": 12}[hook]
     script = {"window": {5: [SetKnob("lr_factor", 0.5, "down")]}} if hook != "start" else {}
     script.setdefault(hook, {})[place] = ValueError("boom")
-    helper, other = Scripted(bounds=Range(0.1, 2.0, fallback=0.9), **script), Scripted("grad_clip")
-    built, book, _ = host(helper, other)
+    automation, other = Scripted(bounds=Range(0.1, 2.0, fallback=0.9), **script), Scripted("grad_clip")
+    built, book, _ = host(automation, other)
     drive(built, 1, 12)
     built.after_validation(12, {"val/psnr": 30.0})
     drive(built, 13, 20)
@@ -171,9 +171,9 @@ def test_a_helper_that_raises_is_off_with_its_fallback_in_force(hook):
     assert sum("ValueError: boom" in text for text in book.infos) == 1
     assert book.decisions[-1]["action"] == "fallback"
     assert [event.iteration for event in other.windows] == [5, 10, 15, 20]
-    before = len(helper.windows)
+    before = len(automation.windows)
     drive(built, 21, 40)
-    assert len(helper.windows) == before
+    assert len(automation.windows) == before
 
 
 @pytest.mark.parametrize("hook", ["out of memory", "not finite"])
@@ -193,7 +193,7 @@ def test_a_change_rule_that_raises_switches_its_helper_off():
     one, two = Scripted(window={5: [SetKnob("lr_factor", 0.5, "down")]}), Scripted("grad_clip", change={5: KeyError()})
     built, book, _ = host(one, two)
     drive(built, 1, 5)
-    assert [seat.is_off for seat in built.seats] == [False, True]
+    assert [slot.is_off for slot in built.slots] == [False, True]
     assert built.knobs["lr_factor"].at(5) == 0.5
     assert "its change rule failed" in book.warnings[0]
 
@@ -235,24 +235,24 @@ def test_numbers_of_other_libraries_are_recorded_as_plain_ones():
 
 
 def test_one_burst_of_nan_is_one_recovery():
-    helper = Scripted(window={7: [Rewind("seen in the window")]}, **{"not finite": {7: [Rewind("told")]}})
-    built, _, done = host(helper)
+    automation = Scripted(window={7: [Rollback("seen in the window")]}, **{"not finite": {7: [Rollback("told")]}})
+    built, _, done = host(automation)
     drive(built, 1, 7)
     assert built.not_finite()
     assert len(done) == 1
 
 
 def test_a_rewind_that_finds_no_snapshot_rescues_nothing():
-    built, _, _ = host(Scripted(**{"not finite": {7: [Rewind("told")]}}))
-    built.actions[Rewind] = lambda decision: False
+    built, _, _ = host(Scripted(**{"not finite": {7: [Rollback("told")]}}))
+    built.actions[Rollback] = lambda decision: False
     drive(built, 1, 7)
     assert not built.not_finite()
 
 
 def test_nothing_piles_up_when_nobody_looks():
-    helper = Scripted()
-    helper.every = 10**12
-    built, _, _ = host(helper)
+    automation = Scripted()
+    automation.every = 10**12
+    built, _, _ = host(automation)
     drive(built, 1, 300)
     assert built.state_dict()["observations"]["steps"] == []
 
@@ -283,11 +283,11 @@ def test_a_larger_batch_that_is_given_up_is_ordered_back():
 
 
 def test_windows_tell_the_batch_that_was_trained():
-    helper = Scripted("batch_size", Range(1, 32), window={5: [SetKnob("batch_size", 16, "idle memory")]})
-    built, _, _ = host(helper)
+    automation = Scripted("batch_size", Range(1, 32), window={5: [SetKnob("batch_size", 16, "idle memory")]})
+    built, _, _ = host(automation)
     built.plan.lead = 3
     drive(built, 1, 15)
-    assert [event.batch for event in helper.windows] == [8, None, 16]
+    assert [event.batch for event in automation.windows] == [8, None, 16]
 
 
 def test_strict_lets_exceptions_through():
@@ -298,9 +298,9 @@ def test_strict_lets_exceptions_through():
 
 @pytest.mark.parametrize(("needs", "values"), [("signal", {"loss": math.nan}), ("grad_norm", {"norm": math.inf})])
 def test_a_hundred_missing_inputs_in_a_row_are_too_many(needs, values):
-    helper = Scripted()
-    helper.needs = needs
-    built, book, _ = host(helper)
+    automation = Scripted()
+    automation.needs = needs
+    built, book, _ = host(automation)
     drive(built, 1, 95, **values)
     drive(built, 96, 96)
     drive(built, 97, 195, **values)
@@ -310,9 +310,9 @@ def test_a_hundred_missing_inputs_in_a_row_are_too_many(needs, values):
 
 
 def test_a_metric_missing_for_long_is_too():
-    helper = Scripted()
-    helper.needs = "val/psnr"
-    built, book, _ = host(helper)
+    automation = Scripted()
+    automation.needs = "val/psnr"
+    built, book, _ = host(automation)
     for iteration in range(99):
         built.after_validation(iteration, {})
     assert not book.warnings
@@ -329,47 +329,49 @@ def test_going_to_and_fro_switches_it_off():
 
 
 def test_it_may_give_up_by_itself():
-    built, book, _ = host(Scripted(window={5: [GiveUp("6 times out of memory in 1,000 iterations")]}))
+    built, book, _ = host(Scripted(window={5: [Disable("6 times out of memory in 1,000 iterations")]}))
     drive(built, 1, 5)
     assert "off for the rest of the run: 6 times out of memory" in book.warnings[0]
 
 
 def test_snapshot_rewind_stop_and_words():
     stop = Stop("no improvement in val/psnr for 5000 iterations", {"window": 10}, best="val/psnr")
-    decisions = [KeepSnapshot(), Rewind("divergence"), Say("hello"), Say("careful", warn=True), MeasureTerms(3), stop]
+    decisions = [KeepSnapshot(), Rollback("divergence"), Say("hello"), Say("careful", warn=True), MeasureTerms(3), stop]
     built, book, done = host(Scripted(window={5: decisions}))
     drive(built, 1, 5)
-    assert [type(decision) for decision in done] == [KeepSnapshot, Rewind, MeasureTerms]
+    assert [type(decision) for decision in done] == [KeepSnapshot, Rollback, MeasureTerms]
     assert built.stop == stop
-    assert "Automation Helper: Early stopping triggered - no improvement in val/psnr for 5000 iterations" in book.infos
-    assert book.warnings == ["Automation Helper: careful"]
+    assert (
+        "Automation Automation: Early stopping triggered - no improvement in val/psnr for 5000 iterations" in book.infos
+    )
+    assert book.warnings == ["Automation Automation: careful"]
     assert [entry["action"] for entry in book.decisions] == ["rollback", "stop"]
     drive(built, 6, 8)
     assert done[-1] == MeasureTerms(0)
 
 
 def test_a_rewind_without_a_snapshot_says_so():
-    built, book, _ = host(Scripted(window={5: [Rewind("divergence")]}))
-    built.actions[Rewind] = lambda decision: False
+    built, book, _ = host(Scripted(window={5: [Rollback("divergence")]}))
+    built.actions[Rollback] = lambda decision: False
     drive(built, 1, 5)
     assert "there are no good weights to return to" in book.infos[-1]
 
 
 def test_a_helper_can_keep_a_run_that_is_not_finite_alive():
-    helper = Scripted(**{"not finite": {7: [Rewind("not finite")]}})
-    built, _, done = host(helper)
+    automation = Scripted(**{"not finite": {7: [Rollback("not finite")]}})
+    built, _, done = host(automation)
     drive(built, 1, 7)
     assert built.not_finite()
-    assert len(helper.windows[-1].steps) == 2  # it saw the open window first
+    assert len(automation.windows[-1].steps) == 2  # it saw the open window first
     assert len(done) == 1
     assert not host(Scripted())[0].not_finite()
 
 
 def test_out_of_memory_is_answered_with_a_smaller_micro_batch():
-    helper = Scripted(
+    automation = Scripted(
         "micro_batch", Range(1, 8), **{"out of memory": {1: [SetKnob("micro_batch", 4, "out of memory", forced=True)]}}
     )
-    built, book, _ = host(helper)
+    built, book, _ = host(automation)
     assert built.out_of_memory()
     assert built.knobs["micro_batch"].at() == 4
     assert book.decisions[0]["n_adjustments"] == 0
@@ -381,7 +383,7 @@ def test_out_of_memory_is_answered_with_a_smaller_micro_batch():
 
 
 def test_a_run_stays_protected_after_the_helper_gave_up():
-    built, _, _ = host(Scripted("micro_batch", Range(1, 8), window={5: [GiveUp("too often")]}))
+    built, _, _ = host(Scripted("micro_batch", Range(1, 8), window={5: [Disable("too often")]}))
     drive(built, 1, 5)
     assert [built.out_of_memory() for _ in range(6)] == [True] * 5 + [False]
     assert built.knobs["micro_batch"].at() == 1
@@ -391,9 +393,9 @@ def test_a_run_stays_protected_after_the_helper_gave_up():
 
 
 def test_a_shadow_records_without_touching_anything():
-    decisions = [SetKnob("lr_factor", 0.5, "down"), KeepSnapshot(), Rewind("x"), Stop("enough")]
-    helper = Scripted(bounds=Range(0.1, 2.0, start=0.9), window={5: decisions}, validation={6: ValueError()})
-    built, book, done = host(helper, shadow=True)
+    decisions = [SetKnob("lr_factor", 0.5, "down"), KeepSnapshot(), Rollback("x"), Stop("enough")]
+    automation = Scripted(bounds=Range(0.1, 2.0, start=0.9), window={5: decisions}, validation={6: ValueError()})
+    built, book, done = host(automation, shadow=True)
     drive(built, 1, 5)
     built.after_validation(6, {})
     assert built.knobs["lr_factor"].value == 0.5
@@ -418,7 +420,7 @@ def test_a_resumed_host_goes_on_where_it_was():
     after.start(8)
     drive(after, 9, 20)
     assert book.decisions == straight_book.decisions[1:]
-    assert [len(event.steps) for event in after.seats[0].helper.windows] == [5, 5, 5]
+    assert [len(event.steps) for event in after.slots[0].automation.windows] == [5, 5, 5]
     assert after.knobs["lr_factor"].value == straight.knobs["lr_factor"].value
 
 
@@ -438,19 +440,19 @@ def test_a_helper_that_gave_up_stays_off_after_a_resume():
     after.load_state_dict(torch_round_trip(before.state_dict()))
     after.start(5)
     drive(after, 6, 20)
-    assert after.seats[0].is_off
-    assert not after.seats[0].helper.windows
+    assert after.slots[0].is_off
+    assert not after.slots[0].automation.windows
     assert not book.warnings
 
 
 def test_a_stop_is_remembered_unless_its_helper_was_changed():
-    same = {"options": {"Helper": {"patience": 5}}}
+    same = {"options": {"Automation": {"patience": 5}}}
     before, _, _ = host(Scripted(window={5: [Stop("enough", best="val/psnr", failed=True)]}), **same)
     drive(before, 1, 5)
     after, _, _ = host(Scripted(), **same)
     after.load_state_dict(torch_round_trip(before.state_dict()))
     assert (after.stop.reason, after.stop.best, after.stop.failed) == ("enough", "val/psnr", True)
-    changed, _, _ = host(Scripted(), options={"Helper": {"patience": 9}})
+    changed, _, _ = host(Scripted(), options={"Automation": {"patience": 9}})
     changed.load_state_dict(torch_round_trip(before.state_dict()))
     assert changed.stop is None
 

@@ -26,14 +26,14 @@ def test_a_helper_that_gave_up_leaves_its_fallback_in_force():
     knob = Knob(1.0)
     knob.configure(Range(0.1, 2.0, fallback=lambda iteration: 1 / (1 + iteration)))
     knob.set(0.5, 3)
-    knob.given_up = True
+    knob.is_disabled = True
     assert [knob.at(i) for i in (0, 1, 3)] == [1.0, 0.5, 0.25]
 
 
 def test_without_a_fallback_it_is_the_value_of_the_file():
     knob = Knob(3.0)
     knob.set(7.0, 1)
-    knob.given_up = True
+    knob.is_disabled = True
     assert knob.at(2) == 3.0
 
 
@@ -50,7 +50,7 @@ def test_a_shadow_pretends_to_move():
     knob.configure(Range(start=1.0))
     knob.set(2.0, 10)
     assert (knob.value, knob.at(10)) == (2.0, 5.0)
-    knob.given_up = True
+    knob.is_disabled = True
     assert knob.at(10) == 5.0
 
 
@@ -72,10 +72,10 @@ def test_the_state_survives_and_respects_new_bounds():
     old, new = Knobs(1.0, 8, ("l1",)), Knobs(1.0, 8)
     old[LR_FACTOR].set(2.0, 5)
     old[LR_BATCH].set(2.0, 100)
-    old[GRAD_CLIP].given_up = True
+    old[GRAD_CLIP].is_disabled = True
     new[LR_FACTOR].configure(Range(0.1, 1.5))
     new.load_state_dict(old.state_dict(), new)
     assert new[LR_FACTOR].value == 1.5
     assert new[LR_BATCH].at(150) == old[LR_BATCH].at(150) == 1.25
-    assert new[GRAD_CLIP].given_up
+    assert new[GRAD_CLIP].is_disabled
     assert math.isinf(new["grad_skip"].value)

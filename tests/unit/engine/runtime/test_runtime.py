@@ -143,7 +143,7 @@ def test_random_states_come_back_and_a_guarded_block_leaves_no_trace():
 
 
 def test_moments_take_the_memory_format_of_their_parameters():
-    """A fused optimiser walks through memory; moments in another order would belong to other weights."""
+    """A fused optimizer walks through memory; moments in another order would belong to other weights."""
 
     def trained(layout):
         torch.manual_seed(0)
@@ -186,7 +186,7 @@ def test_rank_0_works_for_all_and_its_errors_reach_all():
         (ValueError("out of memory"), False),
     ],
 )
-def test_running_out_of_memory_is_recognised(error, expected):
+def test_running_out_of_memory_is_recognized(error, expected):
     assert is_out_of_memory(error) is expected
 
 

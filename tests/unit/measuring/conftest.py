@@ -1,0 +1,18 @@
+"""Small sets of photo-like pictures, and a cache of their own for every test."""
+
+from pathlib import Path
+
+import pytest
+from runkit import write_pairs
+
+
+@pytest.fixture
+def photos(tmp_path: Path) -> Path:
+    """Return a folder with hr/ and lr/ of twelve pairs, 2x, LQ 60x70."""
+    write_pairs(tmp_path / "photos", 12, (120, 140))
+    return tmp_path / "photos"
+
+
+@pytest.fixture(autouse=True)
+def _own_cache(tmp_path, monkeypatch):
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
