@@ -33,7 +33,6 @@ from traiNNer.engine.control.events import (
     Decision,
     Disable,
     KnobChanged,
-    Memory,
     RunStarted,
     SetKnob,
     Step,
@@ -41,6 +40,7 @@ from traiNNer.engine.control.events import (
     WindowFinished,
 )
 from traiNNer.engine.control.knobs import BATCH_SIZE, MICRO_BATCH, Knobs, Range
+from traiNNer.engine.runtime.memory import Memory
 
 AUTOMATION = "DynamicBatchSizeOptimizer"
 ITERATIONS, WINDOW = 2000, 10

@@ -15,7 +15,8 @@ from torch.nn.utils import clip_grads_with_norm_, get_total_norm
 from traiNNer.batch import Batch
 from traiNNer.engine.control.knobs import MICRO_BATCH, Knobs
 from traiNNer.engine.learner import Learner
-from traiNNer.engine.runtime.runtime import Runtime, may_be_out_of_memory
+from traiNNer.engine.runtime.out_of_memory import may_be_out_of_memory
+from traiNNer.engine.runtime.runtime import Runtime
 from traiNNer.models.protocol import MAIN, PhaseLoss, TrainableModel
 
 Reference = Callable[[Batch], Tensor]
@@ -162,7 +163,7 @@ class Stepper:
         return self.on_out_of_memory is not None or self.measuring.is_on
 
     def _before_attempt(self) -> tuple[list[Tensor], dict[str, Any]]:
-        return self.runtime.rng_snapshot(), deepcopy(self.model.state_dict())
+        return self.runtime.rng.snapshot(), deepcopy(self.model.state_dict())
 
     def _attempt(self, batches: Sequence[Batch], iteration: int) -> _Sums | None:
         """Return the sums over all micro-batches, or None when memory ran out and may be retried."""
@@ -190,7 +191,7 @@ class Stepper:
             for buffer, old in zip(self._buffers, buffers, strict=True):
                 buffer.copy_(old)
         if before is not None:
-            self.runtime.restore_rng(before[0])
+            self.runtime.rng.roll_back(before[0])
             self.model.load_state_dict(before[1])
         gc.collect()
         self.runtime.release_memory()

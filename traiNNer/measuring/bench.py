@@ -14,7 +14,7 @@ from traiNNer.config.options import TrainOptions
 from traiNNer.engine.evaluation.evaluation import Evaluation
 from traiNNer.engine.evaluation.scorer import evaluating
 from traiNNer.engine.log.logbook import Logbook
-from traiNNer.engine.runtime.runtime import start_runtime
+from traiNNer.engine.runtime.start import start_runtime
 from traiNNer.errors import TrainingDiverged
 from traiNNer.measuring.subsets import Few
 from traiNNer.models.protocol import MAIN

@@ -13,7 +13,6 @@ from traiNNer.automations.memory_model import fit, halves, reach, split, splits
 from traiNNer.engine.control.events import (
     Disable,
     KnobChanged,
-    Memory,
     RunStarted,
     Say,
     SetKnob,
@@ -22,6 +21,7 @@ from traiNNer.engine.control.events import (
     WindowFinished,
 )
 from traiNNer.engine.control.knobs import BATCH_SIZE, LR_BATCH, MICRO_BATCH, Knobs
+from traiNNer.engine.runtime.memory import Memory
 from traiNNer.registry import AUTOMATIONS
 
 TOTAL = 10_000

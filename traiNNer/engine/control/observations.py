@@ -9,7 +9,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from traiNNer.engine.control.events import Memory, Step, WindowFinished
+from traiNNer.engine.control.events import Step, WindowFinished
+from traiNNer.engine.runtime.memory import Memory
 from traiNNer.engine.runtime.runtime import Runtime
 from traiNNer.engine.step import StepReport
 
