@@ -13,7 +13,8 @@ from traiNNer.engine.control.host import AutomationHost
 from traiNNer.engine.control.knobs import Knobs
 from traiNNer.engine.learner import Learner
 from traiNNer.engine.runtime.runtime import Runtime
-from traiNNer.engine.step import Stepper, StepReport, Update
+from traiNNer.engine.step import Stepper
+from traiNNer.engine.step_report import StepReport, Update
 from traiNNer.engine.weight_average import WeightAverage
 from traiNNer.models.protocol import MAIN
 from traiNNer.models.restoration import RestorationModel

@@ -7,11 +7,10 @@ import torch
 from torch import Tensor
 
 from traiNNer.engine.checkpoint.store import CheckpointStore, Weights
-from traiNNer.engine.evaluation.best import best_name
-from traiNNer.engine.learner import EMA
 from traiNNer.engine.log.logbook import Logbook
-from traiNNer.engine.run_folder import cause
+from traiNNer.engine.run_folder import best_name, cause
 from traiNNer.engine.runtime.runtime import Runtime
+from traiNNer.engine.weight_average import EMA
 from traiNNer.errors import CannotWrite, TrainingDiverged
 
 FAILURES_ALLOWED = 3

@@ -33,7 +33,7 @@ from traiNNer.engine.control.observations import Observations
 from traiNNer.engine.control.slot import MISSES_ALLOWED, Slot
 from traiNNer.engine.log.logbook import Logbook
 from traiNNer.engine.runtime.runtime import Runtime
-from traiNNer.engine.step import StepReport
+from traiNNer.engine.step_report import StepReport
 
 SMALLEST_CHANGE = 0.01
 SIZES = (MICRO_BATCH, BATCH_SIZE)

@@ -12,7 +12,7 @@ from torch import Tensor
 from traiNNer.engine.control.events import Step, WindowFinished
 from traiNNer.engine.runtime.memory import Memory
 from traiNNer.engine.runtime.runtime import Runtime
-from traiNNer.engine.step import StepReport
+from traiNNer.engine.step_report import StepReport
 
 
 class Observations:
