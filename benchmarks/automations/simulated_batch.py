@@ -215,7 +215,7 @@ class Run:
         self.is_hosted = isinstance(automation, DynamicBatchSizeOptimizer)
         self.moves: list[int] = []
         run = RunStarted(total_iter=ITERATIONS, batch_size=START, has_memory=True)
-        automation.knobs = self.knobs
+        automation.attach(self.knobs)
         for name, wanted in automation.ranges(run).items():
             self.knobs[name].configure(wanted)
         self.apply(automation.on_start(run), 0)

@@ -27,6 +27,15 @@ def test_sums_are_those_of_the_sizes():
         assert plan.before(iteration) == sum(plan.size(i) for i in range(iteration))
 
 
+def test_changes_of_a_run_before_are_taken_over_if_it_began_with_the_same_size():
+    plan = BatchPlan(8)
+    plan.restore([[0, 8], [114, 12]])
+    assert [plan.size(i) for i in (113, 114)] == [8, 12]
+    other = BatchPlan(6)
+    other.restore([[0, 8], [114, 12]])
+    assert other.size(114) == 6
+
+
 class Numbers(ImageSet):
     def __len__(self):
         return 37

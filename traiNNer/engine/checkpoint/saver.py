@@ -64,6 +64,10 @@ class Saver:
             raise CannotWrite(f"{text} Stopped at {iteration:,}/{total:,}; {self.last_good()}.")
         self.logbook.warn(f"{text} Training continues; {self.last_good()}.")
 
+    def resume_at(self, iteration: int) -> None:
+        """Note the checkpoint that the run was restored from."""
+        self.last = iteration
+
     def save_best(self, metric: str, value: float, iteration: int, role: str, weights: Weights) -> None:
         """Write the weights with the best score so far under their metric's name; a failure is told, no more."""
         about = self._about(role, iteration) | {"metric": metric, "score": value}

@@ -71,6 +71,10 @@ class Progress:
         self.iteration = 0
         self.validated = 0
 
+    def note_validation(self) -> None:
+        """Note that the last iteration was validated."""
+        self.validated = self.iteration
+
     def state_dict(self) -> dict[str, Any]:
         """Return both."""
         return {"iteration": self.iteration, "validated": self.validated}
