@@ -7,15 +7,23 @@ import torch
 from torch import nn
 
 from traiNNer.batch import BatchPlan
+from traiNNer.config.options import ArchChoice, CommonOptions
 from traiNNer.engine.control.events import KeepSnapshot, MeasureTerms, Rollback
 from traiNNer.engine.control.host import AutomationHost
 from traiNNer.engine.control.knobs import Knobs
 from traiNNer.engine.learner import Learner
 from traiNNer.engine.runtime.runtime import Runtime
-from traiNNer.engine.step import Stepper, StepReport, Update
+from traiNNer.engine.step import Stepper
+from traiNNer.engine.step_report import StepReport, Update
 from traiNNer.engine.weight_average import WeightAverage
 from traiNNer.models.protocol import MAIN
 from traiNNer.models.restoration import RestorationModel
+
+
+def options_of(**changes) -> CommonOptions:
+    """Return the smallest options that a runtime starts with."""
+    values = {"name": "x", "scale": 2, "network_g": ArchChoice(type="paragonsr2_nano"), "datasets": {}} | changes
+    return CommonOptions(**values)
 
 
 def learner_of(network: nn.Module, optimizer, knobs: Knobs | None = None, decay: float = 0.0, name: str = MAIN):

@@ -1,7 +1,7 @@
 """What travels from a dataset to a training step, and what every dataset offers."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import KW_ONLY, dataclass, replace
 from typing import TYPE_CHECKING, Literal
 
@@ -88,6 +88,12 @@ class BatchPlan:
     def change(self, iteration: int, size: int) -> None:
         """Ask for another size; it comes `lead` iterations later."""
         self.changes.append((max(iteration + self.lead, self.changes[-1][0]), size))
+
+    def restore(self, changes: Iterable[Sequence[int]]) -> None:
+        """Take over the changes of a run before, unless it began with another size."""
+        given = [(start, size) for start, size in changes]
+        if given[:1] == self.changes[:1]:
+            self.changes = given
 
 
 class ImageSet(ABC):

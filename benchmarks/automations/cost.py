@@ -21,7 +21,7 @@ from traiNNer.data.loader import TrainLoader
 from traiNNer.engine.checkpoint.store import CheckpointStore
 from traiNNer.engine.log.logbook import Logbook
 from traiNNer.engine.run_folder import create, run_folder
-from traiNNer.engine.runtime.runtime import start_runtime
+from traiNNer.engine.runtime.start import start_runtime
 from traiNNer.engine.signals import StopSignals
 from traiNNer.engine.trainer import Trainer
 from traiNNer.run.assemble import assemble

@@ -28,7 +28,7 @@ def factors(
 ) -> dict[str, float]:
     """Drive the real automation over 32 batches and return the factors that it asks for."""
     automation = DynamicLossScheduling(auto_calibrate=is_on)
-    automation.knobs = Knobs(losses=tuple(weights))
+    automation.attach(Knobs(losses=tuple(weights)))
     list(automation.on_start(RunStarted(10_000, 8, losses=weights, anchor="l1")))
     spread = random.uniform(0.35, 0.5)
     shared = random.uniform(0.5, 0.9) if is_shared else 0.0

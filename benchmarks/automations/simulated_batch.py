@@ -33,7 +33,6 @@ from traiNNer.engine.control.events import (
     Decision,
     Disable,
     KnobChanged,
-    Memory,
     RunStarted,
     SetKnob,
     Step,
@@ -41,6 +40,7 @@ from traiNNer.engine.control.events import (
     WindowFinished,
 )
 from traiNNer.engine.control.knobs import BATCH_SIZE, MICRO_BATCH, Knobs, Range
+from traiNNer.engine.runtime.memory import Memory
 
 AUTOMATION = "DynamicBatchSizeOptimizer"
 ITERATIONS, WINDOW = 2000, 10
@@ -215,7 +215,7 @@ class Run:
         self.is_hosted = isinstance(automation, DynamicBatchSizeOptimizer)
         self.moves: list[int] = []
         run = RunStarted(total_iter=ITERATIONS, batch_size=START, has_memory=True)
-        automation.knobs = self.knobs
+        automation.attach(self.knobs)
         for name, wanted in automation.ranges(run).items():
             self.knobs[name].configure(wanted)
         self.apply(automation.on_start(run), 0)

@@ -81,7 +81,8 @@ class Driven:
     window: list[Step] = field(default_factory=list)
 
     def __post_init__(self) -> None:
-        self.knobs = self.automation.knobs = Knobs(grad_clip=1.0)
+        self.knobs = Knobs(grad_clip=1.0)
+        self.automation.attach(self.knobs)
         run = RunStarted(total_iter=self.total, batch_size=8)
         for name, wanted in self.automation.ranges(run).items():
             self.knobs[name].configure(wanted)

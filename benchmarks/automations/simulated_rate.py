@@ -78,7 +78,8 @@ def diverging(random: np.random.Generator) -> Course:
 def drive(automation: IntelligentLearningRateScheduler, course: Course, noise: np.ndarray) -> Outcome:
     """Feed a course to an automation as the loop would, and apply what it decides; a rollback brings the loss back."""
     run = RunStarted(TOTAL, 8, losses={"l1": 1.0})
-    automation.knobs, found = Knobs(), Outcome()
+    found = Outcome()
+    automation.attach(Knobs())
     for name, wanted in automation.ranges(run).items():
         automation.knobs[name].configure(wanted)
     truth, saved = course.truth, 0.0

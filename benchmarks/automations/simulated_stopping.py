@@ -150,7 +150,7 @@ def _noise(rng: np.random.Generator, high: float = 0.08, low: float = 0.01) -> f
 def automation(setting: Setting, run: Simulated, iterations: np.ndarray, scores: np.ndarray, **changed: Any) -> int:
     """Drive the real automation through its events."""
     watch = IntelligentEarlyStopping(preset=setting.preset, **(setting.options | changed))  # type: ignore[arg-type]
-    watch.knobs = Knobs()
+    watch.attach(Knobs())
     started = RunStarted(
         setting.total_iter,
         16,

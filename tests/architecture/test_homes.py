@@ -24,6 +24,7 @@ HELD_BY = {
     "engine/control/automation.py": "engine/control/test_host.py",
     "engine/control/events.py": "engine/control/test_host.py",
     "engine/evaluation/scorer.py": "engine/evaluation/test_evaluation.py",
+    "engine/step_report.py": "engine/test_window.py",
     "losses/vgg.py": "losses/test_perceptual.py",
     "models/protocol.py": "engine/test_step.py",
     "doctor/machine.py": "doctor/test_examine.py",

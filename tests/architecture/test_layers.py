@@ -19,6 +19,18 @@ LAYER = {
     **dict.fromkeys(("cli", "__main__", "__init__"), 9),
 }
 COMPONENTS = 2
+ENGINE = {
+    **dict.fromkeys(
+        ("run_folder", "signals", "runtime", "weight_average", "norm_filter", "reference", "step_report"), 0
+    ),
+    **dict.fromkeys(("log", "window"), 1),
+    **dict.fromkeys(("control", "checkpoint"), 2),
+    **dict.fromkeys(("evaluation", "learner"), 3),
+    **dict.fromkeys(("step", "snapshot"), 4),
+    "training": 5,
+    "trainer": 6,
+}
+"""The rooms and files of the engine; inside it, siblings do not know each other either."""
 RUNTIME_ONLY = ("torch.distributed", "torch.compile", "channels_last", "autocast", ".cuda(")
 # What carries these words and only names them: an option key, and a message of `trainner doctor`.
 ONLY_NAMES = {"use_channels_last", "torch.compile does not work here"}
@@ -30,6 +42,10 @@ def files() -> list[Path]:
 
 def part(path: Path) -> str:
     return path.relative_to(PACKAGE).parts[0].removesuffix(".py")
+
+
+def room(path: Path) -> str:
+    return path.relative_to(PACKAGE / "engine").parts[0].removesuffix(".py")
 
 
 def imports(tree: ast.AST) -> set[str]:
@@ -63,6 +79,27 @@ def test_imports_point_down(path):
         assert LAYER[there] <= LAYER[here], f"{here} imports {there}, which lies above it"
         sibling = LAYER[there] == LAYER[here] == COMPONENTS
         assert not sibling, f"{here} imports its sibling {there}"
+
+
+def engine_files() -> list[Path]:
+    return [path for path in files() if part(path) == "engine" and room(path) != "__init__"]
+
+
+def wrong_arrows(here: str, tree: ast.AST) -> list[str]:
+    """Return the rooms of the engine that a file in the room `here` must not import."""
+    theirs = {name.split(".")[2] for name in imports(tree) if name.startswith("traiNNer.engine.")} - {here}
+    return sorted(there for there in theirs if ENGINE[there] >= ENGINE[here])
+
+
+@pytest.mark.parametrize("path", engine_files(), ids=lambda p: p.relative_to(PACKAGE).as_posix())
+def test_imports_inside_the_engine_point_down(path):
+    assert not wrong_arrows(room(path), ast.parse(path.read_text()))
+
+
+@pytest.mark.parametrize("statement", ["import traiNNer.engine.step", "from traiNNer.engine.evaluation import best"])
+def test_an_arrow_inside_the_engine_that_points_up_or_aside_is_found(statement):
+    assert wrong_arrows("learner", ast.parse(statement))
+    assert not wrong_arrows("trainer", ast.parse(statement))
 
 
 @pytest.mark.parametrize("statement", ["import traiNNer", "from traiNNer import build_network"])

@@ -8,8 +8,9 @@ from bookkit import Book
 from enginekit import host_of, report_of
 
 import traiNNer.automations  # noqa: F401 - registers the automations
-from traiNNer.engine.control.events import Memory, RunStarted
+from traiNNer.engine.control.events import RunStarted
 from traiNNer.engine.control.knobs import Knobs
+from traiNNer.engine.runtime.memory import Memory
 from traiNNer.engine.runtime.runtime import Runtime
 from traiNNer.registry import AUTOMATIONS
 

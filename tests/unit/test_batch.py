@@ -1,6 +1,7 @@
 import pytest
+import torch
 
-from traiNNer.batch import BatchPlan, ImageSet, Sample
+from traiNNer.batch import Batch, BatchPlan, ImageSet, Sample
 from traiNNer.data.loader import TrainLoader
 
 
@@ -24,6 +25,15 @@ def test_sums_are_those_of_the_sizes():
     plan.change(400, 9)
     for iteration in range(0, 700, 7):
         assert plan.before(iteration) == sum(plan.size(i) for i in range(iteration))
+
+
+def test_changes_of_a_run_before_are_taken_over_if_it_began_with_the_same_size():
+    plan = BatchPlan(8)
+    plan.restore([[0, 8], [114, 12]])
+    assert [plan.size(i) for i in (113, 114)] == [8, 12]
+    other = BatchPlan(6)
+    other.restore([[0, 8], [114, 12]])
+    assert other.size(114) == 6
 
 
 class Numbers(ImageSet):
@@ -50,3 +60,10 @@ def test_a_growing_batch_draws_every_sample_once(world):
         drawn += [draw for batch in TrainLoader(Numbers(), **options)._loader.batch_sampler for draw in batch]
     straight = TrainLoader(Numbers(), seed=1, batch_size=1, total_iter=len(drawn))
     assert sorted(drawn) == sorted(draw for batch in straight._loader.batch_sampler for draw in batch)
+
+
+def test_a_batch_can_be_pinned(monkeypatch):
+    monkeypatch.setattr(torch.Tensor, "pin_memory", lambda self: self + 1)
+    batch = Batch(torch.zeros(1), torch.zeros(1), ("a",), skipped=("b",)).pin_memory()
+    assert (batch.lq.item(), batch.gt.item(), batch.keys, batch.skipped) == (1, 1, ("a",), ("b",))
+    assert Batch(torch.zeros(1), None, ("a",)).pin_memory().gt is None

@@ -16,7 +16,6 @@ from traiNNer.engine.control.events import (
     Disable,
     Evidence,
     KnobChanged,
-    Memory,
     RunStarted,
     Say,
     SetKnob,
@@ -24,6 +23,7 @@ from traiNNer.engine.control.events import (
     WindowFinished,
 )
 from traiNNer.engine.control.knobs import BATCH_SIZE, LR_BATCH, MICRO_BATCH, Range
+from traiNNer.engine.runtime.memory import Memory
 from traiNNer.registry import AUTOMATIONS, StrictOptions
 
 Share = Annotated[float, Field(gt=0, le=1)]

@@ -139,8 +139,8 @@ class IntelligentLearningRateScheduler(Automation):
     def ranges(self, run: RunStarted) -> Mapping[str, Range]:
         """Bound the factor; given up, it is 1, or half a cosine where the file has no schedule."""
         last = min(1.0, self.fallback.scheduler_params.eta_min / run.base_lr)
-        is_disabled = 1.0 if run.has_schedule else rules.cosine(run.total_iter, last)
-        return {LR_FACTOR: Range(self.min_lr_factor, self.max_lr_factor, fallback=is_disabled)}
+        fallback = 1.0 if run.has_schedule else rules.cosine(run.total_iter, last)
+        return {LR_FACTOR: Range(self.min_lr_factor, self.max_lr_factor, fallback=fallback)}
 
     @property
     def needs(self) -> str | None:
@@ -247,7 +247,8 @@ class IntelligentLearningRateScheduler(Automation):
         is_again = iteration - self.recovered_at <= self.plateau_patience
         self.recovered_at = iteration
         self.may_raise, self.trial = False, None
-        self.blocks.values, self.scores = [], []
+        self.blocks.drop_open()
+        self.scores = []
         self._restart(iteration, self.plateau_patience // 2)
         if self.rollback and self.rollbacks < rules.MAX_ROLLBACKS:
             self.rollbacks += 1

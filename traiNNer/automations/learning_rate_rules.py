@@ -64,6 +64,10 @@ class Blocks:
             self.levels = [*self.levels[1 - self.most :], mean.value]
         return mean
 
+    def drop_open(self) -> None:
+        """Forget what the open block has seen."""
+        self.values = []
+
     def restart(self, opened: int) -> None:
         """Forget what is not comparable with what comes; collect from `opened` on."""
         self.levels, self.opened = [], opened

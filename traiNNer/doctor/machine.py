@@ -17,7 +17,7 @@ from traiNNer.utils.cgroups import cpu_quota, memory_limit
 from traiNNer.utils.threads import ThreadWaiting, let_threads_sleep
 
 if TYPE_CHECKING:
-    from traiNNer.engine.runtime.runtime import Device
+    from traiNNer.engine.runtime.device import Device
 
 GIB = 2**30
 OPENCV = ("opencv-python-headless", "opencv-python", "opencv-contrib-python-headless", "opencv-contrib-python")
@@ -216,7 +216,7 @@ def _version(package: str) -> str | None:
 
 def device() -> "Device":
     """Return the device that a run would take; torch's warnings are not shown here but asked for elsewhere."""
-    from traiNNer.engine.runtime.runtime import find_device
+    from traiNNer.engine.runtime.device import find_device
 
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")

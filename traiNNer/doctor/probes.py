@@ -19,7 +19,8 @@ import numpy as np
 from traiNNer.doctor.machine import Decoder, Facts, Graphics, Memory, Trial, collect, first_line
 
 if TYPE_CHECKING:
-    from traiNNer.engine.runtime.runtime import Device, Runtime
+    from traiNNer.engine.runtime.device import Device
+    from traiNNer.engine.runtime.runtime import Runtime
 
 COMPILE_LIMIT_S = 60
 COMPILE_COMMAND = (sys.executable, "-c", "from traiNNer.doctor.probes import compiled_step; compiled_step()")
@@ -74,7 +75,7 @@ def graphics(device: "Device | None", root: Path = Path("/")) -> Graphics:
     cards, driver = _from_nvidia_smi() or _from_system(root)
     if not cards or device is None or device.kind == "cuda":
         return Graphics(cards, driver)
-    from traiNNer.engine.runtime.runtime import why_no_cuda
+    from traiNNer.engine.runtime.device import why_no_cuda
 
     return Graphics(cards, driver, why_no_cuda())
 
@@ -135,11 +136,8 @@ def _seconds_of_a_step(device: "Device", half: Any, patience_s: float = 0.5) -> 
     from torch import nn
 
     runtime = _runtime(device, half=half)
-    state = runtime.rng_state()
-    try:
+    with runtime.rng.saved():
         network = runtime.place(nn.Conv2d(32, 32, 3, padding=1))
-    finally:
-        runtime.set_rng_state(state)
     side = 64 if runtime.reads_are_free else 256
     seconds, start = [], time.perf_counter()
     while len(seconds) < 2 or time.perf_counter() - start < patience_s:

@@ -10,11 +10,10 @@ from torch.optim import Optimizer
 
 from traiNNer.engine.control.knobs import GRAD_CLIP, GRAD_SKIP, Knobs
 from traiNNer.engine.norm_filter import NormFilter
-from traiNNer.engine.runtime.runtime import restore_optimizer
-from traiNNer.engine.weight_average import WeightAverage
+from traiNNer.engine.runtime.optimizer import restore_optimizer
+from traiNNer.engine.weight_average import EMA, WeightAverage
 from traiNNer.models.protocol import MAIN
 
-EMA = "_ema"
 Weights = Mapping[str, Tensor]
 
 

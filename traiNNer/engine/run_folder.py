@@ -162,3 +162,8 @@ def _lock(file: IO[str]) -> None:
         import fcntl
 
         fcntl.lockf(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+
+
+def best_name(metric: str) -> str:
+    """Return the name of the file with the best weights by a metric (`psnr`) or by one set's (`set5/psnr`)."""
+    return f"net_g_best_{metric.replace('/', '_')}"

@@ -15,43 +15,12 @@ from torch.nn.utils import clip_grads_with_norm_, get_total_norm
 from traiNNer.batch import Batch
 from traiNNer.engine.control.knobs import MICRO_BATCH, Knobs
 from traiNNer.engine.learner import Learner
-from traiNNer.engine.runtime.runtime import Runtime, may_be_out_of_memory
+from traiNNer.engine.runtime.out_of_memory import may_be_out_of_memory
+from traiNNer.engine.runtime.runtime import Runtime
+from traiNNer.engine.step_report import StepReport, Update
 from traiNNer.models.protocol import MAIN, PhaseLoss, TrainableModel
 
 Reference = Callable[[Batch], Tensor]
-
-
-@dataclass(frozen=True)
-class Update:
-    """What a step found for one learner, as scalars on the device.
-
-    `terms` are the means of its loss terms, `grad_norm` the gradient norm before clipping, `applied` whether the
-    update was made, and `norms` the gradient norm of every term by itself, only when that is measured.
-    """
-
-    terms: dict[str, Tensor]
-    grad_norm: Tensor
-    applied: Tensor
-    norms: dict[str, Tensor] | None = None
-
-
-@dataclass(frozen=True)
-class StepReport:
-    """What a step found: an update for every learner that had a phase, by name.
-
-    `finite` is false when a loss term or a gradient is NaN or infinite: then no update is applied. An update may also
-    be skipped for a gradient that exploded. `reference` is the loss of bicubic upscaling on the same images, only when
-    it is measured.
-    """
-
-    updates: dict[str, Update]
-    finite: Tensor
-    reference: Tensor | None = None
-
-    @property
-    def main(self) -> Update | None:
-        """The update of `net_g`; None in an iteration that trains other learners only."""
-        return self.updates.get(MAIN)
 
 
 @dataclass
@@ -162,7 +131,7 @@ class Stepper:
         return self.on_out_of_memory is not None or self.measuring.is_on
 
     def _before_attempt(self) -> tuple[list[Tensor], dict[str, Any]]:
-        return self.runtime.rng_snapshot(), deepcopy(self.model.state_dict())
+        return self.runtime.rng.snapshot(), deepcopy(self.model.state_dict())
 
     def _attempt(self, batches: Sequence[Batch], iteration: int) -> _Sums | None:
         """Return the sums over all micro-batches, or None when memory ran out and may be retried."""
@@ -190,7 +159,7 @@ class Stepper:
             for buffer, old in zip(self._buffers, buffers, strict=True):
                 buffer.copy_(old)
         if before is not None:
-            self.runtime.restore_rng(before[0])
+            self.runtime.rng.roll_back(before[0])
             self.model.load_state_dict(before[1])
         gc.collect()
         self.runtime.release_memory()

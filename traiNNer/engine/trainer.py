@@ -183,7 +183,7 @@ class Trainer:
         outcome, scores = self.runtime.from_main((outcome, scores))
         if isinstance(outcome, EvaluationStopped):
             return
-        self.training.progress.validated = self.iteration
+        self.training.progress.note_validation()
         if outcome is not None:
             self._save_before_leaving()
             raise outcome
@@ -217,7 +217,7 @@ class Trainer:
         for learner in self.training.learners.values():
             learner.load_weights(restored.weights)
         self.state().load_state_dict(restored.state)
-        self.saver.last = self.iteration
+        self.saver.resume_at(self.iteration)
         self.training.apply_learning_rates(self.iteration - 1)
 
     # Ends

@@ -5,11 +5,12 @@ from collections.abc import Callable, Mapping, Sequence
 from traiNNer.batch import Batch, BatchPlan
 from traiNNer.engine.checkpoint.state import Progress, StateTable
 from traiNNer.engine.control.host import AutomationHost
-from traiNNer.engine.control.snapshot import Snapshot, restore_on_exit
 from traiNNer.engine.learner import Learner
 from traiNNer.engine.log.logbook import Logbook
 from traiNNer.engine.runtime.runtime import Runtime
-from traiNNer.engine.step import Stepper, StepReport
+from traiNNer.engine.snapshot import Snapshot, restore_on_exit
+from traiNNer.engine.step import Stepper
+from traiNNer.engine.step_report import StepReport
 from traiNNer.engine.window import NonfiniteWatch, Window
 from traiNNer.errors import TrainingDiverged
 from traiNNer.models.protocol import MAIN

@@ -6,6 +6,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+EMA = "_ema"
+"""What the role of averaged weights ends in, after the learner's name."""
 LISTS: Any = torch  # torch's operations on whole lists of tensors, `_foreach_…`, have no types
 
 

@@ -7,7 +7,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from traiNNer.engine.step import StepReport
+from traiNNer.engine.step_report import StepReport
 from traiNNer.errors import TrainingDiverged
 from traiNNer.models.protocol import MAIN
 

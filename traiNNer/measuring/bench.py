@@ -14,7 +14,7 @@ from traiNNer.config.options import TrainOptions
 from traiNNer.engine.evaluation.evaluation import Evaluation
 from traiNNer.engine.evaluation.scorer import evaluating
 from traiNNer.engine.log.logbook import Logbook
-from traiNNer.engine.runtime.runtime import start_runtime
+from traiNNer.engine.runtime.start import start_runtime
 from traiNNer.errors import TrainingDiverged
 from traiNNer.measuring.subsets import Few
 from traiNNer.models.protocol import MAIN
@@ -96,9 +96,9 @@ class Bench:
         self._stream = self._loader = None
 
     def free(self) -> None:
-        """Let go of everything, so that a caller's name for the bench, or a traceback, keeps no memory alive."""
+        """Let go of what trains, so that a caller's name for the bench, or a traceback, keeps no memory alive."""
         self.close()
-        self.__dict__.clear()
+        del self.training, self.sets
 
 
 def release(options: TrainOptions, *benches: Bench) -> None:

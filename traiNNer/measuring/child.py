@@ -17,7 +17,8 @@ from traiNNer.config.load import check_tree
 from traiNNer.config.options import TrainOptions
 from traiNNer.config.tree import node_of
 from traiNNer.engine.log.logbook import Logbook
-from traiNNer.engine.runtime.runtime import is_out_of_memory, start_runtime
+from traiNNer.engine.runtime.out_of_memory import is_out_of_memory
+from traiNNer.engine.runtime.start import start_runtime
 from traiNNer.measuring.bench import Bench, release
 from traiNNer.measuring.halving import LEAST_ITERATIONS, SHARES, first_length, halve
 from traiNNer.measuring.measured import Comparison, Crop, Fit, Measured, Pace, Trials

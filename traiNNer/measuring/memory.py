@@ -10,7 +10,7 @@ from traiNNer.config.options import TrainOptions
 from traiNNer.doctor.machine import free_memory
 from traiNNer.engine.evaluation.evaluation import SMALLEST_TILE
 from traiNNer.engine.evaluation.scorer import evaluating
-from traiNNer.engine.runtime.runtime import is_out_of_memory
+from traiNNer.engine.runtime.out_of_memory import is_out_of_memory
 from traiNNer.measuring.bench import Bench, release, synthetic_batches
 from traiNNer.measuring.measured import Fit
 from traiNNer.models.protocol import MAIN

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 
 from traiNNer.batch import ImageSet
 from traiNNer.config.options import TrainOptions
-from traiNNer.engine.runtime.runtime import is_out_of_memory
+from traiNNer.engine.runtime.out_of_memory import is_out_of_memory
 from traiNNer.measuring.bench import Bench, synthetic_batches
 from traiNNer.measuring.measured import Comparison
 

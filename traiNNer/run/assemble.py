@@ -9,13 +9,13 @@ from traiNNer.config.options import TrainOptions
 from traiNNer.engine.checkpoint.saver import Saver
 from traiNNer.engine.checkpoint.store import CheckpointStore
 from traiNNer.engine.control.events import KeepSnapshot, MeasureTerms, Rollback
-from traiNNer.engine.control.snapshot import Snapshot
 from traiNNer.engine.evaluation.best import BestScores
 from traiNNer.engine.evaluation.scorer import Scorer
 from traiNNer.engine.log.logbook import Logbook
 from traiNNer.engine.run_folder import RunFolder
 from traiNNer.engine.runtime.runtime import Runtime
 from traiNNer.engine.signals import StopSignals
+from traiNNer.engine.snapshot import Snapshot
 from traiNNer.engine.step import Measuring, Stepper
 from traiNNer.engine.trainer import Recording, Trainer
 from traiNNer.engine.training import Training

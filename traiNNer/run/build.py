@@ -15,7 +15,8 @@ from traiNNer.engine.control.knobs import Knobs
 from traiNNer.engine.evaluation.evaluation import Evaluation
 from traiNNer.engine.learner import Learner
 from traiNNer.engine.log.logbook import Logbook
-from traiNNer.engine.runtime.runtime import Runtime, is_out_of_memory
+from traiNNer.engine.runtime.out_of_memory import is_out_of_memory
+from traiNNer.engine.runtime.runtime import Runtime
 from traiNNer.engine.weight_average import WeightAverage
 from traiNNer.errors import ConfigError, RunError
 from traiNNer.losses.weighted import WeightedLosses

@@ -6,7 +6,7 @@ from traiNNer.config.load import Loaded
 from traiNNer.config.options import TestOptions
 from traiNNer.engine.evaluation.tester import Tester
 from traiNNer.engine.log.logbook import Logbook
-from traiNNer.engine.runtime.runtime import start_runtime
+from traiNNer.engine.runtime.start import start_runtime
 from traiNNer.models.protocol import MAIN
 from traiNNer.run.build import build_evaluations, build_networks, open_dataset, prepare_demo_if_named
 from traiNNer.run.preflight import check_metrics, check_network

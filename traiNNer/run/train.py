@@ -15,7 +15,9 @@ from traiNNer.engine.checkpoint.exactness import exactness_warnings, refuse_mism
 from traiNNer.engine.checkpoint.store import SUPERSEDED, CheckpointStore
 from traiNNer.engine.log.logbook import Logbook
 from traiNNer.engine.run_folder import FolderLock, RunFolder, cause, check_writable, create, run_folder
-from traiNNer.engine.runtime.runtime import Runtime, is_out_of_memory, start_runtime
+from traiNNer.engine.runtime.out_of_memory import is_out_of_memory
+from traiNNer.engine.runtime.runtime import Runtime
+from traiNNer.engine.runtime.start import start_runtime
 from traiNNer.engine.signals import StopSignals
 from traiNNer.engine.trainer import Trainer
 from traiNNer.errors import CannotWrite, OutOfMemory

@@ -13,7 +13,6 @@ from traiNNer.automations.memory_model import fit, halves, reach, split, splits
 from traiNNer.engine.control.events import (
     Disable,
     KnobChanged,
-    Memory,
     RunStarted,
     Say,
     SetKnob,
@@ -22,6 +21,7 @@ from traiNNer.engine.control.events import (
     WindowFinished,
 )
 from traiNNer.engine.control.knobs import BATCH_SIZE, LR_BATCH, MICRO_BATCH, Knobs
+from traiNNer.engine.runtime.memory import Memory
 from traiNNer.registry import AUTOMATIONS
 
 TOTAL = 10_000
@@ -37,7 +37,8 @@ class Device:
         self.seconds = seconds or (lambda images: 1.0)
         self.retries, self.iteration, self.log, self.adjustments = 0, 0, [], 0
         self.run = RunStarted(**({"total_iter": 10**6, "batch_size": batch, "has_memory": True} | run))
-        self.knobs = self.automation.knobs = Knobs(batch_size=batch)
+        self.knobs = Knobs(batch_size=batch)
+        self.automation.attach(self.knobs)
         self.ranges = self.automation.ranges(self.run)
         for name, wanted in self.ranges.items():
             self.knobs[name].configure(wanted)
@@ -629,7 +630,7 @@ def test_a_resumed_run_decides_as_an_uninterrupted_one(seed):
 
     second = DynamicBatchSizeOptimizer(**options)
     state = pickle.loads(pickle.dumps(first.automation.state_dict()))
-    second.knobs = first.knobs
+    second.attach(first.knobs)
     second.ranges(first.run)
     second.load_state_dict(state)
     second.on_start(first.run)

@@ -17,7 +17,7 @@ TOTAL, FREQ = 40000, 1000
 
 def start(options=None, total=TOTAL, freq=FREQ, load=None, **run):
     automation = IntelligentEarlyStopping(**(options or {}))
-    automation.knobs = Knobs()
+    automation.attach(Knobs())
     if load:
         automation.load_state_dict(load)
     metrics = run.pop("metrics", {"val/psnr": "higher"})

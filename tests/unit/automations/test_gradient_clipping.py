@@ -22,7 +22,8 @@ class Run:
 
     def __init__(self, is_clipping: bool = True, **options):
         self.automation = AdaptiveGradientClipping(**options)
-        self.knobs = self.automation.knobs = Knobs(grad_clip=1.0 if is_clipping else math.inf)
+        self.knobs = Knobs(grad_clip=1.0 if is_clipping else math.inf)
+        self.automation.attach(self.knobs)
         self.event = RunStarted(total_iter=10_000, batch_size=8, is_clipping=is_clipping)
         for name, wanted in self.automation.ranges(self.event).items():
             self.knobs[name].configure(wanted)

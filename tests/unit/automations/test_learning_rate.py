@@ -33,7 +33,7 @@ class Loop:
     def __init__(self, level, noise=0.0, run=None, score=None, window=None, seed=0, **options):
         self.automation = IntelligentLearningRateScheduler(**{"plateau_patience": 400, **options})
         self.run = run or RunStarted(TOTAL, 8, losses={"l1": 1.0}, metrics={"val/psnr": "higher"})
-        self.automation.knobs = Knobs(losses=("l1", "ssim"))
+        self.automation.attach(Knobs(losses=("l1", "ssim")))
         for name, wanted in self.automation.ranges(self.run).items():
             self.automation.knobs[name].configure(wanted)
         self.level, self.score, self.window = level, score, window or self.automation.every
@@ -303,14 +303,14 @@ def test_fallback():
     automation = IntelligentLearningRateScheduler(
         fallback=ScheduleFallback(scheduler_params=CosineParams(eta_min=1e-5))
     )
-    is_disabled = automation.ranges(RunStarted(1000, 8, base_lr=1e-4))["lr_factor"].fallback
-    assert [is_disabled(at) for at in (0, 500, 1000, 2000)] == pytest.approx([1.0, 0.55, 0.1, 0.1])
+    fallback = automation.ranges(RunStarted(1000, 8, base_lr=1e-4))["lr_factor"].fallback
+    assert [fallback(at) for at in (0, 500, 1000, 2000)] == pytest.approx([1.0, 0.55, 0.1, 0.1])
     plain = IntelligentLearningRateScheduler().ranges(RunStarted(1000, 8))["lr_factor"].fallback
     assert plain(1000) == pytest.approx(0.0)
     assert automation.ranges(RunStarted(1000, 8, has_schedule=True))["lr_factor"].fallback == 1.0
     short = IntelligentLearningRateScheduler(fallback=ScheduleFallback(scheduler_params=CosineParams(T_max=77)))
-    is_disabled = short.ranges(RunStarted(1000, 8))["lr_factor"].fallback
-    assert is_disabled(77) == plain(77) > 0.9  # T_max is always total_iter; the check of the file says so
+    fallback = short.ranges(RunStarted(1000, 8))["lr_factor"].fallback
+    assert fallback(77) == plain(77) > 0.9  # T_max is always total_iter; the check of the file says so
 
 
 def test_max_adjustments_is_for_the_host():

@@ -19,7 +19,8 @@ class Loop:
         self.units = units or UNITS
         self.automation = DynamicLossScheduling(auto_calibrate=auto)
         self.run = RunStarted(10_000, 8, losses=self.weights, anchor=anchor, warmup_iter=warmup_iter)
-        self.automation.knobs = self.knobs = Knobs(losses=tuple(self.weights))
+        self.knobs = Knobs(losses=tuple(self.weights))
+        self.automation.attach(self.knobs)
         for name, wanted in self.automation.ranges(self.run).items():
             self.knobs[name].configure(wanted)
         self.noise, self.random = noise, np.random.default_rng(seed)

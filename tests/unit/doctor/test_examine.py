@@ -13,7 +13,8 @@ from traiNNer.cli import main
 from traiNNer.doctor import machine, probes
 from traiNNer.doctor.machine import Trial, machine_facts, machine_id
 from traiNNer.doctor.probes import graphics, photo, try_compiling
-from traiNNer.engine.runtime import runtime
+from traiNNer.engine.runtime import device
+from traiNNer.engine.runtime.runtime import Runtime
 
 SAYS = (sys.executable, "-c")
 
@@ -148,7 +149,7 @@ PROBES = {
     "disk": (machine, "disk", "disk", 0),
     "versions": (machine, "versions", "versions", 0),
     "graphics": (probes, "graphics", "graphics card", 0),
-    "device": (runtime, "find_device", "device", 9),
+    "device": (device, "find_device", "device", 9),
     "precisions": (probes, "try_precisions", "precision", 9),
     "decoder": (probes, "measure_decoder", "decoder", 9),
 }
@@ -171,14 +172,14 @@ def test_a_failing_probe_is_a_row_and_never_ends_the_command(run, monkeypatch, c
 
 
 def test_a_precision_that_fails_is_a_row(run, monkeypatch):
-    place = runtime.Runtime.place
+    place = Runtime.place
 
     def refuses(self, network):
         if self.half is torch.bfloat16:
             raise RuntimeError("bf16 is not supported")
         return place(self, network)
 
-    monkeypatch.setattr(runtime.Runtime, "place", refuses)
+    monkeypatch.setattr(Runtime, "place", refuses)
     code, output, _ = run("--quick", "--json")
     assert code == 0
     assert rows(output)["bf16"]["found"] == "does not work: RuntimeError: bf16 is not supported"
@@ -253,14 +254,6 @@ def test_cards_that_torch_does_not_use_are_found(tmp_path, monkeypatch):
     assert graphics(None).cards == ("NVIDIA A, B", "NVIDIA C")
     tool.write_text("#!/bin/sh\necho 'NVIDIA-SMI has failed, no driver'\nexit 9\n")
     assert graphics(None, tmp_path).driver == "470.57.02"
-
-
-def test_what_torch_says_of_cuda_is_its_first_sentence(monkeypatch):
-    def refuses():
-        raise RuntimeError("The NVIDIA driver on your system is too old (found version 11040). Please update it.")
-
-    monkeypatch.setattr(torch.cuda, "init", refuses)
-    assert runtime.why_no_cuda() == "The NVIDIA driver on your system is too old (found version 11040)"
 
 
 def test_the_made_photo_is_as_hard_to_read_as_a_photo():

@@ -8,7 +8,7 @@ from traiNNer.data import loader
 from traiNNer.doctor import verdicts
 from traiNNer.doctor.machine import GIB, Cores, Decoder, Facts, Graphics, Memory, Space, Trial
 from traiNNer.doctor.verdicts import judge, overall
-from traiNNer.engine.runtime.runtime import Device
+from traiNNer.engine.runtime.device import Device
 from traiNNer.utils.threads import ThreadWaiting
 
 MIB = 2**20

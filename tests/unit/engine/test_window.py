@@ -4,7 +4,7 @@ import pytest
 import torch
 from enginekit import report_of
 
-from traiNNer.engine.step import StepReport
+from traiNNer.engine.step_report import StepReport
 from traiNNer.engine.window import NonfiniteWatch, Window
 from traiNNer.errors import TrainingDiverged
 

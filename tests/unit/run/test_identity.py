@@ -11,7 +11,7 @@ from traiNNer.config.choice import Choice
 from traiNNer.config.load import load_options
 from traiNNer.config.options import TrainOptions
 from traiNNer.engine.checkpoint.exactness import exactness_warnings
-from traiNNer.engine.runtime.runtime import start_runtime
+from traiNNer.engine.runtime.start import start_runtime
 from traiNNer.registry import Influence, StrictOptions, influence_of
 from traiNNer.run.automations import plain_options
 from traiNNer.run.identity import identity, stream_identity

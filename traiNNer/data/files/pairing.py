@@ -111,13 +111,13 @@ def pair_folders(gt_root: Path | None, lq_root: Path, names: Collection[str] | N
     if names is not None:
         lq = {key: path for key, path in lq.items() if key.removesuffix(suffix_lq) in gt_by_base}
     lq_by_base, more = _by_base(lq, suffix_lq)
-    pairing = Pairing(listed=listed, ambiguous=ambiguous + more)
+    without_gt = [path for base, path in lq_by_base.items() if base not in gt_by_base]
+    pairing = Pairing(listed=listed, without_gt=without_gt, ambiguous=ambiguous + more)
     for base, path in gt_by_base.items():
         if base in lq_by_base:
             pairing.pairs.append(Pair(base, lq_by_base[base], path))
         else:
             pairing.without_lq.append(path)
-    pairing.without_gt = [path for base, path in lq_by_base.items() if base not in gt_by_base]
     return pairing
 
 

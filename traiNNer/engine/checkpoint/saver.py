@@ -7,11 +7,10 @@ import torch
 from torch import Tensor
 
 from traiNNer.engine.checkpoint.store import CheckpointStore, Weights
-from traiNNer.engine.evaluation.best import best_name
-from traiNNer.engine.learner import EMA
 from traiNNer.engine.log.logbook import Logbook
-from traiNNer.engine.run_folder import cause
+from traiNNer.engine.run_folder import best_name, cause
 from traiNNer.engine.runtime.runtime import Runtime
+from traiNNer.engine.weight_average import EMA
 from traiNNer.errors import CannotWrite, TrainingDiverged
 
 FAILURES_ALLOWED = 3
@@ -64,6 +63,10 @@ class Saver:
         if must_succeed or self._failures >= FAILURES_ALLOWED:
             raise CannotWrite(f"{text} Stopped at {iteration:,}/{total:,}; {self.last_good()}.")
         self.logbook.warn(f"{text} Training continues; {self.last_good()}.")
+
+    def resume_at(self, iteration: int) -> None:
+        """Note the checkpoint that the run was restored from."""
+        self.last = iteration
 
     def save_best(self, metric: str, value: float, iteration: int, role: str, weights: Weights) -> None:
         """Write the weights with the best score so far under their metric's name; a failure is told, no more."""

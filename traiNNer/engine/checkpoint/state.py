@@ -56,12 +56,12 @@ class RandomState:
 
     def state_dict(self) -> dict[str, Any]:
         """Return the generators' states in rank order; all ranks have to ask."""
-        return {"ranks": self.runtime.gather(self.runtime.rng_state())}
+        return {"ranks": self.runtime.gather(self.runtime.rng.state())}
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """Restore this rank's; a rank that was not there takes that of another one."""
         ranks = state["ranks"]
-        self.runtime.set_rng_state(ranks[self.runtime.rank % len(ranks)])
+        self.runtime.rng.restore(ranks[self.runtime.rank % len(ranks)])
 
 
 class Progress:
@@ -70,6 +70,10 @@ class Progress:
     def __init__(self) -> None:
         self.iteration = 0
         self.validated = 0
+
+    def note_validation(self) -> None:
+        """Note that the last iteration was validated."""
+        self.validated = self.iteration
 
     def state_dict(self) -> dict[str, Any]:
         """Return both."""

@@ -22,8 +22,7 @@ from torch import Tensor
 
 from traiNNer.engine.checkpoint.state import FORMAT
 from traiNNer.engine.checkpoint.weights import read_weights
-from traiNNer.engine.evaluation.best import best_name
-from traiNNer.engine.run_folder import RunFolder, cause
+from traiNNer.engine.run_folder import RunFolder, best_name, cause
 from traiNNer.errors import CheckpointError, ConfigError
 from traiNNer.utils.files import write_bytes_atomic
 

@@ -43,7 +43,7 @@ class Automation(OptionRules):
     max_adjustments: int = 50
     """Changes of its own will before its knobs are frozen."""
     knobs: Knobs
-    """The knobs of the run, to look at; set by the host before `on_start`."""
+    """The knobs of the run, to look at."""
 
     @classmethod
     def knobs_when_disabled(cls, options: Any) -> Mapping[str, float]:  # noqa: ARG003 - hooks offer what others need
@@ -54,6 +54,10 @@ class Automation(OptionRules):
     def watched_scores(cls, options: Any) -> Iterable[str]:  # noqa: ARG003
         """Return the scores whose best weights are to be kept for it, such as `set5/psnr`."""
         return ()
+
+    def attach(self, knobs: Knobs) -> None:
+        """Take the knobs of the run, to look at; before everything below."""
+        self.knobs = knobs
 
     def ranges(self, run: RunStarted) -> Mapping[str, Range]:  # noqa: ARG002 - hooks offer what others need
         """Return bounds, start and fallback of the knobs that this automation moves."""

@@ -5,6 +5,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal, NamedTuple
 
+from traiNNer.engine.runtime.memory import Memory
+
 Direction = Literal["higher", "lower"]
 Evidence = Mapping[str, float | int | str | bool | None]
 
@@ -66,16 +68,6 @@ class Step(NamedTuple):
         if not self.applied or not self.loss > 0:
             return math.nan
         return math.log(self.loss) - (math.log(self.reference) if self.reference > 0 else 0.0)
-
-
-@dataclass(frozen=True)
-class Memory:
-    """Device memory in bytes over a window: the total, the peak in use by everybody, our own peak, alloc retries."""
-
-    total: int
-    used: int
-    reserved: int
-    retries: int = 0
 
 
 @dataclass(frozen=True)

@@ -33,7 +33,7 @@ from traiNNer.engine.control.observations import Observations
 from traiNNer.engine.control.slot import MISSES_ALLOWED, Slot
 from traiNNer.engine.log.logbook import Logbook
 from traiNNer.engine.runtime.runtime import Runtime
-from traiNNer.engine.step import StepReport
+from traiNNer.engine.step_report import StepReport
 
 SMALLEST_CHANGE = 0.01
 SIZES = (MICRO_BATCH, BATCH_SIZE)
@@ -78,7 +78,6 @@ class AutomationHost:
         self.logbook = logbook
         self.shadow = shadow
         self.actions = actions
-        self.slots = [Slot(name, automation, logbook, strict) for name, automation in automations.items()]
         self.stop: Stop | None = None
         self.stopped_by = ""
         self.plan = plan
@@ -92,8 +91,7 @@ class AutomationHost:
         if shadow:
             for knob in knobs.values():
                 knob.shadow()
-        for slot in self.slots:
-            slot.set_up(run, knobs)
+        self.slots = [Slot(name, one, run, knobs, logbook, strict) for name, one in automations.items()]
 
     @property
     def halves_tiles(self) -> bool:
@@ -151,8 +149,8 @@ class AutomationHost:
         if knob.at() < before:
             return True
         if knob.is_disabled and before > 1:  # an automation that gave up protects no longer
-            knob.fallback = math.ceil(before / 2)
-            self.logbook.warn(f"Out of memory: the micro-batch is {knob.fallback} from now on.")
+            knob.fall_back_to(half := math.ceil(before / 2))
+            self.logbook.warn(f"Out of memory: the micro-batch is {half} from now on.")
             return True
         # The smallest size again: another program may have taken the memory for a moment.
         self._repeats += 1
@@ -206,7 +204,7 @@ class AutomationHost:
             if whom(slot):
                 known = tuple(self.knobs)
                 answer = self.runtime.from_main(slot.decide(hook, rule, known) if self.runtime.is_main else None)
-                slot.every, slot.needs = answer.every, answer.needs
+                slot.hear(answer)
                 for decision in answer.decisions:
                     self._apply(slot, decision)
                 taken += answer.decisions
@@ -307,9 +305,7 @@ class AutomationHost:
         if slot.oscillates(knob):
             self._disable(slot, f"{knob} goes to and fro")
         elif slot.adjustments >= slot.automation.max_adjustments and not slot.is_frozen:
-            slot.is_frozen = True
-            for name in slot.claims:
-                self.knobs[name].is_frozen = True
+            slot.freeze()
             self.logbook.warn(
                 f"Automation {slot.name}: max_adjustments ({slot.adjustments}) is reached; {knob} stays at "
                 f"{self.knobs[knob].value:.4g}. Protection stays on."
@@ -318,13 +314,13 @@ class AutomationHost:
     def _disable(self, slot: Slot, reason: str) -> None:
         if slot.is_off:
             return
-        slot.is_off = True
+        slot.switch_off()
         moved = []
-        for name in slot.claims:
-            knob = self.knobs[name]
+        for name, knob in slot.claims.items():
             if name == MICRO_BATCH and not callable(knob.fallback):
-                knob.fallback = min(knob.fallback, knob.value)  # what does not fit now will not fit then
-            old, knob.is_disabled = knob.at(self.iteration), True
+                knob.fall_back_to(min(knob.fallback, knob.value))  # what does not fit now will not fit then
+            old = knob.at(self.iteration)
+            knob.disable()
             new = knob.at(self.iteration)
             moved.append(f"{name} {old:.4g} -> {new:.4g}")
             if new != old:
@@ -356,9 +352,8 @@ class AutomationHost:
         if state["stopped"] and self._is_unchanged(state["stopped"][0], state["options"]):
             self.stopped_by, reason, best, failed = state["stopped"]
             self.stop = Stop(reason, best=best, failed=failed)
-        plan = [(start, size) for start, size in state["plan"]]
-        if self.knobs[BATCH_SIZE].claimed and plan[:1] == self.plan.changes[:1]:
-            self.plan.changes = plan
+        if self.knobs[BATCH_SIZE].claimed:
+            self.plan.restore(state["plan"])
         self.knobs.load_state_dict(state["knobs"], {name for slot in self.slots for name in slot.claims})
         self._observations.load_state_dict(state["observations"])
         self._measure_until = state["measure_until"]

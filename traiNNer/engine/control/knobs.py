@@ -79,6 +79,18 @@ class Knob:
         """From now on only pretend to move: `at` goes on giving the option file's value."""
         self._applied = False
 
+    def freeze(self) -> None:
+        """Note that its automation moves it no more of its own will."""
+        self.is_frozen = True
+
+    def disable(self) -> None:
+        """Take the fallback from now on."""
+        self.is_disabled = True
+
+    def fall_back_to(self, value: float) -> None:
+        """Replace the fallback."""
+        self.fallback = value
+
     def state_dict(self) -> dict[str, Any]:
         """Return the value and what it was before."""
         return {

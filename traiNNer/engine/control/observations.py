@@ -9,9 +9,10 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from traiNNer.engine.control.events import Memory, Step, WindowFinished
+from traiNNer.engine.control.events import Step, WindowFinished
+from traiNNer.engine.runtime.memory import Memory
 from traiNNer.engine.runtime.runtime import Runtime
-from traiNNer.engine.step import StepReport
+from traiNNer.engine.step_report import StepReport
 
 
 class Observations:

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple, get_args
 
 from traiNNer.engine.control.automation import Automation
 from traiNNer.engine.control.events import Decision, Disable, RunStarted, SetKnob
-from traiNNer.engine.control.knobs import Knobs, Range
+from traiNNer.engine.control.knobs import Knob, Knobs
 from traiNNer.engine.log.logbook import Logbook
 
 MISSES_ALLOWED = 100
@@ -31,17 +31,19 @@ class Slot:
     Args:
         name: as in the option file.
         automation: the automation itself.
+        run: what it is told about the run.
+        knobs: those of the run; the ones that it claims get its bounds.
         logbook: where its exceptions are shown.
         strict: let them end the run instead.
     """
 
-    def __init__(self, name: str, automation: Automation, logbook: Logbook, strict: bool = False) -> None:
+    def __init__(
+        self, name: str, automation: Automation, run: RunStarted, knobs: Knobs, logbook: Logbook, strict: bool = False
+    ) -> None:
         self.name = name
         self.automation = automation
         self.logbook = logbook
         self.strict = strict
-        self.claims: Mapping[str, Range] = {}
-        self.has_failed = False
         self._shown: set[str] = set()
         self.every, self.needs = automation.every, automation.needs
         self.adjustments = 0
@@ -49,6 +51,12 @@ class Slot:
         self.is_off = False
         self.is_frozen = False
         self.directions: dict[str, list[int]] = {}
+        automation.attach(knobs)
+        claims = self.call("ranges", lambda: {knob: (knobs[knob], at) for knob, at in automation.ranges(run).items()})
+        self.has_failed = claims is None
+        self.claims: Mapping[str, Knob] = {knob: one for knob, (one, _) in (claims or {}).items()}
+        for knob, wanted in (claims or {}).values():
+            knob.configure(wanted)
 
     @property
     def listens(self) -> bool:
@@ -66,16 +74,19 @@ class Slot:
         decisions: list[Decision] = [Disable(f"its {hook} rule failed")] if found is None else found
         return Decided(decisions, self.automation.every, self.automation.needs)
 
-    def set_up(self, run: RunStarted, knobs: Knobs) -> None:
-        """Give the automation the knobs and the knobs its bounds."""
-        self.automation.knobs = knobs
-        claims = self.call(
-            "ranges", lambda: {name: (knobs[name], wanted) for name, wanted in self.automation.ranges(run).items()}
-        )
-        self.has_failed = claims is None
-        self.claims = {name: wanted for name, (_, wanted) in (claims or {}).items()}
-        for knob, wanted in (claims or {}).values():
-            knob.configure(wanted)
+    def hear(self, answer: Decided) -> None:
+        """Note on every rank which windows and input it wants from now on."""
+        self.every, self.needs = answer.every, answer.needs
+
+    def freeze(self) -> None:
+        """Let its knobs stay where they are, but for forced moves."""
+        self.is_frozen = True
+        for knob in self.claims.values():
+            knob.freeze()
+
+    def switch_off(self) -> None:
+        """Let it hear no more events; its knobs are disabled one by one, as each is recorded."""
+        self.is_off = True
 
     def succeeds(self, hook: str, do: Callable[[], Any]) -> bool:
         """Call the automation for its own sake; whether it went well."""

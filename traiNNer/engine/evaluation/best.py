@@ -41,8 +41,3 @@ class BestScores:
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """Restore what `state_dict` returned."""
         self.scores = {name: (value, iteration) for name, (value, iteration) in state.items()}
-
-
-def best_name(metric: str) -> str:
-    """Return the name of the file with the best weights by a metric (`psnr`) or by one set's (`set5/psnr`)."""
-    return f"net_g_best_{metric.replace('/', '_')}"

@@ -15,7 +15,8 @@ from traiNNer.engine.evaluation.best import BestScores
 from traiNNer.engine.evaluation.evaluation import Evaluation, EvaluationStopped, Scores
 from traiNNer.engine.log.logbook import Logbook
 from traiNNer.engine.run_folder import cause
-from traiNNer.engine.runtime.runtime import Runtime, is_out_of_memory
+from traiNNer.engine.runtime.out_of_memory import is_out_of_memory
+from traiNNer.engine.runtime.runtime import Runtime
 from traiNNer.errors import MetricError, OutOfMemory
 from traiNNer.imaging.image_file import write_image
 

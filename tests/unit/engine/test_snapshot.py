@@ -3,7 +3,7 @@ import torch
 from enginekit import learner_of
 from torch import nn
 
-from traiNNer.engine.control.snapshot import Snapshot
+from traiNNer.engine.snapshot import Snapshot
 from traiNNer.models.protocol import MAIN
 from traiNNer.models.restoration import RestorationModel
 from traiNNer.optim.optimizers import build_optimizer

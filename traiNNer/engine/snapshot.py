@@ -46,11 +46,11 @@ class Snapshot:
 @contextmanager
 def restore_on_exit(learners: Mapping[str, Learner], model: TrainableModel, runtime: Runtime) -> Iterator[None]:
     """Run a block that trains, and undo it afterwards: weights, moments, model, random numbers, fp16 scale."""
-    before, rng = Snapshot(learners, model), runtime.rng_snapshot()
+    before, rng = Snapshot(learners, model), runtime.rng.snapshot()
     scale = runtime.scaler.state_dict() if runtime.scaler else None
     before.take()
     yield
     before.restore()
-    runtime.restore_rng(rng)
+    runtime.rng.roll_back(rng)
     if runtime.scaler and scale:
         runtime.scaler.load_state_dict(scale)

@@ -1,0 +1,43 @@
+"""An object is complete when it is constructed: later it is changed by its own methods, never by another's code."""
+
+import ast
+from pathlib import Path
+
+import pytest
+
+PACKAGE = Path(__file__).parents[2] / "traiNNer"
+ROOMS = ("engine", "automations", "data", "run", "measuring")
+# What offers no other way (torch, rich), a switch that several turn, and tables that functions of one file fill.
+SET_FROM_OUTSIDE = {
+    "engine/runtime/optimizer.py": {"optimizer.grad_scale", "optimizer.found_inf"},
+    "engine/runtime/start.py": {"torch.backends.cudnn.allow_tf32", "torch.backends.cudnn.benchmark"},
+    "engine/evaluation/scorer.py": {"module.training"},
+    "engine/log/logbook.py": {"self.console.quiet"},
+    "measuring/measure.py": {"timer.daemon"},
+    "engine/step.py": {"self.measuring.is_on"},
+    "run/assemble.py": {"measuring.is_on"},
+    "engine/training.py": {"self.progress.iteration"},
+    "data/files/scan.py": {"scan.pairs"},
+}
+
+
+def files() -> list[Path]:
+    return [path for room in ROOMS for path in sorted((PACKAGE / room).rglob("*.py"))]
+
+
+def foreign_targets(tree: ast.AST) -> set[str]:
+    """Return the attributes that are assigned to anything but `self`."""
+    stored = [n for n in ast.walk(tree) if isinstance(n, ast.Attribute) and isinstance(n.ctx, ast.Store)]
+    return {ast.unparse(n) for n in stored if ast.unparse(n.value) != "self"}
+
+
+@pytest.mark.parametrize("path", files(), ids=lambda p: p.relative_to(PACKAGE).as_posix())
+def test_no_attribute_is_set_from_outside(path):
+    found = foreign_targets(ast.parse(path.read_text(encoding="utf-8")))
+    assert found == SET_FROM_OUTSIDE.get(path.relative_to(PACKAGE).as_posix(), set())
+
+
+@pytest.mark.parametrize("statement", ["slot.knobs = x", "self.slot.count += 1", "a, slot.b = 1, 2", "slot.c: int = 1"])
+def test_every_kind_of_assignment_is_seen(statement):
+    assert len(foreign_targets(ast.parse(statement))) == 1
+    assert not foreign_targets(ast.parse("self.slot = slot"))

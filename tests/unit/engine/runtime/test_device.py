@@ -1,0 +1,32 @@
+from types import SimpleNamespace
+
+import pytest
+import torch
+
+from traiNNer.engine.runtime.device import find_device, why_no_cuda
+
+
+def test_a_cuda_device_is_taken_by_the_rank_that_it_belongs_to(monkeypatch):
+    card = SimpleNamespace(name="card", total_memory=80, major=9, minor=0)
+    monkeypatch.setenv("LOCAL_RANK", "1")
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
+    monkeypatch.setattr(torch.cuda, "get_device_properties", lambda index: card)
+    device = find_device()
+    assert device.handle == torch.device("cuda", 1)
+    assert (device.name, device.count, device.memory) == ("card", 2, 80)
+
+
+def test_without_an_accelerator_it_is_the_cpu(monkeypatch):
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    monkeypatch.setattr(torch.backends.mps, "is_available", lambda: False)
+    assert find_device().handle == torch.device("cpu")
+
+
+@pytest.mark.parametrize("kind", [RuntimeError, AssertionError])
+def test_torch_says_why_cuda_does_not_work_in_one_sentence(monkeypatch, kind):
+    def refuses():
+        raise kind("The NVIDIA driver is too old (found version 11040). Update it.\nMore.")
+
+    monkeypatch.setattr(torch.cuda, "init", refuses)
+    assert why_no_cuda() == "The NVIDIA driver is too old (found version 11040)"

@@ -1,0 +1,31 @@
+"""What fused optimizers need: an update that the device decides about, and moments laid out like their parameters."""
+
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.optim import Optimizer
+
+
+def step_if(finite: Tensor, optimizer: Optimizer, read: bool) -> None:
+    """Let the optimizer step unless `finite` is false; where it is not to be read, a fused optimizer decides itself."""
+    if read or not optimizer.defaults.get("fused"):
+        if bool(finite):
+            optimizer.step()
+    else:
+        # Fused optimizers look at `found_inf` on the device; it is how torch's own scaler skips an update.
+        optimizer.grad_scale = None  # pyright: ignore[reportAttributeAccessIssue]
+        optimizer.found_inf = (~finite).float()  # pyright: ignore[reportAttributeAccessIssue]
+        optimizer.step()
+
+
+def restore_optimizer(optimizer: Optimizer, state: dict[str, Any]) -> None:
+    """Load an optimizer's state, with every moment in the memory format of its parameter.
+
+    torch keeps the strides of the file, and its fused optimizers walk through memory without looking at strides.
+    """
+    optimizer.load_state_dict(state)
+    for parameter, moments in optimizer.state.items():
+        for name, value in moments.items():
+            if isinstance(value, Tensor) and value.shape == parameter.shape:
+                moments[name] = torch.empty_like(parameter, dtype=value.dtype).copy_(value)
