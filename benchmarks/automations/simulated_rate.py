@@ -149,7 +149,7 @@ def run_reference(course: Course, noise: np.ndarray, threshold: float) -> Outcom
 
 
 def false_alarms(course: Course, found: Outcome, threshold: float) -> list[int]:
-    """Return the reductions made while the true rate was at least twice what counts, and every roll_back."""
+    """Return the reductions made while the true rate was at least twice what counts, and every rollback."""
     slope = -np.diff(course.truth, append=course.truth[-1:]) * PATIENCE
     slope[course.onset :] = 0.0
 
@@ -224,7 +224,7 @@ def silent(runs: int, deviation: float, threshold: float) -> list[Row]:
 
 
 def rewound_in_time(runs: int, deviation: float) -> list[Row]:
-    """Return how often a divergence is answered by one roll_back and half the rate, in time."""
+    """Return how often a divergence is answered by one rollback and half the rate, in time."""
     delays, good = [], []
     for course, noise in _courses(diverging, runs, deviation):
         outcome = run_helper(course, noise, 0.001)
@@ -235,7 +235,7 @@ def rewound_in_time(runs: int, deviation: float) -> list[Row]:
         good.append(checks <= 3)
     known = [delay for delay in delays if np.isfinite(delay)]
     label = f"loss x1.5 in 200 iterations, noise {deviation:g}"
-    note = f"one roll_back and half the rate in {len(known) / runs:.0%}; "
+    note = f"one rollback and half the rate in {len(known) / runs:.0%}; "
     note += f"iterations from the onset: median {np.median(known):.0f}, p90 {np.quantile(known, 0.9):.0f}"
     return [
         _row(f"{label}: at most 3 checks after the rise", "this automation", good, note),

@@ -238,7 +238,7 @@ def test_a_killed_worker_ends_the_run_soon_with_a_cause(place):
     text = "\n".join(
         [
             "import os, signal",
-            "from traiNNer.data import paired_images",
+            "from traiNNer.data.datasets import paired_images",
             "real = paired_images.PairedImageDataset.sample",
             "main = os.getpid()",
             "def sample(self, index, rng):",
