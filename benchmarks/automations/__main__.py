@@ -5,7 +5,7 @@
 Simulated: every automation on at least 100 seeded runs per scenario, beside baselines. Faults: the exact retry after
 running out of memory. Cost: iterations with and without, in turns. Real: training runs on photos, three seeds, with and
 without automations. The exit code is 1 when a target is missed. Without `--data` the demo photos are used; the
-published table in docs/automations.md was made with 400 photos of BSDS and Set5.
+published table in docs/automations_evidence.md was made with 400 photos of BSDS and Set5.
 """
 
 import argparse

@@ -348,13 +348,13 @@ def test_watching_one_set_keeps_its_best_weights(tmp_path):
 
 def test_the_example_of_the_documentation_runs(tmp_path):
     page = (REPOSITORY / "docs/automations.md").read_text(encoding="utf-8")
-    code = re.search(r"```python\n(\"\"\"my_helper\.py.*?)```", page, re.S).group(1)
-    section = re.search(r"```yaml\n(plugins: \[my_helper\.py\].*?)```", page, re.S).group(1)
+    code = re.search(r"```python\n(\"\"\"my_automation\.py.*?)```", page, re.S).group(1)
+    section = re.search(r"```yaml\n(plugins: \[my_automation\.py\].*?)```", page, re.S).group(1)
     assert len(code.splitlines()) <= 24
     import yaml
 
     folder = workplace(tmp_path)
-    (folder / "my_helper.py").write_text(code)
+    (folder / "my_automation.py").write_text(code)
     write_options(folder, merged(BASE, {"train": {"grad_clip": True}}, yaml.safe_load(section)))
     result = run("train.py", "-opt", "options.yml", folder=folder)
     assert result.code == 0, result.output
