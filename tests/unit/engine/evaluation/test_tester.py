@@ -8,8 +8,8 @@ import pytest
 import torch
 
 from traiNNer.batch import Sample
-from traiNNer.engine.evaluation.evaluation import Evaluation
 from traiNNer.engine.evaluation import tester
+from traiNNer.engine.evaluation.evaluation import Evaluation
 from traiNNer.engine.log.logbook import Logbook
 from traiNNer.engine.runtime.runtime import Runtime
 from traiNNer.errors import CannotWrite
