@@ -1,0 +1,99 @@
+"""What a schema refuses, in words: one message per key, with what to write instead."""
+
+from typing import Annotated, Literal
+
+import pytest
+from pydantic import Field, ValidationError
+
+from traiNNer.config.problems import Section, explain, unknown
+from traiNNer.config.tree import Node, Report, node_of
+from traiNNer.registry import StrictOptions
+
+
+class Inner(StrictOptions):
+    """A section."""
+
+    size: int
+
+
+class Schema(StrictOptions):
+    """Options of every kind."""
+
+    count: Annotated[int, Field(gt=0)] = 1
+    rate: Annotated[float, Field(lt=10)] = 0.1
+    on: bool = False
+    name: str = ""
+    mode: Literal["fast", "slow"] = "fast"
+    pair: tuple[int, int] | None = None
+    many: int | tuple[int, ...] = 1
+    inner: Inner = Inner(size=1)
+
+
+def messages(values: dict, section: Section | None = None) -> dict[str, str]:
+    node, report = node_of(values), Report()
+    with pytest.raises(ValidationError) as caught:
+        Schema.parse(values)
+    explain(caught.value, node, lambda _: section or Section(tuple(Schema.model_fields)), report)
+    return {problem.key: problem.message for problem in report.problems}
+
+
+@pytest.mark.parametrize(
+    ("values", "message"),
+    [
+        ({"count": 0}, "must be greater than 0"),
+        ({"count": 2.0}, "must be a whole number (write 2)"),
+        ({"count": 2.5}, "must be a whole number"),
+        ({"count": "1_000"}, "must be a whole number (write 1000)"),
+        ({"count": "many"}, "must be a whole number"),
+        ({"rate": "1e-3"}, "must be a number (write 1e-3)"),
+        ({"rate": float("inf")}, "must be a finite number"),
+        ({"on": "Yes"}, "must be true or false (write true)"),
+        ({"on": "off"}, "must be true or false (write false)"),
+        ({"on": "maybe"}, "must be true or false"),
+        ({"name": 12}, 'must be text (write "12")'),
+        ({"name": True}, 'must be text (write "true")'),
+        ({"mode": "fats"}, "must be 'fast' or 'slow'; did you mean 'fast'?"),
+        ({"inner": 3}, "must be a section (keys and values)"),
+    ],
+)
+def test_a_wrong_value_is_told_what_it_must_be(values, message):
+    (key,) = values
+    assert messages(values) == {key: message}
+
+
+def test_a_missing_key_is_told_with_what_it_does():
+    assert messages({"inner": {}}) == {"inner.size": "is missing"}
+    about = Section((), described={"size": "Side in pixels."}.get)
+    assert messages({"inner": {}}, about) == {"inner.size": "is missing: Side in pixels."}
+
+
+def test_a_list_that_is_too_short_is_one_problem():
+    assert messages({"pair": [1]}) == {"pair": "has too few values"}
+
+
+def test_of_a_union_the_branch_that_got_furthest_counts():
+    assert messages({"many": [1, "x"]}) == {"many[1]": "must be a whole number"}
+
+
+def test_several_problems_are_told_together_and_unknown_keys_with_the_nearest():
+    found = messages({"cuont": 1, "rate": "x", "zzz": 1})
+    assert found == {
+        "cuont": "unknown option; did you mean 'count'?",
+        "rate": "must be a number",
+        "zzz": "unknown option",
+    }
+
+
+@pytest.mark.parametrize(
+    ("key", "home", "message", "meant"),
+    [
+        ("lr", None, "unknown option", None),
+        ("rat", None, "unknown option; did you mean 'rate'?", "rate"),
+        ("rat", "belongs to train", "unknown option; did you mean 'rate'? ('rat' belongs to train)", "rate"),
+        ("rte_of", "belongs to train", "unknown option; belongs to train", None),
+    ],
+)
+def test_a_key_that_another_section_knows_is_sent_there(key, home, message, meant):
+    report = Report()
+    assert unknown(Node(1, 3, key), key, Section(("rate", "count"), elsewhere=lambda _: home), report) == meant
+    assert [(problem.line, problem.message) for problem in report.problems] == [(3, message)]

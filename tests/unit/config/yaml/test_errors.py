@@ -1,0 +1,46 @@
+"""What the parser complains of, in the words of the user, with the right line."""
+
+import pytest
+import yaml
+
+from traiNNer.config.yaml.errors import explain
+
+
+def found(text: str) -> tuple[int | None, str]:
+    with pytest.raises(yaml.YAMLError) as caught:
+        yaml.safe_load(text)
+    return explain(caught.value, text.splitlines())
+
+
+@pytest.mark.parametrize(
+    ("text", "line", "words"),
+    [
+        ("a: 1\nb: c: d\n", 2, "a ':' where no key can stand"),
+        ('a: "C:\\photos"\n', 1, "use single quotes, or / in paths"),
+        ('a: 1\nb: "open\nc: 2\nd: 3\n', 2, "a quote is opened here and never closed"),
+        ("a: 1\nb: [1, 2\nc: 3\n", 3, "a bracket or brace is not closed"),
+        ("a:\n  b: 1\n c: 2\n", 3, "the indentation does not fit"),
+        ("a: 1\nb: @c\n", 2, "put the text in quotes"),
+        ("a: 1\nb\nc: 2\n", 3, "a key without ': ' behind it"),
+        ("a: !x!y z\n", 1, "tags are not allowed"),
+        ("a: 1\nb: !!python/name:os.x\n", 2, "tags are not allowed"),
+        ("a:\n  b: 1\n\tc: 2\n", 3, "a tab in the indentation; use spaces"),
+    ],
+)
+def test_a_mistake_is_told_with_its_line(text, line, words):
+    at, message = found(text)
+    assert at == line
+    assert words in message
+
+
+def test_a_tab_is_found_on_the_line_before_the_one_complained_of():
+    mark = yaml.Mark("", 0, 2, 0, None, None)
+    error = yaml.MarkedYAMLError(problem="expected <block end>", problem_mark=mark)
+    assert explain(error, ["a:", "\tb: 1", "c: 2"]) == (2, "a tab in the indentation; use spaces.")
+    assert explain(error, ["a:", "b:\t1", "c:\t2"])[1].startswith("the indentation does not fit")
+
+
+def test_what_nobody_put_into_words_is_passed_on():
+    mark = yaml.Mark("", 0, 4, 0, None, None)
+    assert explain(yaml.MarkedYAMLError(problem="is odd", problem_mark=mark), []) == (5, "is odd.")
+    assert explain(yaml.YAMLError("is odd"), []) == (None, "is odd")

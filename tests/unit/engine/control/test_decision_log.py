@@ -1,0 +1,73 @@
+"""Every decision as one line and one entry."""
+
+from types import SimpleNamespace
+
+import pytest
+from bookkit import Book
+
+from traiNNer.engine.control.decision_log import DecisionLog
+from traiNNer.engine.control.events import SetKnob
+from traiNNer.engine.control.knobs import BATCH_SIZE, GRAD_CLIP, LR_FACTOR, MICRO_BATCH
+
+SLOT = SimpleNamespace(name="Helper", adjustments=3)
+
+
+def log(shadow: bool = False) -> tuple[DecisionLog, Book]:
+    book = Book()
+    return DecisionLog(book, lambda iteration: iteration * 1e-6, shadow), book
+
+
+@pytest.mark.parametrize(
+    ("knob", "old", "new", "line"),
+    [
+        (LR_FACTOR, 1.0, 0.5, "LR multiplier 1.00 -> 0.50 (LR 1.0e-04), reason: because"),
+        (MICRO_BATCH, 4, 2, "Batch size adjusted from 4 to 2 due to because"),
+        (BATCH_SIZE, 8, 16, "Effective batch size adjusted from 8 to 16 due to because"),
+        (GRAD_CLIP, 1.0, 0.25, "grad_clip_threshold adjusted from 1 to 0.25 due to because"),
+        ("own", 1.0, 1.23456, "own 1 -> 1.235, reason: because"),
+    ],
+)
+def test_a_knob_has_its_own_sentence(knob, old, new, line):
+    made, book = log()
+    made.knob(100, SLOT, SetKnob(knob, new, "because", {"loss": 0.1}), old, new)
+    assert book.infos == [f"Automation Helper: {line}"]
+    assert book.decisions == [
+        {
+            "iter": 100,
+            "automation": "Helper",
+            "knob": knob,
+            "old": old,
+            "new": new,
+            "reason": "because",
+            "evidence": {"loss": 0.1},
+            "n_adjustments": 3,
+        }
+    ]
+
+
+def test_a_value_that_was_bounded_says_so_and_what_was_wanted():
+    made, book = log()
+    made.knob(1, SLOT, SetKnob(LR_FACTOR, 9.0, "because"), 1.0, 2.0)
+    assert book.infos[0].endswith("reason: because (bounded)")
+    assert book.decisions[0]["evidence"] == {"clamped_from": 9.0}
+
+
+def test_an_action_is_told_with_its_text_or_only_noted():
+    made, book = log()
+    made.action(7, SLOT, "stop", "no progress", {"score": 1}, "stopping")
+    made.action(8, SLOT, "rollback", "diverged", {}, "")
+    assert book.infos == ["Automation Helper: stopping"]
+    assert [(entry["iter"], entry["action"], entry["knob"]) for entry in book.decisions] == [
+        (7, "stop", None),
+        (8, "rollback", None),
+    ]
+    assert book.decisions[0]["evidence"] == {"score": 1}
+
+
+def test_in_shadow_mode_every_line_and_entry_says_that_nothing_was_applied():
+    made, book = log(shadow=True)
+    made.knob(1, SLOT, SetKnob(LR_FACTOR, 0.5, "because"), 1.0, 0.5)
+    made.action(2, SLOT, "stop", "because", {}, "stopping")
+    assert all(line.endswith("(shadow: not applied)") for line in book.infos)
+    assert len(book.infos) == 2
+    assert [entry["shadow"] for entry in book.decisions] == [True, True]

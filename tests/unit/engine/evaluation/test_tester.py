@@ -1,0 +1,101 @@
+"""Testing weights: the images, the record and the table."""
+
+import json
+import math
+
+import numpy as np
+import pytest
+import torch
+
+from traiNNer.batch import Sample
+from traiNNer.engine.evaluation import tester
+from traiNNer.engine.evaluation.evaluation import Evaluation
+from traiNNer.engine.log.logbook import Logbook
+from traiNNer.engine.runtime.runtime import Runtime
+from traiNNer.errors import CannotWrite
+from traiNNer.imaging.image_file import read_image
+from traiNNer.metrics.psnr import PSNR
+from traiNNer.utils.resize import imresize
+
+RUNTIME = Runtime(torch.device("cpu"), "test")
+
+
+class Pictures:
+    """Even or random LQ pictures with their exact enlargement by repetition, or without."""
+
+    def __init__(self, count: int, has_gt: bool = True, even: bool = False) -> None:
+        rng = np.random.default_rng(count)
+        self.lq = [np.full((16, 18, 3), 99, np.uint8) if even else rng.integers(0, 256, (16, 18, 3), np.uint8)
+                   for _ in range(count)]  # fmt: skip
+        self.has_gt = has_gt
+
+    def __len__(self):
+        return len(self.lq)
+
+    def whole(self, index):
+        gt = self.lq[index].repeat(2, 0).repeat(2, 1)
+        return Sample(self.lq[index], gt // 2 if self.has_gt else None, f"in/{index}")
+
+
+def nearest(lq: torch.Tensor) -> torch.Tensor:
+    return lq.repeat_interleave(2, 2).repeat_interleave(2, 3)
+
+
+def made_for(folder, *sets, save_images=False):
+    evaluations = [Evaluation(f"set{n}", data, {"psnr": PSNR(0)}, 2, RUNTIME) for n, data in enumerate(sets)]
+    return tester.Tester(folder / "results", evaluations, Logbook(), save_images)
+
+
+def test_the_record_is_what_is_returned_and_written(tmp_path):
+    data = Pictures(2)
+    made = made_for(tmp_path, data, Pictures(1, has_gt=False))
+    record = made.run(nearest)
+    assert json.loads((tmp_path / "results/metrics.json").read_text()) == record
+    assert list(record["set0"]["images"]) == ["in/0.png", "in/1.png"]
+    for index in range(2):
+        sample, scores = data.whole(index), record["set0"]["images"][f"in/{index}.png"]
+        assert scores["psnr"] == PSNR(0)(nearest_image(sample.lq), sample.gt)
+        assert scores["psnr_bicubic"] == PSNR(0)(imresize(sample.lq, size=sample.gt.shape[:2]), sample.gt)
+    assert record["set0"]["mean"]["psnr"] == pytest.approx(
+        np.mean([values["psnr"] for values in record["set0"]["images"].values()])
+    )
+    assert record["set1"] == {"mean": {}, "images": {"in/0.png": {}}}
+    assert made.done == 3
+
+
+def nearest_image(image: np.ndarray) -> np.ndarray:
+    return image.repeat(2, 0).repeat(2, 1)
+
+
+@pytest.mark.parametrize("save", [True, False])
+def test_images_are_written_where_that_is_wanted(tmp_path, save):
+    data = Pictures(1)
+    made_for(tmp_path, data, save_images=save).run(nearest)
+    path = tmp_path / "results/set0/in/0.png"
+    assert path.exists() == save
+    if save:
+        assert np.array_equal(read_image(path), nearest_image(data.lq[0]))
+
+
+def test_what_json_has_no_number_for_is_null(tmp_path, monkeypatch):
+    monkeypatch.setattr(PSNR, "__call__", lambda self, output, target: math.inf)
+    record = made_for(tmp_path, Pictures(1)).run(nearest)
+    assert record["set0"]["images"]["in/0.png"] == {"psnr": None, "psnr_bicubic": None}
+    assert record["set0"]["mean"]["psnr"] is None
+
+
+def test_the_table_has_a_row_for_every_set_with_the_gain_over_bicubic(tmp_path, capsys):
+    record = made_for(tmp_path, Pictures(2), Pictures(1, has_gt=False)).run(nearest)
+    lines = capsys.readouterr().out.splitlines()
+    mean = record["set0"]["mean"]
+    gain = mean["psnr"] - mean["psnr_bicubic"]
+    row = next(line.split() for line in lines if line.split()[:2] == ["set0", "2"])
+    assert row[2:] == [f"{mean['psnr']:.4f}", f"{mean['psnr_bicubic']:.4f}", f"{gain:+.4f}"]
+    assert next(line.split() for line in lines if line.split()[:2] == ["set1", "1"])[2:] == ["–"] * 3
+    assert next(line.split() for line in lines if "bicubic" in line) == ["set", "images", "psnr", "bicubic", "gain"]
+
+
+def test_a_folder_that_cannot_be_written_is_told(tmp_path):
+    (tmp_path / "results").write_text("in the way")
+    with pytest.raises(CannotWrite, match=r"Cannot write to .*results \("):
+        made_for(tmp_path, Pictures(1)).run(nearest)

@@ -1,0 +1,138 @@
+"""What files say of themselves: Pillow writes them, and what it wrote is what must be read."""
+
+import io
+import struct
+
+import pytest
+from imagekit import numbers, png_bytes, png_raw, tiff_bytes
+from PIL import Image
+
+from traiNNer.imaging.headers import Header, Unusable, parse_header, read_tiff_tags
+
+SIZE = (37, 21)
+CHANNELS = {"L": 1, "LA": 2, "RGB": 3, "RGBA": 4}
+
+
+def written(form: str, mode: str = "RGB", **options) -> bytes:
+    file = io.BytesIO()
+    pixels = numbers(SIZE[1], SIZE[0], CHANNELS[mode]).squeeze()
+    Image.fromarray(pixels, mode).save(file, form, **options)
+    return file.getvalue()
+
+
+def parsed(data: bytes, limit: float = 100) -> Header:
+    return parse_header(io.BytesIO(data), limit)
+
+
+def refused(data: bytes, limit: float = 100) -> str:
+    with pytest.raises(Unusable) as caught:
+        parsed(data, limit)
+    return str(caught.value)
+
+
+@pytest.mark.filterwarnings("ignore:'mode' parameter is deprecated")
+@pytest.mark.parametrize(
+    ("form", "mode", "options"),
+    [
+        ("PNG", "L", {}),
+        ("PNG", "LA", {}),
+        ("PNG", "RGB", {}),
+        ("PNG", "RGBA", {}),
+        ("JPEG", "L", {}),
+        ("JPEG", "RGB", {}),
+        ("JPEG", "RGB", {"progressive": True}),
+        ("WEBP", "RGB", {}),
+        ("WEBP", "RGB", {"lossless": True}),
+        ("WEBP", "RGBA", {}),
+        ("WEBP", "RGBA", {"lossless": True}),
+        ("BMP", "RGB", {}),
+        ("TIFF", "L", {}),
+        ("TIFF", "RGB", {}),
+        ("TIFF", "RGBA", {"compression": "tiff_deflate"}),
+    ],
+)
+def test_size_and_channels_are_those_that_pillow_wrote(form, mode, options):
+    data = written(form, mode, **options)
+    header = parsed(data)
+    assert header == Header(*SIZE, CHANNELS[mode], 8)
+    assert (header.has_alpha, header.is_gray) == (mode.endswith("A"), mode.startswith("L"))
+    kind = {"WEBP": "WebP"}.get(form, form)
+    assert refused(data[: len(data) // 2]) == f"truncated {kind}"
+
+
+@pytest.mark.filterwarnings("ignore:'mode' parameter is deprecated")
+@pytest.mark.parametrize("form", ["PNG", "WEBP", "TIFF"])
+def test_several_frames_are_seen(form):
+    frames = [Image.fromarray(numbers(21, 37, 3, seed=seed)) for seed in range(3)]
+    file = io.BytesIO()
+    frames[0].save(file, form, save_all=True, append_images=frames[1:])
+    assert parsed(file.getvalue()).is_animated
+    assert not parsed(written(form)).is_animated
+
+
+@pytest.mark.parametrize("order", ["<", ">"])
+def test_sixteen_bits_are_told(order):
+    image = numbers(21, 37, 3, bits=16)
+    assert parsed(tiff_bytes(image, order)) == Header(*SIZE, 3, 16)
+    assert parsed(png_bytes(image)) == Header(*SIZE, 3, 16)
+
+
+def test_a_bmp_whose_top_row_comes_first_has_a_positive_height():
+    data = bytearray(written_bmp())
+    data[22:26] = struct.pack("<i", -SIZE[1])
+    assert parsed(bytes(data)).height == SIZE[1]
+
+
+def written_bmp() -> bytes:
+    file = io.BytesIO()
+    Image.fromarray(numbers(SIZE[1], SIZE[0], 3)).save(file, "BMP")
+    return file.getvalue()
+
+
+@pytest.mark.parametrize(
+    ("data", "reason"),
+    [
+        (b"", "empty file"),
+        (b"version https://git-lfs.github.com/spec/v1\n", "a Git LFS pointer"),
+        (b"\xef\xbb\xbf\n <html>", "a web page or other markup"),
+        (b"GIF89a" + bytes(20), "not an image"),
+        (b"\x89PNG\r\n\x1a\n", "truncated PNG"),
+        (png_raw(3, 3, 8, 5, b"x"), "damaged PNG: color type 5"),
+        (png_raw(0, 3, 8, 2, b"x"), "damaged PNG: 0x3 pixels"),
+        (b"\xff\xd8\xff\xda\x00\x04" + bytes(20), "damaged JPEG"),
+        (b"\xff\xd8\xff\x10\x00\x04" + bytes(20), "damaged JPEG"),
+        (b"RIFF\x04\0\0\0WEBPVP9 " + bytes(20), "damaged WebP"),
+        (tiff_bytes(numbers(3, 3, 4), photometric=5), "color type CMYK is not supported, convert it to RGB"),
+        (tiff_bytes(numbers(3, 3, 3), sample_format=3), "color type with floating-point or signed numbers"),
+    ],
+)
+def test_what_cannot_be_used_is_told_with_the_reason(data, reason):
+    assert refused(data).startswith(reason)
+
+
+def test_a_jpeg_of_cmyk_is_refused():
+    file = io.BytesIO()
+    Image.new("CMYK", SIZE).save(file, "JPEG")
+    assert refused(file.getvalue()) == "color type CMYK is not supported, convert it to RGB"
+
+
+def test_a_bomb_is_refused_before_anything_is_decoded():
+    assert refused(png_raw(20_000, 10_000, 8, 2, None), 100) == "is 20000x10000 (200 Mpx), limit 100 Mpx"
+    assert parsed(png_raw(10_000, 10_000, 8, 2, None), 100).width == 10_000
+
+
+def test_the_end_of_a_thumbnail_is_not_the_end_of_a_jpeg():
+    file = io.BytesIO()
+    Image.fromarray(numbers(SIZE[1], SIZE[0], 3)).save(file, "JPEG", exif=b"Exif\0\0" + b"\xff\xd8\xff\xd9" * 4)
+    data = file.getvalue()
+    assert parsed(data).width == SIZE[0]
+    assert refused(data[:-2]) == "truncated JPEG"
+
+
+def test_tiff_tags_keep_their_values_and_places():
+    data = tiff_bytes(numbers(21, 37, 3), ">", orientation=6)
+    tags = read_tiff_tags(io.BytesIO(data))
+    assert (tags.one(256, 0), tags.one(257, 0), tags.one(274, 1), tags.values[258]) == (37, 21, 6, (8, 8, 8))
+    assert struct.unpack_from(">H", data, tags.places[274]) == (6,)
+    assert tags.one(999, 5) == 5
+    assert not tags.has_more
