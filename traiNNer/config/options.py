@@ -217,7 +217,7 @@ class TrainOptions(CommonOptions):
     """How the network is trained."""
     model: ModelChoice | None = None
     """What a training step computes; `restoration` (one network, its output compared with the ground truth) when left
-    out, `adversarial` beside a `network_d`."""
+    out. A file with `network_d` names the model that trains both."""
     network_d: ArchChoice | None = None
     """A second network, e.g. a discriminator, trained by a model that asks for it."""
     logger: Annotated[LoggerSection, Influence.NEUTRAL] = Field(default_factory=LoggerSection)

@@ -5,7 +5,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from torch import nn
+from torch import Tensor, nn
 
 from traiNNer.batch import BatchPlan, ImageSet
 from traiNNer.config.options import ArchChoice, CommonOptions, DatasetChoice, LossChoice, ModelChoice, TrainOptions
@@ -21,7 +21,7 @@ from traiNNer.engine.weight_average import WeightAverage
 from traiNNer.errors import ConfigError, RunError
 from traiNNer.losses.weighted import WeightedLosses
 from traiNNer.metrics.protocol import named_call
-from traiNNer.models.protocol import TrainableModel
+from traiNNer.models.protocol import Networks, TrainableModel
 from traiNNer.optim.optimizers import build_optimizer
 from traiNNer.optim.schedules import compose
 from traiNNer.registry import ARCHS, DATASETS, LOSSES, METRICS, MODELS, SCHEDULES
@@ -202,22 +202,21 @@ def build_learners(
 def build_model(
     options: TrainOptions, learners: Mapping[str, Learner], losses: WeightedLosses, runtime: Runtime
 ) -> TrainableModel:
-    """Build what a training step computes."""
+    """Build what a training step computes, around the learners' networks in the precision of the run."""
+    networks = {name: runtime.upscaler(learner.network) for name, learner in learners.items()}
+    averages = {name: runtime.upscaler(one.average.network) for name, one in learners.items() if one.average}
+    runtime.place(losses)
+    return model_of(options, networks, averages, losses)
+
+
+def model_of(
+    options: TrainOptions, networks: Networks, averages: Networks, losses: Callable[..., dict[str, Tensor]]
+) -> TrainableModel:
+    """Build the model around networks that are ready to be called. Raises `ConfigError` for a plugin's that is none."""
     choice = options.model or ModelChoice(type="restoration")
-    averages = {name: learner.average.network for name, learner in learners.items() if learner.average}
-    model = attempt(
-        f"model {choice.type}",
-        lambda: MODELS.build(
-            choice.type,
-            choice.options,
-            scale=options.scale,
-            seed=options.manual_seed,
-            total_iter=options.train.total_iter,
-            networks={name: runtime.upscaler(learner.network) for name, learner in learners.items()},
-            averages={name: runtime.upscaler(network) for name, network in averages.items()},
-            losses=runtime.place(losses),
-        ),
-    )
+    context = {"scale": options.scale, "seed": options.manual_seed, "total_iter": options.train.total_iter}
+    build = partial(MODELS.build, choice.type, choice.options, networks=networks, averages=averages, losses=losses)
+    model = attempt(f"model: {choice.type}", partial(build, **context))
     if not isinstance(model, TrainableModel):
         raise ConfigError(f"model: {choice.type} must be derived from traiNNer.models.protocol.TrainableModel")
     return model

@@ -1,7 +1,7 @@
 """What can be tried before a run: the network, every loss and every metric, once, on synthetic images."""
 
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from copy import deepcopy
 from functools import partial
 from typing import Any
@@ -10,13 +10,13 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from traiNNer.batch import ImageSet
+from traiNNer.batch import Batch, ImageSet
 from traiNNer.config.options import CommonOptions, TrainOptions
 from traiNNer.errors import ConfigError, DataError
 from traiNNer.losses.weighted import WeightedLosses
 from traiNNer.metrics.protocol import named_call
 from traiNNer.registry import ARCHS
-from traiNNer.run.build import attempt, build_loss, build_metrics
+from traiNNer.run.build import attempt, build_loss, build_losses, build_metrics, model_of
 from traiNNer.utils.plugin_files import place_of
 from traiNNer.utils.upscaling import Tiling, upscale_image
 
@@ -95,6 +95,30 @@ def check_losses(options: TrainOptions, train_set: ImageSet) -> None:
         terms = attempt(title, lambda losses=losses: losses(output.requires_grad_(), target, **rest))
         if not all(term.requires_grad for term in terms.values()):
             raise ConfigError(f"{title}: its value has no gradient for the output, so nothing could be learned from it")
+
+
+def check_model(options: TrainOptions, networks: Mapping[str, nn.Module], train_set: ImageSet) -> None:
+    """Compute the phases of a model of the option file once, on copies of its networks and synthetic crops.
+
+    Raises:
+        ConfigError: the model or one of its networks raises, a phase names no learner, or a term has no gradient.
+    """
+    if options.model is None:
+        return  # the restoration model is the network and the losses, which are checked by themselves
+    title, side = f"model: {options.model.type}", crop_side(options, train_set)
+    random = torch.Generator().manual_seed(0)
+    lq, gt = (torch.rand(2, 3, size, size, generator=random) for size in (side, side * options.scale))
+    copies = {name: deepcopy(network).train() for name, network in networks.items()}
+    with torch.random.fork_rng(devices=[]), warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        model = model_of(options, copies, dict(copies), build_losses(options))
+        batch = Batch(lq, gt, ("synthetic 0", "synthetic 1"), seeds=(0, 1))
+        phases = attempt(title, lambda: list(model.phases(batch, 1)), "cannot compute a training step")
+    for phase in phases:
+        if phase.learner not in networks:
+            raise ConfigError(f"{title}: a phase trains '{phase.learner}'; known: {', '.join(networks)}")
+        if not phase.total().requires_grad:
+            raise ConfigError(f"{title}: the losses of a phase of {phase.learner} have no gradient")
 
 
 def check_metrics(options: CommonOptions, sets: dict[str, ImageSet]) -> list[str]:

@@ -24,7 +24,7 @@ from traiNNer.errors import CannotWrite, OutOfMemory
 from traiNNer.models.protocol import MAIN
 from traiNNer.run.assemble import assemble
 from traiNNer.run.build import build_loader, build_networks, network_choices, open_dataset, prepare_demo_if_named
-from traiNNer.run.preflight import check_losses, check_metrics, check_network
+from traiNNer.run.preflight import check_losses, check_metrics, check_model, check_network
 from traiNNer.run.pretrained import load_given_weights
 from traiNNer.utils.files import write_bytes_atomic
 
@@ -42,6 +42,7 @@ def train(loaded: Loaded[TrainOptions], book: Logbook, *, check: bool, overwrite
         networks = build_networks(options)
         check_network(networks[MAIN], options, sets)
         check_losses(options, sets["train"])
+        check_model(options, networks, sets["train"])
         book.warn_all(check_metrics(options, sets))
         folder = run_folder(options)
         check_writable(folder)
