@@ -117,8 +117,16 @@ def check_model(options: TrainOptions, networks: Mapping[str, nn.Module], train_
     for phase in phases:
         if phase.learner not in networks:
             raise ConfigError(f"{title}: a phase trains '{phase.learner}'; known: {', '.join(networks)}")
-        if not phase.total().requires_grad:
-            raise ConfigError(f"{title}: the losses of a phase of {phase.learner} have no gradient")
+        if not _reaches(phase.total(), copies[phase.learner]):
+            raise ConfigError(f"{title}: the losses of a phase of {phase.learner} have no gradient for its parameters")
+
+
+def _reaches(loss: Tensor, network: nn.Module) -> bool:
+    """Whether any trained parameter of a network gets a gradient from a loss."""
+    trained = [parameter for parameter in network.parameters() if parameter.requires_grad]
+    if not (loss.requires_grad and trained):
+        return False
+    return any(gradient is not None for gradient in torch.autograd.grad(loss, trained, allow_unused=True))
 
 
 def check_metrics(options: CommonOptions, sets: dict[str, ImageSet]) -> list[str]:
