@@ -69,7 +69,7 @@ class StrictOptions(BaseModel):
     def model_post_init(self, _: Any) -> None:
         """Freeze the tables too, which pydantic leaves open."""
         tables = {name: FrozenDict(value) for name, value in self.__dict__.items() if isinstance(value, dict)}
-        self.__dict__.update(tables)
+        vars(self).update(tables)
 
     def model_copy(self, *, update: Mapping[str, Any] | None = None, deep: bool = False) -> Self:
         """Return a copy with some fields replaced, without validation, and as frozen."""
