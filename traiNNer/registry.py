@@ -18,12 +18,13 @@ from dataclasses import dataclass
 from enum import Enum
 from importlib import import_module
 from inspect import Parameter, isclass, signature
-from typing import Any, Generic, TypeVar, get_args, get_type_hints
+from typing import Any, Generic, Self, TypeVar, get_args, get_type_hints
 
 from pydantic import BaseModel, ConfigDict, PydanticSchemaGenerationError, create_model
 from pydantic.fields import FieldInfo
 
 from traiNNer.traits import ArchTraits, LossTraits, ModelTraits, OptimizerTraits, Traits
+from traiNNer.utils.frozen import FrozenDict
 
 Declared = TypeVar("Declared", bound=Traits)
 CONTEXT = ("scale", "seed", "total_iter", "base_lr", "networks", "averages", "losses")
@@ -64,6 +65,17 @@ class StrictOptions(BaseModel):
     """Base of every options model: no unknown key, no silent conversion, no change after loading."""
 
     model_config = ConfigDict(strict=True, frozen=True, extra="forbid", use_attribute_docstrings=True)
+
+    def model_post_init(self, _: Any) -> None:
+        """Freeze the tables too, which pydantic leaves open."""
+        tables = {name: FrozenDict(value) for name, value in self.__dict__.items() if isinstance(value, dict)}
+        vars(self).update(tables)
+
+    def model_copy(self, *, update: Mapping[str, Any] | None = None, deep: bool = False) -> Self:
+        """Return a copy with some fields replaced, without validation, and as frozen."""
+        copied = super().model_copy(update=update, deep=deep)
+        copied.model_post_init(None)
+        return copied
 
     @classmethod
     def parse(cls, tree: Mapping[str, Any]) -> "StrictOptions":

@@ -20,9 +20,8 @@ LAYER = {
 }
 COMPONENTS = 2
 ENGINE = {
-    **dict.fromkeys(
-        ("run_folder", "signals", "runtime", "weight_average", "norm_filter", "reference", "step_report"), 0
-    ),
+    **dict.fromkeys(("runtime", "run_folder", "signals"), 0),
+    **dict.fromkeys(("weight_average", "norm_filter", "reference", "step_report"), 0),
     **dict.fromkeys(("log", "window"), 1),
     **dict.fromkeys(("control", "checkpoint"), 2),
     **dict.fromkeys(("evaluation", "learner"), 3),
@@ -111,6 +110,13 @@ def test_the_bare_package_counts_as_its_root(statement):
 @pytest.mark.parametrize("path", files(), ids=lambda p: p.relative_to(PACKAGE).as_posix())
 def test_every_part_has_a_layer(path):
     assert part(path) in LAYER
+
+
+@pytest.mark.parametrize("path", sorted(PACKAGE.rglob("*/__init__.py")), ids=lambda p: p.parent.name)
+def test_every_room_says_in_one_sentence_what_it_is_for(path):
+    first = (ast.get_docstring(ast.parse(path.read_text())) or "").split("\n\n")[0]
+    assert first.endswith(".")
+    assert first.count(". ") == 0
 
 
 def test_there_is_no_import_cycle():

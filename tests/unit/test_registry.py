@@ -3,8 +3,9 @@
 import sys
 
 import pytest
+from pydantic import Field
 
-from traiNNer.registry import UnknownComponent
+from traiNNer.registry import StrictOptions, UnknownComponent
 
 PACKAGE = """
 from lazy_boxes import REGISTRY
@@ -94,3 +95,25 @@ def test_a_plugin_is_listed_beside_what_is_offered(boxes):
     assert boxes.names() == ("RoundBox", "flat", "square")
     assert boxes["flat"].builder is Flat
     assert imported() == set()
+
+
+class Tables(StrictOptions):
+    given: dict[str, int]
+    missing: dict[str, int] = Field(default_factory=dict)
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        Tables(given={"a": 1}),
+        Tables.parse({"given": {"a": 1}}),
+        Tables(given={}).model_copy(update={"given": {"a": 1}}),
+        Tables(given={"a": 1}).model_copy(deep=True),
+    ],
+)
+def test_tables_of_options_cannot_be_changed(options):
+    for table in (options.given, options.missing):
+        with pytest.raises(TypeError, match="frozen"):
+            table["b"] = 2
+    assert options == Tables(given={"a": 1})
+    assert options.model_dump() == {"given": {"a": 1}, "missing": {}}

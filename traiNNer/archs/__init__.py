@@ -1,4 +1,4 @@
-"""Networks, one family per file."""
+"""Networks, one family per file or folder."""
 
 from traiNNer.registry import ARCHS
 from traiNNer.utils.declarations import declared

@@ -1,1 +1,1 @@
-"""From a YAML file to typed options, with every problem told at once."""
+"""From a YAML file to typed options, with every problem reported at once."""

@@ -1,1 +1,1 @@
-"""Runs a model: devices, steps, validation, checkpoints, the log."""
+"""Trains and tests a model: runtime, steps, automations' control, checkpoints, evaluation, log."""

@@ -1,1 +1,1 @@
-"""What a user reads of a run afterwards."""
+"""What a user reads of a run afterwards: the decisions of its automations."""

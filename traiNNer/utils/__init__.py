@@ -1,1 +1,1 @@
-"""Pure functions without a home of their own."""
+"""Small helpers that know nothing of training: files, resizing, tiles, colors, processes."""

@@ -1,1 +1,1 @@
-"""Scores of whole images: validation during training, and test."""
+"""Scores whole images: validation during training, and test."""

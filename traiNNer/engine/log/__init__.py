@@ -1,1 +1,1 @@
-"""What a run says: screen, log, records, TensorBoard."""
+"""Tells how a run goes: screen, log file, records, TensorBoard."""

@@ -1,1 +1,1 @@
-"""Where and how precisely tensors are computed: the only room that names devices, ranks and precision."""
+"""Where and how precisely tensors are computed: the only room that names devices, ranks, and precision."""
