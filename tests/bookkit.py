@@ -1,6 +1,7 @@
 """A logbook that remembers instead of writing, for tests of what reports to one."""
 
 import json
+from collections.abc import Sequence
 from typing import Any
 
 
@@ -17,6 +18,9 @@ class Book:
 
     def warn(self, text: str) -> None:
         self.warnings.append(text)
+
+    def warn_all(self, texts: Sequence[str]) -> None:
+        self.warnings += texts
 
     def decision(self, iteration: int, about: dict[str, Any]) -> None:
         self.decisions.append({"iter": iteration, **json.loads(json.dumps(about))})

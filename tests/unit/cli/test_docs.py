@@ -1,0 +1,37 @@
+"""`trainner docs` writes what the checkout has."""
+
+import json
+from pathlib import Path
+
+from traiNNer.cli import docs
+
+ROOT = Path(__file__).parents[3]
+PAGES = ("docs/options.md", "options/options.schema.json", "options/test/options.schema.json")
+
+
+def written(parsed, folder) -> list[bytes]:
+    args = parsed(docs, "docs", "--root", str(folder))
+    assert not args.run(args)
+    return [(folder / page).read_bytes() for page in PAGES]
+
+
+def folders(root):
+    for page in PAGES:
+        (root / page).parent.mkdir(parents=True, exist_ok=True)
+    return root
+
+
+def test_the_pages_are_those_of_the_checkout(parsed, tmp_path, capsys):
+    assert written(parsed, folders(tmp_path)) == [(ROOT / page).read_bytes() for page in PAGES]
+    assert capsys.readouterr().out.splitlines() == [f"written: {tmp_path / page}" for page in PAGES]
+
+
+def test_training_and_testing_have_schemas_of_their_own(parsed, tmp_path):
+    train, test = (json.loads(data)["properties"] for data in written(parsed, folders(tmp_path))[1:])
+    assert "train" in train
+    assert "train" not in test
+
+
+def test_an_old_page_is_replaced(parsed, tmp_path):
+    (folders(tmp_path) / PAGES[0]).write_text("old")
+    assert written(parsed, tmp_path)[0] != b"old"

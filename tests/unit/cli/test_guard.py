@@ -1,0 +1,96 @@
+"""Whatever ends a run: the last line says why, and the exit code is the right one."""
+
+import os
+import signal
+import sys
+import warnings
+
+import pytest
+import torch
+
+from traiNNer.cli.guard import run_guarded
+from traiNNer.errors import ConfigError, DataError, OutOfMemory
+from traiNNer.utils import plugin_files
+from traiNNer.utils.plugin_files import import_file
+
+
+@pytest.fixture
+def ends(capfd):
+    """Return a function that runs something guarded and returns its exit code and what was said."""
+
+    def run(call):
+        code = run_guarded(call)
+        return code, capfd.readouterr().out
+
+    return run
+
+
+def raising(error):
+    def run(_):
+        raise error
+
+    return run
+
+
+def test_a_good_end(ends):
+    assert ends(lambda book: book.info("working") or "finished: 2/2") == (0, "working\nfinished: 2/2\n")
+
+
+@pytest.mark.parametrize("error", [ConfigError("wrong options"), DataError("no images")])
+def test_an_error_for_the_user_is_its_words_alone(ends, error):
+    assert ends(raising(error)) == (error.exit_code, f"{error}\n")
+
+
+def test_an_error_on_the_way_says_how_far_it_came(ends):
+    def run(book):
+        book.start_progress(600, 135)
+        raise DataError("no images")
+
+    assert ends(run) == (3, f"no images\nstopped: {DataError.label} at 135/600\n")
+
+
+def test_our_own_bug_shows_its_traceback(ends):
+    code, said = ends(raising(ZeroDivisionError("a mistake")))
+    assert code == 1
+    assert said.startswith("Traceback (most recent call last):")
+    assert "ZeroDivisionError: a mistake" in said
+    assert "report it" in said.splitlines()[-1]
+
+
+@pytest.mark.parametrize("error", [MemoryError(), torch.OutOfMemoryError("full"), RuntimeError("CUDA out of memory")])
+def test_no_memory_has_a_code_of_its_own(ends, error):
+    code, said = ends(raising(error))
+    assert code == OutOfMemory.exit_code
+    assert said.startswith("Out of memory. Try a smaller batch or crop.")
+
+
+def test_a_plugin_s_mistake_is_no_bug_of_ours(ends, tmp_path, monkeypatch):
+    monkeypatch.setattr(plugin_files, "_imported", {})
+    monkeypatch.setattr(sys, "path", [*sys.path])
+    path = tmp_path / "guarded_plugin_of_test.py"
+    path.write_text("def fail(book):\n    raise KeyError('x')\n")
+    code, said = ends(import_file(path).fail)
+    del sys.modules["guarded_plugin_of_test"]
+    assert code == ConfigError.exit_code
+    assert said.startswith("guarded_plugin_of_test.py line 2: KeyError: 'x'. ")
+
+
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_a_signal_before_there_is_a_loop(ends, number, code):
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        assert ends(lambda _: os.kill(os.getpid(), number))[0] == code
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
+def test_at_the_end_nothing_may_take_the_code_away(ends):
+    ends(lambda _: "finished")
+    assert signal.getsignal(signal.SIGTERM) is signal.SIG_IGN
+
+
+def test_warnings_are_lines_of_the_log_and_the_filters_stay(ends):
+    filters, show = list(warnings.filters), warnings.showwarning
+    code, said = ends(lambda _: warnings.warn("be careful", stacklevel=1) or "finished")
+    assert (code, said) == (0, "Warning: be careful\nfinished\n")
+    assert (warnings.filters, warnings.showwarning) == (filters, show)

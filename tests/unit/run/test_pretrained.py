@@ -1,0 +1,69 @@
+"""Weights that a run starts from."""
+
+import pytest
+import torch
+
+from traiNNer.errors import ConfigError
+from traiNNer.run.build import build_networks
+from traiNNer.run.pretrained import load_given_weights
+
+
+@pytest.fixture
+def saved(loaded, place):
+    """Return options that name a weights file, the network that wrote it, and one of other weights."""
+    options = loaded("path.pretrain_network_g=w.pth").options
+    origin = build_networks(options)["net_g"]
+    other = build_networks(options.model_copy(update={"manual_seed": 1}))["net_g"]
+    with torch.no_grad():
+        for parameter in origin.parameters():
+            parameter.add_(1)
+    torch.save(origin.state_dict(), place / "w.pth")
+    return options, origin, other
+
+
+def test_without_a_file_nothing_is_changed(loaded, book):
+    options = loaded().options
+    network = build_networks(options)["net_g"]
+    before = {name: tensor.clone() for name, tensor in network.state_dict().items()}
+    load_given_weights(network, options, book)
+    assert all(torch.equal(tensor, before[name]) for name, tensor in network.state_dict().items())
+    assert (book.infos, book.warnings) == ([], [])
+
+
+def test_the_weights_are_those_of_the_file_and_a_line_says_so(saved, book):
+    options, origin, network = saved
+    load_given_weights(network, options, book)
+    for name, tensor in origin.state_dict().items():
+        assert torch.equal(network.state_dict()[name], tensor)
+    (line,) = book.infos
+    assert line.startswith("w.pth: ")
+
+
+def test_the_key_of_the_file_is_used(saved, book, place):
+    options, origin, network = saved
+    torch.save({"params_ema": origin.state_dict(), "params": network.state_dict()}, place / "w.pth")
+    chosen = options.path.model_copy(update={"param_key_g": "params_ema"})
+    load_given_weights(network, options.model_copy(update={"path": chosen}), book)
+    assert torch.equal(network.state_dict()["conv_in.weight"], origin.state_dict()["conv_in.weight"])
+
+
+@pytest.mark.parametrize(("strict", "option"), [(True, False), (False, True), (False, False)])
+def test_what_does_not_fit_completely_is_refused_where_that_is_wanted(saved, book, place, strict, option):
+    options, origin, network = saved
+    state = origin.state_dict()
+    del state["conv_out.bias"]
+    torch.save(state, place / "w.pth")
+    path = options.path.model_copy(update={"strict_load_g": option})
+    options = options.model_copy(update={"path": path})
+    if strict or option:
+        with pytest.raises(ConfigError, match=r"^path\.pretrain_network_g: w\.pth does not fit"):
+            load_given_weights(network, options, book, strict)
+    else:
+        load_given_weights(network, options, book, strict)
+        assert torch.equal(network.state_dict()["conv_in.weight"], origin.state_dict()["conv_in.weight"])
+
+
+def test_a_missing_file_is_told_with_its_option(loaded, book):
+    options = loaded("path.pretrain_network_g=none.pth").options
+    with pytest.raises(ConfigError, match=r"^path\.pretrain_network_g: .*none\.pth"):
+        load_given_weights(build_networks(options)["net_g"], options, book)
