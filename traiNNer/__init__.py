@@ -62,7 +62,7 @@ def load_network(path: "str | Path", scale: int | None = None) -> "nn.Module":
 
     Args:
         path: a .safetensors or .pth file.
-        scale: how many times larger the output is, for a file that does not tell; 2 is assumed then.
+        scale: how many times larger the output is, for a file that does not record it; 2 is assumed then.
 
     Raises:
         traiNNer.errors.ConfigError: the file is missing, damaged, contains code, or is of no known arch.

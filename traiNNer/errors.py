@@ -12,7 +12,7 @@ class RunError(Exception):
     """A problem the user can act on; the message says what, where, and what to do."""
 
     exit_code = 1
-    label = "an error of the program"
+    label = "internal error"
     """What it was, in a few words, for the last line of a run."""
 
 

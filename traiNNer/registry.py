@@ -92,7 +92,7 @@ class _ComponentOptions(StrictOptions):
 class OptionGroup(StrictOptions):
     """Base of options that several components share.
 
-    A parameter of such a type is no section: its fields are options of the component itself, and the builder gets
+    A parameter of such a type is not a section: its fields are options of the component itself, and the builder gets
     them back as one object.
     """
 
@@ -146,7 +146,7 @@ def _expanded(name: str, hint: Any, default: Any) -> dict[str, Any]:
 
 
 def own_bases(builder: type) -> list[type]:
-    """Return the class and its bases up to torch's: what its author wrote. `nn.Module.__init__` is no schema."""
+    """Return the class and its bases up to torch's: what its author wrote. `nn.Module.__init__` is not a schema."""
     return [base for base in builder.__mro__ if base is not object and not base.__module__.startswith("torch.")]
 
 

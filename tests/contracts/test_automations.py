@@ -48,14 +48,14 @@ def live(host, iterations=range(1, 700), scores=True, **values):
             host.after_validation(iteration, {"val/psnr": 30 + math.sin(iteration)} if scores else {})
         if iteration == 500:
             host.out_of_memory()
-            host._tell_change("loss_weight.mse", 1.0, 2.0)
+            host._notify_change("loss_weight.mse", 1.0, 2.0)
             host.not_finite()
     host.finish()
 
 
 @pytest.mark.parametrize("name", NAMES)
 @pytest.mark.parametrize("hook", HOOKS)
-def test_an_exception_in_any_hook_leaves_the_fallback_in_force_and_one_warning(name, hook, monkeypatch):
+def test_exception_in_any_hook_leaves_the_fallback_active_and_one_warning(name, hook, monkeypatch):
     def boom(*_):
         raise ValueError("boom")
 
@@ -64,7 +64,7 @@ def test_an_exception_in_any_hook_leaves_the_fallback_in_force_and_one_warning(n
     live(host)
     (slot,) = host.slots
     assert slot.is_off
-    assert sum("off for the rest of the run" in text for text in book.warnings) == 1
+    assert sum("is disabled for the rest of the run" in text for text in book.warnings) == 1
     assert sum("ValueError: boom" in text for text in book.infos) == 1
     for claimed in slot.claims:
         knob = host.knobs[claimed]
@@ -77,7 +77,7 @@ def test_inputs_that_are_no_numbers_never_reach_the_run(name, loss):
     host, book = build(name)
     live(host, loss=loss, norm=math.nan, scores=False)
     assert all(math.isfinite(host.knobs[claimed].at(700)) or claimed == "grad_skip" for claimed in host.slots[0].claims)
-    assert sum("off for the rest" in text for text in book.warnings) <= 1
+    assert sum("is disabled for the rest" in text for text in book.warnings) <= 1
     assert not any("Traceback" in text for text in book.infos)
 
 

@@ -215,7 +215,7 @@ def run_faulty(folder, constructor, forward):
     write_options(folder, {"plugins": ["faulty.py"], "network_g": {"type": "faulty"}})
     result = run("train.py", "-opt", "options.yml", folder=folder)
     assert result.code == 2, result.output
-    assert "please report it" not in result.output
+    assert "Please report it" not in result.output
     assert "Traceback" not in result.output
     return result
 

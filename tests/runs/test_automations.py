@@ -244,7 +244,7 @@ def test_a_run_of_nan_losses_is_rewound_instead_of_lost(tmp_path):
     folder = faulty(tmp_path, automations({"IntelligentLearningRateScheduler": rate}))
     result = run("train.py", "-opt", "options.yml", folder=folder, FAULTS="nan:20-31")
     assert result.code == 0, result.output
-    assert "returned to the last good weights" in result.output
+    assert "Rolled back to the last good weights; training continues." in result.output
     assert any(entry.get("action") == "rollback" for entry in decisions(folder))
     lost = run(
         "train.py",

@@ -305,7 +305,7 @@ def test_our_own_bug_shows_its_traceback_and_exits_1(place):
     result = run("train.py", "-opt", "options.yml", folder=place)
     assert result.code == 1
     assert "TypeError: 'str' object is not callable" in result.output
-    assert "please report it" in result.output
+    assert "Internal error (a bug in traiNNer). Please report it with the traceback above." in result.output
 
 
 def test_a_perceptual_loss_without_its_weights_offline_names_the_file_and_the_option(place):

@@ -270,11 +270,11 @@ def test_a_named_state_with_auto_resume_does_not_give_up_newer_states(straight, 
     state = ("--set", "path.resume_state=experiments/run/training_states/5.state")
     result = run("train.py", "-opt", "options.yml", *state, "--auto_resume", folder=folder)
     assert result.code == 0, result.output
-    assert "path.resume_state is passed over: auto_resume goes on from the newest state, 12." in result.output
+    assert "path.resume_state is ignored: auto_resume continues from the newest state, 12." in result.output
     assert (folder / "experiments/run/training_states/12.json").exists()
     earlier = run("train.py", "-opt", "options.yml", *state, folder=folder)
     assert earlier.code == 0, earlier.output
-    assert "The run goes on from 5; its later states (10, 12) are kept as *.superseded." in earlier.output
+    assert "The run continues from 5; its later states (10, 12) are kept as *.superseded." in earlier.output
 
 
 def test_a_state_of_another_run_is_taken_over_into_an_empty_folder_only(straight, tmp_path):

@@ -1,6 +1,7 @@
 """Stop signals, killed owners and second runs."""
 
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -23,8 +24,14 @@ def test_a_signal_finishes_the_iteration_saves_and_exits(tmp_path, number, code,
     result = training.finish()
     assert result.code == code, result.output
     last = result.output.rstrip().splitlines()[-1]
-    assert last.startswith(f"stopped: signal {int(number)} at ")
-    saved = int(last.split("saved ")[1].split(".")[0].replace(",", ""))
+    how = {signal.SIGINT: "Ctrl+C", signal.SIGTERM: "SIGTERM"}[number]
+    message = re.fullmatch(
+        rf"Interrupted \({re.escape(how)}\) at ([\d,]+)/[\d,]+; checkpoint ([\d,]+) saved\. (.*)", last
+    )
+    assert message, last
+    at, saved = (int(text.replace(",", "")) for text in message.groups()[:2])
+    assert at == saved
+    assert message[3] == "Continue with --auto_resume."
     assert (tmp_path / f"experiments/run/training_states/{saved}.state").exists()
     entry = record(tmp_path)[-1]
     assert entry["event"] == "run_finished"
@@ -95,13 +102,13 @@ def test_a_signal_before_the_loop_ends_at_once_with_a_last_line(tmp_path):
     workplace(tmp_path)
     (tmp_path / "slow.py").write_text("import time\nprint('importing', flush=True)\ntime.sleep(3600)\n")
     write_options(tmp_path, LONG | {"plugins": ["slow.py"]})
-    for number, code in ((signal.SIGTERM, 143), (signal.SIGINT, 130)):
+    for number, code, how in ((signal.SIGTERM, 143, "SIGTERM"), (signal.SIGINT, 130, "Ctrl+C")):
         training = Run("train.py", "-opt", "options.yml", folder=tmp_path)
         training.wait_for("importing")
         training.signal(number)
         result = training.finish()
         assert result.code == code
-        assert result.output.splitlines()[-1] == f"stopped: signal {int(number)} before there was anything to save"
+        assert result.output.splitlines()[-1] == f"Interrupted ({how}) before there was anything to save."
 
 
 def test_a_reader_that_closes_the_pipe_does_not_end_the_run(tmp_path):

@@ -1,1 +1,1 @@
-"""`trainner audit`: looks at a set of images, says what is wrong with it, and writes a list without it."""
+"""`trainner audit`: checks a set of images, reports what is wrong with it, and writes a list without it."""

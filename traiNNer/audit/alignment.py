@@ -31,7 +31,7 @@ class Alignment:
 def align(image: np.ndarray, reference: np.ndarray) -> Alignment | None:
     """Return how an H, W float image is shifted against a reference of the same size.
 
-    None where it cannot be told: sides below 16 pixels, or nothing but a flat area to go by.
+    None where it cannot be determined: sides below 16 pixels, or nothing but a flat area to go by.
     """
     if min(image.shape) < LEAST_SIDE:
         return None

@@ -40,7 +40,7 @@ Tick = Callable[[], None]
 
 @dataclass(frozen=True)
 class Deep:
-    """What decoding tells of a set.
+    """What decoding shows about a set.
 
     Args:
         findings: by kind, the worst first.

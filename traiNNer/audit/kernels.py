@@ -19,7 +19,7 @@ CLEAR = 3.0
 """Beyond `EXACT` (LR was compressed, or is noisy) the best kernel counts if the next is this many times worse."""
 NOTHING = 0.05
 TIE = 1.15
-"""Kernels closer than this cannot be told apart: the image has too little detail."""
+"""Kernels closer than this cannot be distinguished: the image has too little detail."""
 
 
 def cubic_75(x: np.ndarray) -> np.ndarray:
@@ -70,7 +70,7 @@ class KernelGuess:
     """The kernel that made an image.
 
     Args:
-        name: of the kernel, `unknown` when none comes close, None when the image cannot tell (too little detail).
+        name: of the kernel, `unknown` when none comes close, None when the image cannot show it (too little detail).
         error: root mean square difference to the image shrunk by the best kernel, in levels of 255.
     """
 

@@ -1,4 +1,4 @@
-"""What the pixels of one pair tell: a few numbers, so that no image of a set has to be kept."""
+"""What is measured on the pixels of one pair: a few numbers, so that no image of a set has to be kept."""
 
 from dataclasses import dataclass
 
@@ -27,7 +27,7 @@ class PairMeasures:
     """How an LR image fits its HR image.
 
     Args:
-        alignment: the shift of LR in HR pixels, None where it cannot be told.
+        alignment: the shift of LR in HR pixels, None where it cannot be determined.
         left_over: the difference to HR that remains once the shift is undone, as a share of what it was.
         color: per channel, by how many levels of 255 LR is brighter than HR.
         contrast: per channel, the contrast of LR by that of HR.
@@ -50,7 +50,7 @@ class Measures:
         mean: mean luma of HR.
         spread: standard deviation of its luma.
         jpeg_quality: at which HR was once compressed, None without traces of it.
-        detail: fine by coarse detail of HR in its sharpest parts, None where it cannot be told.
+        detail: fine by coarse detail of HR in its sharpest parts, None where it cannot be determined.
         pair: of LR and HR; None without LR, for sizes that do not fit, and for flat images.
     """
 

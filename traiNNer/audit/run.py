@@ -1,4 +1,4 @@
-"""The whole of an audit: look at a set, print what was found, write the files asked for."""
+"""The whole of an audit: check a set, print what was found, write the files asked for."""
 
 import shlex
 import sys
@@ -26,7 +26,7 @@ COPIES = ("exact", "near")
 
 @dataclass(frozen=True)
 class AuditOptions:
-    """What to look at and what to write.
+    """What to check and what to write.
 
     Args:
         gt: the folder of the HR images.

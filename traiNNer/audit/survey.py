@@ -1,4 +1,4 @@
-"""What the headers tell of a set: its pairs, the scale that their sizes fit, and what is wrong. Nothing is decoded."""
+"""What the headers say about a set: its pairs, the scale that their sizes fit, what is wrong. Nothing is decoded."""
 
 from collections import Counter
 from collections.abc import Collection, Iterator, Mapping, Sequence
@@ -19,7 +19,7 @@ ODD_ASPECT = 4.0
 
 @dataclass(frozen=True)
 class Survey:
-    """What the headers of a set tell.
+    """What the headers of a set say.
 
     Args:
         gt_root: the folder of the HR images.

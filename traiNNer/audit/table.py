@@ -49,8 +49,8 @@ def _summary(found: Survey, deep: Deep | None) -> Iterator[str]:
         bits = Counter(f"{header.bits} bit" for header in found.headers.values())
         yield "depth: " + ", ".join(f"{name} in {count} files" for name, count in bits.most_common())
     if deep and found.lq_root:
-        kernels = [(name or "too smooth to tell", count) for name, count in deep.kernels.most_common()]
-        yield "LR made by: " + (", ".join(f"{name} in {count}" for name, count in kernels) or "no pair to tell")
+        kernels = [(name or "too smooth to identify", count) for name, count in deep.kernels.most_common()]
+        yield "LR made by: " + (", ".join(f"{name} in {count}" for name, count in kernels) or "no usable pair")
 
 
 def _scales(found: Survey) -> str:

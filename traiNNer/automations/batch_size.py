@@ -211,7 +211,7 @@ class DynamicBatchSizeOptimizer(Automation):
         """Return the first and the last split of a batch."""
         batch = int(self.knobs[BATCH_SIZE].value) if self.grows else self.batch
         parts = split(batch, int(self.knobs[MICRO_BATCH].value))
-        now = "+".join(map(str, parts)) if len(parts) <= 4 else f"{len(parts)} parts of at most {parts[0]}"
+        now = "+".join(map(str, parts)) if len(parts) <= 4 else f"{len(parts)} micro-batches of at most {parts[0]}"
         failed = f" ({self.ooms} out of memory)" if self.ooms else ""
         return f"stayed {now}{failed}" if parts == [self.batch] else f"{self.batch} -> {now}{failed}"
 
@@ -220,7 +220,7 @@ class DynamicBatchSizeOptimizer(Automation):
             return [Say(f"nothing is done: a batch must not be split ({run.coupled_by})", warn=True)]
         if not run.has_memory:
             rest = "a step that runs out of memory is still split and repeated"
-            return [Say(f"this device does not tell its memory; {rest}")]
+            return [Say(f"this device does not report its memory; {rest}")]
         if run.is_compiled and self.may_grow:
             return [Say("only splits batches: a compiled network keeps its batch size", warn=True)]
         return []
@@ -306,7 +306,7 @@ class DynamicBatchSizeOptimizer(Automation):
         return self._move(new, reason, evidence, forced=False)
 
     def _retreat(self, iteration: int, reason: str) -> list[Decision]:
-        """Halve the size and never come back to it; give up when that happens too often.
+        """Halve the size and never come back to it; be disabled when that happens too often.
 
         Where nothing was seen yet, take a quarter: what fits is soon known, and then the size grows back.
         """

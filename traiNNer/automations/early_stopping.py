@@ -29,7 +29,7 @@ Count = Annotated[int, Field(ge=1)]
 Natural = Annotated[int, Field(ge=0)]
 Number = Annotated[float, Field(ge=0)]
 LEAST_VALIDATIONS = 5
-"""Smallest patience in validations: a trend of fewer values is no evidence."""
+"""Smallest patience in validations: a trend of fewer values is not evidence."""
 IN_DB = ("min_improvement", "improvement_threshold", "min_projected_gain")
 """Options whose defaults are in dB."""
 VALIDATIONS = 10
@@ -64,7 +64,7 @@ class IntelligentEarlyStopping(Automation):
     """Ends a run that has nothing left to gain.
 
     It stops when even the upper bound of the metric's trend (Theil and Sen) promises too little for the rest of the
-    run, or when the metric has fallen and goes on falling (overfitting), or after a hard limit. Prechelt, "Early
+    run, or when the metric has fallen and keeps falling (overfitting), or after a hard limit. Prechelt, "Early
     Stopping - But When?", 1998, compares simpler criteria and their cost.
 
     Args:
@@ -77,7 +77,7 @@ class IntelligentEarlyStopping(Automation):
         max_no_improvement: Iterations without any new best after which the run stops in any case; equal to `patience`
             or left out there is no such limit.
         improvement_threshold: Gain of the metric per patience below which the trend counts as flat.
-        warmup_iterations: Iterations whose values are not looked at; at least those of the warm-up.
+        warmup_iterations: Iterations whose values are ignored; at least those of the warm-up.
         min_projected_gain: Gain still to be expected below which the run stops.
         restore_best: End with the best weights.
         respect_schedule: Wait while the learning rate will still be lowered.
@@ -244,7 +244,7 @@ class IntelligentEarlyStopping(Automation):
             )
 
     def summary(self) -> str:
-        """Return where it stopped, or what the rest of the run still promised when last looked at."""
+        """Return where it stopped, or what the rest of the run still promised when last checked."""
         if self.stops:
             best, place = self.raw_best if _is_pair(self.raw_best) else (math.nan, 0)
             where = f", best {self.sign * best:.4g} at {place:,}" if place else ""
@@ -314,7 +314,7 @@ class IntelligentEarlyStopping(Automation):
             return
 
     def _overfitting(self, trend: Trend) -> Stop | None:
-        # The best is the highest of many smoothed values, so one more low triple is no fall: the window must be low.
+        # The best is the highest of many smoothed values, so one more low triple is not a fall: the window must be low.
         fall = self.best[0] - max(self._smoothed(), median(self.values[-self.length :]))
         threshold = max(2 * self.min_projected_gain, 3 * self._noise())
         if not (fall > threshold and trend.upper < 0):
@@ -386,7 +386,7 @@ class IntelligentEarlyStopping(Automation):
         noise, least = self._noise(), (trend.upper - trend.slope) * self.patience
         return (
             f"{self.monitor_metric} varies by {self._gain(noise)} from one validation to the next; "
-            f"a trend below {self._gain(least)} per {self.patience} iterations cannot be told from none"
+            f"a trend below {self._gain(least)} per {self.patience} iterations cannot be distinguished from no trend"
         )
 
     def _tell(self, topic: str, text: str) -> Iterator[Say]:

@@ -183,7 +183,7 @@ class AdaptiveGradientClipping(Automation):
             yield from self._move(value, is_new)
 
     def _move(self, value: float, is_new: bool) -> Iterable[Decision]:
-        """Move the limit. A new regime is no voluntary change, hence forced; it may not come without end."""
+        """Move the limit. A new regime is not a voluntary change, hence forced; it may not come without end."""
         if self.norms.age > 1:
             self.direction = 1 if value > self._limit() else -1
         self.observed = value
@@ -199,7 +199,7 @@ class AdaptiveGradientClipping(Automation):
         return max(self.factor ** (2 if is_turn else 1), math.exp(SURE * self.norms.error()))
 
     def _move_skip(self, skip: float) -> Iterable[Decision]:
-        """Let the skipping follow: it is protection, which goes on when the limit is frozen, hence forced."""
+        """Let the skipping follow: it is protection, which stays active when the limit is frozen, hence forced."""
         if not _is_away(skip, self.knobs[GRAD_SKIP].value, self.factor):
             return ()
         return self._set(GRAD_SKIP, skip, "20 times the median norm", is_forced=True)

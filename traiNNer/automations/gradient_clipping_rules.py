@@ -10,7 +10,7 @@ from statistics import median
 from typing import Any
 
 FIRST_SKIP, FIRST, REGIME = 10, 20, 30
-"""Norms needed before a step is skipped, before the limit moves, and to tell a new regime."""
+"""Norms needed before a step is skipped, before the limit moves, and to recognize a new regime."""
 WIDTHS = 2.5
 MAD_TO_SD = 1.4826
 DECAY = 0.95
@@ -46,7 +46,7 @@ def standard_error(width: float, center_norms: float, width_norms: float = math.
 
 
 def is_apart(one: float, other: float, error: float) -> bool:
-    """Whether two log norms are more than a factor of 2 apart, and that is no accident."""
+    """Whether two log norms are more than a factor of 2 apart, and that is not by chance."""
     return abs(one - other) > max(NEW_REGIME, SURE_OF_REGIME * error)
 
 

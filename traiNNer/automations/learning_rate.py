@@ -137,7 +137,7 @@ class IntelligentLearningRateScheduler(Automation):
     # Events
 
     def ranges(self, run: RunStarted) -> Mapping[str, Range]:
-        """Bound the factor; given up, it is 1, or half a cosine where the file has no schedule."""
+        """Bound the factor; disabled, it is 1, or half a cosine where the file has no schedule."""
         last = min(1.0, self.fallback.scheduler_params.eta_min / run.base_lr)
         fallback = 1.0 if run.has_schedule else rules.cosine(run.total_iter, last)
         return {LR_FACTOR: Range(self.min_lr_factor, self.max_lr_factor, fallback=fallback)}
@@ -160,7 +160,7 @@ class IntelligentLearningRateScheduler(Automation):
         yield KeepSnapshot("start of the run")
 
     def on_window(self, event: WindowFinished) -> Iterable[Decision]:
-        """Guard the level block by block; look for plateaus every quarter of the patience."""
+        """Guard the level block by block; check for plateaus every quarter of the patience."""
         self.skipped = rules.skipped_in_a_row(event.steps, self.skipped)
         self.blocks.add(event.steps)
         if rules.is_broken(self.skipped):
@@ -262,7 +262,7 @@ class IntelligentLearningRateScheduler(Automation):
     # Plateaus and raises
 
     def _test(self, iteration: int) -> Iterator[Decision]:
-        """Judge a raise under way, or look for a plateau, or for a reason to raise."""
+        """Judge a raise under way, or check for a plateau, or for a reason to raise."""
         if not self.monitor_loss or self.is_only_guarding:
             return
         if self.trial is not None:
@@ -284,7 +284,7 @@ class IntelligentLearningRateScheduler(Automation):
             yield from self._set(value, "plateau detection", _evidence(fall, se, window, least))
 
     def _raise(self, iteration: int) -> Iterator[Decision]:
-        """Try a higher rate where the loss falls fast."""
+        """Try a higher learning rate where the loss falls fast."""
         slope = self._recent()
         if slope is not None and -slope.value - rules.quantile(slope, True) * slope.se > self.adaptation_threshold:
             center = iteration - self.plateau_patience / 2 - self.run.warmup_iter
@@ -353,13 +353,13 @@ class IntelligentLearningRateScheduler(Automation):
         return self.blocks.slope(self.plateau_patience, window) if len(self.blocks.levels) >= window else None
 
     def _follow_schedule(self, iteration: int) -> None:
-        """Restart the windows when the scheduled rate has moved by more than 10 % since they began."""
+        """Restart the windows when the scheduled learning rate has moved by more than 10 % since they began."""
         now, first = self.run.schedule(iteration), self.run.schedule(self.blocks.opened)
         if iteration > self.blocks.opened and not 0.9 * first <= now <= 1.1 * first:
             self._restart(iteration, 0)
 
     def _least_change(self, iteration: int) -> float:
-        """Return the smallest fall per patience that is worth going on for."""
+        """Return the smallest fall per patience that is worth continuing for."""
         whole = self.adaptation_threshold * self.plateau_patience / max(1, self.run.total_iter - iteration)
         return max(self.improvement_threshold, whole)
 
@@ -370,7 +370,7 @@ class IntelligentLearningRateScheduler(Automation):
         resolvable = rules.resolvable(self.level.se, self.every, self.plateau_patience, max(rules.WINDOWS))
         if not self.has_explained and iteration >= min(4 * self.plateau_patience, self.run.total_iter / 2):
             self.has_explained = True
-            yield Say(rules.explain(self.level.se, self.every, resolvable, self.plateau_patience))
+            yield Say(rules.explain(self.level.se, self.every, self.plateau_patience, self._least_change(iteration)))
         if iteration // self.log_every > self.told // self.log_every:
             self.told = iteration
             slope = self.blocks.slope(self.plateau_patience)

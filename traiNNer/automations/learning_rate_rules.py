@@ -54,11 +54,11 @@ class Blocks:
         return max(levels, default=-math.inf)
 
     def close(self, iteration: int) -> Mean:
-        """End a block and return its mean; not a number when less than half of its steps were seen."""
+        """End a block and return its mean; NaN when less than half of its steps were seen."""
         seen, self.values = self.values, []
         mean = Mean(math.nan, math.nan)
         if 2 * len(seen) >= self.size:
-            # From neighbors, which a level on the move within the block tells little of.
+            # From neighbors, which a level on the move within the block says little about.
             mean = Mean(trimmed_mean(seen).value, neighbor_sd(seen) / math.sqrt(len(seen)))
         if iteration - self.size >= self.opened:
             self.levels = [*self.levels[1 - self.most :], mean.value]
@@ -189,7 +189,7 @@ def quantile(slope: Slope, is_short: bool, sigmas: int = 3) -> float:
 
 
 def upper_fall(slope: Slope, is_short: bool, least: float) -> float:
-    """Return the upper bound of the fall per patience, at three sigma, or four where the window hardly tells `least`.
+    """Return the upper bound of the fall per patience: at three sigma, four where a window hardly resolves `least`.
 
     Such windows could only speak up by a fluke, and there are many of them in a long run.
     """
@@ -242,7 +242,7 @@ def log_error(metric: str, better: Direction, value: float) -> float:
     """Return a score as the logarithm of an error, so that its change is relative like that of the loss.
 
     Decibels become the logarithm of the root-mean-square error; a score whose best value is 1 becomes log(1 - score).
-    Not a number where there is no such reading.
+    NaN where there is no such reading.
     """
     if metric.rpartition("/")[2].startswith("psnr"):
         return -value * math.log(10) / 20
@@ -278,16 +278,19 @@ def is_broken(in_a_row: Sequence[int]) -> bool:
 
 
 def resolvable(se: float, size: int, patience: int, windows: float) -> float:
-    """Return the smallest change per patience that a window of so many patiences tells from none at three sigma."""
+    """Return the smallest change per patience that so many patiences distinguish from zero at three sigma."""
     return 3 * se * math.sqrt(12 * size / patience / windows**3)
 
 
-def explain(se: float, size: int, smallest: float, patience: int) -> str:
-    """Return what the noise lets the automation see, so that its silence can be understood."""
+def explain(se: float, size: int, patience: int, least: float) -> str:
+    """Return from when on the noise permits a plateau to be proven, which explains why nothing happens before.
+
+    What a window resolves falls with its length to the power of 1.5 (`resolvable`); none is shorter than the patience.
+    """
+    windows = max(1.0, (resolvable(se, size, patience, 1) / least) ** (2 / 3))
     return (
-        f"the loss varies by {se:.2%} from one block of {size} iterations to the next; after {16 * patience:,} "
-        f"iterations of the same rate a change of {smallest:.3%} per {patience:,} iterations can be told from none, "
-        "and nothing is reduced on less evidence"
+        f"Loss noise {100 * se:.1f} %: a plateau cannot be proven before about {patience * windows:,.0f} iterations, "
+        "so the learning rate stays until then"
     )
 
 

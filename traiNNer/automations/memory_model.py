@@ -8,14 +8,14 @@ import numpy as np
 
 
 def split(batch: int, most: int) -> list[int]:
-    """Return the sizes of the balanced parts of at most `most` images into which a batch is split: 8 at 6 is 4+4."""
+    """Return the sizes of the balanced micro-batches of at most `most` images that make up a batch: 8 at 6 is 4+4."""
     parts = math.ceil(batch / most)
     size, larger = divmod(batch, parts)
     return [size + 1] * larger + [size] * (parts - larger)
 
 
 def splits(batch: int, low: int, high: int) -> list[int]:
-    """Return the different largest parts of a batch within the bounds, ascending; `high` where there is none."""
+    """Return the different largest micro-batches within the bounds, ascending; `high` where there is none."""
     found = {split(batch, most)[0] for most in range(1, min(batch, high) + 1)}
     return sorted(size for size in found if size >= low) or [min(batch, high)]
 

@@ -8,9 +8,9 @@ from itertools import pairwise
 
 Schedule = Callable[[int], float]
 KEPT = 0.9
-"""A rate below this share of an earlier one has dropped; values of a metric from before and after do not compare."""
+"""A learning rate below this share of an earlier one has dropped; values of a metric from before are not comparable."""
 LOW = 0.1
-"""At or below this share of its peak a rate that goes on falling smoothly has nothing left to give."""
+"""At or below this share of its peak a learning rate that keeps falling smoothly has nothing left to give."""
 GRID = 128
 
 

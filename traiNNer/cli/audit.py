@@ -1,4 +1,4 @@
-"""`trainner audit`: look at a set of images.
+"""`trainner audit`: check a set of images.
 
 Exit codes: 0 nothing stops training, 3 training would be refused (or the folders cannot be used), 2 options that do not
 go together, 7 a file cannot be written.
@@ -15,7 +15,7 @@ def add(commands: Any) -> None:
     """Add the command to the command line."""
     parser = commands.add_parser(
         "audit",
-        help="look at a set of images and say what is wrong with it",
+        help="check a set of images and report what is wrong with it",
         epilog="exit codes: 0 nothing stops training, 3 training would be refused, 2 options, 7 cannot write",
     )
     parser.add_argument("--gt", type=Path, required=True, metavar="DIR", help="the folder of the HR images")

@@ -8,8 +8,11 @@ import warnings
 from collections.abc import Callable
 
 from traiNNer.engine.log.logbook import Logbook
+from traiNNer.engine.signals import interrupted_by
 from traiNNer.errors import ConfigError, OutOfMemory, RunError
 from traiNNer.utils.plugin_files import is_raised_by_plugin, place_of
+
+INTERNAL_ERROR = "Internal error (a bug in traiNNer). Please report it with the traceback above."
 
 
 class Terminated(BaseException):
@@ -37,7 +40,7 @@ def run_guarded(run: Callable[[Logbook], str]) -> int:
             code, reason, label = error.exit_code, str(error), error.label
         except (KeyboardInterrupt, Terminated) as error:
             number = signal.SIGTERM if isinstance(error, Terminated) else signal.SIGINT
-            code, reason = 128 + number, f"stopped: signal {int(number)} before there was anything to save"
+            code, reason = 128 + number, f"{interrupted_by(number)} before there was anything to save."
         except Exception as error:
             from traiNNer.engine.runtime.out_of_memory import is_out_of_memory  # torch is no part of what checks a file
 
@@ -48,7 +51,7 @@ def run_guarded(run: Callable[[Logbook], str]) -> int:
                 code, label = ConfigError.exit_code, "a plugin that does not work"
                 reason = f"{place_of(error)}: {type(error).__name__}: {error}. A plugin raised this: repair it there."
             else:
-                reason = f"{traceback.format_exc()}An error of the program: please report it with the text above."
+                reason = traceback.format_exc() + INTERNAL_ERROR
         finally:
             signal.signal(signal.SIGTERM, signal.SIG_IGN)  # the end is near, and nothing may take its code away
             book.stop_progress()

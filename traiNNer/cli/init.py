@@ -27,7 +27,9 @@ def add(commands: Any) -> None:
     parser.add_argument(
         "--preset", choices=("convenience", "fidelity"), help="quick to a good network, or patient to the best"
     )
-    parser.add_argument("--scale", type=int, help="how many times larger the output is; by default the sizes tell")
+    parser.add_argument(
+        "--scale", type=int, help="how many times larger the output is; by default derived from the sizes"
+    )
     parser.add_argument("--budget", metavar="TIME", help="what the run may take: 30m, 8h; measuring counts")
     parser.add_argument(
         "--find-lr", action="store_true", help="choose the learning rate by short trials, without a budget too"

@@ -36,7 +36,7 @@ class OptionProblem:
 
 @dataclass(frozen=True)
 class OptionWarning:
-    """What will not do what it seems to. With `key` the text goes on from that option's full key."""
+    """What will not do what it seems to. With `key` the text continues from that option's full key."""
 
     text: str
     key: str = ""

@@ -1,4 +1,4 @@
-"""Rules between options: what each value alone cannot tell."""
+"""Rules between options: what no value alone can show."""
 
 from collections.abc import Callable
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""The options in force, in the form of a file: every value, and where it came from."""
+"""The active options, in the form of a file: every value, and where it came from."""
 
 import json
 import re

@@ -1,4 +1,4 @@
-"""An option file, with overrides, to typed options: everything that is wrong is told at once."""
+"""An option file, with overrides, to typed options: all configuration errors are reported together."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -25,7 +25,7 @@ Options = TypeVar("Options", bound=CommonOptions)
 
 @dataclass(frozen=True)
 class Loaded(Generic[Options]):
-    """Checked options, what to tell the user about them, and the file's own text."""
+    """Checked options, what to report about them, and the file's own text."""
 
     options: Options
     warnings: tuple[str, ...]
@@ -43,7 +43,7 @@ class Loaded(Generic[Options]):
         return sources_of(self.tree, self.root)
 
     def effective(self) -> str:
-        """Return every value in force as YAML, each with a comment saying where it came from."""
+        """Return every active value as YAML, each with a comment saying where it came from."""
         return write(self.tree, self.sources)
 
 

@@ -100,7 +100,7 @@ class TrainSection(StrictOptions):
     losses: Annotated[tuple[LossChoice, ...], Field(min_length=1)]
     """The losses, added up by `loss_weight`. May stand at the top level of the file instead."""
     ema_decay: Annotated[float, Field(ge=0, lt=1)] = 0.999
-    """Decay of the running average of the weights, which validation, test and export use; 0 switches it off."""
+    """Decay of the EMA of the weights, which validation, test and export use; 0 disables it."""
     ema_decay_d: Annotated[float, Field(ge=0, lt=1)] = 0.0
     """The same for the weights of `network_d`; 0 keeps no average of them."""
     grad_clip: bool = False

@@ -94,7 +94,7 @@ def unknown(node: Node, key: str, section: Section, report: Report) -> str | Non
 
 
 def sentence(group: Iterable[Finding], node: Node) -> str:
-    """Return what the value must be, with what to write instead where that can be told."""
+    """Return what the value must be, with what to write instead where that is known."""
     group = list(group)
     own = [str(f.context["error"]) for f in group if f.kind in ("value_error", "assertion_error") and f.context]
     if own:

@@ -242,7 +242,7 @@ class TrainLoader:
             return DataError(FAILED if 1 in codes else DIED)  # Python's exit code after an exception
         if "timed out" in text:
             busy = self._samples.busy() or "all readers idle"
-            # A hung reader would not hear the polite request of `close`, which then waits for each in turn.
+            # A hung reader would not receive the polite request of `close`, which then waits for each in turn.
             _kill(getattr(self._iterator, "_workers", ()))
             return DataError(f"No data for {self.timeout_s:g} s ({busy}). Is the disk or network share slow?")
         return error
@@ -261,7 +261,7 @@ class TrainLoader:
 def _no_watch_by_signal() -> Iterator[None]:
     """Keep torch from raising at a worker's death wherever the main process is, even in the middle of a step.
 
-    Its look at the workers while it waits for a batch finds the same, between two iterations.
+    Its check of the workers while it waits for a batch finds the same, between two iterations.
     """
     number = getattr(signal, "SIGCHLD", None)
     before = None if number is None else signal.getsignal(number)

@@ -118,7 +118,7 @@ def judge_compiling(facts: Facts) -> Iterator[Finding]:
         yield Finding("compile", "ok", f"works ({trial.seconds:.0f} s for a small network)")
         return
     if trial.is_disabled:
-        found = f"given up: {trial.error}; runs go without it"
+        found = f"disabled: {trial.error}; runs go without it"
         meaning = "Whether use_compile works here is not known; other programs may have held it up."
         yield Finding("compile", "warning", found, meaning, "Run this again when the machine is idle.")
         return

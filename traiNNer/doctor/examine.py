@@ -1,4 +1,4 @@
-"""`trainner doctor`: looks at this machine, tries what a run needs, and says what is wrong and what to do."""
+"""`trainner doctor`: checks this machine, tries what a run needs, and reports what is wrong and what to do."""
 
 import json
 import sys

@@ -10,7 +10,7 @@ Status = Literal["ok", "warning", "problem"]
 
 @dataclass(frozen=True)
 class Finding:
-    """One row of the report: what was looked at, how it is, what was found, what that means and what to do."""
+    """One row of the report: what was checked, how it is, what was found, what that means and what to do."""
 
     check: str
     status: Status

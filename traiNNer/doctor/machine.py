@@ -88,7 +88,7 @@ class Decoder:
 
 @dataclass(frozen=True)
 class Facts:
-    """Everything known of a machine; None is what was not looked at, and `failures` says what could not be found out.
+    """Everything known of a machine; None is what was not checked, and `failures` says what could not be found out.
 
     `requirements` are the least versions that this project asks for, by the names of `versions`; `settings` are
     variables of the environment that decide over devices and threads.
@@ -241,7 +241,7 @@ def memory(root: Path = Path("/")) -> Memory:
 
 
 def free_memory() -> int | None:
-    """Return the bytes that this process could still get; None where the system does not tell."""
+    """Return the bytes that this process could still get; None where the system does not report it."""
     try:
         return memory().available
     except (AttributeError, OSError, KeyError, ValueError):  # Windows has no sysconf

@@ -37,7 +37,7 @@ def try_out(facts: Facts, quick: bool = False, tell: Callable[[str], None] = lam
     Args:
         facts: what `machine_facts` found.
         quick: do not try the compiler, which takes most of the time.
-        tell: is told what is being done before it is done.
+        tell: receives what is being done before it is done.
     """
     device = facts.device
     steps: dict[str, tuple[str, Callable[[], Any]]] = {
@@ -218,7 +218,7 @@ def _end(child: "subprocess.Popen[bytes]") -> None:
 
 
 def _told_by_child(code: int, output: bytes, complaint: bytes) -> str | None:
-    """Return the error that the child tells in its last line, or how it ended where it could not tell."""
+    """Return the error that the child reports in its last line, or how it ended without one."""
     lines = output.decode(errors="replace").strip().splitlines()
     with contextlib.suppress(ValueError, IndexError, KeyError, TypeError):
         return json.loads(lines[-1])["error"]

@@ -27,7 +27,7 @@ LEAST_DISK, LITTLE_DISK = GIB // 10, 5 * GIB
 
 
 def judge(facts: Facts) -> list[Finding]:
-    """Return one finding for everything that was looked at; what could not be found out is a finding too."""
+    """Return one finding for everything that was checked; what could not be found out is a finding too."""
     findings: list[Finding] = []
     for check, field, judge_it in CHECKS:
         if field in facts.failures:

@@ -14,7 +14,7 @@ class NormFilter:
     """Skips steps whose gradient norm exceeds a limit, but no more than five in a row: the sixth is a new regime.
 
     From the sixth on they are accepted until a norm within the limit arrives, so that a run whose gradients have grown
-    for good goes on (clipped) while the limit follows.
+    for good continues (clipped) while the limit follows.
     """
 
     def __init__(self) -> None:

@@ -7,6 +7,11 @@ from types import FrameType, TracebackType
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 
+def interrupted_by(number: int) -> str:
+    """Return how a message names a stop signal: by its keys where the user pressed some."""
+    return f"Interrupted ({'Ctrl+C' if number == signal.SIGINT else signal.Signals(number).name})"
+
+
 class StopSignals:
     """Remembers the first stop signal in `received` while the block runs (0: none)."""
 

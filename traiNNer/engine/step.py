@@ -205,7 +205,7 @@ class Stepper:
 
 
 def split(batch: Batch, size: float) -> list[tuple[Batch, float]]:
-    """Cut a batch into balanced parts of at most `size` images, each with its share of the whole (8 at 6: 4 and 4)."""
+    """Cut a batch into balanced micro-batches of at most `size` images, each with its share (8 at 6: 4 and 4)."""
     images = len(batch.keys)
     count = -(-images // max(1, int(min(size, images))))
     if count == 1:

@@ -16,7 +16,7 @@ from traiNNer.engine.evaluation.scorer import Scorer
 from traiNNer.engine.log.clock import Clock
 from traiNNer.engine.log.logbook import Logbook
 from traiNNer.engine.log.progress import describe
-from traiNNer.engine.signals import StopSignals
+from traiNNer.engine.signals import StopSignals, interrupted_by
 from traiNNer.engine.training import Training
 from traiNNer.errors import CannotWrite, DataError, Interrupted, MetricError, OutOfMemory, RunError, TrainingDiverged
 
@@ -109,7 +109,7 @@ class Trainer:
             raise TrainingDiverged(
                 f"{error}\nstopped: not finite at {self.iteration:,}/{self.total:,}; learning rate "
                 f"{self.training.learning_rate:.2e}, {self.saver.last_good()}. Lower the learning rate, switch "
-                "grad_clip on, or look at the images named above."
+                "grad_clip on, or check the images named above."
             ) from None
 
     # What is due after an iteration
@@ -227,8 +227,8 @@ class Trainer:
         self.logbook.info("Stopping after this iteration…")
         self._save(must_succeed=True)
         raise Interrupted(
-            f"stopped: signal {number} at {self.iteration:,}/{self.total:,}; saved {self.saver.last:,}. "
-            "Resume with the same command and --auto_resume.",
+            f"{interrupted_by(number)} at {self.iteration:,}/{self.total:,}; checkpoint {self.saver.last:,} saved. "
+            "Continue with --auto_resume.",
             number,
         )
 
@@ -248,7 +248,7 @@ class Trainer:
         if stop.failed:
             raise TrainingDiverged(
                 f"stopped: {stop.reason} at {self.iteration:,}/{self.total:,}; {self.saver.last_good()}. "
-                "Lower the learning rate, or look at the validation images."
+                "Lower the learning rate, or check the validation images."
             )
         if self.runtime.is_main:
             weights = self.scorer.network.state_dict()

@@ -1,4 +1,4 @@
-"""A running (exponential) average of a network's weights: what validation, test and export use."""
+"""The exponential moving average (EMA) of a network's weights: what validation, test and export use."""
 
 from copy import deepcopy
 from typing import Any

@@ -31,7 +31,7 @@ if hasattr(cv2, "setLogLevel"):
     cv2.setLogLevel(0)  # pyright: ignore[reportAttributeAccessIssue] - not in every version
 else:
     cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)
-# Data workers have a core each. Said before any is forked: one that is told afterwards waits forever for the
+# Data workers have a core each. Said before any is forked: one that is set afterwards waits forever for the
 # threads that OpenCV had in the main process.
 cv2.setNumThreads(1)
 

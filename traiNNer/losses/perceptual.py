@@ -31,7 +31,7 @@ class PerceptualLoss(nn.Module):
 
     Johnson, Alahi and Fei-Fei, "Perceptual losses for real-time style transfer and super-resolution", 2016. Features
     are compared after the rectifier by their mean absolute difference, layers are added up. VGG19 runs in float32, is
-    never trained, and is no part of checkpoints.
+    never trained, and is not part of checkpoints.
 
     Args:
         layers: Layers of VGG19 to compare, `relu1_1` to `relu5_4`.

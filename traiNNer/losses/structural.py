@@ -76,7 +76,7 @@ def weights_that_fit(side: int) -> tuple[float, ...]:
 
 
 def _log(value: Tensor) -> Tensor:
-    """Logarithm that goes on as its tangent below `LOG_BELOW`.
+    """Logarithm that continues as its tangent below `LOG_BELOW`.
 
     Similarities are near zero or negative early in training, where a power has no finite gradient and a clamp has none
     at all; the tangent keeps the product positive and the direction right.

@@ -25,7 +25,7 @@ class WeightedLosses(nn.Module):
     """Several losses of the same output, each called with what its `forward` asks for by name.
 
     Args:
-        items: Type name, loss and weight of each. Two of one type are told apart as `l1loss` and `l1loss_2`.
+        items: Type name, loss and weight of each. Two of one type are distinguished as `l1loss` and `l1loss_2`.
 
     Raises:
         ValueError: a loss asks for a name that is not in `INPUTS`.

@@ -75,7 +75,7 @@ class Measuring:
         self._enter(Stage("done"))
 
     def say(self, text: str) -> None:
-        """Report what is going on."""
+        """Report the progress."""
         self._write(encode(Progress(text)))
 
     def _enter(self, stage: Stage) -> None:

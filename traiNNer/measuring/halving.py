@@ -12,7 +12,7 @@ from traiNNer.measuring.measured import Trials
 SHARES = (1, 2, 4)
 """Length of a trial at the end of each round, in units of the first."""
 LEAST_ITERATIONS = 20
-"""Fewer tell nothing: high learning rates have not settled by then."""
+"""Fewer show nothing: high learning rates have not settled by then."""
 
 
 class Trial(Protocol):
@@ -54,7 +54,7 @@ def halve(
         rates: learning rates, each with a trial of its own.
         length: iterations of the first round.
         start: makes the trial of a rate; all have to start from the same weights.
-        say: is told what is going on.
+        say: receives a line for every step.
         is_over: asked before every trial; the first round is finished in any case.
     """
     trials = {rate: start(rate) for rate in rates}

@@ -37,7 +37,7 @@ VERSION = 2  # raise it when a result means something else than before
 def measure(job: Job, say: Say, limit_s: float = LIMIT_S) -> Measured:
     """Do a job in a child process and return what it found.
 
-    Ended at the limit, by its own death, or for a line that is no message, it leaves what it had found by then; `ended`
+    Ended at the limit, by its own death, or for an invalid message, it leaves what it had found by then; `ended`
     says why (None: it is done). Compiling, its last step, may be cut short without harm.
 
     Raises:
@@ -54,7 +54,7 @@ def measure(job: Job, say: Say, limit_s: float = LIMIT_S) -> Measured:
             with suppress(subprocess.TimeoutExpired):
                 process.wait(timeout=15)  # it has closed its output and is about to end
         except MessageError as error:
-            fault = f"the measuring process sent what is no message: {error}"
+            fault = f"the measuring process sent an invalid message: {error}"
         finally:
             limit.cancel()
             code = _end(process)

@@ -39,8 +39,8 @@ def largest_fit(
     Args:
         options: of the run; `batch_size_per_gpu` is the size aimed at.
         sets: opened image sets by key.
-        found: is told of every size that fits, at once: the next may end the process.
-        say: is told what is being tried.
+        found: receives every size that fits, at once: the next may end the process.
+        say: receives what is being tried.
     """
     wanted = options.datasets["train"].batch_size_per_gpu
     available = free_memory()
@@ -84,7 +84,7 @@ def fitting_tile(
         options: of the run; `val.tile_size` is tried first.
         sets: opened image sets by key.
         largest: height and width of the largest image in LQ pixels.
-        say: is told what is being tried.
+        say: receives what is being tried.
     """
     tile = options.val.tile_size
     while True:

@@ -63,7 +63,7 @@ def measure_pace(
         sets: opened image sets by key.
         workers: numbers of data workers to try, at least one.
         decoded_mb: memory that all images take once they are decoded.
-        say: is told what is being measured.
+        say: receives what is being measured.
     """
     cache_mb = options.datasets["train"].get("cache_mb", 0)
     decode_s = _decode_seconds(sets["train"])

@@ -71,7 +71,7 @@ def compare_settings(
         changed = best.model_copy(update=candidate.changes)
         try:
             result = _compare(best, changed, sets, candidate, worth)
-        except Exception as error:  # whatever a device or a compiler answers, training goes on without the setting
+        except Exception as error:  # whatever a device or a compiler answers, training continues without the setting
             kind = "out of memory" if is_out_of_memory(error) else (str(error).strip() or type(error).__name__)
             result = Comparison(candidate.title, candidate.changes, 0.0, 0.0, False, kind.splitlines()[0][:100])
         best = changed if result.is_taken else best

@@ -28,7 +28,7 @@ MEANINGS = {
     "lr": "Base learning rate; schedule and warm-up are factors of it.",
     "betas": "Decay of the running means of the gradient and of its square.",
     "eps": "Keeps a division by a vanishing gradient finite.",
-    "weight_decay": "Pull of the weights towards zero.",
+    "weight_decay": "Weight decay coefficient.",
     "momentum": "Share of the previous update that is kept.",
     "dampening": "Share of the gradient that does not enter the momentum.",
     "nesterov": "Look ahead along the momentum.",
@@ -54,7 +54,7 @@ OptimizerFactory = Callable[[Iterable[nn.Parameter]], Optimizer]
 class TorchOptions(StrictOptions):
     """Base of the options read from torch's signatures."""
 
-    # There is no source text to look for docstrings in, and looking takes a third of a second.
+    # There is no source text to search for docstrings, and searching takes a third of a second.
     model_config = ConfigDict(use_attribute_docstrings=False)
 
 
@@ -121,7 +121,7 @@ def _schema(optimizer: type[Optimizer]) -> type[StrictOptions]:
     # Schedules express absolute rates as multiples of the base rate.
     fields["lr"] = (Annotated[float, Field(gt=0)], float(fields["lr"][1]))
 
-    # Taking up a parameter imports the compiler, which takes seconds; the options are looked at before.
+    # Taking up a parameter imports the compiler, which takes seconds; the options are checked before.
     probe = type(optimizer.__name__, (optimizer,), {"add_param_group": lambda *_: None})
 
     def try_out(options: StrictOptions) -> StrictOptions:

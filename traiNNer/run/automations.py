@@ -166,7 +166,7 @@ def own_best(options: TrainOptions) -> dict[str, Direction]:
 
 
 def coupled_by(options: TrainOptions, networks: Iterable[nn.Module]) -> str:
-    """Return why a batch in parts would not give the gradients of the whole; empty where it does."""
+    """Return why a batch in micro-batches would not give the gradients of the whole; empty where it does."""
     modules = chain.from_iterable(network.modules() for network in networks)
     if any(isinstance(module, torch.nn.modules.batchnorm._BatchNorm) for module in modules):
         return "batch statistics"

@@ -47,7 +47,7 @@ def check_network(network: nn.Module, options: CommonOptions, sets: dict[str, Im
 
 
 def crop_side(options: CommonOptions, train_set: ImageSet) -> int:
-    """Return the side of the training crops in LQ pixels; of a dataset that does not tell, a usual one that fits."""
+    """Return the side of the training crops in LQ pixels; of a dataset that does not say, a usual one that fits."""
     return train_set.crop_size or ARCHS[options.network_g.type].traits.fitting(USUAL_CROP)
 
 

@@ -108,7 +108,7 @@ def _open_files(folder: RunFolder, loaded: Loaded, store: CheckpointStore, start
         store.remove_leftovers()
         later = ", ".join(str(found) for found in reversed(store.supersede_after(iteration)))
         if later:
-            book.warn(f"The run goes on from {iteration:,}; its later states ({later}) are kept as *{SUPERSEDED}.")
+            book.warn(f"The run continues from {iteration:,}; its later states ({later}) are kept as *{SUPERSEDED}.")
         book.open(folder, loaded.options.logger.use_tb_logger, iteration)
         write_bytes_atomic(folder.root / "options.yml", loaded.text.encode())
         write_bytes_atomic(folder.root / "resolved.yml", loaded.effective().encode())

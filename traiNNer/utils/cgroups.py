@@ -1,6 +1,6 @@
 """What a Linux container lets its processes use: control groups, versions 1 and 2.
 
-A limit may be set at the process's own group or at any group above it, so the whole way up is looked at. Inside a
+A limit may be set at the process's own group or at any group above it, so the whole way up is read. Inside a
 container the path of the own group often does not exist in the mounted tree; then the root of the tree is the
 container's own group. `root` is where the system's file tree begins; tests plant one of their own.
 """
@@ -28,7 +28,7 @@ def cpu_quota(root: Path = Path("/")) -> float | None:
 def memory_limit(root: Path = Path("/")) -> tuple[int, int] | None:
     """Return the tightest limit in bytes and how much of it is still free; None without a limit.
 
-    Pages of files that were read once count as used by the group, but are given up for other uses: they are free here.
+    Pages of files that were read once count as used by the group, but are released for other uses: they are free here.
     """
     limits = []
     for folder in _groups(root, "memory"):

@@ -38,7 +38,7 @@ def _short(name: str) -> str:
 def _sync_folder(folder: Path) -> None:
     if os.name == "nt":  # a folder cannot be opened there
         return
-    # The new name is in force by now; some network file systems cannot sync a folder, and that is no failure.
+    # The new name is active by now; some network file systems cannot sync a folder, and that is not a failure.
     with contextlib.suppress(OSError):
         handle = os.open(folder, os.O_RDONLY)
         try:
@@ -62,7 +62,7 @@ def nearest_existing(path: Path) -> Path:
 
 
 def is_folder(path: Path) -> bool:
-    """Return whether this is a folder that may be looked at."""
+    """Return whether this is a folder that may be read."""
     try:
         return path.is_dir()
     except OSError:  # before Python 3.14 a folder above that may not be entered raises

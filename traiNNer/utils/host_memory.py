@@ -10,7 +10,7 @@ _TRIM_THRESHOLD, _TOP_PAD, _MMAP_MAX = -1, -2, -4
 
 
 def keep_freed_memory() -> bool:
-    """Let the process keep the memory it frees, for its next allocations. Returns whether the C library could be told.
+    """Let the process keep the memory it frees, for its next allocations. Returns whether the C library accepted it.
 
     By default glibc gives each large block back to the kernel and gets it zeroed, page by page, in the next step of
     training, whose tensors have the same sizes again: about a quarter of a CPU step. Call once, at start; the process
@@ -26,7 +26,7 @@ def keep_freed_memory() -> bool:
 
 
 def peak_bytes() -> int:
-    """Return the most memory that this process has used so far; 0 where the system does not tell."""
+    """Return the most memory that this process has used so far; 0 where the system does not report it."""
     with suppress(OSError, StopIteration, ValueError):
         # Not what getrusage says: on Linux a child starts with the peak of its parent there.
         lines = Path("/proc/self/status").read_text(encoding="ascii", errors="replace").splitlines()

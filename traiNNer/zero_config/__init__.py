@@ -1,1 +1,1 @@
-"""From two folders to a run: look at the data, measure the machine, decide, and say why."""
+"""From two folders to a run: inspect the data, measure the machine, decide, and say why."""

@@ -94,7 +94,7 @@ def create_zero_config_training(
         val_gt_path: folder of large images to validate with; without it some images are held out.
         val_lq_path: the small ones to it.
         preset: `convenience` (40,000 iterations, quick to settle) or `fidelity` (80,000, patient).
-        scale: how many times larger the output is; by default the sizes tell, 2 where there are no small images.
+        scale: how many times larger the output is; by default derived from the sizes, 2 without small images.
         budget: time that the run may take, `30m` or `8h` (a number means minutes); iterations, schedule and learning
             rate follow from it. Measuring counts.
         custom_overrides: values that win over every decision, as a tree like an option file.

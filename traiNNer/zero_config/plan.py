@@ -43,7 +43,7 @@ def seconds_of(text: str) -> float:
     """Return the seconds of `90s`, `30m`, `8h`, `1h30m` or `2d`; a plain number means minutes.
 
     Raises:
-        ConfigError: the text is no duration, or nothing is left of it.
+        ConfigError: the text is not a duration, or nothing is left of it.
     """
     parts = re.fullmatch(
         r"\s*(?:(\d+(?:\.\d+)?)\s*d)?\s*(?:(\d+(?:\.\d+)?)\s*h)?\s*(?:(\d+(?:\.\d+)?)\s*m(?:in)?)?"

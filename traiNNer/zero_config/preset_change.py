@@ -43,7 +43,7 @@ def upgrade(text: str, preset: Preset, path: Path) -> Upgrade:
         path: of the file, for messages and for its plugins.
 
     Raises:
-        ConfigError: it is no such file, is one of this preset already, or has a value where it cannot be replaced.
+        ConfigError: it is not such a file, is one of this preset already, or has a value where it cannot be replaced.
     """
     root = load_yaml(text, str(path)).root
     before: Preset = "convenience" if preset == "fidelity" else "fidelity"
@@ -96,7 +96,7 @@ def _require_preset(
     if is_new > is_old:
         raise ConfigError(f"{path} is a file of the preset {after} already.")
     if is_old < 3:
-        raise ConfigError(f"{path} is no file that `trainner init` made with the preset {before}.")
+        raise ConfigError(f"{path} is not a file that `trainner init` made with the preset {before}.")
 
 
 def _replace(lines: list[str], node: Node, value: Any, path: Path) -> None:

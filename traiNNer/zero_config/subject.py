@@ -1,4 +1,4 @@
-"""What is to be trained on: the folders, what their headers tell, and what follows from it for the run."""
+"""What is to be trained on: the folders, what their headers say, and what follows from it for the run."""
 
 from dataclasses import dataclass, replace
 from pathlib import Path

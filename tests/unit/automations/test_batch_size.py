@@ -277,7 +277,7 @@ def test_out_of_memory_halves_and_is_not_counted():
     assert [device.fail()[0].value for _ in range(2)] == [2, 1]
     assert device.fail() == []
     assert device.adjustments == 0
-    assert device.automation.summary() == "7 -> 7 parts of at most 1 (4 out of memory)"
+    assert device.automation.summary() == "7 -> 7 micro-batches of at most 1 (4 out of memory)"
 
 
 def test_a_start_that_does_not_fit_costs_one_failure_and_grows_back():
@@ -405,7 +405,7 @@ def test_without_memory_figures_it_only_answers_failures():
     (said,) = device.said
     assert isinstance(said, Say)
     assert said.text == (
-        "this device does not tell its memory; a step that runs out of memory is still split and repeated"
+        "this device does not report its memory; a step that runs out of memory is still split and repeated"
     )
     assert not said.warn
     assert device.automation.every > 10**5

@@ -332,7 +332,7 @@ def test_fallback_decides_whether_plain_patience_takes_over(wanted):
     assert automation.has_fallback_rule is wanted
 
 
-# Plain patience, after the automation gave up
+# Plain patience, after the automation is disabled
 
 
 @pytest.mark.parametrize("damage", [None, "x", [math.nan, "y"], [1.0], {}])

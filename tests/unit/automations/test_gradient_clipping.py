@@ -108,7 +108,7 @@ def test_registered_with_exactly_these_options():
 # Every option changes a decision
 
 
-def test_initial_threshold_is_in_force_until_twenty_norms_are_seen():
+def test_initial_threshold_is_active_until_twenty_norms_are_seen():
     run = Run(initial_threshold=3.0).feed(draw(19, median=0.5))
     assert run.clip == 3.0
     norms = draw(20, median=0.05)

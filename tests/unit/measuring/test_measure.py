@@ -115,7 +115,7 @@ def test_a_line_that_is_no_message_is_named(child, line, said):
           "time.sleep(600)")  # fmt: skip
     found = measure(JOB, silent)
     assert found.fit == FIT
-    assert re.match(f"starting: the measuring process sent what is no message: {said}", found.ended)
+    assert re.match(f"starting: the measuring process sent an invalid message: {said}", found.ended)
 
 
 def test_a_job_that_is_none_is_named(child, monkeypatch):

@@ -40,7 +40,7 @@ SIGNATURE = (
 def infer_options(state: Mapping[str, Tensor]) -> dict[str, Any] | None:
     """Return `type`, options and `scale` that rebuild the network of a bare state dict; None for another family.
 
-    Scale is None where the tensors do not tell it (all but the earlier generation, which is 2x with alpha 1).
+    Scale is None where the tensors do not determine it (all but the earlier generation, which is 2x with alpha 1).
     """
     if not all(name in state for name in SIGNATURE):
         return None

@@ -1,4 +1,4 @@
-"""What every set of image files does: open, crop, replace the damaged, tell what it holds."""
+"""What every set of image files does: open, crop, replace the damaged, report what it holds."""
 
 from abc import abstractmethod
 from pathlib import Path

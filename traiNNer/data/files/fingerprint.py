@@ -15,7 +15,7 @@ def fingerprint(images: Iterable[tuple[str, Sequence[Path]]], headers: Mapping[P
 
     Names, sizes and lengths in bytes of all files are compared: compressed files of other photos hardly ever have the
     same. Of at most 64 images, spread evenly, three samples of 4 KB (start, middle, end) of every file are compared
-    too, which tells uncompressed files apart. That is one look at the directory for each file, and at most 1.5 MB read.
+    too, which distinguishes uncompressed files. That is one `stat` for each file, and at most 1.5 MB read.
 
     Args:
         images: a key and the files of each image, in the order of the set.

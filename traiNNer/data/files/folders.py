@@ -1,4 +1,4 @@
-"""The images below the folders of a set, paired; folders that are missing or empty are told."""
+"""The images below the folders of a set, paired; missing or empty folders are reported."""
 
 from collections.abc import Callable, Collection, Sequence
 from pathlib import Path
@@ -73,7 +73,7 @@ def _no_images(name: str, root: Path) -> DataError:
 
 
 def require_folder(name: str, root: Path) -> None:
-    """Raise `DataError` with what is there instead, if `root` is no folder; `name` says what it is for."""
+    """Raise `DataError` with what is there instead, if `root` is not a folder; `name` says what it is for."""
     if is_folder(root):
         return
     near = nearest_existing(root)

@@ -1,4 +1,4 @@
-"""The look at a whole set before training: one table of everything that is wrong, with the first names of each."""
+"""The check of a whole set before training: one table of everything that is wrong, with the first names of each."""
 
 from collections import Counter
 from collections.abc import Sequence

@@ -32,7 +32,7 @@ def _must_fit(key: str, differing: Sequence[str]) -> bool:
     if not section.startswith("network_") or option == "type":
         return True
     options = [other for other in differing if other.startswith(f"{section}.") and other != f"{section}.tensors"]
-    if option == "tensors":  # a hash tells a user little: it is named where nothing explains it
+    if option == "tensors":  # a hash means little to a user: it is named where nothing explains it
         return not options
     return f"{section}.tensors" in differing
 
@@ -47,7 +47,7 @@ def exactness_warnings(state: Mapping[str, Any], environment: Mapping[str, Any],
 
     Returns:
         A line for what ends bit-equality, one for other training images, one for what only validation sees (automations
-        that look at scores make it part of the first). None at all: the resume is exact.
+        that read scores make it part of the first). None at all: the resume is exact.
     """
     before = state["stream"]
     images = {key: _other_images(before["files"].get(key), now) for key, now in data["files"].items()}

@@ -1,4 +1,4 @@
-"""Whether a run starts anew or goes on, and whether it may: nothing is mixed silently."""
+"""Whether a run starts anew or continues, and whether it may: nothing is mixed silently."""
 
 import time
 from collections.abc import Callable
@@ -26,7 +26,7 @@ class Start:
 
     @property
     def iteration(self) -> int:
-        """The iteration after which it goes on; 0 for a run that begins anew."""
+        """The iteration after which it continues; 0 for a run that begins anew."""
         return self.restored.iteration if self.restored else 0
 
 
@@ -52,7 +52,7 @@ def refuse_contradiction(options: TrainOptions, folder: RunFolder, overwrite: bo
     if not overwrite:
         return
     if options.path.resume_state:
-        raise ConfigError("--overwrite and path.resume_state contradict each other: one starts anew, one goes on")
+        raise ConfigError("--overwrite and path.resume_state contradict each other: one starts anew, one continues")
     for place in (folder.models, folder.training_states):
         is_outside = folder.root.resolve() not in place.resolve().parents
         if is_outside and place.is_dir() and any(place.iterdir()):
@@ -82,14 +82,14 @@ def decide_start(options: TrainOptions, folder: RunFolder, store: CheckpointStor
     if existing or len(states) > 1:
         restored, warnings = store.newest()
         return Start(restored, warnings, folder)
-    # Stopped before its first checkpoint was complete: there is nothing that could be gone on from.
+    # Stopped before its first checkpoint was complete: there is nothing to continue from.
     store.supersede_all()
     text = f"{folder.root} has no complete checkpoint: starting at iteration 0; its files are kept as *{SUPERSEDED}."
     return Start(None, [text], folder)
 
 
 def is_fresh(options: TrainOptions, folder: RunFolder, overwrite: bool) -> bool:
-    """Whether a run begins anew, as far as can be told without touching its folder."""
+    """Whether a run begins anew, as far as is known without touching its folder."""
     return overwrite or not (options.path.resume_state or CheckpointStore(folder).iterations())
 
 
@@ -106,7 +106,7 @@ def _from_named_state(options: TrainOptions, folder: RunFolder, store: Checkpoin
     existing = store.iterations()
     if existing and options.auto_resume:
         restored, warnings = store.newest()
-        text = f"path.resume_state is passed over: auto_resume goes on from the newest state, {restored.iteration:,}."
+        text = f"path.resume_state is ignored: auto_resume continues from the newest state, {restored.iteration:,}."
         return Start(restored, [*warnings, text], folder)
     if is_own or not (existing or store.weights()):
         return _from_state(path, folder, store)

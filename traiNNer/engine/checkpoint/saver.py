@@ -39,7 +39,7 @@ class Saver:
     def save(
         self, iteration: int, total: int, weights: Mapping[str, Weights], state: dict[str, Any], must_succeed: bool
     ) -> None:
-        """Write one checkpoint on rank 0; all ranks hear how it went. A failure is told and training goes on.
+        """Write one checkpoint on rank 0; all ranks learn the outcome. A failure is reported and training continues.
 
         Args:
             iteration: the iteration just done.
@@ -69,7 +69,7 @@ class Saver:
         self.last = iteration
 
     def save_best(self, metric: str, value: float, iteration: int, role: str, weights: Weights) -> None:
-        """Write the weights with the best score so far under their metric's name; a failure is told, no more."""
+        """Write the weights with the best score so far under their metric's name; a failure is only reported."""
         about = self._about(role, iteration) | {"metric": metric, "score": value}
         try:
             self.store.save_best(best_name(metric), role, weights, about)

@@ -156,7 +156,7 @@ class CheckpointStore:
         )
 
     def supersede_after(self, iteration: int) -> list[int]:
-        """Rename the states after `iteration`, from which a run goes on: they belong to a course that was given up."""
+        """Rename the states after `iteration`, from which a run continues: they belong to an abandoned course."""
         later = [found for found in self.iterations() if found > iteration]
         for found in later:
             self._rename(found, SUPERSEDED)
@@ -174,7 +174,7 @@ class CheckpointStore:
                 _rename_aside(path, SUPERSEDED)
 
     def keep_best_until(self, iteration: int, metrics: Iterable[str]) -> list[str]:
-        """Rename the best weights of a course that was given up after `iteration`. Returns metrics without a file."""
+        """Rename the best weights of a course abandoned after `iteration`. Returns metrics without a file."""
         missing = []
         for metric in metrics:
             files = [path for path in self.weights() if path.stem == best_name(metric)]

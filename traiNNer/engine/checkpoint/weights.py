@@ -247,7 +247,7 @@ def rebuild(file: WeightsFile, scale: int | None = None) -> nn.Module:
 
     Args:
         file: what was read.
-        scale: needed for a file without metadata whose tensors do not tell it.
+        scale: needed for a file without metadata whose tensors do not determine it.
 
     Returns:
         The network in evaluation mode.
@@ -273,7 +273,7 @@ def rebuild(file: WeightsFile, scale: int | None = None) -> nn.Module:
     wanted = scale or inferred
     if wanted is None:
         wanted = 2
-        warnings.warn(f"{file.path} does not tell its scale: 2 is assumed; load_network(path, scale=4)", stacklevel=3)
+        warnings.warn(f"{file.path} does not record its scale: 2 is assumed; load_network(path, scale=4)", stacklevel=3)
     return _loaded(ARCHS.build(arch, found, scale=wanted, seed=0), ARCHS[arch].name, found, wanted, file)
 
 

@@ -32,18 +32,18 @@ class Automation(OptionRules):
     remembered: ClassVar[tuple[str, ...]] = ()
     """Attributes that are saved in the training state."""
     needs: str | None = None
-    """What it cannot do without: `signal`, `grad_norm`, `memory` or a metric's name; absent for long, it gives up."""
+    """What it cannot do without: `signal`, `grad_norm`, `memory` or a metric's name; absent long, it is disabled."""
 
     has_fallback_rule: bool = False
-    """Whether `fallback_rule` hears validations after the automation gave up."""
+    """Whether `fallback_rule` receives validations after the automation was disabled."""
     answers_out_of_memory: ClassVar[bool] = False
     """Whether `on_failure` can make the micro-batch smaller after a step ran out of memory."""
     every: int = 50
     """Iterations after which it wants a window; it gets one also when another automation does."""
     max_adjustments: int = 50
-    """Changes of its own will before its knobs are frozen."""
+    """Voluntary changes before its knobs are frozen."""
     knobs: Knobs
-    """The knobs of the run, to look at."""
+    """The knobs of the run, to read."""
 
     @classmethod
     def knobs_when_disabled(cls, options: Any) -> Mapping[str, float]:  # noqa: ARG003 - hooks offer what others need

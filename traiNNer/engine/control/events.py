@@ -1,4 +1,4 @@
-"""What the loop tells the training automations and what they may answer: plain values that do nothing themselves."""
+"""What the loop reports to the training automations and what they may answer: plain values without behavior."""
 
 import math
 from collections.abc import Callable, Mapping, Sequence
@@ -16,7 +16,7 @@ Evidence = Mapping[str, float | int | str | bool | None]
 
 @dataclass(frozen=True)
 class RunStarted:
-    """What does not change during a run; told before the first iteration, and again where a resume goes on.
+    """What does not change during a run; reported before the first iteration, and again where a resume continues.
 
     `schedule` is the factor on the base learning rate by iteration (from 0), warm-up included, without any knob.
     `losses` are the weights of the file by log name; `anchor` is the first pixel loss, against which the others are
@@ -45,7 +45,7 @@ class RunStarted:
 
     @property
     def can_split(self) -> bool:
-        """Whether a batch in parts gives the gradients of the whole."""
+        """Whether a batch in micro-batches gives the gradients of the whole."""
         return not self.coupled_by
 
 
@@ -74,7 +74,7 @@ class Step(NamedTuple):
 class WindowFinished:
     """The iterations since the last window, the newest last; `iteration` is that one's number, counted from 1.
 
-    `seconds` is the time of an iteration of the window; `memory` is None where the device does not tell; `batch` is how
+    `seconds` is the time of an iteration of the window; `memory` is None where it is not reported; `batch` is how
     many images per device and loader batch were trained, None in a window in which that changed.
     """
 
@@ -134,7 +134,7 @@ class KeepSnapshot:
 
 @dataclass(frozen=True)
 class Rollback:
-    """Return to the kept snapshot; the iteration goes on counting."""
+    """Return to the kept snapshot; the iteration keeps counting."""
 
     reason: str
     evidence: Evidence = field(default_factory=dict)

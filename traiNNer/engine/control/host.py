@@ -1,4 +1,4 @@
-"""Where the training automations live: they hear events, and what they decide is checked, applied, counted, recorded.
+"""Where the training automations live: they receive events, and what they decide is checked, applied and recorded.
 
 An automation can fail without harm: one that raises, misses its input or oscillates is disabled, its knobs move to
 their fallback, and the run continues. Rank 0 asks the automations; every rank applies what they decide.
@@ -46,7 +46,7 @@ class AutomationHost:
 
     Args:
         automations: by the name that messages use, in the order in which they are asked.
-        run: what they are told about the run.
+        run: what they know of the run.
         knobs: what they may move.
         runtime: ranks and device.
         logbook: where decisions are written.
@@ -106,7 +106,7 @@ class AutomationHost:
     # Events
 
     def start(self, iteration: int) -> None:
-        """Tell the automations that the run begins, or goes on, after `iteration`."""
+        """Notify the automations that the run begins, or continues, after `iteration`."""
         self.iteration = self._reported = iteration
         self.run = replace(self.run, iteration=iteration)
         if iteration < self._measure_until:
@@ -115,12 +115,12 @@ class AutomationHost:
             if slot.has_failed:
                 self._disable(slot, "its ranges rule failed")
         self._ask("start", lambda automation: automation.on_start(self.run))
-        for slot in self.slots:  # one that gave up before may still have a simple rule and a summary
+        for slot in self.slots:  # a disabled one may still have a simple rule and a summary
             if slot.is_off and self.runtime.is_main:
                 slot.call("start", lambda automation=slot.automation: list(automation.on_start(self.run)))
 
     def after_step(self, iteration: int, report: StepReport) -> None:
-        """Note an iteration; where an automation's window is full, read it and let the automations look."""
+        """Note an iteration; where an automation's window is full, read it and notify the automations."""
         self.iteration = self._reported = iteration
         self._repeats = 0
         if any(slot.every <= self.run.total_iter for slot in self.slots if slot.listens):
@@ -148,7 +148,7 @@ class AutomationHost:
         self._ask("failure", lambda automation: automation.on_failure(event))
         if knob.at() < before:
             return True
-        if knob.is_disabled and before > 1:  # an automation that gave up protects no longer
+        if knob.is_disabled and before > 1:  # a disabled automation protects no longer
             knob.fall_back_to(half := math.ceil(before / 2))
             self.logbook.warn(f"Out of memory: the micro-batch is {half} from now on.")
             return True
@@ -170,7 +170,7 @@ class AutomationHost:
         for slot in self.slots if self.runtime.is_main else ():
             text = slot.call("summary", slot.automation.summary)
             title = f"{slot.automation.title}: " if slot.automation.title else ""
-            told += [f"{title}{text}{' (gave up)' if slot.is_off else ''}"] if text else []
+            told += [f"{title}{text}{' (disabled)' if slot.is_off else ''}"] if text else []
         if told:
             mark = " (shadow: nothing was applied)" if self.shadow else ""
             self.logbook.info(f"Automations{mark}: {'; '.join(told)}")
@@ -257,7 +257,7 @@ class AutomationHost:
             case Rollback():
                 done = self._act(decision)
                 self._has_rolled_back |= bool(done)
-                text = f"returned to the last good weights, reason: {decision.reason}"
+                text = f"Rolled back to the last good weights; training continues. Reason: {decision.reason}"
                 told = text if done or self.shadow else f"there are no good weights to return to ({decision.reason})"
                 self._log.action(self.iteration, slot, "rollback", decision.reason, decision.evidence, told)
 
@@ -266,7 +266,7 @@ class AutomationHost:
 
     def _measure(self, iterations: int) -> None:
         self._measure_until = self.iteration + iterations if iterations else 0
-        self.actions[MeasureTerms](MeasureTerms(iterations))  # looking changes nothing, so a shadow may
+        self.actions[MeasureTerms](MeasureTerms(iterations))  # measuring changes nothing, so a shadow may
 
     def _set(self, slot: Slot, decision: SetKnob) -> None:
         knob = self.knobs[decision.knob]
@@ -280,11 +280,11 @@ class AutomationHost:
         if not decision.forced:
             slot.count(decision.knob, new > old)
         self._log.knob(self.iteration, slot, decision, old, new)
-        self._tell_change(decision.knob, old, new)
+        self._notify_change(decision.knob, old, new)
         if not decision.forced:
             self._limit(slot, decision.knob)
 
-    def _tell_change(self, knob: str, old: float, new: float) -> None:
+    def _notify_change(self, knob: str, old: float, new: float) -> None:
         event = KnobChanged(self.iteration, knob, old, new)
         for slot in self.slots:
             if slot.listens:
@@ -301,9 +301,9 @@ class AutomationHost:
             self.runtime.memory()
 
     def _limit(self, slot: Slot, knob: str) -> None:
-        """Freeze the knobs of an automation that used up its adjustments; switch one off that goes to and fro."""
+        """Freeze the knobs of an automation that used up its adjustments; disable one that oscillates."""
         if slot.oscillates(knob):
-            self._disable(slot, f"{knob} goes to and fro")
+            self._disable(slot, f"{knob} oscillates")
         elif slot.adjustments >= slot.automation.max_adjustments and not slot.is_frozen:
             slot.freeze()
             self.logbook.warn(
@@ -325,15 +325,17 @@ class AutomationHost:
             moved.append(f"{name} {old:.4g} -> {new:.4g}")
             if new != old:
                 self._resize(name, new)
-                self._tell_change(name, old, new)
-        self._log.action(self.iteration, slot, "fallback", reason, {"in_force": ", ".join(moved)}, "")
-        force = f" In force: {', '.join(moved)}." if moved else ""
-        self.logbook.warn(f"Automation {slot.name} is off for the rest of the run: {reason}.{force} Training goes on.")
+                self._notify_change(name, old, new)
+        self._log.action(self.iteration, slot, "fallback", reason, {"active": ", ".join(moved)}, "")
+        active = f" Active: {', '.join(moved)}." if moved else ""
+        self.logbook.warn(
+            f"Automation {slot.name} is disabled for the rest of the run: {reason}.{active} Training continues."
+        )
 
     # State
 
     def state_dict(self) -> dict[str, Any]:
-        """Return what automations and knobs remember, and the iterations not yet looked at."""
+        """Return what automations and knobs remember, and the iterations not yet inspected."""
         return {
             "slots": {slot.name: slot.state_dict() for slot in self.slots},
             "knobs": self.knobs.state_dict(),

@@ -1,4 +1,4 @@
-"""The few numbers that a training automation may move while a run goes on, each within bounds."""
+"""The few numbers that a training automation may move during a run, each within bounds."""
 
 import math
 from collections.abc import Callable, Iterable, Mapping
@@ -13,7 +13,7 @@ LOSS_WEIGHT = "loss_weight."
 
 @dataclass(frozen=True)
 class Range:
-    """How an automation wants its knob: bounds, value at the start, and the value (or schedule) after it gave up.
+    """How an automation wants its knob: bounds, value at the start, and the value (or schedule) after it is disabled.
 
     None leaves what the option file says.
     """
@@ -45,7 +45,7 @@ class Knob:
         self._start = self._before = self.fallback = self.value
 
     def at(self, iteration: int = 0) -> float:
-        """Return the value in force at an iteration."""
+        """Return the active value at an iteration."""
         if not self._applied:
             return self._start
         if self.is_disabled:
@@ -76,7 +76,7 @@ class Knob:
             self.fallback = wanted.fallback
 
     def shadow(self) -> None:
-        """From now on only pretend to move: `at` goes on giving the option file's value."""
+        """From now on only pretend to move: `at` keeps returning the option file's value."""
         self._applied = False
 
     def freeze(self) -> None:

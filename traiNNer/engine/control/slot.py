@@ -60,16 +60,16 @@ class Slot:
 
     @property
     def listens(self) -> bool:
-        """Whether it hears events."""
+        """Whether it receives events."""
         return not self.is_off
 
     @property
     def uses_fallback_rule(self) -> bool:
-        """Whether it gave up but has a simple rule that goes on."""
+        """Whether it is disabled but has a fallback rule that stays active."""
         return self.is_off and self.automation.has_fallback_rule
 
     def decide(self, hook: str, ask: Callable[[Automation], Iterable[Decision]], knobs: Sequence[str]) -> "Decided":
-        """Ask the automation. One that raises, or decides what cannot be, gives up."""
+        """Ask the automation. One that raises, or decides what cannot be, is disabled."""
         found = self.call(hook, lambda: [checked(decision, knobs) for decision in ask(self.automation)])
         decisions: list[Decision] = [Disable(f"its {hook} rule failed")] if found is None else found
         return Decided(decisions, self.automation.every, self.automation.needs)
@@ -105,7 +105,7 @@ class Slot:
             return None
 
     def count(self, knob: str, is_up: bool) -> None:
-        """Count an adjustment of its own will."""
+        """Count a voluntary adjustment."""
         self.adjustments += 1
         self.directions.setdefault(knob, []).append(1 if is_up else -1)
         del self.directions[knob][:-AMONG]
@@ -116,7 +116,7 @@ class Slot:
         return sum(a != b for a, b in pairwise(ways)) >= REVERSALS
 
     def misses_input(self, value: float) -> bool:
-        """Note an observation that it needs; tell whether too many in a row were no numbers."""
+        """Note an observation that it needs; return whether too many in a row were NaN."""
         self.misses = 0 if math.isfinite(value) else self.misses + 1
         return self.misses >= MISSES_ALLOWED
 

@@ -106,7 +106,7 @@ class Scorer:
             raise MetricError(f"{evaluation.name}: out of memory even in tiles of {evaluation.tile_size} pixels")
         gc.collect()
         self.runtime.release_memory()
-        self.logbook.warn(f"{evaluation.name}: out of memory, going on in tiles of {evaluation.tile_size} LQ pixels.")
+        self.logbook.warn(f"{evaluation.name}: out of memory, continuing in tiles of {evaluation.tile_size} LQ pixels.")
 
     def _save_image(self, path: Path, image: np.ndarray) -> None:
         try:

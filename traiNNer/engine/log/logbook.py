@@ -1,6 +1,6 @@
 """What a run says: the screen, the text log, `metrics.jsonl` (the record) and TensorBoard.
 
-A failure to write any of these is told once and never ends a run.
+A failure to write any of these is reported once and never ends a run.
 """
 
 import json
@@ -55,7 +55,7 @@ class Logbook:
         self.rank = 0
 
     def open(self, folder: RunFolder, use_tensorboard: bool, start: int) -> None:
-        """Start writing files. The record after iteration `start`, where a resumed run goes on, is dropped."""
+        """Start writing files. The record after iteration `start`, where a resumed run continues, is dropped."""
         folder.log.mkdir(parents=True, exist_ok=True)
         self._log = (folder.log / f"train_{time.strftime('%Y%m%d_%H%M%S')}.log").open(
             "a", encoding="utf-8", errors="backslashreplace"
@@ -142,13 +142,13 @@ class Logbook:
             self._progress.stop()
             self._progress = None
 
-    def finish(self, reason: str, code: int, label: str = "an error of the program") -> None:
+    def finish(self, reason: str, code: int, label: str = "internal error") -> None:
         """Say why the run ended: the last line of the screen, the log and the record.
 
         After a failure on the way that line is `stopped: <label> at 135/600`, below the `reason`.
         """
         self.stop_progress()
-        if code and self._total and not reason.rsplit("\n", 1)[-1].startswith("stopped: "):
+        if code and self._total and not reason.rsplit("\n", 1)[-1].startswith(("stopped: ", "Interrupted (")):
             reason += f"\nstopped: {label} at {self._last:,}/{self._total:,}"
         self._print(reason, None if code == 0 else "bold red")
         if code and self.rank:
@@ -163,7 +163,7 @@ class Logbook:
             self._tensorboard.close()
         for file in (self._log, self._metrics, self._decisions):
             if file:
-                with suppress(OSError):  # what could not be written was told when it was tried
+                with suppress(OSError):  # what could not be written was reported when it was tried
                     file.close()
         self._log = self._metrics = self._decisions = self._tensorboard = None
 

@@ -1,4 +1,4 @@
-"""The line that tells how training goes."""
+"""The line that shows the progress of training."""
 
 import math
 from collections.abc import Mapping

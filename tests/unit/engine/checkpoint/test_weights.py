@@ -193,7 +193,7 @@ def test_an_earlier_generation_with_another_alpha_is_not_computed_wrongly(tmp_pa
 def test_a_bare_file_that_does_not_tell_its_scale_is_taken_as_2x_with_a_warning_or_as_said(tmp_path):
     save_file(ARCHS.build("paragonsr2_nano", scale=4).state_dict(), tmp_path / "bare.safetensors")
     file = read_weights(tmp_path / "bare.safetensors")
-    with pytest.warns(UserWarning, match="does not tell its scale: 2 is assumed"):
+    with pytest.warns(UserWarning, match="does not record its scale: 2 is assumed"):
         assert rebuild(file).scale == 2
     assert rebuild(file, scale=4).scale == 4
 

@@ -156,7 +156,7 @@ def test_at_the_limit_the_knob_freezes_but_protection_stays():
 
 
 @pytest.mark.parametrize("hook", ["start", "window", "validation"])
-def test_a_helper_that_raises_is_off_with_its_fallback_in_force(hook):
+def test_automation_that_raises_is_disabled_with_its_fallback_active(hook):
     place = {"start": 0, "window": 10, "validation": 12}[hook]
     script = {"window": {5: [SetKnob("lr_factor", 0.5, "down")]}} if hook != "start" else {}
     script.setdefault(hook, {})[place] = ValueError("boom")
@@ -325,13 +325,13 @@ def test_going_to_and_fro_switches_it_off():
     built, book, _ = host(Scripted(window=script))
     drive(built, 1, 100)
     assert len([entry for entry in book.decisions if entry["knob"]]) == 5
-    assert "lr_factor goes to and fro" in book.warnings[0]
+    assert "lr_factor oscillates" in book.warnings[0]
 
 
-def test_it_may_give_up_by_itself():
+def test_automation_may_disable_itself():
     built, book, _ = host(Scripted(window={5: [Disable("6 times out of memory in 1,000 iterations")]}))
     drive(built, 1, 5)
-    assert "off for the rest of the run: 6 times out of memory" in book.warnings[0]
+    assert "is disabled for the rest of the run: 6 times out of memory" in book.warnings[0]
 
 
 def test_snapshot_rewind_stop_and_words():
@@ -461,4 +461,4 @@ def test_the_summary_is_one_line():
     built, book, _ = host(Scripted(), Scripted(window={5: ValueError()}))
     drive(built, 1, 5)
     built.finish()
-    assert book.infos[-1] == "Automations: scripted: fine; scripted: fine (gave up)"
+    assert book.infos[-1] == "Automations: scripted: fine; scripted: fine (disabled)"

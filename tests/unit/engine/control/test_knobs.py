@@ -13,7 +13,7 @@ def test_a_request_beyond_the_bounds_is_clamped():
     assert knob.at(11) == 0.1
 
 
-def test_a_ramp_goes_from_the_value_in_force_to_the_new_one():
+def test_ramp_goes_from_the_active_value_to_the_new_one():
     knob = Knob(1.0, high=10.0, ramp=200)
     knob.set(2.0, 1000)
     assert [knob.at(i) for i in (1000, 1050, 1100, 1200, 5000)] == [1.0, 1.25, 1.5, 2.0, 2.0]
@@ -22,7 +22,7 @@ def test_a_ramp_goes_from_the_value_in_force_to_the_new_one():
     assert knob.at(1300) == 1.0
 
 
-def test_a_helper_that_gave_up_leaves_its_fallback_in_force():
+def test_disabled_automation_leaves_its_fallback_active():
     knob = Knob(1.0)
     knob.configure(Range(0.1, 2.0, fallback=lambda iteration: 1 / (1 + iteration)))
     knob.set(0.5, 3)
@@ -37,7 +37,7 @@ def test_without_a_fallback_it_is_the_value_of_the_file():
     assert knob.at(2) == 3.0
 
 
-def test_a_helpers_start_value_is_in_force_at_once():
+def test_start_value_of_an_automation_is_active_at_once():
     knobs = Knobs(grad_clip=5.0)
     knobs[GRAD_CLIP].configure(Range(0.1, 10.0, start=1.0))
     assert knobs[GRAD_CLIP].at() == 1.0
