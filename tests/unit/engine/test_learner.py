@@ -11,7 +11,7 @@ from torch.nn.functional import pixel_shuffle, softplus
 
 from traiNNer.batch import Batch
 from traiNNer.engine.control.knobs import GRAD_CLIP, LR_FACTOR, MICRO_BATCH, Knobs
-from traiNNer.engine.control.snapshot import Snapshot
+from traiNNer.engine.snapshot import Snapshot
 from traiNNer.engine.learner import Learner
 from traiNNer.engine.runtime.runtime import Runtime
 from traiNNer.engine.step import Stepper
