@@ -30,7 +30,11 @@ TESTS = {
     "metrics/psnr.py": ["tests/unit/metrics/test_psnr.py", "tests/unit/metrics/test_protocol.py"],
     "metrics/ssim.py": ["tests/unit/metrics/test_ssim.py", "tests/unit/metrics/test_protocol.py"],
     "engine/step.py": ["tests/unit/engine/test_step.py", "tests/unit/engine/test_retry.py"],
-    "engine/learner.py": ["tests/unit/engine/test_learner.py", "tests/unit/engine/control/test_snapshot.py"],
+    "engine/learner.py": [
+        "tests/unit/engine/test_trainer.py",
+        "tests/unit/engine/test_learner.py",
+        "tests/unit/engine/control/test_snapshot.py",
+    ],
     "engine/checkpoint/state.py": ["tests/unit/engine/checkpoint/test_state.py", "tests/unit/engine/test_trainer.py"],
     "engine/control/snapshot.py": ["tests/unit/engine/control/test_snapshot.py", "tests/unit/engine/test_learner.py"],
     "engine/trainer.py:Trainer.restore": ["tests/unit/engine/test_trainer.py"],

@@ -80,7 +80,7 @@ def test_a_named_state_wins_over_later_ones_and_falls_back_to_earlier_ones(folde
     damage(folder, 3)
     with pytest.raises(CheckpointError, match="there is no earlier one"):
         decide_start(named, folder, store, overwrite=False)
-    with pytest.raises(CheckpointError, match="Complete states in .*: 9.state, 6.state, 3.state"):
+    with pytest.raises(CheckpointError, match=r"Complete states in .*: 9\.state, 6\.state, 3\.state"):
         decide_start(options_of(folder.training_states / "7.state"), folder, store, overwrite=False)
 
 

@@ -1,3 +1,5 @@
+from typing import ClassVar
+
 import pytest
 import torch
 
@@ -9,7 +11,7 @@ from traiNNer.errors import CheckpointError
 class Number:
     """Remembers a number, and in `order` who was restored when."""
 
-    order: list[str] = []
+    order: ClassVar[list[str]] = []
 
     def __init__(self, name: str, value: int = 0) -> None:
         self.name, self.value = name, value
