@@ -30,6 +30,15 @@ TESTS = {
     "metrics/psnr.py": ["tests/unit/metrics/test_psnr.py", "tests/unit/metrics/test_protocol.py"],
     "metrics/ssim.py": ["tests/unit/metrics/test_ssim.py", "tests/unit/metrics/test_protocol.py"],
     "engine/step.py": ["tests/unit/engine/test_step.py", "tests/unit/engine/test_retry.py"],
+    "engine/learner.py": [
+        "tests/unit/engine/test_trainer.py",
+        "tests/unit/engine/test_learner.py",
+        "tests/unit/engine/control/test_snapshot.py",
+    ],
+    "engine/checkpoint/state.py": ["tests/unit/engine/checkpoint/test_state.py", "tests/unit/engine/test_trainer.py"],
+    "engine/control/snapshot.py": ["tests/unit/engine/control/test_snapshot.py", "tests/unit/engine/test_learner.py"],
+    "engine/trainer.py:Trainer.restore": ["tests/unit/engine/test_trainer.py"],
+    "engine/trainer.py:Trainer.state": ["tests/unit/engine/test_trainer.py"],
 }
 
 
@@ -125,7 +134,12 @@ def main() -> int:
     alive, every = 0, 0
     for target in arguments.target or TESTS:
         file, _, name = target.partition(":")
-        tests = arguments.tests or TESTS.get(file) or [f"tests/unit/{Path(file).parent}/test_{Path(file).stem}.py"]
+        tests = (
+            arguments.tests
+            or TESTS.get(target)
+            or TESTS.get(file)
+            or [f"tests/unit/{Path(file).parent}/test_{Path(file).stem}.py"]
+        )
         left, count = survivors(ROOT, f"traiNNer/{file}", name, tests)
         print(f"{target}: {len(left)} of {count} survive", flush=True)
         alive, every = alive + len(left), every + count

@@ -173,3 +173,8 @@ def test_what_does_not_fit_together_is_an_option_error(tmp_path, changes, text):
     result = train(prepare(tmp_path, changes))
     assert result.code == 2, result.output
     assert text in " ".join(result.output.split())
+
+
+def test_the_guide_shows_this_very_plugin():
+    guide = (PLUGIN.parents[2] / "docs/adding_a_component.md").read_text(encoding="utf-8")
+    assert f"```python\n{PLUGIN.read_text(encoding='utf-8')}```" in guide

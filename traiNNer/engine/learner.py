@@ -46,7 +46,6 @@ class Learner:
         self.parameters = [parameter for parameter in network.parameters() if parameter.requires_grad]
         self.buffers = list(network.buffers())
         self.knob_prefix = knob_prefix(name)
-        self.log_prefix = "" if name == MAIN else f"{name}/"
         self._schedule = schedule
         self._knobs = knobs
         self._base_rates = [group["lr"] for group in optimizer.param_groups]

@@ -271,3 +271,10 @@ def test_hyperparameters_of_the_option_file_win_over_the_recorded_ones():
         learner.load_state_dict(one.learners[name].state_dict())
         assert learner.optimizer.param_groups[0]["lr"] == 1e-3
         assert len(learner.optimizer.state) == len(learner.parameters)
+
+
+def test_the_ema_is_shipped_where_there_is_one():
+    learner = make().learners[OTHER]
+    assert learner.shipped is learner.average.network
+    network = networks_of()[MAIN]
+    assert learner_of(network, torch.optim.SGD(network.parameters(), 1.0)).shipped is network

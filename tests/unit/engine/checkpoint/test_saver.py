@@ -1,0 +1,89 @@
+import json
+
+import pytest
+import torch
+from bookkit import Book
+from safetensors import safe_open
+
+from traiNNer.engine.checkpoint.saver import Saver
+from traiNNer.engine.checkpoint.store import CheckpointStore
+from traiNNer.engine.run_folder import RunFolder
+from traiNNer.engine.runtime.runtime import Runtime
+from traiNNer.errors import CannotWrite, TrainingDiverged
+
+WEIGHTS = {role: {"w": torch.ones(2)} for role in ("net_g", "net_g_ema", "net_d")}
+ABOUT = {"net_g": {"arch": "up"}, "net_d": {"arch": "judge"}}
+
+
+@pytest.fixture
+def saver(tmp_path):
+    places = {name: tmp_path / name for name in ("models", "training_states", "log", "visualization")}
+    for place in places.values():
+        place.mkdir()
+    book = Book()
+    book.warn_all = book.warnings.extend
+    store = CheckpointStore(RunFolder(tmp_path, resume_models=places["models"], **places))
+    return Saver(store, Runtime(torch.device("cpu"), "test"), book, ABOUT)
+
+
+def full_disk(*_):
+    raise OSError(28, "No space left on device")
+
+
+def test_every_file_describes_the_network_of_its_own_role(saver):
+    assert saver.last_good() == "no checkpoint was saved yet"
+    saver.save(5, 10, WEIGHTS, {"format": 2}, must_succeed=False)
+    assert saver.last == 5
+    assert saver.last_good() == "last good checkpoint: 5"
+    for role, arch in (("net_g", "up"), ("net_g_ema", "up"), ("net_d", "judge")):
+        with safe_open(saver.store.folder.models / f"{role}_5.safetensors", "pt") as file:
+            assert json.loads(file.metadata()["traiNNer"]) == {"arch": arch, "iteration": 5, "role": role}
+
+
+def test_a_failure_is_reported_and_the_third_in_a_row_ends_the_run(saver, monkeypatch):
+    saver.save(1, 10, WEIGHTS, {"format": 2}, must_succeed=False)
+    with monkeypatch.context() as broken:
+        broken.setattr(saver.store, "save", full_disk)
+        saver.save(2, 10, WEIGHTS, {}, must_succeed=False)
+        saver.save(3, 10, WEIGHTS, {}, must_succeed=False)
+    assert saver.last == 1
+    assert "Could not save iteration 3:" in saver.logbook.warnings[1]
+    assert saver.logbook.warnings[1].endswith("Training continues; last good checkpoint: 1.")
+    saver.save(4, 10, WEIGHTS, {"format": 2}, must_succeed=False)  # a success begins the count anew
+    monkeypatch.setattr(saver.store, "save", full_disk)
+    saver.save(5, 10, WEIGHTS, {}, must_succeed=False)
+    saver.save(6, 10, WEIGHTS, {}, must_succeed=False)
+    with pytest.raises(CannotWrite, match="Stopped at 7/10; last good checkpoint: 4"):
+        saver.save(7, 10, WEIGHTS, {}, must_succeed=False)
+
+
+def test_a_save_that_must_succeed_ends_the_run_at_once(saver, monkeypatch):
+    monkeypatch.setattr(saver.store, "save", full_disk)
+    with pytest.raises(CannotWrite, match="Could not save iteration 10"):
+        saver.save(10, 10, WEIGHTS, {}, must_succeed=True)
+
+
+@pytest.mark.parametrize("role", WEIGHTS)
+def test_weights_that_are_not_finite_are_never_written(saver, role):
+    bad = WEIGHTS | {role: {"count": torch.tensor(1), "w": torch.tensor([1.0, float("inf")])}}
+    with pytest.raises(TrainingDiverged, match=rf"{role}\.w is not finite at 5/10"):
+        saver.save(5, 10, bad, {"format": 2}, must_succeed=False)
+    assert list(saver.store.folder.models.iterdir()) == []
+
+
+def test_what_is_left_behind_is_the_best_or_else_the_present_network(saver, monkeypatch):
+    models = saver.store.folder.models
+    assert saver.keep_final("net_g", WEIGHTS["net_g"], None, 7) == "net_g_final, the weights of iteration 7"
+    saver.save_best("psnr", 31.5, 6, "net_g", {"w": torch.full((2,), 6.0)})
+    with safe_open(models / "net_g_best_psnr.safetensors", "pt") as file:
+        about = json.loads(file.metadata()["traiNNer"])
+    assert about == {"arch": "up", "iteration": 6, "metric": "psnr", "score": 31.5, "role": "net_g"}
+    assert saver.keep_final("net_g", WEIGHTS["net_g"], "psnr", 7).endswith("the best by psnr")
+    assert (models / "net_g_final.safetensors").read_bytes() == (models / "net_g_best_psnr.safetensors").read_bytes()
+    monkeypatch.setattr(saver.store, "save_best", full_disk)
+    assert saver.keep_final("net_g", WEIGHTS["net_g"], None, 8) == "none"
+    saver.save_best("psnr", 32.0, 8, "net_g", WEIGHTS["net_g"])
+    assert [text.split(":")[0] for text in saver.logbook.warnings] == [
+        "Could not save net_g_final",
+        "Could not save the best psnr weights",
+    ]

@@ -1,0 +1,240 @@
+"""The state of a run: whole, a resumed run repeats the uninterrupted one bit by bit; without any entry it does not."""
+
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from bookkit import Book
+from enginekit import learner_of
+from torch import nn
+from torch.nn.functional import pixel_shuffle
+
+from traiNNer.batch import Batch, BatchPlan
+from traiNNer.engine.checkpoint.saver import Saver
+from traiNNer.engine.checkpoint.store import CheckpointStore, Restored
+from traiNNer.engine.control.knobs import GRAD_SKIP, LR_FACTOR, Knobs
+from traiNNer.engine.control.snapshot import Snapshot
+from traiNNer.engine.evaluation.best import BestScores
+from traiNNer.engine.run_folder import RunFolder
+from traiNNer.engine.runtime.runtime import Runtime
+from traiNNer.engine.step import Stepper
+from traiNNer.engine.trainer import Recording, Trainer
+from traiNNer.engine.training import Training
+from traiNNer.engine.window import NonfiniteWatch
+from traiNNer.errors import CheckpointError
+from traiNNer.models.protocol import MAIN, PhaseLoss, TrainableModel
+
+SAVED, TOTAL = 5, 13
+POISONED = (5, 6)  # iterations whose loss is NaN
+ENTRIES = ("progress", "learners", "model", "window", "watch", "snapshot", "scaler", "automations", "best", "rng")
+OPTIONAL = ("scaler", "automations")
+WITHIN = ("optimizer", "norm_filter")
+
+
+class Net(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.conv = nn.Conv2d(3, 12, 3, padding=1)
+
+    def forward(self, lq):
+        return pixel_shuffle(self.conv(lq), 2)
+
+
+class Noisy(TrainableModel):
+    """Draws from the generator, counts, and is not finite in some iterations."""
+
+    def __init__(self, network) -> None:
+        self.network, self.seen = network, 0
+
+    def phases(self, batch, iteration):
+        self.seen += 1
+        factor = (1 + torch.rand(())) * (1 + 0.1 * self.seen)
+        poison = float("nan") if iteration in POISONED else 0.0
+        yield PhaseLoss({"l1": (self.network(batch.lq) - batch.gt).abs().mean() * (factor + poison)})
+
+    def state_dict(self):
+        return {"seen": self.seen}
+
+    def load_state_dict(self, state):
+        self.seen = state["seen"]
+
+
+class Slower:
+    """Stands in for the automation host: lowers the learning rate with every iteration that it has seen."""
+
+    stop = None
+
+    def __init__(self, knobs: Knobs) -> None:
+        self.knobs, self.count = knobs, 0
+
+    def after_step(self, iteration, report):
+        self.count += 1
+        self.knobs[LR_FACTOR].set(0.95**self.count, iteration)
+
+    def not_finite(self):
+        return False
+
+    def state_dict(self):
+        return {"count": self.count, "knobs": self.knobs.state_dict()}
+
+    def load_state_dict(self, state):
+        self.count = state["count"]
+        self.knobs.load_state_dict(state["knobs"], [LR_FACTOR])
+
+
+def batch(seed: int) -> Batch:
+    rng = np.random.default_rng(seed)
+    lq = torch.from_numpy(rng.integers(0, 256, (2, 6, 6, 3), np.uint8))
+    gt = torch.from_numpy(rng.integers(0, 256, (2, 12, 12, 3), np.uint8))
+    return Batch(lq, gt, (f"{seed}/0", f"{seed}/1"))
+
+
+def make(root, seed: int) -> Trainer:
+    """Return a trainer of a tiny network whose start is a matter of the seed."""
+    torch.manual_seed(seed)
+    runtime, knobs, book = Runtime(torch.device("cpu"), "test", half=torch.float16), Knobs(), Book()
+    book.warn_all = book.warnings.extend
+    network = Net()
+    learner = learner_of(network, torch.optim.AdamW(network.parameters(), 1e-2), knobs, decay=0.9)
+    model = Noisy(runtime.upscaler(network))
+    stepper = Stepper(model, {MAIN: learner}, runtime, knobs)
+    snapshot, watch = Snapshot({MAIN: learner}, model), NonfiniteWatch(limit=9, inspect_every=1)
+    training = Training(runtime, stepper, snapshot, watch, book, BatchPlan(2), Slower(knobs))
+    places = {name: root / name for name in ("models", "training_states", "log", "visualization")}
+    for place in places.values():
+        place.mkdir(parents=True, exist_ok=True)
+    store = CheckpointStore(RunFolder(root, resume_models=places["models"], **places))
+    saver = Saver(store, runtime, book, {MAIN: {"arch": "net"}})
+    scorer = SimpleNamespace(best=BestScores({"psnr": "higher"}), evaluations=[])
+    options = SimpleNamespace(train=SimpleNamespace(total_iter=TOTAL))
+    return Trainer(options, training, scorer, Recording(saver, book, None, {"stream": {}}))
+
+
+def go(trainer: Trainer, end: int) -> list[Any]:
+    """Train to an iteration; return what each one did, bit by bit."""
+    training, trail = trainer.training, []
+    learner = training.learners[MAIN]
+    while training.iteration < end:
+        # From the fourth iteration on every step is too large: five in a row are skipped, the sixth is made.
+        learner._knobs[GRAD_SKIP].set(1e-9 if training.iteration >= 3 else float("inf"), 0)
+        report = training.advance([batch(training.iteration)])
+        number = training.iteration
+        if number == 2:
+            training.snapshot.take()
+            trainer.scorer.best.update(2, {"psnr": 30.0})
+        rolled_back = training.snapshot.restore() if number == 12 else None
+        trail.append(
+            {
+                "iteration": number,
+                "terms": report.main.terms["l1"].item(),
+                "lr": training.learning_rate,
+                "scale": training.runtime.scaler.get_scale(),
+                "means": training.window.read() if number in (2, 8) else None,
+                "rolled back": rolled_back,
+                "weights": {role: {k: v.clone() for k, v in w.items()} for role, w in learner.weights().items()},
+                "best": trainer.scorer.best.state_dict(),
+                "warnings": list(trainer.logbook.warnings),
+            }
+        )
+        trainer.logbook.warnings.clear()
+    return trail
+
+
+def is_same(one: Any, other: Any) -> bool:
+    if isinstance(one, dict):
+        return one.keys() == other.keys() and all(is_same(one[key], other[key]) for key in one)
+    if isinstance(one, list):
+        return len(one) == len(other) and all(is_same(a, b) for a, b in zip(one, other, strict=True))
+    if isinstance(one, torch.Tensor):
+        return torch.equal(one, other)
+    return one == other or repr(one) == repr(other) == "nan"
+
+
+@pytest.fixture(scope="module")
+def straight(tmp_path_factory):
+    """Return a folder with the checkpoint of an uninterrupted run, and the trail after it."""
+    root = tmp_path_factory.mktemp("straight")
+    trainer = make(root, 0)
+    go(trainer, SAVED)
+    trainer._save(must_succeed=True)
+    return root, go(trainer, TOTAL)
+
+
+def resumed(straight, change=lambda restored, trainer: None) -> list[Any]:
+    """Resume in a fresh trainer of another seed, from the checkpoint as `change` leaves it."""
+    root, _ = straight
+    trainer = make(root, 99)
+    restored = trainer.saver.store.load(SAVED)
+    change(restored, trainer)
+    trainer.restore(restored)
+    return go(trainer, TOTAL)
+
+
+def test_a_resumed_run_repeats_the_uninterrupted_one(straight):
+    _, trail = straight
+    assert len(trail) == TOTAL - SAVED
+    assert is_same(resumed(straight), trail)
+
+
+def test_every_entry_is_saved(straight):
+    root, _ = straight
+    trainer = make(root, 1)
+    assert tuple(trainer.state()) == ENTRIES
+    restored = trainer.saver.store.load(SAVED)
+    assert set(restored.state) == {*ENTRIES, "format", "stream"}
+    assert set(restored.state["learners"][MAIN]) == set(WITHIN)
+    assert set(restored.weights) == {MAIN, f"{MAIN}_ema"}
+
+
+@pytest.mark.parametrize("name", ENTRIES)
+def test_without_an_entry_in_the_file_the_resume_is_refused_or_differs(straight, name):
+    def take_out(restored: Restored, _: Trainer) -> None:
+        del restored.state[name]
+
+    if name in OPTIONAL:
+        assert not is_same(resumed(straight, take_out), straight[1])
+        return
+    with pytest.raises(CheckpointError, match=f"the training state lacks {name}"):
+        resumed(straight, take_out)
+
+
+@pytest.mark.parametrize("name", ENTRIES)
+def test_an_entry_that_is_not_restored_changes_the_resumed_run(straight, name):
+    def keep_fresh(restored: Restored, trainer: Trainer) -> None:
+        restored.state[name] = trainer.state()[name].state_dict()
+
+    # A counter that is not restored runs on from zero: the run takes longer, and differs from its first iteration on.
+    assert not is_same(resumed(straight, keep_fresh)[: TOTAL - SAVED], straight[1])
+
+
+@pytest.mark.parametrize("name", WITHIN)
+def test_a_part_of_a_learner_that_is_not_restored_changes_the_resumed_run(straight, name):
+    def keep_fresh(restored: Restored, trainer: Trainer) -> None:
+        restored.state["learners"][MAIN][name] = trainer.training.learners[MAIN].state_dict()[name]
+
+    def take_out(restored: Restored, _: Trainer) -> None:
+        del restored.state["learners"][MAIN][name]
+
+    assert not is_same(resumed(straight, keep_fresh), straight[1])
+    with pytest.raises(KeyError, match=name):
+        resumed(straight, take_out)
+
+
+@pytest.mark.parametrize("role", [MAIN, f"{MAIN}_ema"])
+def test_weights_that_are_not_restored_change_the_resumed_run(straight, role):
+    def keep_fresh(restored: Restored, trainer: Trainer) -> None:
+        restored.weights[role] = dict(trainer.training.learners[MAIN].weights()[role])
+
+    assert not is_same(resumed(straight, keep_fresh), straight[1])
+
+
+def test_restoring_sets_what_messages_and_log_lines_show(straight):
+    root, _ = straight
+    trainer = make(root, 3)
+    trainer.restore(trainer.saver.store.load(SAVED))
+    assert trainer.iteration == trainer.saver.last == SAVED
+    # Schedule and knobs as of the checkpoint, not the learning rate of the option file.
+    assert trainer.training.learning_rate == pytest.approx(1e-2 * 0.95**SAVED)
+    assert not trainer.is_over
