@@ -88,12 +88,30 @@ def write_png(path: Path, image: np.ndarray) -> Path:
     return path
 
 
-def write_pairs(root: Path, count: int, size: tuple[int, int] = (12, 14), scale: int = 2, bits: int = 8) -> None:
-    """Write root/hr and root/lr with `count` unrelated random pairs; `size` is that of LQ."""
+def write_pairs(
+    root: Path,
+    count: int,
+    size: tuple[int, int] = (12, 14),
+    scale: int = 2,
+    seed: int = 0,
+    bits: int = 8,
+    smooth: bool = False,
+) -> None:
+    """Write root/hr and root/lr with `count` random pairs; `size` is that of LQ.
+
+    `smooth` ones have 8 bits and fit each other, so that they can be trained on; others are unrelated noise.
+    """
     for number in range(count):
         name = f"{number:03}.png"
-        write_png(root / "lr" / name, numbers(*size, 3, seed=number, bits=bits))
-        write_png(root / "hr" / name, numbers(*(side * scale for side in size), 3, seed=1000 + number, bits=bits))
+        gt_size = (size[0] * scale, size[1] * scale)
+        if smooth:
+            gt = cv2.resize(numbers(6, 6, 3, seed=seed + number), gt_size[::-1], interpolation=cv2.INTER_CUBIC)
+            lq = cv2.resize(gt, size[::-1], interpolation=cv2.INTER_AREA)
+        else:
+            lq = numbers(*size, 3, seed=seed + number, bits=bits)
+            gt = numbers(*gt_size, 3, seed=1000 + seed + number, bits=bits)
+        write_png(root / "lr" / name, lq)
+        write_png(root / "hr" / name, gt)
 
 
 def photo(name: str = "astronaut.png", size: tuple[int, int] = (256, 256), top: int = 0, left: int = 0) -> np.ndarray:

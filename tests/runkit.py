@@ -12,8 +12,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import yaml
+from imagekit import write_pairs
 
 REPOSITORY = Path(__file__).parents[1]
 PATIENCE_S = 600.0  # ends what hangs; far above what a busy machine needs
@@ -100,21 +100,6 @@ def run(script: str, *arguments: str, folder: Path, timeout: float = PATIENCE_S,
     return Run(script, *arguments, folder=folder, **environment).finish(timeout)
 
 
-def write_pairs(root: Path, count: int, gt_size: tuple[int, int] = (40, 48), scale: int = 2, seed: int = 0) -> None:
-    """Write smooth random color pictures `hr/*.png` and their small versions `lr/*.png`."""
-    import cv2
-
-    rng = np.random.default_rng(seed)
-    for name in ("hr", "lr"):
-        (root / name).mkdir(parents=True, exist_ok=True)
-    for index in range(count):
-        small = rng.integers(0, 256, (6, 6, 3), np.uint8)
-        gt = cv2.resize(small, gt_size[::-1], interpolation=cv2.INTER_CUBIC)
-        lq = cv2.resize(gt, (gt_size[1] // scale, gt_size[0] // scale), interpolation=cv2.INTER_AREA)
-        cv2.imwrite(str(root / "hr" / f"{index:03}.png"), gt)
-        cv2.imwrite(str(root / "lr" / f"{index:03}.png"), lq)
-
-
 def base_options() -> dict[str, Any]:
     """Return a complete tiny training file as a tree: 12 iterations, validation every 4, checkpoints every 5."""
     data = {"type": "PairedImageDataset", "num_worker_per_gpu": 0}
@@ -162,8 +147,8 @@ def write_options(folder: Path, changes: dict[str, Any] | None = None, name: str
 
 def workplace(folder: Path, images: int = 5) -> Path:
     """Make a folder with training and validation pairs."""
-    write_pairs(folder / "data", images)
-    write_pairs(folder / "val", 2, seed=99)
+    write_pairs(folder / "data", images, (20, 24), smooth=True)
+    write_pairs(folder / "val", 2, (20, 24), seed=99, smooth=True)
     return folder
 
 

@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 import torch
 import yaml
-from runkit import REPOSITORY, run, workplace, write_options, write_pairs
+from imagekit import write_pairs
+from runkit import REPOSITORY, run, workplace, write_options
 
 from traiNNer.traits import ArchTraits
 from traiNNer.utils.upscaling import reflect
@@ -51,7 +52,7 @@ CHANGES = {
 def place_with_odd_images(folder):
     """Images of 90x70 LQ pixels to validate, one of 13x9, and a network that takes neither size as it is."""
     workplace(folder)
-    write_pairs(folder / "val", 1, (140, 180), seed=5)
+    write_pairs(folder / "val", 1, (70, 90), seed=5, smooth=True)
     small = np.random.default_rng(0).integers(0, 256, (26, 18, 3), np.uint8)
     cv2.imwrite(str(folder / "val/hr/tiny.png"), small)
     cv2.imwrite(str(folder / "val/lr/tiny.png"), small[::2, ::2])

@@ -8,7 +8,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from runkit import record, run, workplace, write_options, write_pairs
+from imagekit import write_pairs
+from runkit import record, run, workplace, write_options
 from safetensors.torch import save_file
 
 from traiNNer.engine.run_folder import RunFolder, check_writable, create
@@ -107,7 +108,7 @@ def test_an_image_smaller_than_the_crop(place):
 
 
 def test_scale_three_with_an_odd_size(place):
-    write_pairs(place / "odd", 2, gt_size=(40, 50), scale=2)
+    write_pairs(place / "odd", 2, (20, 25), scale=2, smooth=True)
     changes = {"scale": 3, "datasets": {"train": {"dataroot_gt": "odd/hr", "dataroot_lq": "odd/lr"}}}
     write_options(place, changes)
     refused(place, 3, r"do not fit scale 3", r"50x40")
@@ -364,7 +365,7 @@ def test_images_of_16_bits_gray_and_alpha_train(place):
 
 
 def test_validation_images_too_small_for_a_metric_are_found_before_training(place):
-    write_pairs(place / "tiny", 2, gt_size=(12, 12))
+    write_pairs(place / "tiny", 2, (6, 6), smooth=True)
     write_options(place, {"datasets": {"val": {"dataroot_gt": "tiny/hr", "dataroot_lq": "tiny/lr"}}})
     text = r"datasets\.val: ssim cannot be computed for its smallest image: SSIM needs 11x11 pixels"
     refused(place, 3, text)

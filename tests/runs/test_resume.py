@@ -5,7 +5,8 @@ import signal
 
 import pytest
 import torch
-from runkit import record, run, workplace, write_options, write_pairs
+from imagekit import write_pairs
+from runkit import record, run, workplace, write_options
 from safetensors.torch import load_file
 
 KILLER = '''
@@ -379,7 +380,7 @@ def test_other_photos_of_equal_names_and_sizes_are_noticed(straight, tmp_path, k
     shutil.copytree(reference, copy)
     folder = {"train": "data", "val": "val"}[kind]
     before = {path: path.read_bytes() for path in (copy / folder).rglob("*.png")}
-    write_pairs(copy / folder, {"train": 5, "val": 2}[kind], seed=1234)
+    write_pairs(copy / folder, {"train": 5, "val": 2}[kind], (20, 24), seed=1234, smooth=True)
     assert all(path.read_bytes() != data for path, data in before.items())
     result = run("train.py", "-opt", "options.yml", "--auto_resume", folder=copy)
     assert result.code == 0, result.output

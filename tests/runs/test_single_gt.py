@@ -2,7 +2,8 @@
 
 import json
 
-from runkit import record, run, write_options, write_pairs
+from imagekit import write_pairs
+from runkit import record, run, write_options
 
 from traiNNer.data.files.split import held_out
 
@@ -24,7 +25,7 @@ noting("whole")
 
 
 def test_no_training_sample_comes_from_a_held_out_photo(tmp_path):
-    write_pairs(tmp_path / "data", 12)
+    write_pairs(tmp_path / "data", 12, (20, 24), smooth=True)
     (tmp_path / "note_keys.py").write_text(NOTE_KEYS)
     photos = {"type": "singlegtdataset", "dataroot_gt": "data/hr", "dataroot_lq": None}
     changes = {"datasets": {"train": photos | {"split": "train"}, "val": photos | {"split": "val"}}}

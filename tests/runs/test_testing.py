@@ -8,7 +8,8 @@ import cv2
 import numpy as np
 import pytest
 import yaml
-from runkit import merged, run, workplace, write_options, write_pairs
+from imagekit import write_pairs
+from runkit import merged, run, workplace, write_options
 from safetensors.torch import load_file
 
 WEIGHTS = "experiments/run/models/net_g_ema_12.safetensors"
@@ -82,7 +83,7 @@ def test_images_are_written_beside_the_metrics_under_the_names_that_these_use(pl
 
 
 def test_several_sets_one_of_them_without_ground_truth(place):
-    write_pairs(place / "more", 3, seed=5)
+    write_pairs(place / "more", 3, (20, 24), seed=5, smooth=True)
     changes = {
         "datasets": {
             "test_more": {
@@ -103,7 +104,7 @@ def test_several_sets_one_of_them_without_ground_truth(place):
 
 
 def test_tiles_with_enough_overlap_give_the_same_scores(place):
-    write_pairs(place / "large", 1, gt_size=(160, 192), seed=3)
+    write_pairs(place / "large", 1, (80, 96), seed=3, smooth=True)
     data = {"dataroot_gt": "large/hr", "dataroot_lq": "large/lr"}
     write_test(place, {"datasets": {"test_small": data}})
     _, whole = scores_of(place)

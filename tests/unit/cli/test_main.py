@@ -8,7 +8,7 @@ import pytest
 from traiNNer import cli
 from traiNNer.cli import demo
 from traiNNer.cli.main import COMMANDS, main
-from traiNNer.errors import CannotWrite, DataError
+from traiNNer.errors import DataError
 
 
 def test_every_file_of_a_command_is_one(capsys):
@@ -52,7 +52,7 @@ def test_a_command_s_code_is_the_program_s(ends, returned, code):
         (KeyboardInterrupt(), 130, "stopped\n"),
         (
             PermissionError(13, "Permission denied", "x.yml"),
-            CannotWrite.exit_code,
+            7,
             "Cannot write x.yml (permission denied).\n",
         ),
     ],

@@ -11,9 +11,9 @@ from torch.nn.functional import pixel_shuffle, softplus
 
 from traiNNer.batch import Batch
 from traiNNer.engine.control.knobs import GRAD_CLIP, LR_FACTOR, MICRO_BATCH, Knobs
-from traiNNer.engine.snapshot import Snapshot
 from traiNNer.engine.learner import Learner
 from traiNNer.engine.runtime.runtime import Runtime
+from traiNNer.engine.snapshot import Snapshot
 from traiNNer.engine.step import Stepper
 from traiNNer.models.protocol import MAIN, PhaseLoss, TrainableModel
 

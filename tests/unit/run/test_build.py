@@ -154,7 +154,7 @@ def test_a_model_must_be_one(loaded):
     options = loaded("model=NoModel").options
     learners = build.build_learners(options, build.build_networks(options), RUNTIME, Knobs())
     losses = build.build_losses(options)
-    with pytest.raises(ConfigError, match="must be derived from traiNNer.models.protocol.TrainableModel"):
+    with pytest.raises(ConfigError, match=r"must be derived from traiNNer\.models\.protocol\.TrainableModel"):
         build.build_model(options, learners, losses, RUNTIME)
     usual = build.build_model(loaded().options, learners, losses, RUNTIME)
     assert type(usual).__name__ == "RestorationModel"

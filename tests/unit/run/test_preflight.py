@@ -98,15 +98,15 @@ class Returning(nn.Module):
         return self.value
 
 
-def test_warnings_of_an_untrained_network_are_not_told(loaded, recwarn):
-    class Warning_(Nearest):
+def test_warnings_of_an_untrained_network_are_not_reported(loaded, recwarn):
+    class Warner(Nearest):
         def forward(self, x):
             import warnings
 
             warnings.warn("nothing was tracked yet", stacklevel=2)
             return super().forward(x)
 
-    check_network(Warning_(), loaded().options, {"train": Set(12)})
+    check_network(Warner(), loaded().options, {"train": Set(12)})
     assert not recwarn.list
 
 

@@ -84,9 +84,7 @@ def test_running_out_of_memory_is_told_with_what_to_change(go, monkeypatch):
         raise torch.OutOfMemoryError("CUDA out of memory")
 
     monkeypatch.setattr(Trainer, "run", fail)
-    words = (
-        r"Out of memory at batch 2 \(iteration 0\)\. Try datasets\.train\.batch_size_per_gpu: 1 with accum_iter: 2\."
-    )
+    words = r"Out of memory at batch 2 \(iteration 0\)\. Try datasets\.train\.batch_size_per_gpu: 1 with accum_iter: 2"
     with pytest.raises(OutOfMemory, match=words):
         go()
 

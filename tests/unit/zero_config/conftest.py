@@ -4,7 +4,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from runkit import write_pairs
+from imagekit import write_pairs
 
 import traiNNer.run.automations  # noqa: F401 - registers every component
 from traiNNer.measuring.measured import Comparison, Fit, Measured, Pace, Trials
@@ -27,7 +27,7 @@ TRIALS = Trials({2e-4: (20.0,), 4e-3: (25.0, 27.0), 8e-3: (26.0, 26.5)}, (20, 40
 @pytest.fixture
 def photos(tmp_path: Path) -> Path:
     """Return a folder with hr/ and lr/ of twelve pairs, 2x, LQ 60x70."""
-    write_pairs(tmp_path / "photos", 12, (120, 140))
+    write_pairs(tmp_path / "photos", 12, (60, 70), smooth=True)
     return tmp_path / "photos"
 
 

@@ -4,8 +4,7 @@ import argparse
 
 import pytest
 import yaml
-from imagekit import numbers, write_png
-from runkit import write_pairs
+from imagekit import numbers, write_pairs, write_png
 
 from traiNNer import cli
 from traiNNer.config.load import load_options
@@ -89,7 +88,7 @@ def test_bad_input_ends_with_its_code_and_writes_nothing(photos, measured, capsy
 
 
 def test_a_name_with_strange_characters_neither_breaks_the_header_nor_the_yaml(tmp_path, measured):
-    write_pairs(tmp_path / "a # b\nscale: 9", 9, (140, 140))
+    write_pairs(tmp_path / "a # b\nscale: 9", 9, (70, 70), smooth=True)
     folder = tmp_path / "a # b\nscale: 9" / "hr"
     assert init("--gt", folder, "-o", "a.yml") == 0
     tree = yaml.safe_load((tmp_path / "a.yml").read_text(encoding="utf-8"))
@@ -98,7 +97,7 @@ def test_a_name_with_strange_characters_neither_breaks_the_header_nor_the_yaml(t
 
 
 def test_what_the_headers_tell_is_said(tmp_path, measured, capsys):
-    write_pairs(tmp_path / "p", 9, (140, 140))
+    write_pairs(tmp_path / "p", 9, (70, 70), smooth=True)
     write_png(tmp_path / "p/hr/gray.png", numbers(140, 140, 1))
     assert init("--gt", tmp_path / "p/hr", "-o", "a.yml") == 0
     assert "1 gray images. Nothing: gray becomes three equal channels." in capsys.readouterr().out

@@ -5,7 +5,7 @@ import shutil
 
 import pytest
 import yaml
-from runkit import write_pairs
+from imagekit import write_pairs
 
 import traiNNer
 from traiNNer.config.load import load_options
@@ -72,7 +72,7 @@ def test_all_five_automations_are_active(photos, measured, tmp_path, preset):
 
 
 def test_the_scale_comes_from_the_sizes(tmp_path, measured):
-    write_pairs(tmp_path / "p", 9, (180, 180), scale=3)
+    write_pairs(tmp_path / "p", 9, (60, 60), scale=3, smooth=True)
     assert create_zero_config_training(NANO, tmp_path / "p/hr", tmp_path / "p/lr")["scale"] == 3
 
 
@@ -85,7 +85,7 @@ def test_hr_alone_makes_lr_on_the_fly_and_holds_images_out(photos, measured):
 
 
 def test_validation_folders_are_used_as_they_are(photos, measured, tmp_path):
-    write_pairs(tmp_path / "v", 2, (60, 60))
+    write_pairs(tmp_path / "v", 2, (30, 30), smooth=True)
     tree = create_zero_config_training(NANO, photos / "hr", photos / "lr", tmp_path / "v/hr", tmp_path / "v/lr")
     assert tree["datasets"]["val"]["dataroot_gt"] == str(tmp_path / "v/hr")
     assert "split" not in tree["datasets"]["train"]
@@ -132,7 +132,7 @@ def test_the_users_values_win_over_measured_and_planned_ones(photos, measured):
 
 
 def test_a_crop_that_does_not_fit_is_made_smaller(tmp_path, measured):
-    write_pairs(tmp_path / "p", 9, (100, 90))
+    write_pairs(tmp_path / "p", 9, (50, 45), smooth=True)
     assert create_zero_config_training(NANO, tmp_path / "p/hr")["datasets"]["train"]["lq_size"] == 45
 
 
@@ -168,14 +168,14 @@ def test_a_missing_folder_names_the_nearest(tmp_path, measured):
 
 
 def test_one_image_only(tmp_path, measured):
-    write_pairs(tmp_path / "p", 1, (120, 140))
+    write_pairs(tmp_path / "p", 1, (60, 70), smooth=True)
     with pytest.raises(DataError, match=r"one image only.*--val-gt"):
         create_zero_config_training(NANO, tmp_path / "p/hr", tmp_path / "p/lr")
 
 
 def test_one_image_with_others_to_validate_is_enough(tmp_path, measured):
-    write_pairs(tmp_path / "p", 1, (120, 140))
-    write_pairs(tmp_path / "v", 1, (60, 60))
+    write_pairs(tmp_path / "p", 1, (60, 70), smooth=True)
+    write_pairs(tmp_path / "v", 1, (30, 30), smooth=True)
     tree = create_zero_config_training(NANO, tmp_path / "p/hr", None, tmp_path / "v/hr")
     assert tree["datasets"]["val"]["type"] == "SingleGTDataset"
 
@@ -230,7 +230,7 @@ def test_a_run_gets_a_name_that_is_not_taken(photos, measured, tmp_path, monkeyp
 
 def test_equal_names_in_another_folder_are_measured_anew(tmp_path, measured, monkeypatch):
     for place in ("a", "b"):
-        write_pairs(tmp_path / place / "photos", 9, (140, 140))
+        write_pairs(tmp_path / place / "photos", 9, (70, 70), smooth=True)
         monkeypatch.chdir(tmp_path / place)
         create_zero_config_training(NANO, "photos/hr")
     assert len(measured) == 2
@@ -246,14 +246,14 @@ def test_a_list_says_which_images_count(photos, measured, tmp_path):
 
 
 def test_all_images_smaller_than_the_crop(tmp_path, measured):
-    write_pairs(tmp_path / "p", 5, (40, 44))
+    write_pairs(tmp_path / "p", 5, (20, 22), smooth=True)
     with pytest.raises(DataError, match=r"all 5 images are smaller than a training crop: 000, 001.*smallest has 20"):
         create_zero_config_training(NANO, tmp_path / "p/hr", tmp_path / "p/lr")
 
 
 def test_a_few_small_images_are_named_with_the_way_out(tmp_path, measured):
-    write_pairs(tmp_path / "p", 9, (140, 140))
-    write_pairs(tmp_path / "q", 1, (20, 20))
+    write_pairs(tmp_path / "p", 9, (70, 70), smooth=True)
+    write_pairs(tmp_path / "q", 1, (10, 10), smooth=True)
     for part in ("hr", "lr"):
         shutil.copy(tmp_path / "q" / part / "000.png", tmp_path / "p" / part / "tiny.png")
     with pytest.raises(DataError, match=r"1 images? (is|are) smaller.*tiny.*trainner audit .*--fix list"):
@@ -267,8 +267,8 @@ def test_swapped_folders_are_named_with_the_right_command(photos, measured):
 
 
 def test_mixed_scales_are_counted(tmp_path, measured):
-    write_pairs(tmp_path / "p", 6, (120, 120))
-    write_pairs(tmp_path / "q", 4, (120, 120), scale=4, seed=5)
+    write_pairs(tmp_path / "p", 6, (60, 60), smooth=True)
+    write_pairs(tmp_path / "q", 4, (30, 30), scale=4, seed=5, smooth=True)
     for number in range(4):
         for part in ("hr", "lr"):
             shutil.copy(tmp_path / "q" / part / f"00{number}.png", tmp_path / "p" / part / f"q{number}.png")

@@ -8,7 +8,7 @@ import torch
 from bookkit import Book
 
 from traiNNer.engine.control.automation import Automation
-from traiNNer.engine.control.events import Disable, SetKnob, Stop
+from traiNNer.engine.control.events import Disable, RunStarted, SetKnob, Stop
 from traiNNer.engine.control.knobs import LR_FACTOR, Knobs, Range
 from traiNNer.engine.control.slot import AMONG, COUNTERS, MISSES_ALLOWED, REVERSALS, Slot, checked
 
@@ -28,9 +28,9 @@ class Plain(Automation):
         self.memory = state["memory"]
 
 
-def slot(automation: Automation | None = None, strict: bool = False) -> tuple[Slot, Book]:
+def slot(automation: Automation | None = None, strict: bool = False, knobs: Knobs | None = None) -> tuple[Slot, Book]:
     book = Book()
-    return Slot("Helper", automation or Plain(), book, strict), book
+    return Slot("Own", automation or Plain(), RunStarted(100, 8), knobs or Knobs(), book, strict), book
 
 
 def fail(*_):
@@ -53,7 +53,7 @@ def test_an_automation_that_fails_is_disabled_and_shown_once(ask):
         assert made.decide("window", ask, KNOBS).decisions == [Disable("its window rule failed")]
     (shown,) = book.infos
     assert shown.startswith("Traceback")
-    assert shown.endswith("(in the window rule of automation Helper)")
+    assert shown.endswith("(in the window rule of automation Own)")
     made.decide("validation", ask, KNOBS)
     assert len(book.infos) == 2
 
@@ -71,20 +71,20 @@ def test_success_is_whether_it_raised_not_what_it_returned():
 
 
 def test_setting_up_gives_the_knobs_their_bounds():
-    made, knobs = slot()[0], Knobs()
-    made.automation.ranges = lambda run: {LR_FACTOR: Range(0.25, 2.0)}
-    made.set_up(None, knobs)
-    assert made.automation.knobs is knobs
-    assert made.claims == {LR_FACTOR: Range(0.25, 2.0)}
+    plain, knobs = Plain(), Knobs()
+    plain.ranges = lambda run: {LR_FACTOR: Range(0.25, 2.0)}
+    made, _ = slot(plain, knobs=knobs)
+    assert plain.knobs is knobs
+    assert made.claims == {LR_FACTOR: knobs[LR_FACTOR]}
     assert not made.has_failed
     assert (knobs[LR_FACTOR].low, knobs[LR_FACTOR].high) == (0.25, 2.0)
 
 
 def test_one_that_cannot_say_its_bounds_claims_nothing_and_moves_no_bound():
-    made, knobs = slot()[0], Knobs()
+    plain, knobs = Plain(), Knobs()
     before = (knobs[LR_FACTOR].low, knobs[LR_FACTOR].high)
-    made.automation.ranges = lambda run: {LR_FACTOR: Range(0.25, 2.0), "own": Range(0, 1)}
-    made.set_up(None, knobs)
+    plain.ranges = lambda run: {LR_FACTOR: Range(0.25, 2.0), "own": Range(0, 1)}
+    made, _ = slot(plain, knobs=knobs)
     assert made.has_failed
     assert made.claims == {}
     assert (knobs[LR_FACTOR].low, knobs[LR_FACTOR].high) == before
