@@ -239,7 +239,7 @@ def test_one_rank_out_of_memory_takes_the_other_along(tmp_path):
     assert "Batch size adjusted from 2 to 1 due to out of memory" in results[0].output
 
 
-def test_a_run_of_nan_losses_is_rewound_instead_of_lost(tmp_path):
+def test_run_of_nan_losses_is_rolled_back(tmp_path):
     rate = {"plateau_patience": 8, "log_every": 1000}
     folder = faulty(tmp_path, automations({"IntelligentLearningRateScheduler": rate}))
     result = run("train.py", "-opt", "options.yml", folder=folder, FAULTS="nan:20-31")

@@ -11,7 +11,7 @@ def test_each_metric_keeps_its_best_in_its_own_direction():
     assert best.scores == {"psnr": (31.0, 20), "lpips": (0.1, 30)}
 
 
-def test_a_score_that_is_no_number_is_neither_better_nor_a_barrier():
+def test_nan_score_is_ignored():
     best = BestScores({"psnr": "higher"})
     assert best.update(10, {"psnr": math.nan}) == []
     assert best.update(20, {"psnr": 20.0}) == ["psnr"]
