@@ -117,8 +117,8 @@ def judge_compiling(facts: Facts) -> Iterator[Finding]:
     if trial.seconds is not None:
         yield Finding("compile", "ok", f"works ({trial.seconds:.0f} s for a small network)")
         return
-    if trial.is_disabled:
-        found = f"disabled: {trial.error}; runs go without it"
+    if trial.is_timed_out:
+        found = f"timed out: {trial.error}; runs go without it"
         meaning = "Whether use_compile works here is not known; other programs may have held it up."
         yield Finding("compile", "warning", found, meaning, "Run this again when the machine is idle.")
         return

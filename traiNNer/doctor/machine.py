@@ -70,12 +70,12 @@ class Graphics:
 class Trial:
     """Something that was really tried: the seconds it took, or the first line of its error.
 
-    Where it was `is_disabled` for taking too long, whether it works is not known.
+    Where it `is_timed_out`, whether it works is not known.
     """
 
     seconds: float | None = None
     error: str | None = None
-    is_disabled: bool = False
+    is_timed_out: bool = False
 
 
 @dataclass(frozen=True)

@@ -200,7 +200,7 @@ def try_compiling(command: tuple[str, ...] | None = None, limit_s: float | None 
         try:
             output, complaint = child.communicate(timeout=limit_s)
         except subprocess.TimeoutExpired:
-            return Trial(error=f"not done after {limit_s:g} s", is_disabled=True)
+            return Trial(error=f"not done after {limit_s:g} s", is_timed_out=True)
         finally:
             _end(child)
         error = _told_by_child(child.returncode, output, complaint)

@@ -58,8 +58,8 @@ def test_several_scales_are_counted(found):
 
 
 def test_kernels_are_told_of_pairs_alone(found):
-    assert "LR made by: bicubic in 2, too smooth to tell in 1" in text(found, Deep(bicubic=2, none=1))
-    assert "LR made by: no pair to tell" in text(found, Deep())
+    assert "LR made by: bicubic in 2, too smooth to identify in 1" in text(found, Deep(bicubic=2, none=1))
+    assert "LR made by: no usable pair" in text(found, Deep())
     assert "LR made by" not in text(found)
     assert "LR made by" not in text(replace(found, lq_root=None), Deep(bicubic=2))
 

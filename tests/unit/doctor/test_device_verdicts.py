@@ -10,7 +10,7 @@ from traiNNer.doctor.device_verdicts import (
     judge_precisions,
 )
 from traiNNer.doctor.machine import GIB, Facts, Graphics, Memory, Trial
-from traiNNer.engine.runtime.runtime import Device
+from traiNNer.engine.runtime.device import Device
 
 CPU = Device("cpu", "CPU", "no CUDA or MPS device found", threads=8, built_for="CUDA 12.8")
 CPU_ONLY = Device("cpu", "CPU", "no CUDA or MPS device found", threads=8)
@@ -119,7 +119,7 @@ def test_without_float32_nothing_else_is_judged():
     [
         (Trial(12.4), "ok", "works (12 s for a small network)"),
         (Trial(None, "no g++"), "warning", "torch.compile does not work here: no g++; runs go without it"),
-        (Trial(None, "too slow", is_disabled=True), "warning", "given up: too slow; runs go without it"),
+        (Trial(None, "too slow", is_timed_out=True), "warning", "timed out: too slow; runs go without it"),
     ],
 )
 def test_a_compiler_that_does_not_work_is_no_obstacle(trial, status, words):

@@ -76,7 +76,7 @@ CASES = {
     "slow bf16": (replace(ON_CPU, precisions=SLOW), "bf16", "warning", "Leave use_amp with amp_bf16 out"),
     "no compiler": (replace(FINE, compiling=Trial(error="InvalidCxxCompiler: none")), "compile", "warning", "g++"),
     "slow compiler": (
-        replace(FINE, compiling=Trial(error="not done after 60 s", is_disabled=True)),
+        replace(FINE, compiling=Trial(error="not done after 60 s", is_timed_out=True)),
         *("compile", "warning", "when the machine is idle"),
     ),
     "no memory": (replace(FINE, memory=Memory(GIB, 200 * MIB)), "memory", "problem", "Close other programs."),

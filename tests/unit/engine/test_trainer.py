@@ -15,10 +15,10 @@ from traiNNer.batch import Batch, BatchPlan
 from traiNNer.engine.checkpoint.saver import Saver
 from traiNNer.engine.checkpoint.store import CheckpointStore, Restored
 from traiNNer.engine.control.knobs import GRAD_SKIP, LR_FACTOR, Knobs
-from traiNNer.engine.control.snapshot import Snapshot
 from traiNNer.engine.evaluation.best import BestScores
 from traiNNer.engine.run_folder import RunFolder
 from traiNNer.engine.runtime.runtime import Runtime
+from traiNNer.engine.snapshot import Snapshot
 from traiNNer.engine.step import Stepper
 from traiNNer.engine.trainer import Recording, Trainer
 from traiNNer.engine.training import Training

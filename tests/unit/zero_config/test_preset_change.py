@@ -98,7 +98,7 @@ def test_a_file_of_that_preset_is_refused():
 
 def test_a_file_of_somebody_else_is_refused():
     other = "name: a\nscale: 2\ntrain:\n  total_iter: 1000\n  optim_g: {type: AdamW, lr: 1e-3}\n"
-    with pytest.raises(ConfigError, match=r"is no file that `trainner init` made"):
+    with pytest.raises(ConfigError, match=r"is not a file that `trainner init` made"):
         upgrade(other, "fidelity", PATH)
 
 
