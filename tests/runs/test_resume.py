@@ -105,7 +105,7 @@ def test_stopped_and_resumed_gives_the_same_bits_as_never_stopped(straight, tmp_
     first = run("train.py", "-opt", "options.yml", folder=folder, **stop)
     if number == signal.SIGTERM:
         assert first.code == 143, first.output
-        assert f"saved {after}. Resume with the same command and --auto_resume." in first.output
+        assert f"checkpoint {after} saved. Continue with --auto_resume." in first.output
     else:
         assert first.code == -signal.SIGKILL
     second = run("train.py", "-opt", "options.yml", "--auto_resume", folder=folder)
