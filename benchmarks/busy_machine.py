@@ -26,7 +26,7 @@ from traiNNer.utils.threads import VARIABLES
 
 # GNU OpenMP spins so often when nothing is set; setting it keeps traiNNer from choosing.
 POLICIES: dict[str, dict[str, str]] = {"sleep": {}, "spin": {"GOMP_SPINCOUNT": "300000"}}
-NAMES = {"sleep": "waiting threads sleep (traiNNer)", "spin": "they spin (OpenMP's default)"}
+NAMES = {"sleep": "waiting threads soon sleep (traiNNer)", "spin": "they spin (OpenMP's default)"}
 NEIGHBORS = (0, 1, 2)
 WARM, LEAST, POLL_S = 3, 2, 0.2
 BUSY_TARGET, QUIET_TARGET = 1 / 3, 0.97

@@ -33,10 +33,12 @@ TESTS = {
     "engine/learner.py": [
         "tests/unit/engine/test_trainer.py",
         "tests/unit/engine/test_learner.py",
-        "tests/unit/engine/control/test_snapshot.py",
+        "tests/unit/engine/test_snapshot.py",
     ],
     "engine/checkpoint/state.py": ["tests/unit/engine/checkpoint/test_state.py", "tests/unit/engine/test_trainer.py"],
-    "engine/control/snapshot.py": ["tests/unit/engine/control/test_snapshot.py", "tests/unit/engine/test_learner.py"],
+    "engine/snapshot.py": ["tests/unit/engine/test_snapshot.py", "tests/unit/engine/test_learner.py"],
+    "engine/training.py:Training.state": ["tests/unit/engine/test_trainer.py"],
+    "engine/trainer.py:Trainer._save": ["tests/unit/engine/test_trainer.py"],
     "engine/trainer.py:Trainer.restore": ["tests/unit/engine/test_trainer.py"],
     "engine/trainer.py:Trainer.state": ["tests/unit/engine/test_trainer.py"],
 }

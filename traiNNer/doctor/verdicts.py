@@ -15,7 +15,7 @@ from traiNNer.doctor.device_verdicts import (
 )
 from traiNNer.doctor.finding import Finding, size
 from traiNNer.doctor.machine import GIB, Decoder, Facts
-from traiNNer.utils.threads import PASSIVE, WAIT_POLICY
+from traiNNer.utils.threads import OURS
 
 # A common batch: 16 crops of 256 GT pixels and their 128 LQ pixels, 8 bit. The loader reads four batches ahead in each
 # process, and two processes is its default.
@@ -121,7 +121,7 @@ def _judge_waiting(facts: Facts) -> Iterator[Finding]:
             "warning",
             f"OpenMP was loaded before traiNNer set {named}",
             "Threads spin while they wait for each other: beside another busy program a step takes many times as long.",
-            f"export {WAIT_POLICY}={PASSIVE}",
+            "export " + " ".join(f"{name}={value}" for name, value in OURS.items()),
         )
     else:
         yield Finding("waiting", "ok", f"threads sleep while they wait for each other ({named}, set by traiNNer)")

@@ -18,6 +18,7 @@ from traiNNer.engine.learner import Learner
 from traiNNer.engine.runtime.out_of_memory import may_be_out_of_memory
 from traiNNer.engine.runtime.runtime import Runtime
 from traiNNer.engine.step_report import StepReport, Update
+from traiNNer.errors import ConfigError
 from traiNNer.models.protocol import MAIN, PhaseLoss, TrainableModel
 
 Reference = Callable[[Batch], Tensor]
@@ -80,10 +81,15 @@ class Stepper:
             iteration: the iteration under way, from 1.
 
         Raises:
+            ConfigError: the model yields no phase.
             torch.OutOfMemoryError: the device cannot hold the smallest micro-batch.
         """
         buffers = [buffer.clone() for buffer in self._buffers]
         sums = self._gradients(batches, iteration, buffers)
+        if not sums.terms:
+            raise ConfigError(
+                f"The model gave no phase in iteration {iteration:,}: each must train at least one network."
+            )
         active = [self.learners[name] for name in sums.terms]
         norms = {learner.name: self._finished_norm(learner) for learner in active}
         terms = chain.from_iterable(found.values() for found in sums.terms.values())

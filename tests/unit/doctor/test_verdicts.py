@@ -89,7 +89,7 @@ CASES = {
     ),
     "OpenMP before us": (
         replace(ON_CPU, waiting=ThreadWaiting({"OMP_WAIT_POLICY": "passive"}, is_ours=True, is_late=True)),
-        *("waiting", "warning", "export OMP_WAIT_POLICY=passive"),
+        *("waiting", "warning", "export OMP_WAIT_POLICY=passive GOMP_SPINCOUNT=8000"),
     ),
     "no shm": (
         replace(FINE, shared_memory=Space("/dev/shm", 0, 0)),

@@ -15,6 +15,7 @@ from traiNNer.engine.learner import Learner
 from traiNNer.engine.runtime.runtime import Runtime
 from traiNNer.engine.snapshot import Snapshot
 from traiNNer.engine.step import Stepper
+from traiNNer.errors import ConfigError
 from traiNNer.models.protocol import MAIN, PhaseLoss, TrainableModel
 
 OTHER = "net_d"
@@ -137,6 +138,11 @@ def test_a_learner_without_a_phase_stays_as_it_is(only, paused):
     for name, learner in stepper.learners.items():
         assert same(before[name], learner.parameters) == (name == paused)
     assert stepper.learners[paused].gradients() == []
+
+
+def test_a_step_without_any_phase_is_an_error_of_the_model():
+    with pytest.raises(ConfigError, match="gave no phase in iteration 1"):
+        make(only=()).step([batch()])
 
 
 def overflowing(only_in: str):

@@ -62,7 +62,7 @@ def noted(arguments, folder, **environment) -> list[str]:
 
 @pytest.mark.parametrize("entry", ENTRIES)
 def test_threads_sleep_before_torch_is_loaded(entry, tmp_path):
-    assert set(noted(ENTRIES[entry], tmp_path)) == {"OMP_WAIT_POLICY=passive"}
+    assert set(noted(ENTRIES[entry], tmp_path)) == {"OMP_WAIT_POLICY=passive GOMP_SPINCOUNT=8000"}
 
 
 @pytest.mark.parametrize("entry", ["train.py", "test.py", "trainner", "tests"])
@@ -81,7 +81,8 @@ def first_call(before: str, **environment) -> str:
 
 
 def test_the_answer_says_who_decided_and_whether_it_was_too_late():
-    passive = "ThreadWaiting(settings={'OMP_WAIT_POLICY': 'passive'}, is_ours=True, is_late="
+    ours = "{'OMP_WAIT_POLICY': 'passive', 'GOMP_SPINCOUNT': '8000'}"
+    passive = f"ThreadWaiting(settings={ours}, is_ours=True, is_late="
     assert first_call("") == passive + "False)"
     assert first_call("import sys, types; sys.modules['torch'] = types.ModuleType('torch')") == passive + "True)"
     users = "ThreadWaiting(settings={'KMP_BLOCKTIME': '1'}, is_ours=False, is_late=False)"
