@@ -80,7 +80,7 @@ class Knob:
         self._applied = False
 
     def freeze(self) -> None:
-        """Note that its automation moves it no more of its own will."""
+        """Note that its automation makes no more voluntary changes."""
         self.is_frozen = True
 
     def disable(self) -> None:

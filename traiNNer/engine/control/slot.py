@@ -31,7 +31,7 @@ class Slot:
     Args:
         name: as in the option file.
         automation: the automation itself.
-        run: what it is told about the run.
+        run: what it learns about the run.
         knobs: those of the run; the ones that it claims get its bounds.
         logbook: where its exceptions are shown.
         strict: let them end the run instead.

@@ -47,7 +47,7 @@ def find_device() -> Device:
 
 
 def why_no_cuda() -> str:
-    """Return what torch says when it is told to use CUDA, e.g. that the driver is too old; empty if it can."""
+    """Return what torch answers when CUDA is requested, e.g. that the driver is too old; empty if it can."""
     try:
         torch.cuda.init()
     except (RuntimeError, AssertionError) as error:
