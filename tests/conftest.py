@@ -29,3 +29,11 @@ def pytest_collection_finish():
     """Spare every collection of garbage the look through torch and the collected tests, which stay anyhow."""
     gc.collect()
     gc.freeze()
+
+
+@pytest.fixture(autouse=True)
+def own_cache(tmp_path_factory, monkeypatch):
+    """Keep the caches of the user who runs the tests out of them. Returns the folder."""
+    folder = tmp_path_factory.mktemp("cache")
+    monkeypatch.setenv("XDG_CACHE_HOME", str(folder))
+    return folder

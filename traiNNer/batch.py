@@ -104,8 +104,6 @@ class ImageSet(ABC):
 
     crop_size: int | None = None
     """Side of the random training crops in LQ pixels; None where it is not fixed."""
-    has_lq: bool = True
-    """Whether its samples have an LQ image."""
     has_gt: bool = True
     """Whether its samples have a ground truth."""
     strict: bool = False

@@ -13,7 +13,6 @@ from traiNNer.utils.resize import imresize
 def root(tmp_path, monkeypatch):
     """Write 12 good pairs, 1 to 12, and stand beside them."""
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / ".cache"))
     for number in range(1, 13):
         name = ("astronaut.png", "coffee.png", "motorcycle_left.png")[number % 3]
         gt = photo(name, (160, 160), 20 * number, 10 * number)

@@ -48,6 +48,19 @@ class FakeSet(ImageSet):
         return {}
 
 
+class OpeningSet(FakeSet):
+    """Its samples tell how often a data worker was started."""
+
+    starts = 0
+
+    def start_worker(self):
+        self.starts += 1
+
+    def sample(self, index, rng):
+        lq = np.full((2, 2, 3), self.starts, np.uint8)
+        return Sample(lq, lq.repeat(2, 0).repeat(2, 1), f"key{index}")
+
+
 def run(dataset, **options):
     """Return what a whole loader yields, as comparable values."""
     loader = TrainLoader(dataset, **{"seed": 3, "batch_size": 2, "total_iter": 9, "timeout_s": 30} | options)
@@ -392,3 +405,9 @@ def test_a_long_list_is_cut():
     assert "30 of 100" in str(caught.value)
     assert "<9>" in str(caught.value)
     assert "<10>" not in str(caught.value)
+
+
+@pytest.mark.parametrize("workers", [0, 2])
+def test_each_data_worker_is_started_once_before_its_first_sample(workers):
+    starts = {value for step in run(OpeningSet(), workers=workers) for value in np.ravel(step[0][0])}
+    assert starts == {min(workers, 1)}

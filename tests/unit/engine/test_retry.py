@@ -240,3 +240,39 @@ def test_measured_norms_are_those_of_the_whole_batch():
     parts = stepper.step([batch()])
     assert whole.main.norms["l1"].item() == pytest.approx(whole.main.grad_norm.item(), abs=1e-14)
     assert parts.main.norms["l1"].item() == pytest.approx(whole.main.norms["l1"].item(), abs=1e-14)
+
+
+def test_out_of_memory_while_norms_are_measured_switches_the_measuring_off_and_splits_nothing():
+    net, stepper, knobs = make()
+    stepper.measuring.is_on = True
+    net.orders = ["backward"]
+    report = stepper.step([batch()])
+    assert report.main.norms is None
+    assert not stepper.measuring.is_on
+    assert knobs[MICRO_BATCH].value == 8
+    assert net.sizes == [8, 8]
+
+
+def test_the_models_own_state_is_that_of_one_attempt():
+    net, stepper, _ = make()
+    model, seen, phases = stepper.model, {"steps": 0}, stepper.model.phases
+
+    def counted(batch, iteration):
+        seen["steps"] += 1
+        return phases(batch, iteration)
+
+    model.phases, model.state_dict, model.load_state_dict = counted, lambda: seen, seen.update
+    net.orders = ["backward"]
+    stepper.step([batch()])
+    assert net.sizes == [8, 4, 4]
+    assert seen == {"steps": 2}
+
+
+def test_the_reference_is_that_of_the_whole_batch_and_of_one_attempt():
+    net, stepper, _ = make()
+    stepper.reference = lambda part: part.lq.mean()
+    whole = stepper.step([batch()]).reference
+    net.orders = ["backward"]
+    in_parts = stepper.step([batch()]).reference
+    assert whole.item() == pytest.approx(batch().lq.double().div(255).mean().item())
+    assert in_parts.item() == pytest.approx(whole.item())

@@ -3,7 +3,8 @@ import torch
 from enginekit import learner_of
 from torch import nn
 
-from traiNNer.engine.snapshot import Snapshot
+from traiNNer.engine.runtime.runtime import Runtime
+from traiNNer.engine.snapshot import Snapshot, restore_on_exit
 from traiNNer.models.protocol import MAIN
 from traiNNer.models.restoration import RestorationModel
 from traiNNer.optim.optimizers import build_optimizer
@@ -71,3 +72,32 @@ def test_what_is_kept_does_not_change_with_the_network():
     kept = snapshot.kept["learners"][MAIN]["network"]["0.weight"].clone()
     step(net, optimizer, average, 2)
     assert torch.equal(snapshot.kept["learners"][MAIN]["network"]["0.weight"], kept)
+
+
+def test_what_is_kept_is_part_of_the_state():
+    net, optimizer, average, snapshot = make()
+    step(net, optimizer, average, 1)
+    snapshot.take()
+    kept = everything(net, optimizer, average)
+    step(net, optimizer, average, 2)
+    other = Snapshot(snapshot.learners, snapshot.model)
+    other.load_state_dict(snapshot.state_dict())
+    assert other.restore()
+    assert all(torch.equal(a, b) for a, b in zip(kept, everything(net, optimizer, average), strict=True))
+
+
+def test_a_block_leaves_no_trace():
+    """Weights, moments, random numbers and fp16 scale are as before; the snapshot that the run keeps is not touched."""
+    net, optimizer, average, snapshot = make()
+    runtime = Runtime(torch.device("cpu"), "test", half=torch.float16)
+    step(net, optimizer, average, 1)
+    before, rng, scale = everything(net, optimizer, average), torch.get_rng_state(), runtime.scaler.state_dict()
+    with restore_on_exit(snapshot.learners, snapshot.model, runtime):
+        step(net, optimizer, average, 2)
+        torch.rand(3)
+        runtime.scaler.load_state_dict(scale | {"scale": 2.0})
+        assert not torch.equal(net[0].weight, before[0])
+    assert all(torch.equal(a, b) for a, b in zip(before, everything(net, optimizer, average), strict=True))
+    assert torch.equal(torch.get_rng_state(), rng)
+    assert runtime.scaler.state_dict() == scale
+    assert snapshot.kept is None

@@ -12,6 +12,7 @@ from traiNNer.engine.control.knobs import Knobs
 from traiNNer.engine.runtime.runtime import Runtime
 from traiNNer.engine.weight_average import WeightAverage
 from traiNNer.engine.window import NonfiniteWatch, Window
+from traiNNer.errors import ConfigError
 from traiNNer.models.protocol import MAIN, PhaseLoss
 
 
@@ -190,3 +191,10 @@ def test_an_iteration_reads_nothing_on_the_host(monkeypatch):
 def test_the_total_of_a_phase_is_the_sum_of_its_terms():
     phase = PhaseLoss({"a": torch.tensor(1.5), "b": torch.tensor(2.0)})
     assert phase.total() == 3.5
+
+
+def test_a_model_without_a_phase_is_refused():
+    _, stepper, _ = make()
+    stepper.model.phases = lambda batch, iteration: iter(())
+    with pytest.raises(ConfigError, match="no phase in iteration 7"):
+        stepper.step([batch(2)], 7)

@@ -23,7 +23,7 @@ from traiNNer.engine.step import Stepper
 from traiNNer.engine.trainer import Recording, Trainer
 from traiNNer.engine.training import Training
 from traiNNer.engine.window import NonfiniteWatch
-from traiNNer.errors import CheckpointError
+from traiNNer.errors import CheckpointError, TrainingDiverged
 from traiNNer.models.protocol import MAIN, PhaseLoss, TrainableModel
 
 SAVED, TOTAL = 5, 13
@@ -218,7 +218,7 @@ def test_a_part_of_a_learner_that_is_not_restored_changes_the_resumed_run(straig
         del restored.state["learners"][MAIN][name]
 
     assert not is_same(resumed(straight, keep_fresh), straight[1])
-    with pytest.raises(KeyError, match=name):
+    with pytest.raises(CheckpointError, match=f"lacks {name} of {MAIN}"):
         resumed(straight, take_out)
 
 
@@ -238,3 +238,21 @@ def test_restoring_sets_what_messages_and_log_lines_show(straight):
     # Schedule and knobs as of the checkpoint, not the learning rate of the option file.
     assert trainer.training.learning_rate == pytest.approx(1e-2 * 0.95**SAVED)
     assert not trainer.is_over
+
+
+@pytest.mark.parametrize("is_watched", [False, True])
+def test_steps_that_were_not_inspected_yet_are_before_a_state_is_saved(tmp_path, is_watched):
+    """A state whose weights are not finite would be what the run continues from."""
+    trainer = make(tmp_path, 3)
+    training = trainer.training
+    training.watch = NonfiniteWatch(limit=len(POISONED), inspect_every=100)
+    while training.iteration < max(POISONED):
+        training.advance([batch(training.iteration)])
+    training.automations.not_finite = lambda: is_watched
+    if is_watched:
+        trainer._save(must_succeed=True)
+        assert "Rolled back to the last good weights" in training.logbook.warnings[-1]
+        return
+    with pytest.raises(TrainingDiverged, match="not finite at 6"):
+        trainer._save(must_succeed=True)
+    assert not list((tmp_path / "training_states").iterdir())

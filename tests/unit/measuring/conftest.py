@@ -1,4 +1,4 @@
-"""Small sets of photo-like pictures, and a cache of their own for every test."""
+"""Small sets of photo-like pictures."""
 
 from pathlib import Path
 
@@ -11,8 +11,3 @@ def photos(tmp_path: Path) -> Path:
     """Return a folder with hr/ and lr/ of twelve pairs, 2x, LQ 60x70."""
     write_pairs(tmp_path / "photos", 12, (60, 70), smooth=True)
     return tmp_path / "photos"
-
-
-@pytest.fixture(autouse=True)
-def _own_cache(tmp_path, monkeypatch):
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))

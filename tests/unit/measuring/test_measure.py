@@ -191,9 +191,9 @@ def test_scores_that_are_no_numbers_are_remembered():
 
 
 @pytest.mark.parametrize("content", ["", "{", "[]", '{"fit": {}}', '{"fit": null}', "{}"])
-def test_a_damaged_memory_is_measured_anew(tmp_path, content):
+def test_a_damaged_memory_is_measured_anew(own_cache, content):
     remembered(conditions(), lambda: Measured(fit=FIT, pace=PACE))
-    (store,) = (tmp_path / "cache/trainner/measured").iterdir()
+    (store,) = (own_cache / "trainner/measured").iterdir()
     store.write_text(content)
     assert not remembered(conditions(), lambda: Measured(fit=FIT, pace=PACE)).is_remembered
     assert remembered(conditions(), Measured).is_remembered
@@ -217,7 +217,7 @@ def test_the_real_process_measures_a_tiny_run_and_leaves_no_trace(photos, tmp_pa
     monkeypatch.setattr(create, "TRIALS_S", 1e6)
     monkeypatch.setattr(create, "FACTORS", ((1, 5, 20),))
     monkeypatch.chdir(tmp_path)
-    before, files = state(), sorted(path for path in tmp_path.rglob("*") if "cache" not in path.parts)
+    before, files = state(), sorted(tmp_path.rglob("*"))
     overrides = {"datasets": {"train": {"lq_size": 12, "batch_size_per_gpu": 2, "num_worker_per_gpu": 0}},
                  "train": {"total_iter": 80}, "use_amp": False, "amp_bf16": False, "use_compile": False}  # fmt: skip
     request = create.Request("paragonsr2_nano", create.folders_of(photos / "hr"), overrides=overrides, wants_rate=True)
@@ -225,7 +225,7 @@ def test_the_real_process_measures_a_tiny_run_and_leaves_no_trace(photos, tmp_pa
     made = create.make(request, said.append)
     for now, then in zip(state(), before, strict=True):
         assert now == then
-    assert sorted(path for path in tmp_path.rglob("*") if "cache" not in path.parts) == files
+    assert sorted(tmp_path.rglob("*")) == files
     found = made.measured
     assert found.ended is None
     assert found.start_s > 0

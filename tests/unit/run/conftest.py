@@ -22,7 +22,6 @@ SMALL = {
 def place(tmp_path: Path, monkeypatch) -> Path:
     """Return the folder that the test stands in."""
     monkeypatch.chdir(workplace(tmp_path))
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     return tmp_path
 
 

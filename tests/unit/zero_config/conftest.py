@@ -1,4 +1,4 @@
-"""Small sets of photos-like pictures, and a measuring process that finds the same every time."""
+"""Small sets of photo-like pictures, and a measuring process that finds the same every time."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -29,11 +29,6 @@ def photos(tmp_path: Path) -> Path:
     """Return a folder with hr/ and lr/ of twelve pairs, 2x, LQ 60x70."""
     write_pairs(tmp_path / "photos", 12, (60, 70), smooth=True)
     return tmp_path / "photos"
-
-
-@pytest.fixture(autouse=True)
-def _own_cache(tmp_path, monkeypatch):
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
 
 
 @pytest.fixture

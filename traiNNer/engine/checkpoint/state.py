@@ -39,13 +39,20 @@ class StateTable(dict[str, Stateful]):
         return {name: stateful.state_dict() for name, stateful in self.items()}
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        """Restore every entry. Raises `CheckpointError` for one that the state lacks."""
+        """Restore every entry. Raises `CheckpointError` for one that the state lacks, or that lacks a part."""
         missing = [name for name in self if name not in state and name not in self.optional]
         if missing:
             raise CheckpointError(f"Cannot resume: the training state lacks {', '.join(missing)}.")
         for name, stateful in self.items():
             if name in state:
-                stateful.load_state_dict(state[name])
+                _restore(name, stateful, state[name])
+
+
+def _restore(name: str, stateful: Stateful, state: dict[str, Any]) -> None:
+    try:
+        stateful.load_state_dict(state)
+    except KeyError as missing:
+        raise CheckpointError(f"Cannot resume: the training state lacks {missing.args[0]} of {name}.") from missing
 
 
 class RandomState:

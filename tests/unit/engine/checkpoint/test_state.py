@@ -43,10 +43,25 @@ def test_what_the_state_lacks_is_named_and_nothing_is_restored():
     assert kept.value == 1
 
 
+def test_missing_part_of_an_entry_is_named():
+    table = StateTable({"learners": StateTable({"net_g": Number("net_g")})})
+    with pytest.raises(CheckpointError, match="the training state lacks value of net_g"):
+        table.load_state_dict({"learners": {"net_g": {}}})
+
+
 def test_an_optional_entry_begins_anew_and_an_unknown_one_is_ignored():
     one, other = Number("a"), Number("b", 5)
     StateTable({"a": one, "b": other}, optional=("b",)).load_state_dict({"a": {"value": 7}, "old": {}})
     assert (one.value, other.value) == (7, 5)
+
+
+def test_progress_notes_what_was_validated():
+    progress, other = Progress(), Progress()
+    progress.iteration = 7
+    progress.note_validation()
+    progress.iteration = 9
+    other.load_state_dict(progress.state_dict())
+    assert (other.iteration, other.validated) == (9, 7)
 
 
 def test_random_numbers_continue_where_they_were_saved():
