@@ -7,8 +7,9 @@ from pathlib import Path
 REFUSED = {
     "LBFGS": "computes the loss several times per step, which a training iteration here does not; use AdamW",
     "SparseAdam": "is for sparse gradients, which networks for images do not have; use AdamW",
-    "Muon": "only takes matrices, and the weights of a convolution have four dimensions; use AdamW",
 }
+REPLACED = frozenset({"Muon"})
+"""What is written here for convolutions, in place of torch's, which takes matrices only."""
 
 
 def torch_optimizers() -> list[str]:
@@ -20,4 +21,4 @@ def torch_optimizers() -> list[str]:
         alias.name for node in ast.parse(source).body if isinstance(node, ast.ImportFrom) for alias in node.names
     ]
     # The names of classes begin with a capital, those of modules and functions do not.
-    return [name.lower() for name in imported if name[0].isupper() and name != "Optimizer"]
+    return [name.lower() for name in imported if name[0].isupper() and name not in {"Optimizer", *REPLACED}]

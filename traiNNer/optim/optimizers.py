@@ -18,7 +18,7 @@ from pydantic import ConfigDict, Field, create_model, model_validator
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
-from traiNNer.optim.names import REFUSED
+from traiNNer.optim.names import REFUSED, REPLACED
 from traiNNer.registry import OPTIMIZERS, StrictOptions
 
 SWITCHES = frozenset({"params", "fused", "foreach", "capturable", "differentiable", "maximize"})
@@ -70,7 +70,9 @@ def build_optimizer(
     return OPTIMIZERS.build(name, options)(parameters)
 
 
-def _factory(optimizer: Callable[..., Optimizer], options: Mapping[str, Any]) -> OptimizerFactory:
+def factory(optimizer: Callable[..., Optimizer], options: Mapping[str, Any]) -> OptimizerFactory:
+    """Return a function from parameters to the optimizer in its fastest form; frozen parameters are left out."""
+
     def build(parameters: Iterable[nn.Parameter]) -> Optimizer:
         trained = [parameter for parameter in parameters if parameter.requires_grad]
         built = optimizer(trained, **options, **_fastest(optimizer, options, trained))
@@ -154,7 +156,7 @@ def _register(optimizer: type[Optimizer]) -> None:
     name = optimizer.__name__
 
     def builder(**options: Any) -> OptimizerFactory:
-        return _factory(optimizer, options)
+        return factory(optimizer, options)
 
     reason = REFUSED.get(name)
     schema = _refusal(name, reason) if reason else _schema(optimizer)
@@ -163,5 +165,10 @@ def _register(optimizer: type[Optimizer]) -> None:
 
 
 for _found in vars(torch.optim).values():
-    if isclass(_found) and issubclass(_found, Optimizer) and _found is not Optimizer:
+    if (
+        isclass(_found)
+        and issubclass(_found, Optimizer)
+        and _found is not Optimizer
+        and _found.__name__ not in REPLACED
+    ):
         _register(_found)
