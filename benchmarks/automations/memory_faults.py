@@ -2,9 +2,10 @@
 
     python -m benchmarks.automations.memory_faults [--quick]
 
-A small ParagonSR2 in float64 trains on random crops, through the project's own step, host and automation, while
-5 % of the iterations run out of memory in the forward or in the backward; with two gloo ranks only on one of them. The
-weights are compared with those of the same run without faults. A run that takes longer than a minute counts as hung.
+A small ParagonSR2 in float64 trains on random crops, through the project's own step, host and automation, while 5 % of
+the iterations run out of memory in the forward or in the backward; with two gloo ranks only on one of them. The weights
+and running statistics are compared with those of the same run without faults. A run that takes longer than a minute
+counts as hung.
 """
 
 import math
@@ -114,11 +115,11 @@ def train(seed: int, iterations: int, faults: bool) -> tuple[list[Tensor], int]:
         network.fault, count = hit, count + bool(hit)
         report = stepper.step([images(seed * 1000 + iteration * runtime.world + runtime.rank)])
         host.after_step(iteration, report)
-    return [parameter.detach().clone() for parameter in network.parameters()], count
+    return [value.detach().clone() for value in network.state_dict().values()], count
 
 
 def distance(first: list[Tensor], second: list[Tensor]) -> float:
-    return max((a - b).abs().max().item() for a, b in zip(first, second, strict=True))
+    return max((a.double() - b.double()).abs().max().item() for a, b in zip(first, second, strict=True))
 
 
 def _rank(rank: int, port: int, seed: int, iterations: int, place: str) -> None:

@@ -17,6 +17,7 @@ from traiNNer.engine.control.knobs import MICRO_BATCH, Knobs
 from traiNNer.engine.learner import Learner
 from traiNNer.engine.runtime.out_of_memory import may_be_out_of_memory
 from traiNNer.engine.runtime.runtime import Runtime
+from traiNNer.engine.statistics import StepStatistics
 from traiNNer.engine.step_report import StepReport, Update
 from traiNNer.errors import ConfigError
 from traiNNer.models.protocol import MAIN, PhaseLoss, TrainableModel
@@ -84,8 +85,8 @@ class Stepper:
             ConfigError: the model yields no phase.
             torch.OutOfMemoryError: the device cannot hold the smallest micro-batch.
         """
-        buffers = [buffer.clone() for buffer in self._buffers]
-        sums = self._gradients(batches, iteration, buffers)
+        statistics = StepStatistics(self._buffers)
+        sums = self._gradients(batches, iteration, statistics)
         if not sums.terms:
             raise ConfigError(
                 f"The model gave no phase in iteration {iteration:,}: each must train at least one network."
@@ -96,8 +97,8 @@ class Stepper:
         finite = self.runtime.all_ranks(_all_finite([*norms.values(), *terms]))
         updates = {learner.name: self._update(learner, sums, norms[learner.name], finite) for learner in active}
         self.runtime.finish_step()
-        self.runtime.share_statistics(self._buffers, buffers)
-        self._restore_buffers(updates, finite, buffers)
+        self.runtime.share_statistics(self._buffers, statistics.before)
+        self._restore_buffers(updates, finite, statistics.before)
         return StepReport(updates, finite, sums.reference.get("bicubic"))
 
     def _finished_norm(self, learner: Learner) -> Tensor:
@@ -116,16 +117,16 @@ class Stepper:
 
     # Forward and backward, again in smaller micro-batches when memory runs out
 
-    def _gradients(self, batches: Sequence[Batch], iteration: int, buffers: Sequence[Tensor]) -> _Sums:
+    def _gradients(self, batches: Sequence[Batch], iteration: int, statistics: StepStatistics) -> _Sums:
         while True:
             before = self._before_attempt() if self._may_retry else None
-            sums = self._attempt(batches, iteration)
+            sums = self._attempt(batches, iteration, statistics)
             # Every rank comes here whatever happened to it, so that a failure on one of them cannot block the others.
             failed = self.runtime.max_over_ranks(int(sums is None)) if self._may_retry else 0
             if sums is not None and not failed:
                 return sums
             del sums
-            self._forget(buffers, before)
+            self._forget(statistics, before)
             if self.measuring.is_on:
                 self.measuring.is_on = False  # its extra graphs are what there was no room for, most likely
                 continue
@@ -139,14 +140,19 @@ class Stepper:
     def _before_attempt(self) -> tuple[list[Tensor], dict[str, Any]]:
         return self.runtime.rng.snapshot(), deepcopy(self.model.state_dict())
 
-    def _attempt(self, batches: Sequence[Batch], iteration: int) -> _Sums | None:
+    def _attempt(self, batches: Sequence[Batch], iteration: int, statistics: StepStatistics) -> _Sums | None:
         """Return the sums over all micro-batches, or None when memory ran out and may be retried."""
         self._zero_gradients()
         sums = _Sums()
         try:
-            for batch in batches:
-                for part, share in split(batch, self.knobs[MICRO_BATCH].at()):
-                    self._accumulate(part, sums, share / len(batches), iteration)
+            parts = [part for batch in batches for part in split(batch, self.knobs[MICRO_BATCH].at())]
+            for number, (part, share) in enumerate(parts):
+                if number:
+                    statistics.restore()
+                self._accumulate(part, sums, share / len(batches), iteration)
+                if len(parts) > 1:
+                    statistics.note(share / len(batches))
+            statistics.finish()
         # The error is not given a name: its traceback would keep every tensor of the failed step alive.
         except (RuntimeError, MemoryError):
             if not self._may_retry or not may_be_out_of_memory(sys.exception()):
@@ -158,12 +164,10 @@ class Stepper:
         for learner in self.learners.values():
             learner.optimizer.zero_grad(set_to_none=True)
 
-    def _forget(self, buffers: Sequence[Tensor], before: tuple[list[Tensor], dict[str, Any]] | None) -> None:
+    def _forget(self, statistics: StepStatistics, before: tuple[list[Tensor], dict[str, Any]] | None) -> None:
         """Leave no trace of an attempt, and no memory of it."""
         self._zero_gradients()
-        with torch.no_grad():
-            for buffer, old in zip(self._buffers, buffers, strict=True):
-                buffer.copy_(old)
+        statistics.forget()
         if before is not None:
             self.runtime.rng.roll_back(before[0])
             self.model.load_state_dict(before[1])
