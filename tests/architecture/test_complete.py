@@ -38,6 +38,6 @@ def test_no_attribute_is_set_from_outside(path):
 
 
 @pytest.mark.parametrize("statement", ["slot.knobs = x", "self.slot.count += 1", "a, slot.b = 1, 2", "slot.c: int = 1"])
-def test_every_kind_of_assignment_is_seen(statement):
+def test_every_kind_of_assignment_is_detected(statement):
     assert len(foreign_targets(ast.parse(statement))) == 1
     assert not foreign_targets(ast.parse("self.slot = slot"))

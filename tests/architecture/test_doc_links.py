@@ -62,18 +62,18 @@ def test_links_and_files_of_a_page_exist(page):
     assert missing_files(text) == []
 
 
-def test_a_wrong_link_is_noticed():
+def test_wrong_link_is_detected():
     page = ROOT / "docs/doctor.md"
     text = "[a](doctor.md) [b](gone.md) [c](doctor.md#as-json) [d](doctor.md#gone) [e](#gone) [f](https://a.b/c)"
     assert broken_links(page, text) == ["gone.md", "doctor.md#gone", "#gone"]
 
 
-def test_a_wrong_file_is_noticed():
+def test_wrong_file_is_detected():
     text = (
         "`traiNNer/batch.py`, `traiNNer/engine/gone.py`, `engine/gone.py`, `traiNNer.batch.ImageSet`, `traiNNer.gone.x`"
     )
     assert missing_files(text) == ["traiNNer/engine/gone.py", "engine/gone.py", "traiNNer.gone.x"]
 
 
-def test_a_wrong_name_is_noticed():
+def test_wrong_name_is_detected():
     assert missing_files("`ImageSet.sample` (`batch.py`), `ImageSet.gone` (`batch.py`)") == ["ImageSet.gone"]

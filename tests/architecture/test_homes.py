@@ -49,7 +49,7 @@ def home(name: str) -> Path:
 
 
 @pytest.mark.parametrize("name", modules())
-def test_it_has_a_test_of_its_own(name):
+def test_every_module_has_its_own_test(name):
     test = UNIT / HELD_BY[name] if name in HELD_BY else home(name)
     assert test.is_file(), f"no {test.relative_to(ROOT)}"
     assert "\ndef test_" in test.read_text(encoding="utf-8"), f"{test.relative_to(ROOT)} tests nothing"
@@ -59,5 +59,5 @@ def test_it_has_a_test_of_its_own(name):
     assert name not in HELD_BY or any(text in test.read_text(encoding="utf-8") for text in names)
 
 
-def test_no_exception_outlives_its_reason():
+def test_every_import_exception_is_still_needed():
     assert sorted(name for name in HELD_BY if not (PACKAGE / name).exists() or home(name).exists()) == []

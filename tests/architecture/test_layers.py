@@ -96,13 +96,13 @@ def test_imports_inside_the_engine_point_down(path):
 
 
 @pytest.mark.parametrize("statement", ["import traiNNer.engine.step", "from traiNNer.engine.evaluation import best"])
-def test_an_arrow_inside_the_engine_that_points_up_or_aside_is_found(statement):
+def test_engine_import_up_or_sideways_is_found(statement):
     assert wrong_arrows("learner", ast.parse(statement))
     assert not wrong_arrows("trainer", ast.parse(statement))
 
 
 @pytest.mark.parametrize("statement", ["import traiNNer", "from traiNNer import build_network"])
-def test_the_bare_package_counts_as_its_root(statement):
+def test_bare_package_counts_as_its_root(statement):
     assert imports(ast.parse(statement)) == {"traiNNer.__init__"}
     assert imports(ast.parse("from traiNNer import losses")) == {"traiNNer.losses"}
 
@@ -113,7 +113,7 @@ def test_every_part_has_a_layer(path):
 
 
 @pytest.mark.parametrize("path", sorted(PACKAGE.rglob("*/__init__.py")), ids=lambda p: p.parent.name)
-def test_every_room_says_in_one_sentence_what_it_is_for(path):
+def test_every_package_has_a_one_sentence_docstring(path):
     first = (ast.get_docstring(ast.parse(path.read_text())) or "").split("\n\n")[0]
     assert first.endswith(".")
     assert first.count(". ") == 0

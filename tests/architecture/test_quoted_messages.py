@@ -63,11 +63,11 @@ def is_said(part: str) -> bool:
 
 
 @pytest.mark.parametrize("quote", quotes())
-def test_a_quoted_message_is_one_of_the_program(quote):
+def test_quoted_messages_exist_in_the_code(quote):
     assert [part for part in phrases(quote) if not is_said(part)] == [], "no text of traiNNer says this any more"
 
 
-def test_a_message_is_more_than_its_values():
+def test_message_is_more_than_its_values():
     quote = "Iteration 812: loss is not finite (l1loss). Step skipped (1 of 10)"
     assert phrases(quote) == ["Iteration", "loss is not finite", "Step skipped", "of"]
     assert phrases("… has no state, did you mean 'ema_decay'?   known: l1loss, …") == [

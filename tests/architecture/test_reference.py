@@ -44,13 +44,13 @@ def without_optimizers(text: str) -> str:
     return re.sub(r"## Optimizers.*?(?=\n## )", "", text, flags=re.DOTALL)
 
 
-def test_the_option_reference_is_up_to_date(now):
+def test_option_reference_is_up_to_date(now):
     written = (REPOSITORY / "docs/options.md").read_text(encoding="utf-8")
     assert without_optimizers(written) == without_optimizers(now["page"]), "run `trainner docs`"
 
 
 @pytest.mark.parametrize("name", ["options", "options/test"])
-def test_the_schema_is_up_to_date(name, now):
+def test_schema_is_up_to_date(name, now):
     written = json.loads((REPOSITORY / name / "options.schema.json").read_text(encoding="utf-8"))
     schemas = [written, now["schemas"][name]]
     for schema in schemas:
@@ -58,7 +58,7 @@ def test_the_schema_is_up_to_date(name, now):
     assert schemas[0] == schemas[1], "run `trainner docs`"
 
 
-def test_the_list_of_options_is_frozen(now):
+def test_option_list_is_frozen(now):
     """Option names are an interface: whoever changes one changes this list too, and says why in the commit."""
     assert now["keys"] == FROZEN.read_text(encoding="utf-8").splitlines()
 
@@ -69,7 +69,7 @@ def test_every_option_is_described():
     assert not empty
 
 
-def test_links_of_the_pages_lead_somewhere():
+def test_page_links_are_valid():
     pages = [REPOSITORY / "README.md", *(REPOSITORY / "docs").rglob("*.md"), *REPOSITORY.glob("*/README.md")]
     for page in pages:
         for target in re.findall(r"\]\(([^)#]+)[^)]*\)", page.read_text(encoding="utf-8")):

@@ -91,7 +91,7 @@ def test_sizes_are_the_least_that_work(component):
 
 
 @by_name([component for component in SMALL if component.traits.release])
-def test_the_released_form_computes_the_same(component):
+def test_released_form_computes_the_same(component):
     x, network = images(component, 1), build(component)
     network(images(component))
     released = component.traits.release(network.eval())
@@ -126,7 +126,7 @@ def test_state_round_trip_keeps_the_function(component):
 
 
 @by_name(SMALL)
-def test_a_step_down_the_gradient_lowers_the_loss(component):
+def test_gradient_step_lowers_the_loss(component):
     x, network = images(component), build(component)
     target = torch.rand_like(network(x).detach())
     optimizer = torch.optim.SGD([p for p in network.parameters() if p.requires_grad], 1e-3)

@@ -66,7 +66,7 @@ def test_blurred_compressed_and_noisy_lr_is_unknown():
     assert guess(imresize(cv2.GaussianBlur(gt, (0, 0), 1.5), 0.5), gt) == "unknown"
 
 
-def test_what_cannot_be_told_is_none():
+def test_unknown_is_none():
     smooth = cv2.GaussianBlur(photo(), (0, 0), 8)
     assert guess(imresize(smooth, 0.5), smooth) is None
     gt = photo()

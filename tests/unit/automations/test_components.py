@@ -21,7 +21,7 @@ FALLBACKS = {
 
 
 @pytest.mark.parametrize(("name", "fallback"), FALLBACKS.items())
-def test_a_helper_keeps_every_option_and_gets_its_fallback_as_an_object(name, fallback):
+def test_automation_keeps_its_options_and_gets_a_fallback_object(name, fallback):
     component = AUTOMATIONS[name]
     options = component.options.parse({"max_adjustments": 7, "fallback": fallback.model_dump()})
     for given in (options, options.model_dump(mode="json")):
@@ -35,7 +35,7 @@ def test_a_helper_keeps_every_option_and_gets_its_fallback_as_an_object(name, fa
 
 
 @pytest.mark.parametrize("name", [*FALLBACKS, "DynamicLossScheduling"])
-def test_the_signature_is_the_schema(name):
+def test_signature_is_the_schema(name):
     component = AUTOMATIONS[name]
     parameters = inspect.signature(component.builder).parameters
     assert list(parameters) == list(component.options.model_fields)

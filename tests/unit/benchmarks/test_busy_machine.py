@@ -19,12 +19,12 @@ def script() -> dict:
     return runpy.run_path(str(SCRIPT))
 
 
-def test_shares_are_those_within_a_run_and_their_median_counts(script):
+def test_shares_are_per_run_and_their_median_is_used(script):
     assert script["busy_share"](FOUND) == pytest.approx(0.5)
     assert script["quiet_ratio"](FOUND) == pytest.approx(1.0)
 
 
-def test_the_table_has_medians_extremes_and_shares(script):
+def test_table_has_medians_extremes_and_shares(script):
     text = script["table"](FOUND)
     assert "| waiting threads soon sleep (traiNNer) | 4.00 (3.00 to 5.00), 100% | 2.00 (2.00 to 2.00), 50% |" in text
     assert "Beside one busy process 50% of the quiet pace are left (target: at least 33%)." in text

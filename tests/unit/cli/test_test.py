@@ -43,7 +43,7 @@ def test_arguments_reach_the_test(run, calls, tmp_path, check):
     assert (options.scale, given) == (3, {"check": check})
 
 
-def test_a_training_file_is_refused(run, calls, tmp_path, capsys):
+def test_training_file_is_refused(run, calls, tmp_path, capsys):
     assert run(["-opt", str(write_options(tmp_path))]) == ConfigError.exit_code
     assert calls == []
     assert "belongs to an option file of train.py" in capsys.readouterr().out

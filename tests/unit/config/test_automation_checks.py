@@ -52,7 +52,7 @@ RULES = {
 
 @pytest.mark.parametrize("enabled", [True, False])
 @pytest.mark.parametrize(("line", "problem"), RULES.values(), ids=RULES)
-def test_rules_hold_whether_or_not_helpers_are_on(problems, with_helpers, line, problem, enabled):
+def test_rules_hold_with_automations_on_or_off(problems, with_helpers, line, problem, enabled):
     assert problems(with_helpers(line, enabled=enabled)) == [(19, *problem)]
 
 
@@ -81,7 +81,7 @@ def test_early_stopping_needs_validation(load, problems, with_helpers):
     assert message.endswith("known: none (add val.metrics, with val.metrics_enabled on)")
 
 
-def test_helpers_in_order_give_no_warning(load, with_helpers, base):
+def test_valid_automations_give_no_warning(load, with_helpers, base):
     scheduling = base.replace("  total_iter", "  dynamic_loss_scheduling: {enabled: true}\n  total_iter", 1)
     assert load(with_helpers(f"{STOP}: {{}}")).warnings == ()
     assert load(with_helpers(f"{STOP}: {{}}", enabled=False)).warnings == ()
@@ -90,7 +90,7 @@ def test_helpers_in_order_give_no_warning(load, with_helpers, base):
 
 
 @pytest.mark.parametrize(("size", "warned"), [(8, False), (4, False), (3, True), (9, True)])
-def test_a_batch_outside_the_bounds_warns(load, with_helpers, size, warned):
+def test_batch_size_outside_the_bounds_warns(load, with_helpers, size, warned):
     text = with_helpers(f"{BATCH}: {{min_batch_size: 4, max_batch_size: 8}}")
     found = load(text, f"datasets.train.batch_size_per_gpu={size}").warnings
     words = f"datasets.train.batch_size_per_gpu = {size} is outside DynamicBatchSizeOptimizer's 4 to 8: clamped"
@@ -105,7 +105,7 @@ def test_clipping_that_is_off_warns(load, with_helpers, clip):
 
 
 @pytest.mark.parametrize(("t_max", "warned"), [(100, False), (99, True)])
-def test_a_fallback_schedule_of_another_length_warns(load, with_helpers, t_max, warned):
+def test_fallback_schedule_of_another_length_warns(load, with_helpers, t_max, warned):
     text = with_helpers(f"IntelligentLearningRateScheduler: {{fallback: {{scheduler_params: {{T_max: {t_max}}}}}}}")
     at = f"{AT}.IntelligentLearningRateScheduler.fallback.scheduler_params.T_max"
     words = f"{at} = 99 is not train.total_iter; 100 is used"
@@ -115,7 +115,7 @@ def test_a_fallback_schedule_of_another_length_warns(load, with_helpers, t_max, 
 
 
 @pytest.mark.parametrize(("patience", "warned"), [(249, True), (250, False), (2000, False)])
-def test_a_patience_of_few_validations_warns(load, with_helpers, patience, warned):
+def test_patience_of_few_validations_warns(load, with_helpers, patience, warned):
     text = with_helpers(f"{STOP}: {{patience: {patience}}}")
     words = f"IntelligentEarlyStopping.patience = {patience} is below 5 validations: 250 is used"
     assert load(text).warnings == ((words,) if warned else ())
@@ -123,12 +123,12 @@ def test_a_patience_of_few_validations_warns(load, with_helpers, patience, warne
     assert load(text, "train.training_automations.enabled=false").warnings == ()
 
 
-def test_a_patience_that_is_the_hard_limit_too_is_in_order(load, with_helpers):
+def test_patience_equal_to_the_hard_limit_is_valid(load, with_helpers):
     assert load(with_helpers(f"{STOP}: {{patience: 2000, max_no_improvement: 2000}}")).warnings == ()
 
 
 @pytest.mark.parametrize(("warmup", "warned"), [(1000, False), (1001, True)])
-def test_a_warmup_longer_than_that_of_early_stopping_warns(load, with_helpers, warmup, warned):
+def test_warmup_longer_than_that_of_early_stopping_warns(load, with_helpers, warmup, warned):
     text = with_helpers(f"{STOP}: {{}}", before=f"  warmup_iter: {warmup}\n")
     words = f"IntelligentEarlyStopping.warmup_iterations = 1000 is below train.warmup_iter: {warmup} is used"
     assert load(text).warnings == ((words,) if warned else ())
@@ -169,7 +169,7 @@ FOREIGN = [
 
 @pytest.mark.parametrize("key", FOREIGN)
 @pytest.mark.parametrize("inside", [True, False])
-def test_options_of_weights_that_go_on_moving_are_explained(problems, with_helpers, base, key, inside):
+def test_options_of_continually_moving_weights_are_explained(problems, with_helpers, base, key, inside):
     line = f"dynamic_loss_scheduling: {{enabled: true, {key}: 0.5}}"
     text = with_helpers(line) if inside else base.replace("  total_iter", f"  {line}\n  total_iter", 1)
     at = AT if inside else "train"
@@ -229,7 +229,7 @@ def picky():
     return Picky
 
 
-def test_an_automations_own_rules_are_asked_with_what_is_in_order(load, problems, with_helpers, picky):
+def test_automation_rules_get_the_valid_options(load, problems, with_helpers, picky):
     at = f"{AT}.picky"
     assert problems(with_helpers("picky: {pace: 3, limits: {low: 7}}")) == [(19, f"{at}.limits.low", "must not be 7")]
     loaded = load(with_helpers("picky: {pace: 3, limits: {low: 6}}"))
@@ -244,13 +244,13 @@ def test_an_automations_own_rules_are_asked_with_what_is_in_order(load, problems
     assert facts == OptionFacts(True, 100, 0, 8, False, False, True, 50, ("val/psnr",))
 
 
-def test_what_the_rest_of_the_file_gets_wrong_is_not_known_to_rules(problems, with_helpers, picky):
+def test_rules_do_not_see_invalid_options(problems, with_helpers, picky):
     text = with_helpers("picky: {pace: 1}", enabled=False, before="  warmup_iter: x\n  grad_clip: 3\n")
     problems(text.replace("val_freq: 50", "val_freq: -1"))
     ((_, facts),) = picky.seen
     assert facts == OptionFacts(False, 100, None, 8, None, False, True, None, None)
 
 
-def test_names_and_options_of_other_implementations_get_the_automations_answer(problems, with_helpers, picky):
+def test_foreign_names_and_options_get_the_automation_hint(problems, with_helpers, picky):
     assert problems(with_helpers("picky: {pace: 1, speed: 3}")) == [(19, f"{AT}.picky.speed", "is called pace here")]
     assert problems(with_helpers("fussy: {}")) == [(19, f"{AT}.fussy", "is not part of traiNNer; use Picky")]

@@ -47,7 +47,7 @@ values = st.recursive(
 
 @settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.lists(st.tuples(st.sampled_from(PLACES), values), min_size=1, max_size=4), st.booleans())
-def test_any_values_anywhere(tmp_path, changes, training):
+def test_arbitrary_values_anywhere(tmp_path, changes, training):
     tree = copy.deepcopy(GUIDE)
     for place, value in changes:
         replace(tree, place, value)

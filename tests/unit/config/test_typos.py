@@ -41,7 +41,7 @@ def typos(draw):
 
 @settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(typos())
-def test_any_mistyped_key_is_found(tmp_path, typo):
+def test_every_mistyped_key_is_found(tmp_path, typo):
     number, key, wrong = typo
     lines = [*LINES]
     lines[number] = KEY.sub(lambda match: f"{match.group(1)}{wrong}:", lines[number])

@@ -62,7 +62,7 @@ def run(dataset, **options):
 
 @pytest.mark.parametrize("accum_iter", [1, 3])
 @pytest.mark.parametrize("workers", [1, 2])
-def test_the_stream_is_the_same_for_any_number_of_workers(accum_iter, workers):
+def test_stream_is_the_same_for_any_number_of_workers(accum_iter, workers):
     dataset = FakeSet(deep=frozenset({4, 5}))
     expected = run(dataset, accum_iter=accum_iter)
     assert [len(step) for step in expected] == [accum_iter] * 9
@@ -84,18 +84,18 @@ def grown(workers, accum_iter=1, lead=64, ordered_at=3):
 
 
 @pytest.mark.parametrize("workers", [1, 2, 16, 32])
-def test_a_batch_that_grows_gives_the_same_stream_for_any_number_of_workers(workers):
+def test_growing_batch_stream_is_independent_of_worker_count(workers):
     expected = grown(0)
     assert [len(step[0]) for step in expected] == [1] * 67 + [3] * 7
     assert grown(workers) == expected
 
 
 @pytest.mark.parametrize(("workers", "accum_iter"), [(1, 1), (2, 1), (2, 3), (5, 1), (8, 2)])
-def test_a_short_lead_is_never_read_past(workers, accum_iter):
+def test_short_lead_is_never_exceeded(workers, accum_iter):
     assert grown(workers, accum_iter, lead=4) == grown(0, accum_iter, lead=4)
 
 
-def test_workers_that_the_lead_has_no_room_for_are_left_out_and_reported():
+def test_workers_exceeding_the_lead_are_dropped_and_reported():
     loader = TrainLoader(FakeSet(), seed=0, batch_size=BatchPlan(1), total_iter=1, workers=65)
     assert loader._loader.num_workers == 64
     assert loader.notices[0].startswith("Only 64 of 65 data workers are used")
@@ -116,7 +116,7 @@ def test_real_images_are_the_same_for_any_number_of_workers(tmp_path):
 @pytest.mark.parametrize("workers", [0, 2])
 @pytest.mark.parametrize("accum_iter", [1, 2])
 @pytest.mark.parametrize("start", [1, 4, 5, 8])
-def test_it_goes_on_from_any_iteration(workers, accum_iter, start):
+def test_continues_from_any_iteration(workers, accum_iter, start):
     whole = run(FakeSet(), accum_iter=accum_iter)
     assert run(FakeSet(), accum_iter=accum_iter, workers=workers, start_iteration=start) == whole[start:]
 
@@ -140,7 +140,7 @@ def test_accumulation_is_a_larger_batch():
     assert [[key for batch in step for key in batch[2]] for step in parts] == [list(step[0][2]) for step in large]
 
 
-def test_every_image_comes_once_per_epoch_and_differs_between_epochs():
+def test_every_image_appears_once_per_epoch_in_a_new_order():
     steps = run(FakeSet(), batch_size=5, total_iter=8)
     keys = [key for step in steps for batch in step for key in batch[2]]
     for epoch in range(4):
@@ -149,14 +149,14 @@ def test_every_image_comes_once_per_epoch_and_differs_between_epochs():
     assert len(set(images)) == 40
 
 
-def test_an_enlarged_set_comes_several_times_with_other_draws():
+def test_enlarged_dataset_repeats_with_different_draws():
     steps = run(FakeSet(), batch_size=6, total_iter=5, enlarge_ratio=3)
     keys = [key for step in steps for batch in step for key in batch[2]]
     assert sorted(keys) == sorted([f"key{n}" for n in range(10)] * 3)
     assert len({str(image) for step in steps for batch in step for image in batch[0]}) == 30
 
 
-def test_a_set_smaller_than_the_batch_repeats():
+def test_dataset_smaller_than_the_batch_repeats():
     steps = run(FakeSet(1), batch_size=3, total_iter=2)
     assert [batch[2] for step in steps for batch in step] == [("key0",) * 3] * 2
 
@@ -166,7 +166,7 @@ def test_seeds_differ():
 
 
 @pytest.mark.parametrize("workers", [0, 2])
-def test_global_randomness_is_neither_read_nor_moved(workers):
+def test_global_rng_is_not_touched(workers):
     expected = run(FakeSet(), workers=workers)
     torch.manual_seed(99)
     np.random.seed(99)
@@ -176,7 +176,7 @@ def test_global_randomness_is_neither_read_nor_moved(workers):
 
 
 @pytest.mark.parametrize("workers", [0, 2])
-def test_eight_and_sixteen_bits_meet_exactly(workers):
+def test_8_and_16_bit_scores_agree_exactly(workers):
     (step,) = run(FakeSet(4, deep=frozenset({2})), batch_size=4, total_iter=1, workers=workers)
     ((lq, _, keys, _, kind),) = step
     assert kind is torch.uint16
@@ -185,7 +185,7 @@ def test_eight_and_sixteen_bits_meet_exactly(workers):
         assert image[1][1] == [index * (1 if index == 2 else 257)] * 3
 
 
-def test_widening_is_exact_for_every_value_and_leaves_plain_batches_alone():
+def test_widening_is_exact_and_leaves_plain_batches_unchanged():
     every = np.arange(256, dtype=np.uint8).reshape(16, 16, 1).repeat(3, 2)
     deep = np.arange(768, dtype=np.uint16).reshape(16, 16, 3) * 85
     mixed = collate([Sample(every, every, "a"), Sample(deep, deep, "b", skipped=("x",))])
@@ -222,20 +222,20 @@ def ends(dataset, **options):
 
 
 @pytest.mark.parametrize("workers", [0, 2])
-def test_a_data_error_ends_the_run_with_its_own_words(workers):
+def test_data_error_ends_the_run_with_its_message(workers):
     text = ends(FakeSet(faults={5: fail(DataError("set x: no image can be read"))}), workers=workers)
     assert text == "set x: no image can be read"
 
 
 @pytest.mark.parametrize("workers", [0, 2])
-def test_a_read_error_becomes_a_data_error(tmp_path, workers):
+def test_read_error_is_a_data_error(tmp_path, workers):
     error = OSError(errno.EIO, "Input/output error", "d/x.png")
     text = ends(FakeSet(faults={5: fail(error)}), workers=workers)
     assert text == "image 5 cannot be read: [Errno 5] Input/output error: 'd/x.png'"
 
 
 @pytest.mark.parametrize("workers", [0, 2])
-def test_a_bug_stays_a_bug(workers):
+def test_internal_error_is_not_hidden(workers):
     with pytest.raises(ZeroDivisionError, match="planted"):
         run(FakeSet(faults={5: fail(ZeroDivisionError("planted"))}), workers=workers)
     with pytest.raises(RuntimeError, match="planted"):
@@ -243,17 +243,17 @@ def test_a_bug_stays_a_bug(workers):
 
 
 @pytest.mark.parametrize("name", ["SIGKILL", "SIGSEGV"])
-def test_a_killed_worker_ends_the_run_soon(name):
+def test_killed_worker_ends_the_run_promptly(name):
     number = getattr(signal, name)
     text = ends(FakeSet(faults={5: lambda: os.kill(os.getpid(), number)}), workers=2)
     assert text.startswith("Data worker died (killed, maybe out of RAM). Lower num_worker_per_gpu")
 
 
-def test_a_worker_that_leaves_ends_the_run_soon():
+def test_exiting_worker_ends_the_run_promptly():
     assert ends(FakeSet(faults={5: lambda: os._exit(0)}), workers=2).startswith("Data worker died")
 
 
-def test_a_worker_killed_with_a_finished_batch_in_its_hands_ends_the_run(monkeypatch):
+def test_worker_killed_holding_a_batch_ends_the_run(monkeypatch):
     loader = TrainLoader(FakeSet(), seed=0, batch_size=1, total_iter=20, workers=1, timeout_s=30)
     stream = iter(loader)
     next(stream)
@@ -271,7 +271,7 @@ def test_a_worker_killed_with_a_finished_batch_in_its_hands_ends_the_run(monkeyp
         loader.close()
 
 
-def test_a_hanging_read_ends_the_run_and_is_named(tmp_path):
+def test_hanging_read_ends_the_run_and_is_named(tmp_path):
     write_pairs(tmp_path, 4)
     dataset = PairedImageDataset(2, str(tmp_path / "lr"), str(tmp_path / "hr"), files=FileOptions(lq_size=8))
     dataset.open("train", "t")
@@ -314,7 +314,7 @@ def test_image_work_before_the_fork_does_not_hang_the_workers():
 
 
 @needs_sessions
-def test_workers_live_in_sessions_of_their_own_and_end_with_close():
+def test_workers_have_their_own_sessions_and_end_on_close():
     loader = TrainLoader(FakeSet(), seed=0, batch_size=1, total_iter=100, workers=2, timeout_s=30)
     next(iter(loader))
     processes = list(loader._iterator._workers)
@@ -328,7 +328,7 @@ def test_workers_live_in_sessions_of_their_own_and_end_with_close():
     loader.close()
 
 
-def test_starting_again_ends_the_first_workers():
+def test_restart_ends_the_first_workers():
     loader = TrainLoader(FakeSet(), seed=0, batch_size=1, total_iter=20, workers=1, timeout_s=30)
     first = next(iter(loader))[0].keys
     (worker,) = loader._iterator._workers
@@ -337,7 +337,7 @@ def test_starting_again_ends_the_first_workers():
     loader.close()
 
 
-def test_close_without_a_start_and_without_workers():
+def test_close_without_start_or_workers():
     loader = TrainLoader(FakeSet(), seed=0, batch_size=1, total_iter=2)
     loader.close()
     assert len(list(loader)) == 2
@@ -345,7 +345,7 @@ def test_close_without_a_start_and_without_workers():
     gc.collect()
 
 
-def test_the_cache_is_shared_out_among_the_workers():
+def test_cache_budget_is_split_among_workers():
     class Sharing(FakeSet):
         def share_cache(self, processes):
             self.processes = processes
@@ -359,7 +359,7 @@ def batch(*skipped):
     return Batch(torch.zeros(1), None, ("k",), skipped=skipped)
 
 
-def test_damage_is_told_once():
+def test_damage_is_reported_once():
     counter = DamageCounter(FakeSet(1000))
     assert counter.count([batch(), batch("a.png (truncated PNG)")]) == ["Skipping damaged image a.png (truncated PNG)"]
     assert counter.count([batch("a.png (truncated PNG)")]) == []
@@ -368,7 +368,7 @@ def test_damage_is_told_once():
     ]
 
 
-def test_the_same_damage_twice_in_one_step_is_told_once():
+def test_repeated_damage_in_one_step_is_reported_once():
     assert len(DamageCounter(FakeSet(1000)).count([batch("a", "a"), batch("a")])) == 1
 
 
@@ -379,14 +379,14 @@ def test_one_percent_is_allowed_and_no_more():
         counter.count([batch("d")])
 
 
-def test_a_strict_set_allows_none():
+def test_strict_dataset_allows_none():
     counter = DamageCounter(FakeSet(1000, strict=True))
     assert counter.count([batch()]) == []
     with pytest.raises(DataError, match=r"1 of 1000 images are damaged: a\."):
         counter.count([batch("a")])
 
 
-def test_a_long_list_is_cut():
+def test_long_list_is_truncated():
     with pytest.raises(DataError) as caught:
         DamageCounter(FakeSet(100)).count([batch(*(f"<{n}>" for n in range(30)))])
     assert "30 of 100" in str(caught.value)

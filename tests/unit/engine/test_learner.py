@@ -114,7 +114,7 @@ def same(one, other) -> bool:
     return len(one) == len(other) and all(torch.equal(a, b) for a, b in zip(one, other, strict=True))
 
 
-def test_the_gradient_of_a_phase_reaches_its_own_learner_only():
+def test_gradient_of_a_phase_reaches_its_own_learner_only():
     stepper, networks, data = make(), networks_of(), batch()
     stepper.step([data])
     lq, gt = (planes(images) for images in (data.lq, data.gt))
@@ -129,7 +129,7 @@ def test_the_gradient_of_a_phase_reaches_its_own_learner_only():
 
 
 @pytest.mark.parametrize(("only", "paused"), [((MAIN,), OTHER), ((OTHER,), MAIN)])
-def test_a_learner_without_a_phase_stays_as_it_is(only, paused):
+def test_learner_without_a_phase_is_unchanged(only, paused):
     stepper = make(only=only)
     before = {name: [p.detach().clone() for p in item.parameters] for name, item in stepper.learners.items()}
     report = stepper.step([batch()])
@@ -140,7 +140,7 @@ def test_a_learner_without_a_phase_stays_as_it_is(only, paused):
     assert stepper.learners[paused].gradients() == []
 
 
-def test_a_step_without_any_phase_is_an_error_of_the_model():
+def test_step_without_a_phase_is_a_model_error():
     with pytest.raises(ConfigError, match="gave no phase in iteration 1"):
         make(only=()).step([batch()])
 
@@ -152,7 +152,7 @@ def overflowing(only_in: str):
 
 
 @pytest.mark.parametrize("name", [MAIN, OTHER])
-def test_an_fp16_overflow_in_one_skips_both_and_halves_the_scale_once(name):
+def test_fp16_overflow_skips_both_learners_and_halves_the_scale_once(name):
     stepper = overflowing(name)
     before, scale = bits(stepper), stepper.runtime.scaler.get_scale()
     report = stepper.step([batch()])
@@ -162,7 +162,7 @@ def test_an_fp16_overflow_in_one_skips_both_and_halves_the_scale_once(name):
     assert stepper.runtime.scaler.get_scale() == scale / 2
 
 
-def test_two_learners_under_fp16_equal_a_hand_written_loop_with_one_scaler():
+def test_two_fp16_learners_equal_a_plain_loop_with_one_scaler():
     runtime = Runtime(torch.device("cpu"), "test", half=torch.float16)
     stepper, networks = make(runtime), networks_of()
     optimizers = {name: torch.optim.Adam(network.parameters(), 1e-2) for name, network in networks.items()}
@@ -190,7 +190,7 @@ def test_two_learners_under_fp16_equal_a_hand_written_loop_with_one_scaler():
     assert same(found, expected)
 
 
-def test_a_step_done_again_in_parts_equals_one_that_had_memory():
+def test_retried_micro_batch_step_equals_a_full_step():
     results = []
     for faults in ((), (1, 5)):
         stepper = make(DoubleRuntime(torch.device("cpu"), "test"), retries=True)
@@ -206,7 +206,7 @@ def test_a_step_done_again_in_parts_equals_one_that_had_memory():
     assert (seen_again, calls) == (6, 8)
 
 
-def test_the_running_statistics_of_a_skipped_learner_are_restored():
+def test_running_statistics_of_a_skipped_learner_are_restored():
     stepper = make(norm=True)
     stepper.step([batch()])
     before = bits(stepper)
@@ -219,7 +219,7 @@ def test_the_running_statistics_of_a_skipped_learner_are_restored():
     assert int(statistics.num_batches_tracked) == 6  # three forwards in each of the two steps that count
 
 
-def test_a_snapshot_holds_both_learners_and_the_model():
+def test_snapshot_holds_both_learners_and_the_model():
     stepper = make(norm=True)
     snapshot = Snapshot(stepper.learners, stepper.model)
     stepper.step([batch()])
@@ -279,7 +279,7 @@ def test_hyperparameters_of_the_option_file_win_over_the_recorded_ones():
         assert len(learner.optimizer.state) == len(learner.parameters)
 
 
-def test_the_ema_is_shipped_where_there_is_one():
+def test_ema_is_shipped_where_there_is_one():
     learner = make().learners[OTHER]
     assert learner.shipped is learner.average.network
     network = networks_of()[MAIN]

@@ -102,14 +102,14 @@ def test_weights_after_retries_equal_those_of_a_run_without(where):
         assert (a - b).abs().max() < 1e-12
 
 
-def test_a_fault_in_the_second_part_forgets_the_first():
+def test_failure_in_the_second_micro_batch_discards_the_first():
     _, clean = train({}, 1)
     _, faulty = train({0: ["forward", "", "backward"]}, 1)
     for a, b in zip(clean, faulty, strict=True):
         assert (a - b).abs().max() < 1e-12
 
 
-def test_uneven_parts_are_weighted():
+def test_uneven_micro_batches_are_weighted():
     _, stepper, knobs = make()
     whole = stepper.step([batch(7)])
     _, stepper, knobs = make()
@@ -131,7 +131,7 @@ def test_parts_are_balanced(images, size, sizes):
     assert torch.equal(torch.cat([part.lq for part, _ in parts]), batch(images).lq)
 
 
-def test_without_a_helper_the_error_goes_up():
+def test_without_automation_the_error_propagates():
     net, stepper, _ = make(answers=False)
     net.orders = ["forward"]
     with pytest.raises(torch.OutOfMemoryError, match="injected"):
@@ -145,7 +145,7 @@ def test_other_errors_are_never_retried():
         stepper.step([batch()])
 
 
-def test_it_ends_when_nothing_smaller_is_left():
+def test_stops_when_nothing_smaller_is_left():
     net, stepper, _ = make()
     net.orders = ["forward"] * 20
     with pytest.raises(torch.OutOfMemoryError, match="cannot be made smaller"):
@@ -153,7 +153,7 @@ def test_it_ends_when_nothing_smaller_is_left():
     assert all(parameter.grad is None for parameter in net.parameters())
 
 
-def test_the_failed_attempt_keeps_no_tensor_alive():
+def test_failed_attempt_keeps_no_tensor_alive():
     net, stepper, _ = make()
     seen = []
     stepper.on_out_of_memory = lambda: seen.append([ref() for ref in refs]) or False
@@ -187,7 +187,7 @@ def test_random_numbers_and_statistics_are_those_of_one_attempt():
     assert torch.equal(rng, rng_again)
 
 
-def test_an_exploding_gradient_is_skipped_but_counts_as_finite():
+def test_exploding_gradient_is_skipped_but_counts_as_finite():
     net, stepper, knobs = make()
     before = [parameter.detach().clone() for parameter in net.parameters()]
     knobs[GRAD_SKIP].set(1e-9, 0)
@@ -197,7 +197,7 @@ def test_an_exploding_gradient_is_skipped_but_counts_as_finite():
     assert all(torch.equal(a, b) for a, b in zip(before, net.parameters(), strict=True))
 
 
-def test_the_clip_knob_limits_the_step_taken():
+def test_clip_knob_limits_the_step_taken():
     moved = []
     for limit in (1e-3, 2e-3):
         net, stepper, knobs = make()

@@ -172,7 +172,7 @@ def resumed(straight, change=lambda restored, trainer: None) -> list[Any]:
     return go(trainer, TOTAL)
 
 
-def test_a_resumed_run_repeats_the_uninterrupted_one(straight):
+def test_resumed_run_repeats_the_uninterrupted_one(straight):
     _, trail = straight
     assert len(trail) == TOTAL - SAVED
     assert is_same(resumed(straight), trail)
@@ -201,7 +201,7 @@ def test_without_an_entry_in_the_file_the_resume_is_refused_or_differs(straight,
 
 
 @pytest.mark.parametrize("name", ENTRIES)
-def test_an_entry_that_is_not_restored_changes_the_resumed_run(straight, name):
+def test_entry_that_is_not_restored_changes_the_resumed_run(straight, name):
     def keep_fresh(restored: Restored, trainer: Trainer) -> None:
         restored.state[name] = trainer.state()[name].state_dict()
 
@@ -210,7 +210,7 @@ def test_an_entry_that_is_not_restored_changes_the_resumed_run(straight, name):
 
 
 @pytest.mark.parametrize("name", WITHIN)
-def test_a_part_of_a_learner_that_is_not_restored_changes_the_resumed_run(straight, name):
+def test_unrestored_learner_entry_changes_the_resumed_run(straight, name):
     def keep_fresh(restored: Restored, trainer: Trainer) -> None:
         restored.state["learners"][MAIN][name] = trainer.training.learners[MAIN].state_dict()[name]
 

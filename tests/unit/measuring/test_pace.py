@@ -37,14 +37,14 @@ def test_more_workers_are_not_tried_where_nothing_waits(measure):
     assert tried == [(0, True)]
 
 
-def test_a_number_has_to_be_clearly_faster_than_the_best_so_far(measure):
+def test_worker_count_must_be_clearly_faster_than_the_best(measure):
     found, _ = measure({0: (100, 0.5), 2: (102, 0.3), 8: (200, 0.2)})
     assert (found.workers, found.tried) == (8, {0: 100, 2: 102, 8: 200})
     found, _ = measure({0: (100, 0.5), 2: (102, 0.3), 8: (103, 0.2)})
     assert found.workers == 0
 
 
-def test_reading_counts_at_the_start_only_where_all_images_stay_in_memory(measure):
+def test_reading_counts_at_start_only_with_a_full_cache(measure):
     assert measure({0: (10, 0.0)})[0].decode_s == 7.0
     assert measure({0: (10, 0.0)}, decoded_mb=20)[0].decode_s == 0.0
     # Two workers have half of the room each.

@@ -36,7 +36,7 @@ def compare(monkeypatch, seconds, losses=lambda options: [1.0, 1.0], candidates=
     return list(compare_settings(Options(), {}, candidates, lambda _: None, **more))
 
 
-def test_a_faster_one_is_taken(monkeypatch):
+def test_faster_setting_is_chosen(monkeypatch):
     ((result, options),) = compare(monkeypatch, lambda o: 0.1 if o.fast else 0.2)
     assert result.is_taken
     assert result.ratio == pytest.approx(2)
@@ -44,20 +44,20 @@ def test_a_faster_one_is_taken(monkeypatch):
 
 
 @pytest.mark.parametrize("seconds", [0.2, 0.196, 0.25, 0.35, 2.0])
-def test_one_that_is_not_clearly_faster_is_not(monkeypatch, seconds):
+def test_setting_not_clearly_faster_is_rejected(monkeypatch, seconds):
     ((result, options),) = compare(monkeypatch, lambda o: seconds if o.fast else 0.2)
     assert not result.is_taken
     assert not options.fast
 
 
 @pytest.mark.parametrize("loss", [1.02, 0.9, float("nan")])
-def test_one_that_gives_something_else_is_not(monkeypatch, loss):
+def test_setting_with_different_output_is_rejected(monkeypatch, loss):
     ((result, _),) = compare(monkeypatch, lambda o: 0.1 if o.fast else 0.2, lambda o: [1.0, loss if o.fast else 1.0])
     assert not result.is_taken
     assert "differ" in result.note
 
 
-def test_one_that_fails_is_told_and_the_next_is_tried(monkeypatch):
+def test_failure_is_reported_and_the_next_is_tried(monkeypatch):
     def seconds(options):
         if options.fast:
             raise RuntimeError("no compiler\nat all")
@@ -77,7 +77,7 @@ def test_noise_in_one_direction_does_not_make_a_setting_faster(monkeypatch):
     assert not result.is_taken
 
 
-def test_one_may_be_refused_for_what_it_costs(monkeypatch):
+def test_costly_setting_may_be_refused(monkeypatch):
     ((result, _),) = compare(monkeypatch, lambda o: 0.1 if o.fast else 0.2, worth=lambda found: found.first_step_s < 5)
     assert not result.is_taken
     assert "takes 7 s to start" in result.note

@@ -47,7 +47,7 @@ def test_equal_and_flat_images():
     assert SSIM(2, test_y_channel=False)(flat, np.full_like(flat, 200)) == pytest.approx(expected, abs=1e-10)
 
 
-def test_an_image_smaller_than_the_window_is_refused():
+def test_image_smaller_than_the_window_is_refused():
     small = np.zeros((14, 40, 3), np.uint8)
     with pytest.raises(ValueError, match="40x14 leaves 36x10 inside crop_border 2"):
         SSIM(2)(small, small)

@@ -116,7 +116,7 @@ def is_listed(path, listed):
     return path in listed or f"{path.split('.')[0]}.*" in listed
 
 
-def test_every_option_is_named_when_it_changes_but_for_those_that_declare_otherwise(tmp_path):
+def test_every_changed_option_is_named_unless_declared_otherwise(tmp_path):
     options = load(tmp_path, FULL)
     seen = dict.fromkeys(Influence, 0)
     for path, changed, influence in variants(options):
@@ -147,7 +147,7 @@ def test_sections_that_come_and_go_are_named(tmp_path, changes, text):
     assert text in told(load(tmp_path), load(tmp_path, changes))
 
 
-def test_a_section_that_is_off_is_as_one_that_is_not_there(tmp_path):
+def test_disabled_section_equals_no_section(tmp_path):
     off = {"train": {"training_automations": AUTOMATIONS | {"enabled": False}}}
     assert told(load(tmp_path), load(tmp_path, off)) == ""
 
@@ -173,7 +173,7 @@ def test_only_what_is_built_from_the_length_makes_it_count(tmp_path, scheduler, 
 
 
 @pytest.mark.parametrize("switch", sorted(RUNTIME))
-def test_what_the_runtime_makes_of_a_switch_is_in_its_environment(tmp_path, switch, restored_switches):
+def test_runtime_switches_are_in_the_environment(tmp_path, switch, restored_switches):
     base = {"num_gpu": 0, "use_amp": True, "amp_bf16": True}
     options = load(tmp_path, base)
     other = options.model_copy(update={switch: not getattr(options, switch)})
@@ -194,7 +194,7 @@ def restored_switches():
         os.environ.pop("CUBLAS_WORKSPACE_CONFIG", None)
 
 
-def test_the_identity_knows_the_shapes_of_the_network_not_its_values(tmp_path):
+def test_identity_depends_on_shapes_not_values(tmp_path):
     options = load(tmp_path)
     one, same, wider = (identity(options, {"net_g": nn.Linear(2, width)}) for width in (3, 3, 4))
     assert one == same
@@ -202,7 +202,7 @@ def test_the_identity_knows_the_shapes_of_the_network_not_its_values(tmp_path):
     assert one["network_g.upsampler_alpha"] == 0.5
 
 
-def test_a_plugin_that_was_edited_is_noticed(tmp_path, monkeypatch):
+def test_edited_plugin_is_detected(tmp_path, monkeypatch):
     plugin = tmp_path / "own_loss.py"
     plugin.write_text("A = 1\n")
     monkeypatch.setattr("traiNNer.run.identity.imported_files", lambda: [(str(plugin), "plugin")])

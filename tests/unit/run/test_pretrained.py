@@ -30,7 +30,7 @@ def test_without_a_file_nothing_is_changed(loaded, book):
     assert (book.infos, book.warnings) == ([], [])
 
 
-def test_the_weights_are_those_of_the_file_and_a_line_says_so(saved, book):
+def test_weights_match_the_file_and_are_logged(saved, book):
     options, origin, network = saved
     load_given_weights(network, options, book)
     for name, tensor in origin.state_dict().items():
@@ -39,7 +39,7 @@ def test_the_weights_are_those_of_the_file_and_a_line_says_so(saved, book):
     assert line.startswith("w.pth: ")
 
 
-def test_the_key_of_the_file_is_used(saved, book, place):
+def test_key_of_the_file_is_used(saved, book, place):
     options, origin, network = saved
     torch.save({"params_ema": origin.state_dict(), "params": network.state_dict()}, place / "w.pth")
     chosen = options.path.model_copy(update={"param_key_g": "params_ema"})
@@ -48,7 +48,7 @@ def test_the_key_of_the_file_is_used(saved, book, place):
 
 
 @pytest.mark.parametrize(("strict", "option"), [(True, False), (False, True), (False, False)])
-def test_what_does_not_fit_completely_is_refused_where_that_is_wanted(saved, book, place, strict, option):
+def test_partial_match_is_refused_in_strict_mode(saved, book, place, strict, option):
     options, origin, network = saved
     state = origin.state_dict()
     del state["conv_out.bias"]
@@ -63,7 +63,7 @@ def test_what_does_not_fit_completely_is_refused_where_that_is_wanted(saved, boo
         assert torch.equal(network.state_dict()["conv_in.weight"], origin.state_dict()["conv_in.weight"])
 
 
-def test_a_missing_file_is_told_with_its_option(loaded, book):
+def test_missing_file_is_reported_with_its_option(loaded, book):
     options = loaded("path.pretrain_network_g=none.pth").options
     with pytest.raises(ConfigError, match=r"^path\.pretrain_network_g: .*none\.pth"):
         load_given_weights(build_networks(options)["net_g"], options, book)

@@ -51,7 +51,7 @@ def test_every_image_of_every_set_is_scored(go, place):
     assert "w.pth: " in said
 
 
-def test_one_process_tests_and_says_so(go):
+def test_one_process_tests_and_reports_it(go):
     ended, said = go("dist=true", check=True)
     assert ended.startswith("checked")
     assert "dist has no effect in test.py" in said

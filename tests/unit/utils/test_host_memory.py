@@ -22,7 +22,7 @@ else:
 """
 
 
-def test_same_sizes_again_cost_no_page_faults():
+def test_repeated_sizes_cost_no_page_faults():
     # In a process of its own, because the setting cannot be taken back.
     done = subprocess.run([sys.executable, "-c", PROGRAM], capture_output=True, text=True, check=True)
     faults = int(done.stdout)

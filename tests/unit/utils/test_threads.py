@@ -67,7 +67,7 @@ def test_threads_sleep_before_torch_is_loaded(entry, tmp_path):
 
 @pytest.mark.parametrize("entry", ["train.py", "test.py", "trainner", "tests"])
 @pytest.mark.parametrize(("name", "value"), [("OMP_WAIT_POLICY", "active"), ("GOMP_SPINCOUNT", "7")])
-def test_what_the_user_has_decided_stays(entry, name, value, tmp_path):
+def test_user_decisions_are_kept(entry, name, value, tmp_path):
     assert set(noted(ENTRIES[entry], tmp_path, **{name: value})) == {f"{name}={value}"}
 
 
@@ -80,7 +80,7 @@ def first_call(before: str, **environment) -> str:
     return done.stdout.strip()
 
 
-def test_the_answer_says_who_decided_and_whether_it_was_too_late():
+def test_thread_report_names_the_source_and_late_imports():
     ours = "{'OMP_WAIT_POLICY': 'passive', 'GOMP_SPINCOUNT': '8000'}"
     passive = f"ThreadWaiting(settings={ours}, is_ours=True, is_late="
     assert first_call("") == passive + "False)"

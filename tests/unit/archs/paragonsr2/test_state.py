@@ -51,7 +51,7 @@ def test_every_hidden_size_survives_the_division():
             assert int(channels * found["ffn_expansion"]) == hidden
 
 
-def test_earlier_generation_loads_and_says_so():
+def test_old_weights_load_with_a_notice():
     network, state = earlier_generation()
     found = TRAITS.infer_options(state)
     assert (found["scale"], found["upsampler_alpha"], found["hr_blocks"]) == (2, 1.0, 0)

@@ -31,7 +31,7 @@ def by_definition(x: Tensor, kernels: Tensor) -> Tensor:
 
 
 @pytest.mark.parametrize("innermost", [False, True])
-def test_per_sample_filter_and_its_gradients_match_shifted_sums(innermost):
+def test_per_sample_filter_and_gradients_match_shifted_sums(innermost):
     x, kernels = make(3, 5, 6, 7, innermost=innermost), make(3, 5, 3, 3)
     assert has_channels_innermost(x) is innermost
     fast = filter_per_sample(x, kernels, 0.1)

@@ -11,12 +11,12 @@ def close(one, other):
 
 
 @pytest.mark.parametrize("taps", [SHARPEN_TAPS, RESAMPLE_TAPS])
-def test_the_taps_keep_the_brightness_and_are_symmetric(taps):
+def test_taps_keep_the_brightness_and_are_symmetric(taps):
     assert sum(taps) == pytest.approx(1)
     assert taps == taps[::-1]
 
 
-def test_a_filter_spreads_a_point_into_its_kernel_in_every_channel_and_never_learns():
+def test_fixed_filter_has_the_kernel_as_impulse_response_and_no_gradient():
     taps = (0.1, 0.7, 0.2)
     made, x = SeparableFilter(2, taps), torch.zeros(1, 2, 5, 5)
     x[..., 2, 2] = 1
@@ -40,6 +40,6 @@ def test_sharpening_stays_between_none_and_all(asked, used):
     assert MagicUpsampler(1, 2, asked).alpha == used
 
 
-def test_an_even_image_stays_even_away_from_the_border():
+def test_constant_image_stays_constant_away_from_the_border():
     y = MagicUpsampler(1, 2, 1.0)(torch.full((1, 1, 12, 12), 0.5))
     close(y[..., 8:-8, 8:-8], torch.full((1, 1, 8, 8), 0.5))

@@ -60,7 +60,7 @@ def test_no_field_of_the_tree_lacks_its_text():
     assert bare == []
 
 
-def test_words_of_types():
+def test_names_of_types():
     assert words({"type": "array", "prefixItems": [{"type": "number"}, {"type": "number"}]}) == "list of number, number"
     assert words({"anyOf": [{"type": "string"}, {"type": "null"}]}) == "text or null"
     assert words({"type": "number", "exclusiveMinimum": 0, "maximum": 0.5}) == "number > 0 and ≤ 0.5"

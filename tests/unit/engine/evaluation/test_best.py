@@ -18,7 +18,7 @@ def test_nan_score_is_ignored():
     assert best.update(30, {"psnr": math.nan}) == []
 
 
-def test_the_scores_survive_a_resume():
+def test_scores_survive_a_resume():
     best = BestScores({"psnr": "higher"})
     best.update(10, {"psnr": 30.0})
     again = BestScores({"psnr": "higher"})
