@@ -83,7 +83,7 @@ def test_restored_norm_filter_continues_identically(before, after):
 def test_simulation_reimplementation_agrees(simulated):
     @given(st.lists(st.tuples(NORMS, st.sampled_from([10.0, 10.0, 10.0, 2.0, math.inf])), max_size=60))
     def agree(steps):
-        gate, twin = NormFilter(), simulated.FloatGate()
+        gate, twin = NormFilter(), simulated.FloatNormFilter()
         assert [accepts(gate, *step) for step in steps] == [twin.accepts(*step) for step in steps]
 
     agree()
