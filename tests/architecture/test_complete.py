@@ -1,4 +1,4 @@
-"""An object is complete when it is constructed: later it is changed by its own methods, never by another's code."""
+"""An object is complete after construction: only its own methods change it later."""
 
 import ast
 from pathlib import Path
@@ -7,7 +7,7 @@ import pytest
 
 PACKAGE = Path(__file__).parents[2] / "traiNNer"
 ROOMS = ("engine", "automations", "data", "run", "measuring")
-# What offers no other way (torch, rich), a switch that several turn, and tables that functions of one file fill.
+# Libraries without another way (torch, rich), a shared switch, and tables filled by functions of one file.
 SET_FROM_OUTSIDE = {
     "engine/runtime/optimizer.py": {"optimizer.grad_scale", "optimizer.found_inf"},
     "engine/runtime/start.py": {"torch.backends.cudnn.allow_tf32", "torch.backends.cudnn.benchmark"},

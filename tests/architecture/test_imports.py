@@ -1,4 +1,4 @@
-"""Starting a run imports nothing that the run does not use."""
+"""Starting a run imports only what the run uses."""
 
 import subprocess
 import sys

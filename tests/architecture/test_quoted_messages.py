@@ -1,4 +1,4 @@
-"""What the pages quote as program output is still in the code: every phrase of it, apart from the values.
+"""Program output quoted in the documentation is still in the code: every phrase except the values.
 
 Quoted are the first column of the table of messages in docs/troubleshooting.md, and code blocks without a language that
 follow a line `<!-- output -->`. Numbers, paths, names with dots or capitals
@@ -20,7 +20,7 @@ EDGE = re.compile(r"[.,;:()]+(?:\s|$)|\s\(|\s{2,}|->")
 
 @cache
 def said() -> str:
-    """Return every text of the code, one a line, with `\\0` for what is filled in, and the names of components."""
+    """Return every string of the code, one per line, with `\\0` for what is filled in, and the names of components."""
     texts: list[str] = []
     for path in sorted((ROOT / "traiNNer").rglob("*.py")):
         tree = ast.parse(path.read_text(encoding="utf-8"))
@@ -40,7 +40,7 @@ def docstrings(tree: ast.Module) -> set[int]:
 
 
 def phrases(quote: str) -> list[str]:
-    """Return the parts of a message that are the same whatever it is about."""
+    """Return the constant parts of a message."""
     parts = [piece.strip(" .,;:()") for part in EDGE.split(VALUE.sub("\0", quote)) for piece in part.split("\0")]
     return [part for part in parts if re.search("[a-z]{2}", part)]
 

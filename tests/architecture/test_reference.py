@@ -1,4 +1,4 @@
-"""The generated pages say what the code says, and the list of options only changes on purpose."""
+"""The generated pages match the code, and the list of options changes only on purpose."""
 
 import json
 import re
@@ -10,7 +10,7 @@ import pytest
 
 REPOSITORY = Path(__file__).parents[2]
 FROZEN = REPOSITORY / "tests/data/option_keys.txt"
-# In a process of its own: other tests register components too.
+# In a separate process, because other tests register components too.
 NOW = """
 import json
 from traiNNer.config.automation_options import OWN_SECTIONS
@@ -40,7 +40,7 @@ def now():
 
 
 def without_optimizers(text: str) -> str:
-    """Leave out the chapter whose content is the installed torch's."""
+    """Drop the chapter that depends on the installed torch."""
     return re.sub(r"## Optimizers.*?(?=\n## )", "", text, flags=re.DOTALL)
 
 
@@ -59,7 +59,7 @@ def test_schema_is_up_to_date(name, now):
 
 
 def test_option_list_is_frozen(now):
-    """Option names are an interface: whoever changes one changes this list too, and says why in the commit."""
+    """Option names are an interface: changing one requires changing this list, with a reason in the commit."""
     assert now["keys"] == FROZEN.read_text(encoding="utf-8").splitlines()
 
 

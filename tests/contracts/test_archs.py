@@ -1,4 +1,4 @@
-"""What every registered arch promises, whatever it computes."""
+"""The contract of every registered arch."""
 
 import pytest
 import torch

@@ -1,4 +1,4 @@
-"""What every registered automation keeps to: faults in it, or in what it sees, never reach the run."""
+"""The contract of every registered automation: its faults, and bad inputs, never reach the run."""
 
 import math
 
@@ -41,7 +41,7 @@ def report(iteration, loss=None, norm=1.0):
 
 
 def live(host, iterations=range(1, 700), scores=True, **values):
-    """Let an automation see iterations, validations, a failure, and another automation's change."""
+    """Feed an automation iterations, validations, a failure, and a change by another automation."""
     for iteration in iterations:
         host.after_step(iteration, report(iteration, **values))
         if iteration % 100 == 0:
@@ -104,7 +104,7 @@ def test_clock_jump_changes_no_decision(name, monkeypatch):
 
 @pytest.mark.parametrize("name", NAMES)
 def test_its_state_is_plain_and_complete(name, tmp_path):
-    """Saved anywhere and loaded into a new automation, the tail of the decisions is the same."""
+    """Saved at any iteration and loaded into a new automation, the remaining decisions are the same."""
     whole, straight = build(name)
     live(whole)
     for stop in (37, 300, 501):

@@ -7,7 +7,7 @@ import traiNNer.losses  # noqa: F401 - registers them
 from traiNNer.losses.weighted import WeightedLosses
 from traiNNer.registry import LOSSES
 
-# What a loss needs to be built without network; every other one is built from its defaults.
+# Options for losses that would download weights; all others are built from their defaults.
 OFFLINE = {"perceptualloss": {"pretrained": False, "style_weight": 1.0}}
 NAMES = LOSSES.names()
 SIDE = 48
@@ -48,7 +48,7 @@ def test_gradient_for_the_output(loss):
     assert output.grad is not None
     assert torch.isfinite(output.grad).all()
     assert output.grad.abs().max() > 0
-    # Going against the gradient makes it better.
+    # A step against the gradient lowers the loss.
     moved = output.detach() - 1e-2 * output.grad / output.grad.abs().max()
     assert loss(moved, target) < loss(output, target)
 

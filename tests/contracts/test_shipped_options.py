@@ -44,13 +44,13 @@ def test_its_first_line_names_its_schema(path):
 
 @pytest.mark.parametrize("path", FILES, ids=title)
 def test_every_line_with_a_value_is_explained_or_plain(path):
-    """A user who opens the file finds a comment at most of its keys."""
+    """Most keys of a shipped file have a comment."""
     lines = [line for line in path.read_text().splitlines() if re.search(r"^\s*(- )?\w+: *[^\s#]", line)]
     assert sum("#" in line for line in lines) >= len(lines) / 2
 
 
 def test_main_job_makes_its_demo_set_trains_and_is_tested(tmp_path):
-    """A start of the real thing: the same files, fewer iterations."""
+    """A real run of the same files with fewer iterations."""
     options = (REPOSITORY / MAIN, REPOSITORY / "options/test/2x_paragonsr2.yml")
     short = ("--set", "train.total_iter=30", "--set", "val.val_freq=15", "--set", "logger.use_tb_logger=false")
     result = run("train.py", "-opt", options[0], *short, folder=tmp_path)

@@ -1,4 +1,4 @@
-"""What a network declares is honored by whole runs, and what a plugin's code raises is reported with its line."""
+"""Whole runs honor declared traits, and exceptions of plugins are reported with their line."""
 
 import json
 import re
@@ -50,7 +50,7 @@ CHANGES = {
 
 
 def place_with_odd_images(folder):
-    """Images of 90x70 LQ pixels to validate, one of 13x9, and a network that takes neither size as it is."""
+    """Validation images of 90x70 and 13x9 LQ pixels, and a network that supports neither size directly."""
     workplace(folder)
     write_pairs(folder / "val", 1, (70, 90), seed=5, smooth=True)
     small = np.random.default_rng(0).integers(0, 256, (26, 18, 3), np.uint8)
@@ -116,7 +116,7 @@ def test_whole_and_in_tiles_test_py_gives_the_padded_whole(trained):
 
 
 def expected(folder, key):
-    """Upscale an image as one whole that is reflected by hand beyond its borders."""
+    """Upscale a whole image with explicit reflection padding."""
     import torch.nn.functional as F
     from safetensors.torch import load_file
 

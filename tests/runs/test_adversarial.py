@@ -1,4 +1,4 @@
-"""A GAN written as a plugin, in real runs: two networks, two optimizers, one exact resume."""
+"""A GAN as a plugin in real runs: two networks, two optimizers, exact resume."""
 
 import json
 import shutil
@@ -80,7 +80,7 @@ def lines(folder):
 
 
 def assert_same(one, other, at=""):
-    """Compare nested states bit by bit."""
+    """Compare nested states bitwise."""
     if isinstance(one, dict):
         assert one.keys() == other.keys(), at
         for key in one:

@@ -1,4 +1,4 @@
-"""The training automations in real runs: off is off, decisions are recorded and survive a resume, faults end well."""
+"""The training automations in real runs: recorded decisions, exact resume, handled faults."""
 
 import json
 import random
@@ -110,7 +110,7 @@ def same(one, other):
 
 @pytest.fixture(scope="module")
 def straight(tmp_path_factory):
-    """One uninterrupted run with every automation, which the resumed ones are compared with."""
+    """One uninterrupted run with every automation: the reference for the resumed ones."""
     folder = workplace(tmp_path_factory.mktemp("straight"))
     balance = {"train": {"losses": [{"type": "L1Loss"}, {"type": "MSELoss"}]}}
     balance["train"]["dynamic_loss_scheduling"] = {"enabled": True}
@@ -168,7 +168,7 @@ LATER = [pytest.param(iteration, marks=pytest.mark.nightly) for iteration in SOM
 
 
 def said(result):
-    """Return the lines with which automations announce what they changed."""
+    """Return the log lines of automation changes."""
     return [line.partition("Automation ")[2] for line in result.output.splitlines() if ", reason: " in line]
 
 

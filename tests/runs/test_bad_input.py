@@ -1,4 +1,4 @@
-"""Whatever is wrong is told in the user's words, with the right exit code, and never with a traceback."""
+"""User errors give a clear message and the right exit code, never a traceback."""
 
 import os
 import re
@@ -300,7 +300,7 @@ def test_inaccessible_folder_is_not_an_internal_error(place):
 
 def test_internal_error_shows_its_traceback_and_exits_1(place):
     (place / "bug.py").write_text(
-        "from traiNNer.engine import step\nstep.split = 'planted'\n"  # what a plugin raises itself is not our bug
+        "from traiNNer.engine import step\nstep.split = 'planted'\n"  # the plugin's own error
     )
     write_options(place, {"plugins": ["bug.py"]})
     result = run("train.py", "-opt", "options.yml", folder=place)

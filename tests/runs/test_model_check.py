@@ -1,4 +1,4 @@
-"""A model of a plugin is tried before the run: what is wrong with it ends with exit code 2 and its line."""
+"""A plugin model is tried before the run: its errors exit with code 2 and its line."""
 
 import shutil
 from pathlib import Path

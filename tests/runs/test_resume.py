@@ -1,4 +1,4 @@
-"""A run that is stopped, killed or damaged goes on as if nothing had happened: the same bits."""
+"""A stopped, killed or damaged run resumes bitwise exactly."""
 
 import shutil
 import signal
@@ -81,7 +81,7 @@ def assert_same_bits(one, other):
 
 
 def trained(entries):
-    """Return the entries of training and validation; starts and ends differ by nature."""
+    """Return the entries of training and validation; starts and ends always differ."""
     return [entry for entry in entries if entry["event"] in ("train", "validation")]
 
 
@@ -348,7 +348,7 @@ def test_another_memory_format_resumes_inexactly_with_a_warning(straight, tmp_pa
 
 
 def resumed_with(reference, folder, *changes, **environment):
-    """Return what a copy of the finished run says when it is resumed with `--set` of the changes."""
+    """Return the output of a copy of the finished run that is resumed with `--set` of the changes."""
     shutil.copytree(reference, folder)
     arguments = [part for change in changes for part in ("--set", change)]
     result = run("train.py", "-opt", "options.yml", "--auto_resume", *arguments, folder=folder, **environment)

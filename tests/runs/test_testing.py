@@ -114,7 +114,7 @@ def test_tiles_with_enough_overlap_give_the_same_scores(place):
 
 
 def test_equal_images_have_infinite_psnr_which_json_writes_as_null(place):
-    # Black stays black under bicubic; the network's bias makes something else of it.
+    # Bicubic keeps black; the bias of the network does not.
     for part, side in (("hr", 64), ("lr", 32)):
         (place / "black" / part).mkdir(parents=True)
         cv2.imwrite(str(place / "black" / part / "x.png"), np.zeros((side, side, 3), np.uint8))

@@ -1,4 +1,4 @@
-"""What `import traiNNer` offers."""
+"""The public API of `import traiNNer`."""
 
 import subprocess
 import sys

@@ -1,4 +1,4 @@
-"""Components are found by name and imported when they are asked for."""
+"""Components are found by name and imported on demand."""
 
 import sys
 
@@ -31,7 +31,7 @@ class Old: ...
 
 @pytest.fixture
 def boxes(tmp_path, monkeypatch):
-    """Return a registry whose home is a package in a folder."""
+    """Return a registry whose components are in a package in a folder."""
     (tmp_path / "lazy_shapes").mkdir()
     (tmp_path / "lazy_boxes.py").write_text(
         "from traiNNer.registry import Registry\nfrom traiNNer.traits import Traits\n"

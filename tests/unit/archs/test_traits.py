@@ -1,4 +1,4 @@
-"""How an arch declares what it can do."""
+"""How an arch declares its traits."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""What the pixels of one pair tell, with pairs whose difference is known."""
+"""Measurements of one pair with a known difference."""
 
 import numpy as np
 import pytest

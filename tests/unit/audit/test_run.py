@@ -11,7 +11,7 @@ from traiNNer.utils.resize import imresize
 
 @pytest.fixture
 def root(tmp_path, monkeypatch):
-    """Write 12 good pairs, 1 to 12, and stand beside them."""
+    """Write 12 good pairs, 1 to 12, and change to their folder."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / ".cache"))
     for number in range(1, 13):

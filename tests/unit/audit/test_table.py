@@ -13,7 +13,7 @@ from traiNNer.audit.table import NAMES_SHOWN, audit_report
 
 
 class Deep:
-    """What the pixels told of the kernels."""
+    """Kernel measurements."""
 
     def __init__(self, **kernels: int) -> None:
         self.kernels = Counter({name.replace("none", "") or None: count for name, count in kernels.items()})

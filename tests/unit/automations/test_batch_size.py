@@ -84,7 +84,7 @@ class Device:
         return self.apply(self.automation.on_failure(StepFailed(self.iteration, "out of memory")))
 
     def moves(self, knob=MICRO_BATCH):
-        """Return the wished values of a knob with when and why."""
+        """Return the requested values of a knob with iteration and reason."""
         found = [(at, decision) for at, decision in self.log if isinstance(decision, SetKnob)]
         return [(at, wish.value, wish.reason) for at, wish in found if wish.knob == knob]
 
@@ -94,10 +94,10 @@ def growing(**options):
 
 
 def test_no_decision_while_old_size_batches_still_arrive():
-    device = Device(growing(), seconds=lambda images: images)  # a larger batch takes as much longer
+    device = Device(growing(), seconds=lambda images: images)  # time proportional to the batch
     device.go(100)
     assert device.size == 14
-    for _ in range(10):  # the wish is out, but batches of 8 still come
+    for _ in range(10):  # requested, but batches of 8 still arrive
         device.iteration += 10
         memory = Memory(TOTAL, 4700, 4200)
         device.apply(device.automation.on_window(WindowFinished(device.iteration, [STEP] * 10, 8.0, memory, 8)))
@@ -353,7 +353,7 @@ def test_disabling_moves_to_a_size_that_survived(fallback, size):
     assert [decision.value for decision in device.fail()[:-1]] == [size]
 
 
-# Overcommitment without a failure
+# Memory overcommitment without a failure
 
 
 def test_retries_in_two_windows_in_a_row_shrink():
@@ -397,7 +397,7 @@ def test_peaks_of_the_first_ten_iterations_after_a_change_are_ignored():
     assert device.moves() == []
 
 
-# Devices and runs it can do little for
+# Devices and runs with few possibilities
 
 
 def test_without_memory_figures_only_failures_are_handled():
@@ -559,7 +559,7 @@ def test_schema_is_the_signature():
         AUTOMATIONS.build("DynamicBatchSizeOptimizer", {"fallback": {"batch_sise": 2}})
 
 
-# What it says and remembers
+# Messages and state
 
 
 def test_secondary_moves_are_not_counted():
@@ -593,7 +593,7 @@ def test_summaries():
 
 
 def script(seed):
-    """Return what happens to a run: windows of odd lengths, neighbors, failures, slow times."""
+    """Return the events of a run: windows of odd lengths, other processes, failures, slow steps."""
     rng = random.Random(seed)
     events = []
     for _ in range(200):

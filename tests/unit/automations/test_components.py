@@ -1,4 +1,4 @@
-"""Every automation is built from what an option file gives."""
+"""Every automation can be built from an option file."""
 
 import inspect
 
@@ -28,7 +28,7 @@ def test_automation_keeps_its_options_and_gets_a_fallback_object(name, fallback)
         automation = AUTOMATIONS.build(name, given)
         assert isinstance(automation, Automation)
         assert automation.max_adjustments == 7
-        # Built with a plain dictionary instead of the object, each of them fails on its first look at the fallback.
+        # With a plain dict instead of the object, each would fail on its first access to the fallback.
         for run in (RunStarted(1000, 8), RunStarted(1000, 8, has_schedule=True)):
             assert isinstance(automation.ranges(run), dict)
     assert options.fallback == fallback

@@ -142,7 +142,7 @@ def test_patience_is_at_least_five_validations():
 
 
 def test_trend_spans_half_of_what_it_is_projected_over():
-    """A window of ten validations says nothing about ten times as many; noise would stop every long run."""
+    """A window of ten validations cannot predict ten times as many; noise would stop every long run."""
     short, _ = stop_of(start(total=40000)[0], flat)
     at, stop = stop_of(start(total=300000)[0], flat, last=300000)
     assert short < at
@@ -226,7 +226,7 @@ def test_max_no_improvement_is_a_hard_limit_only_above_patience():
     at, stop = found[12000]
     assert at == 14000
     assert stop.reason == "no new best of val/psnr for 12000 iterations, limit 12000"
-    # Larger than the option but less than five validations: the hard limit is then five validations.
+    # Larger than the option but below five validations: the hard limit is then five validations.
     assert stop_of(start(options | {"patience": 2000, "max_no_improvement": 3000})[0], sagging)[0] == 7000
     assert stop_of(start(options | {"patience": 2000, "max_no_improvement": 2000})[0], sagging) == found[None]
     with pytest.raises(ValueError, match="max_no_improvement = 1000 is less than patience"):
@@ -234,7 +234,7 @@ def test_max_no_improvement_is_a_hard_limit_only_above_patience():
 
 
 def test_improvement_threshold_decides_what_is_flat():
-    """A long run: the little that is gained per patience adds up to more than `min_projected_gain`."""
+    """A long run: small gains per patience add up to more than `min_projected_gain`."""
 
     def creeping(iteration):
         return 30 + 0.0015 * iteration / 5000
@@ -256,7 +256,7 @@ def test_warmup_iterations_are_not_inspected():
 
 
 def test_nothing_is_stopped_at_the_last_iteration():
-    """Where nothing remains nothing is left to gain; a run that is given more iterations must be able to go on."""
+    """At the last iteration there is nothing left to gain, but an extended run must be able to continue."""
     found = play(start()[0], rising)
     assert not [one for _, one in found if isinstance(one, Stop)]
 

@@ -18,7 +18,7 @@ RELATIVE = {"threshold_mode": "relative"}
 
 
 class Run:
-    """A run with this automation alone: engine and host in a few lines."""
+    """A run with only this automation: a minimal engine and host."""
 
     def __init__(self, is_clipping: bool = True, **options):
         self.automation = AdaptiveGradientClipping(**options)
@@ -32,14 +32,14 @@ class Run:
         self.apply(self.automation.on_start(self.event))
 
     def feed(self, norms, windows=()):
-        """Go on by these norms; extra windows end at the iterations of `windows`."""
+        """Step with the given norms; extra windows end at the iterations of `windows`."""
         for norm in norms:
             self.iteration += 1
             self.step(Step(self.accepts(norm), float(norm), 0.1), windows)
         return self
 
     def accepts(self, norm):
-        """Decide as `NormGate` does, without tensors, which are slow."""
+        """Decide like `NormFilter`, without slow tensors."""
         is_large = self.skip < norm < math.inf
         is_exploding = is_large and self.streak < 5
         if math.isfinite(norm):
@@ -173,7 +173,7 @@ def test_windows_of_other_automations_change_nothing():
 
 
 def test_gradient_history_size():
-    # The limit creeps after a rise that is too small for a new regime: a long history is slower.
+    # The limit follows a rise that is too small for a new regime slowly: a long history is slower.
     norms = draw(800, seed=3) + draw(300, median=1.7, seed=4)
     short, long = (Run(gradient_history_size=size, **RELATIVE).feed(norms) for size in (50, 600))
     assert short.clip > 1.1 * long.clip

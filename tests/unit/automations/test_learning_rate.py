@@ -28,7 +28,7 @@ TOTAL = 20_000
 
 
 class Loop:
-    """As much of the loop as an automation needs; `level(iteration)` is the true signal, None for a skipped step."""
+    """A minimal training loop; `level(iteration)` is the true signal, None for a skipped step."""
 
     def __init__(self, level, noise=0.0, run=None, score=None, window=None, seed=0, **options):
         self.automation = IntelligentLearningRateScheduler(**{"plateau_patience": 400, **options})
@@ -365,13 +365,13 @@ def test_no_raise_later_or_after_a_reduction():
 def test_snapshots_are_taken_at_start_and_at_spaced_new_bests():
     loop = Loop(falling(0.05), 0.001).go(2000)
     at = [at for at, _ in loop.of(KeepSnapshot)]
-    assert at[:2] == [0, 200]  # half a patience: until then nobody knows whether the rate is good
+    assert at[:2] == [0, 200]  # half a patience: until then the learning rate is unproven
     assert min(np.diff(at[1:])) >= 100
     assert [at for at, _ in Loop(rising(0, 0.05)).go(1500).of(KeepSnapshot)] == [0]
 
 
 def test_long_patience_does_not_delay_the_first_snapshot():
-    """A divergence in the middle must not cost the run from its start."""
+    """A divergence in the middle must not roll back to the start."""
     loop = Loop(falling(0.05), 0.001, plateau_patience=2000).go(600)
     assert [at for at, _ in loop.of(KeepSnapshot)] == [0, 500]
     loop = Loop(falling(0.05), 0.001, plateau_patience=1000).go(600)
@@ -403,7 +403,7 @@ def test_explosion_within_the_first_block_is_detected():
 
 
 def test_transient_explosion_at_the_second_step_is_detected():
-    """Every block is better than the one before, so that the best level alone would see nothing."""
+    """Every block is better than the previous one, so the best level alone would not detect it."""
     loop = Loop(lambda i: 0.0 if i == 1 else 2.0 * math.exp(-i / 100), 0.03).go(50)
     assert [at for at, _ in loop.of(Rollback)] == [50]
 

@@ -12,7 +12,7 @@ UNITS = {"l1loss": 1.0, "fftloss": 250.0, "ganloss": 0.004}
 
 
 class Loop:
-    """Feeds gradient norms of known size and applies what is decided."""
+    """Feeds known gradient norms and applies the decisions."""
 
     def __init__(self, weights=None, units=None, noise=0.0, seed=0, warmup_iter=0, auto=True, anchor="l1loss"):
         self.weights = weights or dict.fromkeys(UNITS, 1.0)
@@ -142,7 +142,7 @@ def test_too_few_good_batches_are_reported_without_changes():
 def test_resume_at_any_iteration_decides_the_same(stop):
     straight = Loop(noise=0.3, warmup_iter=100).go(300)
     before = Loop(noise=0.3, warmup_iter=100)
-    # Stop only where a window ends, as the host keeps what lies between.
+    # Stop only at the end of a window; the host keeps open windows.
     while before.at < stop:
         before.go(before.at + 1)
     whole = before.at - before.at % before.automation.every

@@ -1,4 +1,4 @@
-"""The benchmark of a busy machine: what it makes of paces, and that it really measures."""
+"""The busy-machine benchmark: its table of measured speeds, and one real measurement."""
 
 import runpy
 import subprocess
@@ -32,14 +32,14 @@ def test_table_has_medians_extremes_and_shares(script):
 
 def test_it_measures_real_runs(tmp_path):
     options = write_options(workplace(tmp_path))
-    for name in ("data", "val"):  # the runs have a folder of their own
+    for name in ("data", "val"):  # the runs have their own folder
         options.write_text(options.read_text().replace(f" {name}/", f" {tmp_path / name}/"))
     output = tmp_path / "table.md"
     command = [sys.executable, SCRIPT, "--seconds", "0.01", "--repetitions", "1"]
     command += ["--options", options, "--output", output]
     done = subprocess.run(command, check=False, capture_output=True, text=True)
     assert output.exists(), done.stderr
-    assert done.returncode in (0, 1)  # whether the targets are met is a matter of the machine
+    assert done.returncode in (0, 1)  # whether the targets are met depends on the machine
     assert [line.split(":")[0] for line in done.stdout.splitlines()[:6]] == [
         *(f"sleep beside {count}" for count in range(3)),
         *(f"spin  beside {count}" for count in range(3)),

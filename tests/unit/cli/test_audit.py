@@ -1,4 +1,4 @@
-"""What the arguments of `trainner audit` ask for."""
+"""Arguments of `trainner audit`."""
 
 from pathlib import Path
 
@@ -12,7 +12,7 @@ from traiNNer.errors import ConfigError
 
 @pytest.fixture
 def asked(monkeypatch, parsed):
-    """Return a function that runs the command and returns what the audit was asked for."""
+    """Return a function that runs the command and returns the arguments of the audit."""
     seen = []
     monkeypatch.setattr(audit_run, "run_audit", lambda options: seen.append(options) or 3)
 

@@ -1,4 +1,4 @@
-"""`trainner docs` writes the pages that are made from the code."""
+"""`trainner docs` writes the generated pages."""
 
 import json
 

@@ -1,4 +1,4 @@
-"""Whatever ends a run: the last line says why, and the exit code is the right one."""
+"""Every way a run can end: the last line gives the reason, and the exit code is right."""
 
 import os
 import signal
@@ -16,7 +16,7 @@ from traiNNer.utils.plugin_files import import_file
 
 @pytest.fixture
 def ends(capfd):
-    """Return a function that runs something guarded and returns its exit code and what was said."""
+    """Return a function that runs a guarded call and returns its exit code and output."""
 
     def run(call):
         code = run_guarded(call)

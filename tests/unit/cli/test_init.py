@@ -1,4 +1,4 @@
-"""What the arguments of `trainner init` ask for."""
+"""Arguments of `trainner init`."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""The program as a whole: every command is found, and ends with its exit code."""
+"""The command line: every command exists and returns its exit code."""
 
 import re
 from pkgutil import iter_modules
@@ -24,7 +24,7 @@ def test_every_file_of_a_command_is_one(capsys):
 
 @pytest.fixture
 def ends(monkeypatch, capsys):
-    """Return a function that runs a command in which something happens, and returns its code and what it complains."""
+    """Return a function that runs a command with an injected call, and returns its exit code and error output."""
 
     def run(happens):
         monkeypatch.setattr(demo, "run", happens)

@@ -1,4 +1,4 @@
-"""What the command line loads: `--help` and an option file with mistakes need not wait for torch."""
+"""Imports of the command line: `--help` and an invalid option file do not load torch."""
 
 import subprocess
 import sys

@@ -24,7 +24,7 @@ def run(request):
 
 @pytest.fixture
 def calls(monkeypatch):
-    """Return what testing was called with, in its place."""
+    """Replace testing; return its arguments."""
     seen = []
 
     def fake(loaded, book, **given):

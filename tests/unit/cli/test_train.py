@@ -16,7 +16,7 @@ def train(request):
 
 @pytest.fixture
 def calls(monkeypatch):
-    """Return what training was called with, in its place."""
+    """Replace training; return its arguments."""
     seen = []
 
     def fake(loaded, book, **given):

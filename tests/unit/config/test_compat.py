@@ -225,27 +225,29 @@ def test_automation_switches_are_checked(problems, base):
     assert message == "must be true or false"
 
 
-class MyHelper:
-    """Does as it likes."""
+class MyAutomation:
+    """A plugin automation."""
 
     def __init__(self, strength: Annotated[float, Field(gt=0)] = 0.5): ...
 
 
 def test_automations_of_plugins_are_checked_against_their_signature(load, problems, base):
-    AUTOMATIONS.register(MyHelper)
-    loaded = load(automations(base, "MyHelper: {enabled: false, strength: 2}\n"))
-    own = loaded.options.train.training_automations.automations["myhelper"]
+    AUTOMATIONS.register(MyAutomation)
+    loaded = load(automations(base, "MyAutomation: {enabled: false, strength: 2}\n"))
+    own = loaded.options.train.training_automations.automations["myautomation"]
     assert (own.enabled, own.plain()) == (False, {"strength": 2.0})
-    assert loaded.sources["train.training_automations.myhelper.strength"] == "file line 18"
-    changed = load(automations(base, "MyHelper: {strength: 2}\n"), "train.training_automations.my_helper.strength=3")
-    assert changed.options.train.training_automations.automations["myhelper"].plain() == {"strength": 3.0}
+    assert loaded.sources["train.training_automations.myautomation.strength"] == "file line 18"
+    changed = load(
+        automations(base, "MyAutomation: {strength: 2}\n"), "train.training_automations.my_automation.strength=3"
+    )
+    assert changed.options.train.training_automations.automations["myautomation"].plain() == {"strength": 3.0}
     assert load(loaded.effective()).options == loaded.options
-    assert problems(automations(base, "my_helper:\n  strength: 0\n  strenth: 1\n")) == [
-        (19, "train.training_automations.my_helper.strength", "must be greater than 0"),
-        (20, "train.training_automations.my_helper.strenth", "unknown option; did you mean 'strength'?"),
+    assert problems(automations(base, "my_automation:\n  strength: 0\n  strenth: 1\n")) == [
+        (19, "train.training_automations.my_automation.strength", "must be greater than 0"),
+        (20, "train.training_automations.my_automation.strenth", "unknown option; did you mean 'strength'?"),
     ]
-    ((_, _, message),) = problems(automations(base, "MyHelpr: {}\n"))
-    assert message == "unknown option; did you mean 'myhelper'?"
+    ((_, _, message),) = problems(automations(base, "MyAutomaton: {}\n"))
+    assert message == "unknown option; did you mean 'myautomation'?"
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""The active options as a file: what is written there reads back as the same, with the source of every value."""
+"""The effective options as a file: it reads back equal, with the source of every value."""
 
 import pytest
 import yaml

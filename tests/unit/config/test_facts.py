@@ -1,4 +1,4 @@
-"""Single values of a file that is still being checked."""
+"""Single values of a file during validation."""
 
 import pytest
 

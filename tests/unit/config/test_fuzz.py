@@ -1,4 +1,4 @@
-"""Whatever stands in a file, the answer is options or a list of problems, never a traceback."""
+"""Any file gives options or a list of problems, never a traceback."""
 
 import copy
 import json
@@ -70,7 +70,7 @@ def attempt(path, model):
 
 
 def replace(tree, place, value):
-    """Put a value at a place, if an earlier change has left that place there."""
+    """Set a value at a path, if that path still exists."""
     for part in place[:-1]:
         if not fits(tree, part):
             return

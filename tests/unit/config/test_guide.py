@@ -1,4 +1,4 @@
-"""The user's own documents load as they stand."""
+"""The example files of the user load unchanged."""
 
 from pathlib import Path
 
@@ -41,7 +41,7 @@ def test_complete_example_gives_two_warnings(load):
 
 
 def test_every_line_of_the_complete_example_is_a_source(load):
-    """No key of the file is read and dropped, but for those that the warning and the repeated scale account for."""
+    """No key of the file is dropped, except those of the warning and the repeated scale."""
     used = {int(source.split()[-1]) for source in load(GUIDE).sources.values() if source.startswith("file")}
     sections = {
         number
@@ -58,13 +58,13 @@ def test_round_trips_through_a_file(load):
     assert load(loaded.effective()).options == loaded.options
 
 
-def _with_helpers(base: str, text: str) -> str:
+def _automated(base: str, text: str) -> str:
     indented = "".join(f"  {line}" for line in text.splitlines(keepends=True))
     return base.replace("train:\n  total", f"train:\n  grad_clip: true\n{indented}  total", 1)
 
 
 def test_rtx_3060_example_loads_with_one_warning_about_the_misplaced_key(load, base, options_of):
-    loaded = load(_with_helpers(base, RTX_3060))
+    loaded = load(_automated(base, RTX_3060))
     assert options_of(loaded, "IntelligentLearningRateScheduler").plateau_patience == 1000
     assert options_of(loaded, "DynamicBatchSizeOptimizer").target_vram_usage == 0.8
     misplaced = [text for text in loaded.warnings if "target_vram_usage" in text]

@@ -55,8 +55,8 @@ WRONG = {
         "train.losses[1].type",
         "no such loss; did you mean 'charbonnierloss'?   known: LOSSES",
     ),
-    "type that is no name": ("L1Loss", "3", 19, "train.losses[0].type", "must be the name of a registered loss"),
-    "type left out": (
+    "type that is not a name": ("L1Loss", "3", 19, "train.losses[0].type", "must be the name of a registered loss"),
+    "missing type": (
         "- type: L1Loss",
         "- loss_weight: 1",
         19,

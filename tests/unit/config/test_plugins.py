@@ -17,7 +17,7 @@ class HuberLoss:
 
 @pytest.fixture(autouse=True)
 def fresh_process(monkeypatch, tmp_path):
-    """Forget the plugins of a test afterwards; every other module stays (torch cannot be loaded twice)."""
+    """Remove the plugins of a test afterwards; keep all other modules (torch cannot be loaded twice)."""
     monkeypatch.setattr(sys, "path", [*sys.path])
     before = set(sys.modules)
     yield
@@ -110,7 +110,7 @@ def test_broken_plugin_is_reported_with_its_line(problems, base, tmp_path, text,
     (tmp_path / "p.py").write_text(text)
     found = {key: message for _, key, message in problems(with_plugins(base, "p.py"))}
     assert words in found["plugins[0]"]
-    assert len(found) == 1  # what else seems wrong may only be wrong without the plugin
+    assert len(found) == 1  # other errors may be caused by the missing plugin
 
 
 def test_missing_plugin_suggests_similar_names(problems, base, tmp_path):

@@ -1,4 +1,4 @@
-"""What a schema refuses, in words: one message per key, with what to write instead."""
+"""Messages of schema errors: one per key, with the fix."""
 
 from typing import Annotated, Literal
 

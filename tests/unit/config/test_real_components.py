@@ -1,4 +1,4 @@
-"""The guide and the shipped option files load with the components as they are."""
+"""The guide and the shipped option files load with the real components."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""Values that remember where they were written."""
+"""Values that carry their source position."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""Any one mistyped key of a valid file is reported once, on its line, with the name that was meant."""
+"""Any single mistyped key of a valid file is reported once, on its line, with the right name."""
 
 import re
 from pathlib import Path
@@ -35,7 +35,7 @@ def typos(draw):
     else:
         wrong = key[:at] + key[at : at + 2][::-1] + key[at + 2 :]
     assume(wrong != key)
-    assume(wrong.replace("_", "").lower() != key.replace("_", "").lower())  # spelled in another way, not wrongly
+    assume(wrong.replace("_", "").lower() != key.replace("_", "").lower())  # an accepted spelling
     return number, key, wrong
 
 

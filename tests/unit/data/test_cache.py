@@ -9,7 +9,7 @@ from traiNNer.data.cache import ImageCache
 
 
 class Reader:
-    """Makes a 100-byte image per key and counts how often."""
+    """Creates a 100-byte image per key and counts the calls."""
 
     def __init__(self):
         self.reads = Counter()
@@ -33,7 +33,7 @@ def test_cached_image_is_not_read_again():
 
 def test_least_recently_used_goes_first():
     cache, reader = ImageCache(300), Reader()
-    for key in "abcad":  # a was used again: b goes for d
+    for key in "abcad":  # a was used again, so d evicts b
         cache.get(key, reader(key))
     for key in "acdb":
         cache.get(key, reader(key))

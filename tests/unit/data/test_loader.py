@@ -23,7 +23,7 @@ needs_sessions = pytest.mark.skipif(not hasattr(os, "setsid"), reason="no sessio
 
 @dataclass
 class FakeSet(ImageSet):
-    """Samples that tell their index and their draw; it misbehaves at chosen indices."""
+    """Samples that contain their index and random draw; fails at chosen indices."""
 
     length: int = 10
     faults: dict = field(default_factory=dict)
@@ -49,7 +49,7 @@ class FakeSet(ImageSet):
 
 
 def run(dataset, **options):
-    """Return what a whole loader yields, as comparable values."""
+    """Return all batches of a loader as comparable values."""
     loader = TrainLoader(dataset, **{"seed": 3, "batch_size": 2, "total_iter": 9, "timeout_s": 30} | options)
     try:
         return [
@@ -70,7 +70,7 @@ def test_stream_is_the_same_for_any_number_of_workers(accum_iter, workers):
 
 
 def grown(workers, accum_iter=1, lead=64, ordered_at=3):
-    """Return the keys of every iteration of a run whose batch grows from 1 to 3 when that is ordered."""
+    """Return the keys of every iteration of a run whose batch grows from 1 to 3 on request."""
     plan, keys = BatchPlan(1, lead), []
     loader = TrainLoader(
         FakeSet(), seed=3, batch_size=plan, total_iter=lead + 10, accum_iter=accum_iter, workers=workers, timeout_s=30
@@ -262,7 +262,7 @@ def test_worker_killed_holding_a_batch_ends_the_run(monkeypatch):
         time.sleep(0.01)
     worker.kill()
     worker.join()
-    # torch looks for the dead only once, when a killed process may not have ended yet.
+    # torch checks for dead workers only once, when a killed process may not have ended yet.
     monkeypatch.setattr(worker, "is_alive", lambda: True)
     try:
         with pytest.raises(DataError, match="Data worker died"):
@@ -276,7 +276,7 @@ def test_hanging_read_ends_the_run_and_is_named(tmp_path):
     dataset = PairedImageDataset(2, str(tmp_path / "lr"), str(tmp_path / "hr"), files=FileOptions(lq_size=8))
     dataset.open("train", "t")
     (tmp_path / "lr/002.png").unlink()
-    os.mkfifo(tmp_path / "lr/002.png")  # opening it waits for a writer that never comes
+    os.mkfifo(tmp_path / "lr/002.png")  # opening it blocks: there is no writer
     text = ends(dataset, workers=2, timeout_s=2)
     assert text.startswith("No data for 2 s (worker ")
     assert f"reading {tmp_path}/lr/002.png" in text
@@ -300,7 +300,7 @@ def test_several_hanging_workers_are_ended_together(monkeypatch):
 
 
 def test_image_work_before_the_fork_does_not_hang_the_workers():
-    # The pool of threads that OpenCV may have made in the main process is dead, but not gone, in a forked one.
+    # The OpenCV thread pool of the main process is dead in a forked process.
     def convert():
         cv2.cvtColor(np.zeros((2000, 2000, 3), np.uint8), cv2.COLOR_BGR2HSV)
 

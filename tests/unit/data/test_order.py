@@ -29,7 +29,7 @@ def test_it_is_a_pure_function():
 
 
 def test_first_orders_are_frozen():
-    """A change here makes every resume of an older run inexact."""
+    """A change here makes resuming older runs inexact."""
     assert [at(0, 8, position) for position in range(16)] == FROZEN
     assert sample_rng(0, 0, 0).integers(0, 1000, 4).tolist() == FROZEN_DRAWS
 

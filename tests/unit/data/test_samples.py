@@ -1,4 +1,4 @@
-"""Samples that are no pairs of still images: on their way from the loader to a step, its retry and validation."""
+"""Samples other than image pairs, from the loader through a step, its retry and validation."""
 
 import numpy as np
 import pytest
@@ -21,7 +21,7 @@ RUNTIME = Runtime(torch.device("cpu"), "test", memory_format=torch.channels_last
 
 
 class Made(ImageSet):
-    """Samples of one shape, without the sides that are not asked for."""
+    """Samples of one shape, with only the requested sides."""
 
     def __init__(self, sides=("lq", "gt"), shape="still"):
         self.sides, self.shape = sides, SHAPES[shape]
@@ -87,7 +87,7 @@ def test_mismatched_samples_are_named():
 
 
 class Degrading(TrainableModel):
-    """Makes its LQ from GT, as a function of the seeds, and runs out of memory with more than two images if told to."""
+    """Makes LQ from GT depending on the seeds; can run out of memory with more than two images."""
 
     def __init__(self, network, fails):
         self.network, self.fails, self.noise = network, fails, {}

@@ -1,4 +1,4 @@
-"""Data workers started by spawn, as on systems that cannot fork, know nothing that the main process has imported."""
+"""Data workers started with spawn, as on systems without fork, do not have the imports of the main process."""
 
 import sys
 
@@ -16,7 +16,7 @@ import numpy as np
 
 from traiNNer.batch import ImageSet, Sample
 
-# Only in the process that is named: what a worker of its own sees differs.
+# Only in the named process: a worker has its own state.
 if os.environ.get("FAILS_OUTSIDE", str(os.getpid())) != str(os.getpid()):
     raise LookupError("no license in this process")
 

@@ -1,4 +1,4 @@
-"""What made-up devices are told."""
+"""Verdicts on simulated devices."""
 
 import pytest
 

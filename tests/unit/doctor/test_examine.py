@@ -1,4 +1,4 @@
-"""The command itself, on the machine that the tests run on."""
+"""The command on the current machine."""
 
 import json
 import subprocess
@@ -35,7 +35,7 @@ def run(capsys, monkeypatch, tmp_path):
 
 
 def rows(output):
-    """Return the JSON report's findings by what was looked at."""
+    """Return the findings of the JSON report by check."""
     return {finding["check"]: finding for finding in json.loads(output)["findings"]}
 
 
@@ -69,7 +69,7 @@ def test_json_report_has_every_key(run, tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("told", "status", "found"),
+    ("reply", "status", "found"),
     [
         ('{"error": null}', "ok", "works"),
         (
@@ -79,8 +79,8 @@ def test_json_report_has_every_key(run, tmp_path):
         ),
     ],
 )
-def test_compilation_outcome_is_one_line(run, monkeypatch, told, status, found):
-    monkeypatch.setattr(probes, "COMPILE_COMMAND", (*SAYS, f"print('noise'); print('{told}')"))
+def test_compilation_outcome_is_one_line(run, monkeypatch, reply, status, found):
+    monkeypatch.setattr(probes, "COMPILE_COMMAND", (*SAYS, f"print('noise'); print('{reply}')"))
     code, output, progress = run("--json")
     assert code == 0
     assert rows(output)["compile"]["status"] == status
@@ -100,7 +100,7 @@ def test_dead_and_hanging_children_are_distinguished():
 
 
 def is_running(pid):
-    """Whether a process is there and not merely waiting to be noticed as ended."""
+    """Whether a process is alive and not a zombie."""
     try:
         return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
     except FileNotFoundError:
@@ -118,7 +118,7 @@ child = subprocess.Popen(["sleep", "60"], stdin=quiet, stdout=quiet, stderr=quie
 Path({str(number)!r}).write_text(str(child.pid))
 child.wait()
 """
-    # A busy machine may not have come as far as starting its child.
+    # On a busy machine the child may not have started yet.
     assert any(try_compiling((*SAYS, code), limit_s=limit).is_timed_out and number.exists() for limit in (3, 20, 120))
     pid, limit = int(number.read_text()), time.monotonic() + 120
     while is_running(pid) and time.monotonic() < limit:
@@ -186,7 +186,7 @@ def test_precision_that_fails_is_a_row(run, monkeypatch):
 
 
 def test_command_works_where_torch_cannot_be_imported(tmp_path):
-    """The report is needed most where the installation is broken."""
+    """The report must work on broken installations."""
     (tmp_path / "torch.py").write_text("raise ImportError('libcudart.so.12: cannot open shared object file')\n")
     code = f"import sys; sys.path.insert(0, {str(tmp_path)!r}); from traiNNer.cli import main; sys.exit(main())"
     command = [*SAYS, code, "doctor", "--quick", "--json", "--root", str(tmp_path)]

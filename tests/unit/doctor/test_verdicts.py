@@ -1,4 +1,4 @@
-"""What made-up machines are told."""
+"""Verdicts on simulated machines."""
 
 from dataclasses import replace
 
@@ -36,7 +36,7 @@ ON_CPU = replace(FINE, device=CPU, graphics=Graphics(), device_memory=None)
 
 
 def only(facts, check):
-    """Return the one finding of a check, after seeing that everything else is fine."""
+    """Return the finding of a check, after asserting that all others are fine."""
     findings = judge(facts)
     assert [f.check for f in findings if f.status != "ok" and f.check != check] == []
     (finding,) = [f for f in findings if f.check == check]

@@ -1,4 +1,4 @@
-"""Two networks in one step: whose gradient, whose clipping, whose state."""
+"""Two networks in one step: separate gradients, clipping and state."""
 
 import math
 
@@ -22,7 +22,7 @@ OTHER = "net_d"
 
 
 class DoubleRuntime(Runtime):
-    """Computes in float64, so that the order of a sum is all that can differ."""
+    """Computes in float64, so that only the summation order can differ."""
 
     def to_float(self, images):
         return images.movedim(-1, -3).double().div(255)
@@ -38,7 +38,7 @@ class Generator(nn.Module):
 
 
 class Gan(TrainableModel):
-    """Counts its micro-batches; `only` names the learners that have a phase, `faults` at which calls memory is out."""
+    """Counts micro-batches; `only` names the learners with a phase, `faults` the calls that run out of memory."""
 
     def __init__(self, networks, only=(MAIN, OTHER)) -> None:
         self.generator, self.discriminator = networks[MAIN], networks[OTHER]
@@ -202,7 +202,7 @@ def test_retried_micro_batch_step_equals_a_full_step():
     (clean, seen, _), (again, seen_again, calls) = results
     assert all((a - b).abs().max() < 1e-12 for a, b in zip(clean, again, strict=True))
     assert seen == 4
-    # Two steps were done again in two parts; what the failed attempts counted is forgotten.
+    # Two steps were retried in two micro-batches; counts of the failed attempts are discarded.
     assert (seen_again, calls) == (6, 8)
 
 
@@ -216,7 +216,7 @@ def test_running_statistics_of_a_skipped_learner_are_restored():
     stepper.model.factors[MAIN] = 1.0
     stepper.step([batch(seed=1)])
     statistics = stepper.learners[OTHER].network[1]
-    assert int(statistics.num_batches_tracked) == 6  # three forwards in each of the two steps that count
+    assert int(statistics.num_batches_tracked) == 6  # three forward passes in each of the two successful steps
 
 
 def test_snapshot_holds_both_learners_and_the_model():

@@ -26,9 +26,9 @@ def simulated():
     sys.path[:] = path
 
 
-def accepts(gate: NormFilter, norm: float, limit: float = 10.0) -> bool:
+def accepts(norm_filter: NormFilter, norm: float, limit: float = 10.0) -> bool:
     value = torch.tensor(norm)
-    answer = gate.accepts(value, torch.isfinite(value), limit)
+    answer = norm_filter.accepts(value, torch.isfinite(value), limit)
     assert answer.dtype == torch.bool
     assert answer.shape == ()
     return bool(answer)
@@ -46,29 +46,29 @@ def test_only_norms_above_the_limit_are_skipped():
 
 @pytest.mark.parametrize("norm", [math.nan, math.inf])
 def test_nonfinite_update_is_never_made_or_counted(norm):
-    gate = NormFilter()
-    assert not any(accepts(gate, norm) for _ in range(20))
-    assert [accepts(gate, 11.0) for _ in range(6)] == [False] * 5 + [True]
+    norm_filter = NormFilter()
+    assert not any(accepts(norm_filter, norm) for _ in range(20))
+    assert [accepts(norm_filter, 11.0) for _ in range(6)] == [False] * 5 + [True]
 
 
 def test_finite_norm_of_a_nonfinite_loss_is_not_counted():
-    gate = NormFilter()
+    norm_filter = NormFilter()
     for _ in range(20):
-        assert not bool(gate.accepts(torch.tensor(99.0), torch.tensor(False), 10.0))
-    assert gate.state_dict() == {"streak": 0}
+        assert not bool(norm_filter.accepts(torch.tensor(99.0), torch.tensor(False), 10.0))
+    assert norm_filter.state_dict() == {"streak": 0}
 
 
 def test_sixth_norm_in_a_row_above_the_limit_is_a_new_regime():
-    gate = NormFilter()
-    assert [accepts(gate, 11.0) for _ in range(9)] == [False] * 5 + [True] * 4
-    assert accepts(gate, 9.0)
-    assert not accepts(gate, 11.0)
+    norm_filter = NormFilter()
+    assert [accepts(norm_filter, 11.0) for _ in range(9)] == [False] * 5 + [True] * 4
+    assert accepts(norm_filter, 9.0)
+    assert not accepts(norm_filter, 11.0)
 
 
 def test_norm_within_the_limit_resets_the_count():
-    gate = NormFilter()
-    assert [accepts(gate, norm) for norm in (11.0, 11.0, 11.0, 1.0)] == [False, False, False, True]
-    assert [accepts(gate, 11.0) for _ in range(6)] == [False] * 5 + [True]
+    norm_filter = NormFilter()
+    assert [accepts(norm_filter, norm) for norm in (11.0, 11.0, 11.0, 1.0)] == [False, False, False, True]
+    assert [accepts(norm_filter, 11.0) for _ in range(6)] == [False] * 5 + [True]
 
 
 @given(st.lists(NORMS, max_size=30), st.lists(NORMS, max_size=30))
@@ -83,19 +83,19 @@ def test_restored_norm_filter_continues_identically(before, after):
 def test_simulation_reimplementation_agrees(simulated):
     @given(st.lists(st.tuples(NORMS, st.sampled_from([10.0, 10.0, 10.0, 2.0, math.inf])), max_size=60))
     def agree(steps):
-        gate, twin = NormFilter(), simulated.FloatNormFilter()
-        assert [accepts(gate, *step) for step in steps] == [twin.accepts(*step) for step in steps]
+        norm_filter, twin = NormFilter(), simulated.FloatNormFilter()
+        assert [accepts(norm_filter, *step) for step in steps] == [twin.accepts(*step) for step in steps]
 
     agree()
 
 
 @pytest.mark.gpu
 def test_no_device_sync():
-    gate, norm = NormFilter(), torch.tensor(11.0, device="cuda")
+    norm_filter, norm = NormFilter(), torch.tensor(11.0, device="cuda")
     finite = torch.isfinite(norm)
-    gate.accepts(norm, finite, 10.0)
+    norm_filter.accepts(norm, finite, 10.0)
     torch.cuda.set_sync_debug_mode("error")
     try:
-        gate.accepts(norm, finite, 10.0)
+        norm_filter.accepts(norm, finite, 10.0)
     finally:
         torch.cuda.set_sync_debug_mode("default")

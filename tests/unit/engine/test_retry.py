@@ -1,4 +1,4 @@
-"""A step that runs out of memory is done again in parts, and nobody can tell from the weights."""
+"""A step that runs out of memory is retried in micro-batches, with the same resulting weights."""
 
 import gc
 import math
@@ -19,14 +19,14 @@ from traiNNer.models.restoration import RestorationModel
 
 
 class DoubleRuntime(Runtime):
-    """Computes in float64, so that the order of a sum is all that can differ."""
+    """Computes in float64, so that only the summation order can differ."""
 
     def to_float(self, images):
         return images.permute(0, 3, 1, 2).double().div(255)
 
 
 class Fault(torch.autograd.Function):
-    """Raises in the backward."""
+    """Raises in the backward pass."""
 
     @staticmethod
     def forward(ctx, x):
@@ -38,7 +38,7 @@ class Fault(torch.autograd.Function):
 
 
 class Faulty(nn.Module):
-    """A network with dropout that runs out of memory where the test says so, once per order."""
+    """A network with dropout that runs out of memory on request, once per request."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -174,7 +174,7 @@ def test_random_numbers_and_statistics_are_those_of_one_attempt():
         inner = net.forward
         net.forward = lambda lq: inner(net.drop(net.norm(lq)))
         net.orders = list(orders)
-        # The second attempt is as large as the first: one part, so that dropout draws the same.
+        # The second attempt is as large as the first: one micro-batch, so that dropout draws the same.
         stepper.on_out_of_memory = lambda: True
         stepper.step([batch()])
         return [t.clone() for t in net.state_dict().values()], torch.get_rng_state()

@@ -151,7 +151,7 @@ def test_fp16_overflow_halves_the_scale_and_skips():
 
 
 class Reads(TorchDispatchMode):
-    """Counts how often a value is read on the host: each would make an accelerator wait."""
+    """Counts host reads of a value: each would synchronize with an accelerator."""
 
     count = 0
 
@@ -184,7 +184,7 @@ def test_iteration_does_not_sync_with_the_device(monkeypatch):
     assert lists == [1, 1]  # one for the flags, one for the means: the price of a log line
     with Reads() as reads:
         bool(report.finite)
-    assert reads.count == 1  # the counter does count
+    assert reads.count == 1  # the counter works
 
 
 def test_total_of_a_phase_is_the_sum_of_its_terms():

@@ -1,4 +1,4 @@
-"""What files say of themselves: Pillow writes them, and what it wrote is what must be read."""
+"""Image headers: files written by Pillow must be read with the same properties."""
 
 import io
 import struct

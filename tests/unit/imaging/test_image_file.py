@@ -317,7 +317,7 @@ def test_error_is_picklable():
 
 @pytest.mark.parametrize("kind", ["png", "jpg", "webp", "bmp", "tif"])
 def test_damaged_files_give_an_image_or_a_refusal(tmp_path, kind):
-    """Bytes changed at random: no other error, no warning, no picture of another size than the header says."""
+    """Bytes changed at random: no other error, no warning, no image of another size than in the header."""
     done, data = cv2.imencode(f".{kind}", numbers(20, 24, 3))
     assert done
     rng = np.random.default_rng(0)

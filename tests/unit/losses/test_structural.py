@@ -19,7 +19,7 @@ def planes(output, target):
 
 
 def restated(output, target):
-    """MS-SSIM of one plane in float64, on scipy's filters, as the paper writes it."""
+    """MS-SSIM of one plane in float64 with scipy filters, as in the paper."""
     x, y = output.astype(np.float64), target.astype(np.float64)
     bell = np.exp(-((np.arange(11) - 5.0) ** 2) / (2 * 1.5**2))
     bell /= bell.sum()

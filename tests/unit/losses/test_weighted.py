@@ -53,7 +53,7 @@ def test_losses_get_requested_arguments_and_needs_is_the_union():
                 type("B", (nn.Module,), {"forward": lambda self, iteration, output: output.sum() * iteration})(),
                 2.0,
             ),
-            ("c", nn.L1Loss(), 1.0),  # torch's own are written (input, target)
+            ("c", nn.L1Loss(), 1.0),  # torch losses are called (input, target)
         ]
     )
     assert losses.needs == {"output", "target", "lq", "iteration"}

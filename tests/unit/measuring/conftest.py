@@ -1,4 +1,4 @@
-"""Small sets of photo-like pictures, and a cache of their own for every test."""
+"""Small datasets of photo-like images, and a separate cache for every test."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""A run that is stepped by hand, on synthetic crops and on its own images."""
+"""A manually stepped run, on synthetic crops and on its own images."""
 
 import math
 
@@ -74,7 +74,7 @@ def test_training_on_its_own_images_counts_iterations_and_their_seconds(bench):
     assert 0 < bench.waited_s < sum(seconds)
 
 
-@pytest.mark.parametrize("diverges", ["raises", "is no number"])
+@pytest.mark.parametrize("diverges", ["raises", "is NaN"])
 def test_diverging_trial_is_nan(bench, monkeypatch, diverges):
     def step(_):
         if diverges == "raises":

@@ -10,7 +10,7 @@ RATES = [2e-4, 5e-4, 1e-3, 2e-3, 4e-3, 8e-3]
 
 
 class Fake:
-    """A trial whose score is a function of its rate and length."""
+    """A trial whose score is a function of its learning rate and length."""
 
     def __init__(self, rate, score, log):
         self.rate, self.scoring, self.log = rate, score, log
@@ -91,7 +91,7 @@ def test_timeout_uses_the_last_finished_round():
 
     start = lambda rate: Fake(rate, lambda rate, done: rate if done <= 10 else -rate, [])  # noqa: E731
     outcome = halve(RATES[:4], 10, start, lambda _: None, is_over)
-    # The second round was finished, the third was not begun.
+    # The second round finished, the third did not start.
     assert outcome.lengths == (10, 20)
     assert outcome.best == 1e-3
     outcome = halve(RATES[:4], 10, start, lambda _: None, lambda: True)

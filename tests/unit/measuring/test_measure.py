@@ -1,4 +1,4 @@
-"""The measuring process: what it sends, what it leaves behind, and how it may end."""
+"""The measuring process: its messages, side effects and exits."""
 
 import os
 import random
@@ -25,7 +25,7 @@ GRAY = Comparison("gray", {"use_amp": True}, 1.0, 0.0, False, "no")
 
 
 class Timer:
-    """A timer that goes off when a test says so."""
+    """A timer that fires on request."""
 
     running = None
 
@@ -41,7 +41,7 @@ class Timer:
 
 @pytest.fixture
 def child(monkeypatch):
-    """Let the measuring process be a script that has the real job and messages; returns a function for its text."""
+    """Replace the measuring process by a script with the real job and messages; return a function that sets it."""
 
     def use(script):
         def popen(arguments, **options):
@@ -126,7 +126,7 @@ def test_invalid_job_is_reported(child, monkeypatch):
 
 
 def at(wanted):
-    """Let time run out when the process says something."""
+    """Fire the timeout when the process sends a message."""
     return lambda text: Timer.running.function() if text == wanted else None
 
 
@@ -200,13 +200,13 @@ def test_damaged_measurement_cache_is_rebuilt(tmp_path, content):
 
 
 def state():
-    # torch names its compiler's folder there when it first needs it, whoever asks.
+    # torch sets its compiler folder there on first use.
     environment = {key: value for key, value in os.environ.items() if key != "TORCHINDUCTOR_CACHE_DIR"}
     return torch.get_rng_state().tolist(), random.getstate(), np.random.get_state()[1].tolist(), environment
 
 
 def test_real_process_measures_a_tiny_run_and_leaves_no_trace(photos, tmp_path, monkeypatch):
-    """The whole way, with the real network on tiny pictures; the tree that comes out is complete.
+    """End to end, with the real network on tiny images; the resulting tree is complete.
 
     Nothing that is checked depends on the machine's speed: no limit of time can be reached, and the trials are as long
     as the run, whose iterations are given.

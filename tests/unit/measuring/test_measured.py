@@ -1,4 +1,4 @@
-"""What follows from measured values."""
+"""Decisions from measured values."""
 
 import math
 

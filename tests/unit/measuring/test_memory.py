@@ -9,7 +9,7 @@ from traiNNer.measuring.memory import fitting_tile, largest_fit, sizes_up_to
 
 
 class Options:
-    """As much of the options as is looked at."""
+    """The options that are read."""
 
     def __init__(self, batch=8, tile=0):
         data = type("Data", (), {"batch_size_per_gpu": batch})
@@ -27,21 +27,21 @@ def test_sizes_divide_the_step_and_grow(batch, sizes):
 
 
 def fit(monkeypatch, train, batch=8):
-    tried, told = [], []
+    tried, reported = [], []
 
     def fake(options, sets, size, total_host):
         tried.append(size)
         return train(size)
 
     monkeypatch.setattr(module, "_train", fake)
-    return largest_fit(Options(batch), {}, told.append, lambda _: None), tried, told
+    return largest_fit(Options(batch), {}, reported.append, lambda _: None), tried, reported
 
 
 def test_all_sizes_fit(monkeypatch):
-    best, tried, told = fit(monkeypatch, lambda size: (size * 10, 1000))
+    best, tried, reported = fit(monkeypatch, lambda size: (size * 10, 1000))
     assert best == Fit(8, 80, 1000)
     assert tried == [1, 2, 4, 8]
-    assert told[-1] == best
+    assert reported[-1] == best
 
 
 def test_above_the_target_the_previous_size_is_used(monkeypatch):

@@ -1,4 +1,4 @@
-"""What crosses the pipe comes out as it went in, and nothing else is taken for a message."""
+"""Messages round-trip through the pipe, and nothing else is accepted as a message."""
 
 import pytest
 
@@ -49,7 +49,7 @@ def test_message_is_one_line_and_round_trips(message):
 def test_all_measurements_are_returned():
     for read in (read_message, read_measured):
         again = read(encode(MEASURED))
-        assert str(again) == str(MEASURED)  # a number that is none equals nothing, not even itself
+        assert str(again) == str(MEASURED)  # NaN is not equal to itself
         assert list(again.crop.step_s) == [64, 48]
 
 

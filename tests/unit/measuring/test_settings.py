@@ -1,4 +1,4 @@
-"""A setting is taken when it is faster and gives the same."""
+"""A setting is chosen if it is faster with the same result."""
 
 from dataclasses import dataclass
 
@@ -71,7 +71,7 @@ def test_failure_is_reported_and_the_next_is_tried(monkeypatch):
 
 
 def test_noise_in_one_direction_does_not_make_a_setting_faster(monkeypatch):
-    """The old one is slow in most blocks, as by another program, but its best is as good."""
+    """The old setting is slow in most blocks, as beside another program, but its best block is as fast."""
     times = iter([0.2, 0.2] + [0.4, 0.2] * 3 + [0.2, 0.2] * 20)
     ((result, _),) = compare(monkeypatch, lambda o: next(times))
     assert not result.is_taken

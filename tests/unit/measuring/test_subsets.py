@@ -1,4 +1,4 @@
-"""Parts of an image set that stand for the whole."""
+"""Subsets that represent a whole dataset."""
 
 import numpy as np
 import pytest
@@ -10,7 +10,7 @@ RNG = np.random.default_rng(0)
 
 
 class Whole(ImageSet):
-    """Ten images of 2x, each higher than the one before; each pixel tells its row and column."""
+    """Ten 2x images of increasing height; each pixel encodes its row and column."""
 
     crop_size = 4
 

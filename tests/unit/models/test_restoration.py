@@ -11,7 +11,7 @@ LQ, GT = torch.full((1, 3, 2, 2), 2.0), torch.full((1, 3, 2, 2), 5.0)
 
 
 def asked(batch: Batch, averages) -> dict:
-    """Return what the losses are offered."""
+    """Return the arguments offered to the losses."""
     offered = {}
 
     def losses(**inputs):

@@ -52,7 +52,7 @@ def build(name, options):
 def test_agrees_with_torch(name, options):
     schedule = build(name, options)
     rates = [BASE * schedule(iteration) for iteration in range(TOTAL)]
-    # torch multiplies its way along, so its own rounding grows; an absolute term covers rates that reach zero.
+    # torch multiplies step by step, so its rounding errors grow; an absolute term covers rates that reach zero.
     assert rates == pytest.approx(torch_rates(name, options, TOTAL), rel=1e-12, abs=1e-18)
 
 

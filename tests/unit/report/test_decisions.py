@@ -22,7 +22,7 @@ ENTRIES = [
 
 @pytest.fixture
 def explain(tmp_path, capsys):
-    """Return a function that writes a record and gives exit code, output and errors of the command."""
+    """Return a function that writes a record and returns exit code, output and errors of the command."""
 
     def run(text=None, name="run", asked="run"):
         (tmp_path / name).mkdir()

@@ -1,4 +1,4 @@
-"""The objects of a run, as its options ask for them."""
+"""The objects of a run, built from its options."""
 
 import pytest
 import torch
@@ -27,7 +27,7 @@ AUTOMATIONS = {
 
 @pytest.fixture
 def training(loaded):
-    """Return a function that assembles what trains from changes of the tiny file."""
+    """Return a function that assembles a trainer from changes to the tiny file."""
 
     def build(changes=None, **given):
         options = loaded(changes=merged(SMALL, changes or {})).options

@@ -1,4 +1,4 @@
-"""What an option file makes of the automations: which are active, and what they leave behind when disabled."""
+"""Automations of an option file: which are active, and their fallbacks when disabled."""
 
 import math
 from pathlib import Path
@@ -25,7 +25,7 @@ def load():
 
 @pytest.fixture
 def registered(monkeypatch):
-    """Let a test register automations that are gone afterwards."""
+    """Let a test register automations that are removed afterwards."""
     monkeypatch.setattr(AUTOMATIONS, "_components", dict(AUTOMATIONS._components))
     return AUTOMATIONS
 

@@ -38,7 +38,7 @@ def test_plugin_exception_names_component_error_and_line():
     assert attempt("train.x", lambda: 5) == 5
 
 
-@pytest.mark.parametrize("error", [DataError("told already"), torch.OutOfMemoryError("full"), MemoryError()])
+@pytest.mark.parametrize("error", [DataError("already reported"), torch.OutOfMemoryError("full"), MemoryError()])
 def test_user_and_memory_errors_are_not_wrapped(error):
     with pytest.raises(type(error)) as caught:
         attempt("train.x", raising(error))

@@ -1,4 +1,4 @@
-"""Every option is compared when a run is resumed, but for those that say that they change nothing."""
+"""Every option is compared on resume, except those declared to change nothing."""
 
 import pytest
 import yaml
@@ -41,7 +41,7 @@ SET = {"type": "PairedImageDataset", "dataroot_gt": "more/hr", "dataroot_lq": "m
 
 
 class Images:
-    """A set of which only the fingerprint is asked."""
+    """A dataset with only a fingerprint."""
 
     def __init__(self, count=5):
         self.count = count
@@ -58,7 +58,7 @@ def stream(options):
     return stream_identity(options, {"train": Images(), "val": Images()}, plain_options(options))
 
 
-def told(before, now):
+def warnings_of(before, now):
     state = {"progress": {"iteration": 5}, "environment": {}, "stream": stream(before)}
     return " ".join(exactness_warnings(state, {}, stream(now)))
 
@@ -70,7 +70,7 @@ class Unchecked(StrictOptions):
 
 
 def another(value):
-    """Return another value of the same type; whether the option takes it does not matter here."""
+    """Return another value of the same type; it need not be valid for the option."""
     if isinstance(value, bool):
         return not value
     if isinstance(value, int | float):
@@ -120,11 +120,11 @@ def test_every_changed_option_is_named_unless_declared_otherwise(tmp_path):
     options = load(tmp_path, FULL)
     seen = dict.fromkeys(Influence, 0)
     for path, changed, influence in variants(options):
-        text, seen[influence] = told(options, changed), seen[influence] + 1
+        text, seen[influence] = warnings_of(options, changed), seen[influence] + 1
         assert is_listed(path, NEUTRAL) == (influence is Influence.NEUTRAL), path
         assert (path in RUNTIME) == (influence is Influence.RUNTIME), path
         is_compared = influence not in (Influence.NEUTRAL, Influence.RUNTIME)
-        whole = path.endswith(".enabled") and "[" not in path and path.count(".") == 2  # a section that is switched off
+        whole = path.endswith(".enabled") and "[" not in path and path.count(".") == 2  # a disabled section
         name = path.removesuffix(".enabled") if whole else path
         assert (f"{name} (" in text or f"{name}.added (" in text) if is_compared else text == "", (path, text)
     assert min(seen.values()) > 0
@@ -144,12 +144,12 @@ def test_every_changed_option_is_named_unless_declared_otherwise(tmp_path):
     ],
 )
 def test_sections_that_come_and_go_are_named(tmp_path, changes, text):
-    assert text in told(load(tmp_path), load(tmp_path, changes))
+    assert text in warnings_of(load(tmp_path), load(tmp_path, changes))
 
 
 def test_disabled_section_equals_no_section(tmp_path):
     off = {"train": {"training_automations": AUTOMATIONS | {"enabled": False}}}
-    assert told(load(tmp_path), load(tmp_path, off)) == ""
+    assert warnings_of(load(tmp_path), load(tmp_path, off)) == ""
 
 
 @pytest.mark.parametrize(
@@ -169,7 +169,7 @@ def test_only_what_is_built_from_the_length_makes_it_count(tmp_path, scheduler, 
     assert stream(load_options(path, TrainOptions, []).options)["needs_length"] == needs
     longer = load_options(path, TrainOptions, ["train.total_iter=24"]).options
     before = load_options(path, TrainOptions, []).options
-    assert ("train.total_iter (12 -> 24)" in told(before, longer)) == needs
+    assert ("train.total_iter (12 -> 24)" in warnings_of(before, longer)) == needs
 
 
 @pytest.mark.parametrize("switch", sorted(RUNTIME))

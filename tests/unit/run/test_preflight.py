@@ -1,4 +1,4 @@
-"""What is tried before a run, with networks, losses and metrics that break their contracts."""
+"""Preflight checks with networks, losses and metrics that violate their contracts."""
 
 import numpy as np
 import pytest
@@ -12,7 +12,7 @@ from traiNNer.run.preflight import check_losses, check_metrics, check_network, c
 
 
 class Set(ImageSet):
-    """A set of one size, of which nothing is read."""
+    """A dataset of one size that is never read."""
 
     def __init__(self, crop=None, smallest=None, has_gt=True) -> None:
         self.crop_size, self.smallest, self.has_gt = crop, smallest, has_gt
@@ -30,7 +30,7 @@ class Set(ImageSet):
 
 
 class Nearest(nn.Module):
-    """Twice as large; remembers what it was given."""
+    """Upscales by 2; records its inputs."""
 
     def __init__(self, factor: int = 2) -> None:
         super().__init__()

@@ -1,4 +1,4 @@
-"""Weights that a run starts from."""
+"""Pretrained weights of a run."""
 
 import pytest
 import torch
@@ -10,7 +10,7 @@ from traiNNer.run.pretrained import load_given_weights
 
 @pytest.fixture
 def saved(loaded, place):
-    """Return options that name a weights file, the network that wrote it, and one of other weights."""
+    """Return options with a weights file, the network that wrote it, and one with other weights."""
     options = loaded("path.pretrain_network_g=w.pth").options
     origin = build_networks(options)["net_g"]
     other = build_networks(options.model_copy(update={"manual_seed": 1}))["net_g"]

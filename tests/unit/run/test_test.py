@@ -1,4 +1,4 @@
-"""A test of weights from options to the last line."""
+"""Testing weights, from options to the last line."""
 
 import json
 
@@ -16,7 +16,7 @@ NETWORK = {"type": "paragonsr2", "num_feat": 8, "num_groups": 1, "num_blocks": 1
 
 @pytest.fixture
 def go(loaded, place, capsys):
-    """Return a function that tests the weights of a small network and returns how it ended and what was said."""
+    """Return a function that tests the weights of a small network and returns its result and log."""
     changes = {
         "datasets": {"train": None, "val": None, "test": {"type": "PairedImageDataset", "dataroot_gt": "val/hr",
                                                           "dataroot_lq": "val/lr"}},

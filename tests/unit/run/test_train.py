@@ -1,4 +1,4 @@
-"""A training run from options to how it ended."""
+"""A training run, from options to its result."""
 
 import pytest
 import torch
@@ -13,7 +13,7 @@ from traiNNer.run.train import train
 
 @pytest.fixture
 def go(loaded, capsys):
-    """Return a function that trains and returns how it ended and what was said."""
+    """Return a function that trains and returns its result and log."""
 
     def run(*sets, check=False, overwrite=False):
         given, log = loaded(*sets), Logbook()
@@ -70,13 +70,13 @@ def test_overwritten_run_is_archived(go, place):
 
 
 def test_folder_is_locked_during_training_and_released_after(go, monkeypatch):
-    told = []
+    events = []
     enter, leave, run = FolderLock.__enter__, FolderLock.__exit__, Trainer.run
-    monkeypatch.setattr(FolderLock, "__enter__", lambda self: told.append("locked") or enter(self))
-    monkeypatch.setattr(FolderLock, "__exit__", lambda self, *error: told.append("free") or leave(self, *error))
-    monkeypatch.setattr(Trainer, "run", lambda self, *given: told.append("trains") or run(self, *given))
+    monkeypatch.setattr(FolderLock, "__enter__", lambda self: events.append("locked") or enter(self))
+    monkeypatch.setattr(FolderLock, "__exit__", lambda self, *error: events.append("free") or leave(self, *error))
+    monkeypatch.setattr(Trainer, "run", lambda self, *given: events.append("trains") or run(self, *given))
     go()
-    assert told == ["locked", "trains", "free"]
+    assert events == ["locked", "trains", "free"]
 
 
 def test_oom_is_reported_with_what_to_change(go, monkeypatch):

@@ -56,7 +56,7 @@ def test_parent_cgroup_limit_counts(tmp_path):
 
 @pytest.mark.parametrize("visible", ["docker/abc/", ""], ids=["host tree", "own tree"])
 def test_version_1(tmp_path, visible):
-    """Inside a container the path of the own group is one of the host's, which is not mounted."""
+    """Inside a container the cgroup path belongs to the host and is not mounted."""
     cpu, memory = f"sys/fs/cgroup/cpu/{visible}", f"sys/fs/cgroup/memory/{visible}"
     plant(
         tmp_path,

@@ -1,4 +1,4 @@
-"""Reading what a package declares gives what importing it would register."""
+"""Statically read declarations equal what importing would register."""
 
 import subprocess
 import sys
@@ -26,7 +26,7 @@ def make(name): ...
 variant = make("variant", 3)
 different = make("another")
 """
-# In a process of its own: other tests import components, and register some.
+# In a separate process, because other tests import and register components.
 AGREE = """
 from traiNNer import registry
 found = {name: one for name, one in vars(registry).items() if isinstance(one, registry.Registry)}

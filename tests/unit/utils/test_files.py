@@ -13,7 +13,7 @@ from traiNNer.utils.files import is_folder, natural_key, nearest_existing, sha25
 
 @pytest.fixture
 def calls(monkeypatch):
-    """Record write, fsync and rename in their order, and fail at the one that a test names."""
+    """Record write, fsync and rename in order, and fail at a chosen one."""
     log: list[str] = []
     failing: dict[str, OSError] = {}
     real_fsync, real_replace, real_open = os.fsync, os.replace, Path.open

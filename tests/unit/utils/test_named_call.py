@@ -42,6 +42,6 @@ def test_missing_required_value_is_reported_with_the_reason():
 
 @pytest.mark.parametrize("function", [lambda image: 0, lambda output, target, mask: 0, lambda output, *, mask: 0])
 def test_unknown_name_is_refused(function):
-    # Two unknown parameters stand for output and target; one or three do not say what they mean.
+    # Two unknown parameters mean output and target; one or three are ambiguous.
     with pytest.raises(ValueError, match=r"it asks for '(image|mask)', which there is not   known: output, target, lq"):
         NamedCall("it", function, OFFERED)

@@ -1,4 +1,4 @@
-"""Files of users: imported once, under a name that other processes find, and blamed only for their own errors."""
+"""Plugin files: imported once, under a name that other processes find, with errors attributed correctly."""
 
 import subprocess
 import sys
@@ -13,7 +13,7 @@ from traiNNer.utils.plugin_files import import_file, imported_files, is_raised_b
 
 @pytest.fixture(autouse=True)
 def _fresh(monkeypatch, tmp_path):
-    """Forget what a test imports; every other module stays."""
+    """Remove the modules that a test imports; keep all others."""
     monkeypatch.setattr(sys, "path", [*sys.path])
     monkeypatch.setattr(plugin_files, "_imported", {})
     yield

@@ -1,4 +1,4 @@
-"""Every entry point decides how threads wait before torch is loaded, unless the user has."""
+"""Every entry point sets how threads wait before torch is loaded, unless the user has."""
 
 import os
 import subprocess
@@ -9,7 +9,7 @@ from runkit import REPOSITORY, workplace, write_options
 
 from traiNNer.utils.threads import OPENMP, VARIABLES
 
-# Stands for torch: notes what is in the environment when it is loaded, and ends the process.
+# A fake torch: records the environment when it is loaded, and ends the process.
 TORCH = """
 import os
 names = ("OMP_WAIT_POLICY", "GOMP_SPINCOUNT")
@@ -42,7 +42,7 @@ TEST_FILE = {"datasets": {"train": None, "val": None, "test": TESTED}, "train": 
 
 
 def noted(arguments, folder, **environment) -> list[str]:
-    """Return what the environment said about waiting whenever torch was loaded."""
+    """Return the wait settings in the environment whenever torch was loaded."""
     (folder / "fake/torch").mkdir(parents=True)
     (folder / "fake/torch/__init__.py").write_text(TORCH)
     write_options(workplace(folder))

@@ -8,7 +8,7 @@ from traiNNer.utils.upscaling import Tiling, reflect, upscale_image
 
 
 class Picky:
-    """Means of blocks, upscaled; only sizes that fit are taken."""
+    """Block means, upscaled; accepts only matching sizes."""
 
     def __init__(self, traits, scale=2):
         self.traits, self.scale, self.seen = traits, scale, []

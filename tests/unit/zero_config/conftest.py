@@ -1,4 +1,4 @@
-"""Small sets of photos-like pictures, and a measuring process that finds the same every time."""
+"""Small datasets of photo-like images, and a measuring process with fixed results."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -38,7 +38,7 @@ def _own_cache(tmp_path, monkeypatch):
 
 @pytest.fixture
 def measured(monkeypatch) -> list[Job]:
-    """Let the measuring find what `FOUND` says, in no time; returns the jobs that it was given."""
+    """Replace measuring by the results in `FOUND`; return the jobs it gets."""
     jobs = []
 
     def measure(job, say, limit_s):

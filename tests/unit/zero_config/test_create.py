@@ -1,4 +1,4 @@
-"""From folders to a complete option tree, with a measuring process that is made up."""
+"""From folders to a complete option tree, with a fake measuring process."""
 
 import inspect
 import shutil
@@ -68,7 +68,7 @@ def test_all_five_automations_are_active(photos, measured, tmp_path, preset):
         "IntelligentEarlyStopping",
         "DynamicLossScheduling",
     }
-    assert options.train.grad_clip  # without it the clipping automation could only watch
+    assert options.train.grad_clip  # without it the clipping automation could only observe
 
 
 def test_scale_comes_from_the_sizes(tmp_path, measured):
@@ -104,7 +104,7 @@ def test_budget_finds_the_learning_rate_and_fits_the_run(photos, measured):
     tree = create_zero_config_training(NANO, photos / "hr", photos / "lr", budget="30m")
     train = tree["train"]
     assert train["optim_g"]["lr"] == 4e-3
-    # The rate was tried with a fixed limit of the gradient; the automation must not lift it.
+    # The learning rate was tried with a fixed gradient clip; the automation must not raise it.
     assert train["training_automations"]["AdaptiveGradientClipping"]["max_threshold"] == 1.0
     seconds = train["total_iter"] / 10.0 + 2 * train["total_iter"] / tree["val"]["val_freq"]
     assert 0.85 * 1800 < seconds < 1800
@@ -152,7 +152,7 @@ def test_images_that_change_are_measured_again(photos, measured):
     assert len(measured) == 2
 
 
-# Bad input: each a clear message, and nothing is measured
+# Bad input: a clear message each, and nothing is measured
 
 
 def test_empty_folder(tmp_path, measured):
@@ -213,7 +213,7 @@ def test_arch_of_a_plugin(tmp_path, photos, measured, monkeypatch):
         "zeroconfigownarch", photos / "hr", budget="30m", custom_overrides={"plugins": ["own_arch.py"]}
     )
     assert tree["plugins"] == [str(tmp_path / "own_arch.py")]
-    # Its published settings come with it: rates are tried around its own, crops are its own.
+    # Its published settings are used: learning rates around its own, and its own crops.
     assert measured[0].rates[0][0] == 1e-3
     assert measured[0].tree["train"]["optim_g"]["lr"] == 1e-3
     assert measured[0].tree["datasets"]["train"]["batch_size_per_gpu"] == 4
@@ -225,7 +225,7 @@ def test_run_gets_a_free_name(photos, measured, tmp_path, monkeypatch):
     name = create_zero_config_training(NANO, photos / "hr")["name"]
     (tmp_path / "experiments" / name).mkdir(parents=True)
     assert create_zero_config_training(NANO, photos / "hr")["name"] == f"{name}_2"
-    assert len(measured) == 1  # what was measured holds for both
+    assert len(measured) == 1  # the measurements hold for both
 
 
 def test_same_names_in_another_folder_are_measured_again(tmp_path, measured, monkeypatch):

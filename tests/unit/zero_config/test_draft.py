@@ -9,7 +9,7 @@ from traiNNer.errors import ConfigError
 from traiNNer.zero_config.draft import Draft
 from traiNNer.zero_config.presets import preset_values
 
-# The example of the document that the user wrote, with `val` under `train`.
+# The example of the user, with `val` under `train`.
 DOCUMENT = {
     "train": {
         "total_iter": 100000,
@@ -68,7 +68,7 @@ def test_overrides_of_the_document_give_exactly_the_named_values():
     assert automations["IntelligentLearningRateScheduler"]["min_lr_factor"] == 0.7
     assert tree["val"]["val_freq"] == 200
     assert "val" not in tree["train"]
-    # What the document does not name stays.
+    # Values not named in the document are unchanged.
     assert tree["train"]["warmup_iter"] == 2000
     assert automations["IntelligentLearningRateScheduler"]["improvement_threshold"] == 0.0005
 

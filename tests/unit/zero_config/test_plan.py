@@ -1,4 +1,4 @@
-"""How a budget is spent."""
+"""How a time budget is spent."""
 
 import pytest
 from hypothesis import given, settings
@@ -58,7 +58,7 @@ def test_plan_ends_within_its_budget_and_uses_most_of_it(budget, speed, validati
         return
     total = plan.seconds + spent * budget
     assert total <= budget
-    # The rest: a margin, one more validation that did not fit, and the rounding of iterations.
+    # The rest: a margin, a validation that did not fit, and rounding of iterations.
     assert total >= 0.93 * budget - validation - 100 / speed
     assert (plan.seconds, plan.validating) == price(plan.total_iter, plan.val_freq, costs)
     assert plan.validations <= 21

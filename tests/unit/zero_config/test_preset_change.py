@@ -1,4 +1,4 @@
-"""The other preset for a file that exists: only the preset's own values change, everything else stays as it is."""
+"""The other preset for an existing file: only values of the preset change."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""`trainner init --from`: which file is written, which is kept, and the list of changes."""
+"""`trainner init --from`: the written file, the kept one, and the list of changes."""
 
 import argparse
 from pathlib import Path
@@ -15,7 +15,7 @@ DONE = Upgrade("convenience", "new text", {"train.lr": (None, 2), "val.a": (1, 3
 
 @pytest.fixture
 def go(monkeypatch, tmp_path, capsys):
-    """Return a function that upgrades `my.yml` and returns the presets asked for and what was said."""
+    """Return a function that upgrades `my.yml` and returns the requested presets and the output."""
     (tmp_path / "my.yml").write_text("old text")
     seen = []
     monkeypatch.setattr(module, "load_options", lambda *_: None)

@@ -1,4 +1,4 @@
-"""The blocks by themselves, against torch's own operations."""
+"""Single blocks against torch operations."""
 
 import pytest
 import torch

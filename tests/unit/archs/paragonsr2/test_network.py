@@ -1,4 +1,4 @@
-"""ParagonSR2 against its description, restated plainly, and against the published table."""
+"""ParagonSR2 against a plain reimplementation of its description, and against the published table."""
 
 import copy
 import warnings

@@ -1,4 +1,4 @@
-"""The inference-only form part by part, against the part of the network that it stands for."""
+"""The inference-only form, compared module by module with the training network."""
 
 import pytest
 import torch

@@ -1,4 +1,4 @@
-"""What a bare state dict tells: options, scale, generation."""
+"""Options, scale and generation inferred from a bare state dict."""
 
 import pytest
 import torch

@@ -1,4 +1,4 @@
-"""The stencils against plain restatements in float64."""
+"""The stencils against plain float64 implementations."""
 
 import pytest
 import torch

@@ -45,7 +45,7 @@ def test_every_option_has_a_row_and_a_description():
         "| `fallback.early_stopping` | `true`/`false` | `false` | Stop by plain patience; false never stops. |" in page
     )
     assert "`automations`" not in page
-    assert "### `tinynet`\n\nA network that is particular about sizes.\n" in page
+    assert "### `tinynet`\n\nA network with size constraints.\n" in page
     assert "| `dim` | whole number > 0 | `8` | Channels of every layer. |" in page
     assert "| `milestones` | list of: whole number > 0 | required |" in page
 

@@ -1,4 +1,4 @@
-"""The JSON schema accepts what the loader accepts, by a small validator of the draft's words that it uses."""
+"""The JSON schema accepts what the loader accepts, checked by a small validator of the keywords it uses."""
 
 import re
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""What the parser complains of, in the words of the user, with the right line."""
+"""Parser errors as clear messages with the right line."""
 
 import pytest
 import yaml

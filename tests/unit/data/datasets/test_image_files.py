@@ -1,4 +1,4 @@
-"""What every set of image files shares, with a smallest dataset in the place of the real ones."""
+"""Behavior shared by all image datasets, with a minimal dataset."""
 
 import numpy as np
 import pytest

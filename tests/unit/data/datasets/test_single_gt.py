@@ -49,7 +49,7 @@ def assert_same(first: Sample, second: Sample) -> None:
 @pytest.mark.parametrize("bits", [8, 16])
 @pytest.mark.parametrize("scale", [1, 2, 3, 4])
 def test_single_gt_equals_a_paired_dataset_with_precomputed_lq(tmp_path, scale, bits):
-    """The plain way, LQ files on the disk, is the oracle for what is made on the fly."""
+    """LQ files on disk are the reference for LQ made on the fly."""
     photos = write_photos(tmp_path / "photos", bits)
     for path in photos.iterdir():
         image = read_image(path)
@@ -208,7 +208,7 @@ def test_training_and_held_out_images_partition_the_dataset(tmp_path, kind):
 
     train, val = opened("train"), opened("val")
     assert sorted(train + val) == names == opened("all")
-    assert len(val) == 6  # eight of 36 would tear a third photo apart
+    assert len(val) == 6  # eight of 36 would split a third photo
     assert not {name[:2] for name in train} & {name[:2] for name in val}
 
 

@@ -1,4 +1,4 @@
-"""Images are known by what they are, not by where or when they were written."""
+"""Images are identified by content, not by path or time."""
 
 import numpy as np
 import pytest

@@ -1,4 +1,4 @@
-"""The folders of a set: paired in order, and what is missing is told with what is there."""
+"""The folders of a dataset: paired in order, and missing ones are reported with the existing ones."""
 
 import os
 from pathlib import Path

@@ -163,7 +163,7 @@ def test_suffix_never_pairs_wrong_names(stems, suffix, folder):
     bases_lq = {key.removesuffix(found_lq): key for key in lq if key.endswith(found_lq)}
     paired = {(bases_gt[base], bases_lq[base]) for base in bases_gt.keys() & bases_lq.keys()}
     right = set(zip(gt, lq, strict=True))
-    # Names that themselves end like a suffix allow other readings; without such names all pair, and only rightly.
+    # Names that end like a suffix are ambiguous; without such names all pair correctly.
     if not any(stem.lower().rstrip("0123456789").endswith(("x", "lr", "b")) for stem in stems):
         assert paired == right
     else:

@@ -21,8 +21,8 @@ def test_how_many_are_held_out(images, expected):
 
 
 def test_choice_is_frozen():
-    """A change of the hash would train on the images that yesterday's run validated with."""
-    # What `sha256sum` puts first.
+    """A changed hash would train on images that older runs held out."""
+    # As printed by `sha256sum`.
     assert held_out(photos(40)) == {f"photo000{number}" for number in ("06", "08", "10", "12", "21", "25", "32", "37")}
 
 

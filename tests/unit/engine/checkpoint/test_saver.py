@@ -49,7 +49,7 @@ def test_failure_is_reported_and_the_third_in_a_row_ends_the_run(saver, monkeypa
     assert saver.last == 1
     assert "Could not save iteration 3:" in saver.logbook.warnings[1]
     assert saver.logbook.warnings[1].endswith("Training continues; last good checkpoint: 1.")
-    saver.save(4, 10, WEIGHTS, {"format": 2}, must_succeed=False)  # a success begins the count anew
+    saver.save(4, 10, WEIGHTS, {"format": 2}, must_succeed=False)  # a success resets the count
     monkeypatch.setattr(saver.store, "save", full_disk)
     saver.save(5, 10, WEIGHTS, {}, must_succeed=False)
     saver.save(6, 10, WEIGHTS, {}, must_succeed=False)

@@ -10,7 +10,7 @@ from traiNNer.errors import CheckpointError
 
 
 class Number:
-    """Remembers a number, and in `order` who was restored when."""
+    """Holds a number, and records the order of restoring."""
 
     order: ClassVar[list[str]] = []
 

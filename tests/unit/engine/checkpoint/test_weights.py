@@ -168,7 +168,7 @@ def test_any_damaged_file_is_refused_with_a_message(tmp_path):
         try:
             read_weights(path)
         except ConfigError as error:
-            assert str(path) in str(error)  # noqa: PT017 - a file whose tensors alone were hit is still readable
+            assert str(path) in str(error)  # noqa: PT017 - a file with damage only in its tensors is still readable
 
 
 def test_old_weights_with_another_alpha_are_refused(tmp_path):

@@ -9,7 +9,7 @@ from traiNNer.engine.control.decision_log import DecisionLog
 from traiNNer.engine.control.events import SetKnob
 from traiNNer.engine.control.knobs import BATCH_SIZE, GRAD_CLIP, LR_FACTOR, MICRO_BATCH
 
-SLOT = SimpleNamespace(name="Helper", adjustments=3)
+SLOT = SimpleNamespace(name="Example", adjustments=3)
 
 
 def log(shadow: bool = False) -> tuple[DecisionLog, Book]:
@@ -30,11 +30,11 @@ def log(shadow: bool = False) -> tuple[DecisionLog, Book]:
 def test_every_knob_has_its_own_message(knob, old, new, line):
     made, book = log()
     made.knob(100, SLOT, SetKnob(knob, new, "because", {"loss": 0.1}), old, new)
-    assert book.infos == [f"Automation Helper: {line}"]
+    assert book.infos == [f"Automation Example: {line}"]
     assert book.decisions == [
         {
             "iter": 100,
-            "automation": "Helper",
+            "automation": "Example",
             "knob": knob,
             "old": old,
             "new": new,
@@ -56,7 +56,7 @@ def test_action_is_reported_or_recorded():
     made, book = log()
     made.action(7, SLOT, "stop", "no progress", {"score": 1}, "stopping")
     made.action(8, SLOT, "rollback", "diverged", {}, "")
-    assert book.infos == ["Automation Helper: stopping"]
+    assert book.infos == ["Automation Example: stopping"]
     assert [(entry["iter"], entry["action"], entry["knob"]) for entry in book.decisions] == [
         (7, "stop", None),
         (8, "rollback", None),

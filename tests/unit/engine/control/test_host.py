@@ -15,7 +15,7 @@ from traiNNer.engine.control.knobs import Knobs, Range
 
 
 class Scripted(Automation):
-    """Answers events with what the test says: `script[hook][iteration]`, a list of decisions or an exception."""
+    """Answers events from `script[hook][iteration]`: a list of decisions or an exception."""
 
     every = 5
 
@@ -214,8 +214,8 @@ def test_ranges_that_raise_disable_the_automation():
     "decision",
     [
         SetKnob("lr_factr", 0.5, "a typo"),
-        SetKnob("lr_factor", math.nan, "no number"),
-        SetKnob("lr_factor", "a lot", "no number"),
+        SetKnob("lr_factor", math.nan, "not a number"),
+        SetKnob("lr_factor", "a lot", "not a number"),
         "stop",
         None,
     ],
@@ -235,7 +235,7 @@ def test_foreign_number_types_are_recorded_as_plain_numbers():
 
 
 def test_one_burst_of_nan_is_one_recovery():
-    automation = Scripted(window={7: [Rollback("seen in the window")]}, **{"not finite": {7: [Rollback("told")]}})
+    automation = Scripted(window={7: [Rollback("seen in the window")]}, **{"not finite": {7: [Rollback("requested")]}})
     built, _, done = host(automation)
     drive(built, 1, 7)
     assert built.not_finite()
@@ -243,7 +243,7 @@ def test_one_burst_of_nan_is_one_recovery():
 
 
 def test_rewind_without_a_snapshot_does_nothing():
-    built, _, _ = host(Scripted(**{"not finite": {7: [Rollback("told")]}}))
+    built, _, _ = host(Scripted(**{"not finite": {7: [Rollback("requested")]}}))
     built.actions[Rollback] = lambda decision: False
     drive(built, 1, 7)
     assert not built.not_finite()
@@ -362,7 +362,7 @@ def test_automation_can_keep_a_nonfinite_run_alive():
     built, _, done = host(automation)
     drive(built, 1, 7)
     assert built.not_finite()
-    assert len(automation.windows[-1].steps) == 2  # it saw the open window first
+    assert len(automation.windows[-1].steps) == 2  # it got the open window first
     assert len(done) == 1
     assert not host(Scripted())[0].not_finite()
 
@@ -376,7 +376,7 @@ def test_oom_reduces_the_micro_batch():
     assert built.knobs["micro_batch"].at() == 4
     assert book.decisions[0]["n_adjustments"] == 0
     built.after_step(1, report())
-    # Nobody knows a smaller size: the same one is tried twice more, then the run ends.
+    # No smaller size is known: the same one is tried twice more, then the run ends.
     assert [built.out_of_memory() for _ in range(3)] == [True, True, False]
     built.after_step(2, report())
     assert built.out_of_memory()

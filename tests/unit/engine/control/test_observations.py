@@ -1,4 +1,4 @@
-"""The iterations of a window as automations see them."""
+"""The iterations of a window as seen by automations."""
 
 import math
 

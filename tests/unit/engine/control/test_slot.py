@@ -1,4 +1,4 @@
-"""One automation in its host: its failures cannot hurt, its counts are kept."""
+"""One automation in its host: failures are contained, counts are kept."""
 
 import math
 
@@ -16,7 +16,7 @@ KNOBS = (LR_FACTOR,)
 
 
 class Plain(Automation):
-    """Remembers one number."""
+    """Holds one number."""
 
     def __init__(self) -> None:
         self.memory = 0

@@ -1,4 +1,4 @@
-"""Testing weights: the images, the record and the table."""
+"""Testing weights: images, record and table."""
 
 import json
 import math
@@ -21,7 +21,7 @@ RUNTIME = Runtime(torch.device("cpu"), "test")
 
 
 class Pictures:
-    """Even or random LQ pictures with their exact enlargement by repetition, or without."""
+    """Constant or random LQ images, with or without their nearest-neighbor upscaling as GT."""
 
     def __init__(self, count: int, has_gt: bool = True, even: bool = False) -> None:
         rng = np.random.default_rng(count)

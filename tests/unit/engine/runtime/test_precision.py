@@ -13,7 +13,7 @@ from traiNNer.registry import ARCHS, StrictOptions
 
 @pytest.fixture
 def narrow(monkeypatch):
-    """Register archs that declare less than all, for one test."""
+    """Register archs with limited traits for one test."""
     monkeypatch.setattr(ARCHS, "_components", dict(ARCHS._components))
     ARCHS.register(nn.Identity, name="plain", options=StrictOptions, precisions=("fp32",), layouts=("nchw",))
     ARCHS.register(nn.Identity, name="no_fp16", options=StrictOptions, precisions=("fp32", "bf16"))
