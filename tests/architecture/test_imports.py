@@ -16,5 +16,5 @@ def test_command_line_imports_no_heavy_package():
     assert not loaded_after("import traiNNer.run.train") & set(HEAVY)
 
 
-def test_package_alone_does_not_even_import_torch():
+def test_package_import_does_not_import_torch():
     assert "torch" not in loaded_after("import traiNNer")

@@ -102,7 +102,7 @@ def test_engine_import_up_or_sideways_is_found(statement):
 
 
 @pytest.mark.parametrize("statement", ["import traiNNer", "from traiNNer import build_network"])
-def test_bare_package_counts_as_its_root(statement):
+def test_package_itself_is_its_root(statement):
     assert imports(ast.parse(statement)) == {"traiNNer.__init__"}
     assert imports(ast.parse("from traiNNer import losses")) == {"traiNNer.losses"}
 

@@ -42,13 +42,13 @@ def images(component: Component, batch: int = 2) -> torch.Tensor:
 
 
 @by_name(EVERY)
-def test_defaults_build_and_declare_what_they_can(component):
+def test_defaults_build_and_declare_traits(component):
     assert count(component) > 0
     assert "scale" in component.context
 
 
 @by_name(SMALL)
-def test_output_is_scale_times_as_large(component):
+def test_output_is_scaled(component):
     x = images(component, 1)
     for scale in scales_of(component):
         with torch.no_grad():
@@ -71,7 +71,7 @@ def test_declared_precisions_hold(component, precision):
 
 
 @by_name(SMALL)
-def test_declared_precisions_hold_for_the_weights_too(component):
+def test_declared_precisions_hold_for_weights(component):
     x = images(component)
     reference = build(component).eval()(x)
     assert component.traits.precisions

@@ -100,7 +100,7 @@ def test_nothing_to_train_or_save(loss):
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_building_leaves_the_random_generator_alone(name):
+def test_build_does_not_touch_the_rng(name):
     before = torch.get_rng_state()
     build(name)
     assert torch.equal(torch.get_rng_state(), before)

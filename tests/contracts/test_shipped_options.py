@@ -27,7 +27,7 @@ def test_main_files_exist():
 
 
 @pytest.mark.parametrize("path", FILES, ids=title)
-def test_it_loads_without_a_warning(path):
+def test_loads_without_a_warning(path):
     import traiNNer.run.build  # noqa: F401 - registers every component
 
     loaded = load_options(path, TestOptions if is_test(path) else TrainOptions)

@@ -75,7 +75,7 @@ def test_undeclared_traits_are_unused_and_reported_in_one_line_each(trained):
     assert output.count("picky does not work in channels_last: use_channels_last is ignored") == 1
 
 
-def test_images_of_any_size_are_validated_as_the_padded_whole(trained):
+def test_validation_of_any_size_equals_the_padded_whole(trained):
     folder, _ = trained
     written = {path.stem: path for path in (folder / "experiments/run").rglob("*.png") if "_12" in path.name}
     assert written, list((folder / "experiments/run").rglob("*.png"))

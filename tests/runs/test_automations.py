@@ -336,7 +336,7 @@ def test_restore_best_off_leaves_the_last_weights(tmp_path):
     assert same(final, weights(folder, at))
 
 
-def test_watching_one_set_keeps_its_best_weights(tmp_path):
+def test_watching_one_dataset_keeps_its_best_weights(tmp_path):
     folder = workplace(tmp_path)
     automation = {"IntelligentEarlyStopping": {"monitor_metric": "Mine/psnr"}}
     changes = {"datasets": {"val": {"name": "Mine"}}, "train": {"total_iter": 20}}

@@ -58,7 +58,7 @@ def refused(folder, code, *texts, arguments=()):
         assert re.search(text, result.output), f"no '{text}' in:\n{result.output}"
 
 
-def test_scores_are_those_of_the_validation_that_wrote_the_weights(place):
+def test_scores_match_the_validation_that_wrote_the_weights(place):
     write_test(place)
     output, metrics = scores_of(place)
     lines = (place / "experiments/run/metrics.jsonl").read_text().splitlines()
@@ -82,7 +82,7 @@ def test_images_are_saved_under_the_metric_names(place):
         assert cv2.imread(str(place / "results/tested/test_small" / name)).shape == (40, 48, 3)
 
 
-def test_several_sets_one_of_them_without_ground_truth(place):
+def test_several_datasets_one_without_gt(place):
     write_pairs(place / "more", 3, (20, 24), seed=5, smooth=True)
     changes = {
         "datasets": {
@@ -113,7 +113,7 @@ def test_tiles_with_enough_overlap_give_the_same_scores(place):
         assert tiles["test_small"]["mean"][name] == pytest.approx(value, abs=1e-3)
 
 
-def test_equal_images_have_infinite_psnr_which_json_writes_as_null(place):
+def test_infinite_psnr_is_null_in_json(place):
     # Bicubic keeps black; the bias of the network does not.
     for part, side in (("hr", 64), ("lr", 32)):
         (place / "black" / part).mkdir(parents=True)
@@ -151,7 +151,7 @@ def test_unreadable_weights(place, write, text):
     assert not (place / "results").exists()
 
 
-def test_weights_of_another_network_are_refused_with_what_they_are(place):
+def test_weights_of_another_network_are_refused_and_identified(place):
     write_test(place, {"network_g": {"type": "paragonsr2_xs"}})
     refused(place, 2, r"does not fit paragonsr2_xs.*It holds weights of paragonsr2_nano")
 
@@ -199,7 +199,7 @@ def test_several_ranks_are_refused(place):
     assert "dist has no effect in test.py" in output
 
 
-def test_results_that_cannot_be_written_exit_7(place):
+def test_unwritable_results_exit_7(place):
     (place / "results").write_text("a file where the folder should be")
     write_test(place)
     refused(place, 7, r"Cannot write to results/tested")

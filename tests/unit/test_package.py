@@ -22,7 +22,7 @@ def test_import_sets_thread_waiting_without_heavy_imports():
     assert not {"torch", "numpy", "pydantic"} & set(loaded)
 
 
-def test_network_is_built_by_name_with_its_own_options():
+def test_network_is_built_by_name_with_its_options():
     network = traiNNer.build_network("ParagonSR2_nano", scale=3)
     assert network(torch.rand(1, 3, 8, 9)).shape == (1, 3, 24, 27)
     small = traiNNer.build_network("paragonsr2", scale=2, num_feat=8, num_groups=1, num_blocks=1)

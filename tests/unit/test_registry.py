@@ -58,7 +58,7 @@ def test_names_import_no_component(boxes):
     assert imported() == set()
 
 
-def test_building_one_imports_its_module_only(boxes):
+def test_build_imports_only_its_module(boxes):
     assert boxes.build("round_box", {"radius": 5}).radius == 5
     assert imported() == {"lazy_shapes.round"}
 

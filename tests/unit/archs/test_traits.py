@@ -27,7 +27,7 @@ def test_undeclared_trait_has_its_default():
     assert ARCHS["doubling"].traits.size_multiple == 1
 
 
-def test_field_that_does_not_exist_is_refused():
+def test_unknown_field_is_refused():
     with pytest.raises(TypeError, match="size_multiples"):
         arch(size_multiples=8)(Doubling)
     assert "doubling" not in list(ARCHS)

@@ -34,7 +34,7 @@ def test_two_photos_do_not_correlate_and_a_noisy_copy_does():
     assert (noisy.dy, noisy.dx) == pytest.approx((0, 0), abs=0.05)
 
 
-def test_inverted_copy_does_not_count_as_the_same():
+def test_inverted_copy_is_not_a_duplicate():
     assert align(255 - gray(photo()), gray(photo())).correlation < 0.4
 
 

@@ -23,7 +23,7 @@ def test_blocks_are_found_after_a_crop(offset):
     assert jpeg_quality(luma(image)) == pytest.approx(60, abs=4)
 
 
-def test_last_of_two_compressions_counts():
+def test_last_of_two_compressions_is_detected():
     assert jpeg_quality(luma(jpeg(jpeg(photo("coffee.png", (320, 320)), 92), 60))) == pytest.approx(60, abs=4)
 
 

@@ -103,7 +103,7 @@ def test_one_image(root, capsys):
         (["--gt", "hr", "-o", "x.txt"], 2, "add --fix list"),
     ],
 )
-def test_bad_input_is_one_message(root, capsys, arguments, code, text):
+def test_bad_input_gives_one_message(root, capsys, arguments, code, text):
     (root / "empty").mkdir()
     found, out, err = audit(capsys, *arguments)
     assert found == code
@@ -192,7 +192,7 @@ def test_contact_sheet_is_written(root, capsys, arguments, name):
     assert "images without a partner" in (root / name).read_text()
 
 
-def test_names_with_markup_and_line_breaks_are_shown_as_they_are(root, capsys):
+def test_names_with_markup_are_printed_literally(root, capsys):
     write_png(root / "hr/[red]x[/red].png", numbers(40, 40, 3))
     _, out, _ = audit(capsys, "--gt", "hr", "--lq", "lr")
     assert "[red]x[/red].png" in out

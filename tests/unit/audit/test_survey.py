@@ -59,7 +59,7 @@ def test_scales_are_counted_and_outliers_named(tmp_path):
     assert finding.files == (tmp_path / "hr/001.png", tmp_path / "lr/001.png")
 
 
-def test_lr_that_was_rounded_up_is_explained(tmp_path):
+def test_rounded_up_lr_is_explained(tmp_path):
     write_pairs(tmp_path, 2, (41, 50))
     write_png(tmp_path / "hr/000.png", numbers(81, 100, 3))
     (finding,) = look(tmp_path).findings

@@ -43,7 +43,7 @@ def test_valid_dataset_is_summarized(found):
     ]
 
 
-def test_sizes_and_depths_that_differ_are_ranges_and_counts(tmp_path):
+def test_mixed_sizes_and_depths_are_ranges_and_counts(tmp_path):
     write_pairs(tmp_path, 3, (40, 50))
     write_png(tmp_path / "hr/000.png", numbers(60, 90, 3, bits=16))
     shown = text(survey(tmp_path / "hr"), width=400)

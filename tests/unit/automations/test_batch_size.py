@@ -436,7 +436,7 @@ def test_compiled_network_only_halves_and_changes_at_most_twice():
     assert device.fail()[0].value == 6
 
 
-def test_nothing_is_observed_from_a_window_without_memory():
+def test_window_without_memory_is_not_observed():
     device = Device()
     for _ in range(30):
         device.iteration += 10
@@ -445,7 +445,7 @@ def test_nothing_is_observed_from_a_window_without_memory():
 
 
 @pytest.mark.parametrize("broken", [Memory(0, 0, 0), Memory(TOTAL, math.nan, 5), Memory(TOTAL, 5, math.nan)])
-def test_broken_figures_change_nothing(broken):
+def test_invalid_numbers_change_nothing(broken):
     device, clean = Device(growing()), Device(growing())
     for _ in range(50):
         clean.window()
@@ -491,13 +491,13 @@ def test_option_moves_the_final_size(option, final):
     assert [8, *(value for _, value, _ in outcome(option))][-1] == final
 
 
-def test_adjustment_frequency_is_the_time_between_changes():
+def test_adjustment_frequency_is_the_interval_between_changes():
     assert [at for at, _, _ in outcome({"adjustment_frequency": 250})] == [250, 500]
     assert DynamicBatchSizeOptimizer(adjustment_frequency=250).every == 10
     assert DynamicBatchSizeOptimizer(adjustment_frequency=3).every == 3
 
 
-def test_min_batch_size_is_where_halving_and_shrinking_end():
+def test_min_batch_size_limits_halving_and_shrinking():
     device = Device(DynamicBatchSizeOptimizer(min_batch_size=3), has_memory=False)
     assert device.knobs[MICRO_BATCH].low == 3
     assert [move.value for _ in range(4) for move in device.fail()] == [4, 3]
@@ -620,7 +620,7 @@ def play(device, events):
 
 
 @pytest.mark.parametrize("seed", range(12))
-def test_resumed_run_decides_as_an_uninterrupted_one(seed):
+def test_resumed_run_decides_like_an_uninterrupted_one(seed):
     options = {"effective_batch": "grow", "adjustment_frequency": 40}
     events, cut = script(seed), random.Random(seed + 100).randrange(5, 195)
     whole = Device(DynamicBatchSizeOptimizer(**options))

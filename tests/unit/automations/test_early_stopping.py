@@ -171,7 +171,7 @@ def test_patience_postpones():
     assert early < late
 
 
-def test_min_improvement_decides_what_is_a_new_best():
+def test_min_improvement_defines_a_new_best():
     def creeping(iteration):
         return 30 + 0.005 * iteration / 1000
 
@@ -233,7 +233,7 @@ def test_max_no_improvement_is_a_hard_limit_only_above_patience():
         start({"patience": 2000, "max_no_improvement": 1000})
 
 
-def test_improvement_threshold_decides_what_is_flat():
+def test_improvement_threshold_defines_flat():
     """A long run: small gains per patience add up to more than `min_projected_gain`."""
 
     def creeping(iteration):
@@ -255,7 +255,7 @@ def test_warmup_iterations_are_not_inspected():
     assert stop_of(start(hard | {"warmup_iterations": 1000}, warmup_iter=4000)[0], spiked)[0] is None
 
 
-def test_nothing_is_stopped_at_the_last_iteration():
+def test_no_stop_at_the_last_iteration():
     """At the last iteration there is nothing left to gain, but an extended run must be able to continue."""
     found = play(start()[0], rising)
     assert not [one for _, one in found if isinstance(one, Stop)]
@@ -406,7 +406,7 @@ def _is_plain(value):
 
 @pytest.mark.parametrize("preset", ["convenience", "fidelity"])
 @pytest.mark.parametrize("curve", [flat, overfitted, rising])
-def test_resumed_run_decides_as_an_uninterrupted_one(preset, curve):
+def test_resumed_run_decides_like_an_uninterrupted_one(preset, curve):
     options = {"preset": preset, "max_adjustments": 3}
     schedule = MultiStepLR((15000,), 0.5)
 

@@ -108,7 +108,7 @@ def test_registered_with_exactly_these_options():
 # Every option changes a decision
 
 
-def test_initial_threshold_is_active_until_twenty_norms_are_seen():
+def test_initial_threshold_is_active_for_twenty_norms():
     run = Run(initial_threshold=3.0).feed(draw(19, median=0.5))
     assert run.clip == 3.0
     norms = draw(20, median=0.05)
@@ -158,7 +158,7 @@ def test_adjustment_factor_is_the_dead_band():
         assert all(max(a / b, b / a) > factor for a, b in pairwise(values))
 
 
-def test_monitoring_frequency_is_when_the_limit_may_move():
+def test_monitoring_frequency_sets_when_the_limit_may_move():
     for frequency in (10, 25):
         run = Run(monitoring_frequency=frequency, **RELATIVE).feed(draw(300, median=0.2) + draw(300, median=1.0))
         times = [at for at, _ in run.moves()]
@@ -224,7 +224,7 @@ def test_unskipped_spike_is_recorded_at_the_limit():
     assert history[-1] == pytest.approx(max(limit, run.automation.norms.wanted()))
 
 
-def test_steps_that_are_not_applied_are_not_remembered():
+def test_skipped_steps_are_not_recorded():
     run = Run().feed(draw(100))
     before = run.automation.state_dict()
     for norm, loss in ((math.inf, 0.1), (math.nan, 0.1), (3.0, math.nan), (500.0, 0.1)):
@@ -339,7 +339,7 @@ def test_unclipped_run_is_only_observed():
     )
 
 
-def test_summary_counts_what_was_clipped_and_what_exploded():
+def test_summary_counts_clipped_and_exploded_steps():
     run = Run(initial_threshold=1.0).feed([2.0, 0.5, 0.5, 0.5] * 2 + [0.5] * 2)
     assert run.automation.summary() == "20.0 % of steps"
     run.feed([1e6])
@@ -360,7 +360,7 @@ def test_evidence_is_plain_and_has_a_reason():
 
 @pytest.mark.parametrize("cut", [1, 7, 13, 20, 95, 333, 604, 615, 777])
 @pytest.mark.parametrize("options", [{}, RELATIVE, {"is_clipping": False}])
-def test_resumed_run_decides_as_an_uninterrupted_one(cut, options):
+def test_resumed_run_decides_like_an_uninterrupted_one(cut, options):
     norms = draw(600, median=0.3, seed=7) + draw(400, median=1.2, seed=8)
     norms[::45] = [norm * 500 for norm in norms[::45]]
     whole = Run(**options).feed(norms)
@@ -413,7 +413,7 @@ def test_relative_decisions_scale_with_the_norms(seed, scale):
     assert all(at == then and b.value == pytest.approx(scale * a.value) for (at, a), (then, b) in pairs)
 
 
-def test_standard_error_is_that_of_simulated_norms():
+def test_standard_error_matches_simulated_norms():
     rng = np.random.default_rng(0)
     found = [sum(center_and_width(rng.normal(0, 0.5, 100).tolist())) for _ in range(1000)]
     assert standard_error(2.5 * 0.5, 100, 100) == pytest.approx(float(np.std(found)), rel=0.1)

@@ -115,7 +115,7 @@ def test_slope_and_its_error_are_the_matrix_formula(values, spacing):
     assert slope.se == pytest.approx(math.sqrt(covariance[1, 1]), abs=1e-9)
 
 
-def test_slope_leaves_out_what_is_not_a_number():
+def test_slope_ignores_nan():
     line = [2.0 * x for x in range(10)]
     line[3] = line[7] = math.nan
     assert ols_slope(line) == (pytest.approx(2.0), pytest.approx(0.0, abs=1e-9), 8)
@@ -514,7 +514,7 @@ def test_schedule_free_optimizers_are_only_guarded():
 # Missing values, other windows, resuming
 
 
-def test_missing_values_decide_nothing():
+def test_no_decision_on_missing_values():
     loop = Loop(flat, 0.001)
     for end in range(50, 6001, 50):
         loop.apply(loop.automation.on_window(WindowFinished(end, [Step(True, math.nan, math.nan)] * 50)))

@@ -62,7 +62,7 @@ class Loop:
         return {name: pull / sum(pulls.values()) for name, pull in pulls.items()}
 
 
-def test_shares_are_the_weights_whatever_the_losses_are_like():
+def test_shares_equal_the_weights_for_any_losses():
     loop = Loop({"l1loss": 1.0, "fftloss": 0.5, "ganloss": 0.1}).go(100)
     assert loop.shares() == pytest.approx({"l1loss": 1 / 1.6, "fftloss": 0.5 / 1.6, "ganloss": 0.1 / 1.6})
     assert loop.knobs["loss_weight.l1loss"].value == 1.0
@@ -122,7 +122,7 @@ def test_factors_are_bounded():
 
 
 @pytest.mark.parametrize("bad", [math.nan, 0.0, math.inf])
-def test_batches_without_a_gradient_of_every_loss_do_not_count(bad):
+def test_batches_without_all_gradients_are_ignored(bad):
     loop = Loop()
     inner, loop.norms = loop.norms, lambda i: {**inner(i), "ganloss": bad} if i % 3 == 0 and inner(i) else inner(i)
     assert loop.go(100).shares()["ganloss"] == pytest.approx(1 / 3)

@@ -30,7 +30,7 @@ def test_table_has_medians_extremes_and_shares(script):
     assert "Beside one busy process 50% of the quiet pace are left (target: at least 33%)." in text
 
 
-def test_it_measures_real_runs(tmp_path):
+def test_measures_real_runs(tmp_path):
     options = write_options(workplace(tmp_path))
     for name in ("data", "val"):  # the runs have their own folder
         options.write_text(options.read_text().replace(f" {name}/", f" {tmp_path / name}/"))

@@ -84,7 +84,7 @@ def test_signal_before_the_loop_exists(ends, number, code):
         signal.signal(signal.SIGINT, before)
 
 
-def test_failure_at_exit_keeps_the_exit_code(ends):
+def test_sigterm_is_ignored_after_the_end(ends):
     ends(lambda _: "finished")
     assert signal.getsignal(signal.SIGTERM) is signal.SIG_IGN
 

@@ -40,7 +40,7 @@ def test_non_arguments_are_refused(parsed, wrong, capsys):
     assert wrong[0] in capsys.readouterr().err
 
 
-def test_file_is_made_from_them(parsed, monkeypatch):
+def test_arguments_are_passed_to_init(parsed, monkeypatch):
     seen = []
     monkeypatch.setattr(command, "run_init", seen.append)
     args = parsed(init, "init", "--gt", "hr")

@@ -49,7 +49,7 @@ def test_training_file_is_refused(run, calls, tmp_path, capsys):
     assert "belongs to an option file of train.py" in capsys.readouterr().out
 
 
-def test_nothing_is_resumed_in_a_test(run, tmp_path):
+def test_testing_never_resumes(run, tmp_path):
     with pytest.raises(SystemExit) as end:
         run(["-opt", str(write_options(tmp_path, CHANGES)), "--auto_resume"])
     assert end.value.code == 2

@@ -57,7 +57,7 @@ def test_rules_hold_with_automations_on_or_off(problems, automated, line, proble
 
 
 @pytest.mark.parametrize("metric", ["val/psnr", "val/ssim", "set5/psnr", "val_b/ssim", "val/lpips", "train/psnr"])
-def test_early_stopping_needs_a_metric_that_is_computed(load, problems, automated, options_of, metric):
+def test_early_stopping_needs_a_computed_metric(load, problems, automated, options_of, metric):
     text = automated(f"{STOP}: {{monitor_metric: {metric}}}").replace("    psnr: {}", "    psnr: {}\n    ssim: {}")
     more = "    name: set5\n  val_b: {type: PairedImageDataset, dataroot_lq: x}\n"
     text = text.replace("    dataroot_lq: val/lr\n", f"    dataroot_lq: val/lr\n{more}")
@@ -98,7 +98,7 @@ def test_batch_size_outside_the_bounds_warns(load, automated, size, warned):
 
 
 @pytest.mark.parametrize("clip", [True, False])
-def test_clipping_that_is_off_warns(load, automated, clip):
+def test_disabled_clipping_warns(load, automated, clip):
     text = automated("AdaptiveGradientClipping: {}", before=f"  grad_clip: {str(clip).lower()}\n")
     words = "train.grad_clip is false: AdaptiveGradientClipping can only observe, never clip"
     assert load(text).warnings == (() if clip else (words,))
@@ -128,7 +128,7 @@ def test_patience_equal_to_the_hard_limit_is_valid(load, automated):
 
 
 @pytest.mark.parametrize(("warmup", "warned"), [(1000, False), (1001, True)])
-def test_warmup_longer_than_that_of_early_stopping_warns(load, automated, warmup, warned):
+def test_warmup_longer_than_in_early_stopping_warns(load, automated, warmup, warned):
     text = automated(f"{STOP}: {{}}", before=f"  warmup_iter: {warmup}\n")
     words = f"IntelligentEarlyStopping.warmup_iterations = 1000 is below train.warmup_iter: {warmup} is used"
     assert load(text).warnings == ((words,) if warned else ())

@@ -27,7 +27,7 @@ def test_bound_from_the_file_is_reported(given, found):
     assert list(check_order(Bounds.parse(given), "low", "high")) == found
 
 
-def test_builder_without_rules_has_none():
+def test_factory_without_option_rules_has_no_rules():
     class Own(OptionRules):
         def __init__(self) -> None: ...
 

@@ -34,7 +34,7 @@ def test_every_value_names_its_source():
     assert sources == {"a": "file line 3", "s.b": "--set", "s.c": "default", "empty": "default"}
 
 
-def test_sources_are_comments_and_what_has_none_is_a_default():
+def test_sources_are_comments_and_defaults_have_none():
     assert write({"a": 1, "b": [1, 2]}, {"a": "file line 3"}) == "a: 1  # file line 3\nb: [1, 2]  # default\n"
 
 

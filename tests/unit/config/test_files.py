@@ -24,7 +24,7 @@ def test_folder_is_not_a_file(tmp_path):
         read_text(tmp_path)
 
 
-def test_nearest_file_folder_or_what_is_there_is_named(tmp_path):
+def test_nearest_or_existing_paths_are_suggested(tmp_path):
     (tmp_path / "train.yml").touch()
     (tmp_path / "train.txt").touch()
     path = tmp_path / "trian.yml"

@@ -63,7 +63,7 @@ def _automated(base: str, text: str) -> str:
     return base.replace("train:\n  total", f"train:\n  grad_clip: true\n{indented}  total", 1)
 
 
-def test_rtx_3060_example_loads_with_one_warning_about_the_misplaced_key(load, base, options_of):
+def test_rtx_3060_example_warns_about_the_misplaced_key(load, base, options_of):
     loaded = load(_automated(base, RTX_3060))
     assert options_of(loaded, "IntelligentLearningRateScheduler").plateau_patience == 1000
     assert options_of(loaded, "DynamicBatchSizeOptimizer").target_vram_usage == 0.8

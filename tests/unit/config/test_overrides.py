@@ -57,7 +57,7 @@ def test_loss_scheduling_in_either_place(load, base, written):
     assert list(section.active()) == ["DynamicLossScheduling"], "the switch of the others is off"
 
 
-def test_last_one_counts_and_replaces_lists(load, base):
+def test_last_override_wins_and_replaces_lists(load, base):
     options = load(base, "losses=[{type: l1loss}]", "scale=4", "scale=2").options
     assert len(options.train.losses) == 1
     assert options.scale == 2

@@ -49,7 +49,7 @@ def test_items_above_the_limit_are_not_cached(limit):
     assert cache.used_bytes == 0
 
 
-def test_failed_read_leaves_nothing():
+def test_failed_read_has_no_side_effects():
     cache, reader = ImageCache(300), Reader()
 
     def fail():

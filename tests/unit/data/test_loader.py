@@ -121,11 +121,11 @@ def test_continues_from_any_iteration(workers, accum_iter, start):
     assert run(FakeSet(), accum_iter=accum_iter, workers=workers, start_iteration=start) == whole[start:]
 
 
-def test_nothing_is_left_at_the_end():
+def test_no_batches_are_left_at_the_end():
     assert run(FakeSet(), start_iteration=9) == []
 
 
-def test_two_ranks_interleave_to_what_one_sees():
+def test_two_ranks_interleave_to_one_rank_order():
     one = run(FakeSet(), batch_size=4, accum_iter=2)
     ranks = [run(FakeSet(), batch_size=2, accum_iter=2, rank=rank, world=2) for rank in (0, 1)]
     for step, first, second in zip(one, *ranks, strict=True):
@@ -372,7 +372,7 @@ def test_repeated_damage_in_one_step_is_reported_once():
     assert len(DamageCounter(FakeSet(1000)).count([batch("a", "a"), batch("a")])) == 1
 
 
-def test_one_percent_is_allowed_and_no_more():
+def test_one_percent_is_the_limit():
     counter = DamageCounter(FakeSet(300))
     counter.count([batch("a", "b", "c")])
     with pytest.raises(DataError, match=r"4 of 300 images are damaged: a; b; c; d\. Mend or remove them\."):

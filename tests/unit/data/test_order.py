@@ -20,7 +20,7 @@ def test_every_index_appears_once_per_epoch(seed, length, epoch):
     assert sorted(index for _, index in drawn) == list(range(length))
 
 
-def test_it_is_a_pure_function():
+def test_is_a_pure_function():
     forwards = [at(7, 13, position) for position in range(100)]
     permutation.cache_clear()
     np.random.seed(1)
@@ -39,7 +39,7 @@ def test_seeds_and_epochs_differ():
     assert len(orders) == 16
 
 
-def test_every_sample_has_its_own_randomness():
+def test_every_sample_has_its_own_seed():
     first = {
         tuple(sample_rng(seed, epoch, index).integers(0, 2**32, 4))
         for seed in range(3)

@@ -125,7 +125,7 @@ def trained(fails, shape):
 
 
 @pytest.mark.parametrize("shape", SHAPES)
-def test_gt_alone_trains_and_a_retried_split_step_draws_the_same(shape):
+def test_gt_only_trains_and_a_retried_step_draws_the_same(shape):
     plain, noise = trained(False, shape)
     split, again = trained(True, shape)
     assert plain != 0.5
@@ -144,7 +144,7 @@ def evaluate(dataset, **options):
     return one.run(upscale, lambda key, image: saved.update({key: image})), saved
 
 
-def test_lq_alone_is_upscaled_and_saved_without_scores():
+def test_lq_only_is_upscaled_and_saved_without_scores():
     dataset = Made(("lq",))
     scores, saved = evaluate(dataset)
     assert scores.mean() == {}
@@ -161,7 +161,7 @@ def test_clip_is_scored_and_saved_per_frame(tile_size):
     assert {values["psnr"] for values in scores.images.values()} == {float("inf")}
 
 
-def test_gt_alone_cannot_be_validated_and_the_set_is_named():
+def test_gt_only_cannot_be_validated():
     with pytest.raises(DataError, match="val: 0 has no LQ image to upscale"):
         evaluate(Made(("gt",)))
 

@@ -92,7 +92,7 @@ def precisions(bf16: Trial, fp16: Trial = Trial(0.01), plain: Trial = Trial(0.01
         (Trial(None, "no kernel"), "warning", "does not work: no kernel"),
     ],
 )
-def test_half_precision_must_work_and_be_worth_it(trial, status, words):
+def test_half_precision_must_work_and_be_faster(trial, status, words):
     finding = precisions(trial)["bf16"]
     assert (finding.status, finding.found) == (status, words)
     assert finding.fix == ("" if status == "ok" else "Leave use_amp with amp_bf16 out.")
@@ -106,7 +106,7 @@ def test_fp16_matters_only_on_a_gpu():
     assert precisions(Trial(0.01), device=CPU)["fp16"].found.startswith("works;")
 
 
-def test_without_float32_nothing_else_is_judged():
+def test_no_other_verdict_without_float32():
     found = precisions(Trial(0.01), plain=Trial(None, "no kernel image"))
     assert list(found) == ["float32"]
     assert found["float32"].status == "problem"

@@ -171,7 +171,7 @@ def test_failing_probe_is_a_row_not_an_exit(run, monkeypatch, case):
     assert finding["status"] == ("problem" if expected else "warning")
 
 
-def test_precision_that_fails_is_a_row(run, monkeypatch):
+def test_failing_precision_is_a_row(run, monkeypatch):
     place = Runtime.place
 
     def refuses(self, network):

@@ -191,5 +191,5 @@ def test_unknown_measurements_give_no_error():
     assert len(shown) == len(verdicts.CHECKS)
 
 
-def test_common_batch_is_read_as_the_loader_does():
+def test_shared_batch_is_read_like_the_loader():
     assert verdicts.BATCHES_AHEAD == loader.PREFETCH

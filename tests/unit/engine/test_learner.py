@@ -114,7 +114,7 @@ def same(one, other) -> bool:
     return len(one) == len(other) and all(torch.equal(a, b) for a, b in zip(one, other, strict=True))
 
 
-def test_gradient_of_a_phase_reaches_its_own_learner_only():
+def test_phase_gradient_reaches_only_its_learner():
     stepper, networks, data = make(), networks_of(), batch()
     stepper.step([data])
     lq, gt = (planes(images) for images in (data.lq, data.gt))
@@ -232,7 +232,7 @@ def test_snapshot_holds_both_learners_and_the_model():
     assert stepper.model.seen == 1
 
 
-def test_knobs_of_one_learner_leave_the_other_alone():
+def test_knobs_of_one_learner_do_not_affect_the_other():
     stepper = make(kind=torch.optim.SGD, lr=1.0)
     stepper.knobs[f"{OTHER}.{LR_FACTOR}"].set(0.25, 0)
     stepper.knobs[f"{OTHER}.{GRAD_CLIP}"].set(1e-3, 0)
@@ -249,7 +249,7 @@ def test_knobs_of_one_learner_leave_the_other_alone():
     assert norms.item() == pytest.approx(report.main.grad_norm.item(), rel=1e-5)
 
 
-def test_one_learner_is_bit_equal_to_a_plain_loop():
+def test_one_learner_equals_a_plain_loop_bitwise():
     network, plain = networks_of()[MAIN], networks_of()[MAIN]
     runtime, knobs = Runtime(torch.device("cpu"), "test"), Knobs(grad_clip=0.1)
     learner = Learner(MAIN, network, torch.optim.AdamW(network.parameters(), 1e-2), lambda i: 0.5**i, knobs)
@@ -270,7 +270,7 @@ def test_one_learner_is_bit_equal_to_a_plain_loop():
     assert same(list(network.state_dict().values()), list(plain.state_dict().values()))
 
 
-def test_hyperparameters_of_the_option_file_win_over_the_recorded_ones():
+def test_option_file_hyperparameters_override_recorded_ones():
     one, other = make(lr=1e-2), make(lr=1e-3)
     one.step([batch()])
     for name, learner in other.learners.items():
@@ -279,7 +279,7 @@ def test_hyperparameters_of_the_option_file_win_over_the_recorded_ones():
         assert len(learner.optimizer.state) == len(learner.parameters)
 
 
-def test_ema_is_shipped_where_there_is_one():
+def test_ema_is_exported_if_present():
     learner = make().learners[OTHER]
     assert learner.shipped is learner.average.network
     network = networks_of()[MAIN]

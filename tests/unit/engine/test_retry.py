@@ -166,7 +166,7 @@ def test_failed_attempt_keeps_no_tensor_alive():
     assert seen == [[None]]
 
 
-def test_random_numbers_and_statistics_are_those_of_one_attempt():
+def test_random_numbers_and_statistics_match_one_attempt():
     def run(orders):
         net, stepper, _ = make()
         net.drop, net.norm = nn.Dropout(0.5), nn.BatchNorm2d(3).double()

@@ -49,14 +49,14 @@ def test_training_from_a_snapshot_is_exact(kind, memory_format, taken_after):
         assert torch.equal(a, b)
 
 
-def test_no_op_without_one():
+def test_restore_without_a_snapshot_is_a_no_op():
     net, optimizer, average, snapshot = make()
     before = everything(net, optimizer, average)
     assert not snapshot.restore()
     assert all(torch.equal(a, b) for a, b in zip(before, everything(net, optimizer, average), strict=True))
 
 
-def test_learning_rate_is_not_part_of_it():
+def test_snapshot_excludes_the_learning_rate():
     _, optimizer, _, snapshot = make()
     snapshot.take()
     optimizer.param_groups[0]["lr"] = 0.025

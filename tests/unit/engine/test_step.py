@@ -104,7 +104,7 @@ def test_clipping_limits_the_norm_that_reaches_the_optimizer():
     assert clipped == pytest.approx(1e-3, rel=1e-3)
 
 
-def test_optimizer_without_a_device_decision_is_asked_on_the_host(monkeypatch):
+def test_optimizer_without_a_device_decision_decides_on_the_host(monkeypatch):
     monkeypatch.setattr(Runtime, "reads_are_free", property(lambda self: False))
     net, stepper, switch = make(math.nan, fused=False)
     stepper.step([batch(2)])

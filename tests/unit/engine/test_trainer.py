@@ -189,7 +189,7 @@ def test_every_entry_is_saved(straight):
 
 
 @pytest.mark.parametrize("name", ENTRIES)
-def test_without_an_entry_in_the_file_the_resume_is_refused_or_differs(straight, name):
+def test_missing_state_entry_is_refused_or_changes_the_run(straight, name):
     def take_out(restored: Restored, _: Trainer) -> None:
         del restored.state[name]
 
@@ -201,7 +201,7 @@ def test_without_an_entry_in_the_file_the_resume_is_refused_or_differs(straight,
 
 
 @pytest.mark.parametrize("name", ENTRIES)
-def test_entry_that_is_not_restored_changes_the_resumed_run(straight, name):
+def test_unrestored_entry_changes_the_resumed_run(straight, name):
     def keep_fresh(restored: Restored, trainer: Trainer) -> None:
         restored.state[name] = trainer.state()[name].state_dict()
 
@@ -223,14 +223,14 @@ def test_unrestored_learner_entry_changes_the_resumed_run(straight, name):
 
 
 @pytest.mark.parametrize("role", [MAIN, f"{MAIN}_ema"])
-def test_weights_that_are_not_restored_change_the_resumed_run(straight, role):
+def test_unrestored_weights_change_the_resumed_run(straight, role):
     def keep_fresh(restored: Restored, trainer: Trainer) -> None:
         restored.weights[role] = dict(trainer.training.learners[MAIN].weights()[role])
 
     assert not is_same(resumed(straight, keep_fresh), straight[1])
 
 
-def test_restoring_sets_what_messages_and_log_lines_show(straight):
+def test_restoring_updates_messages_and_log_lines(straight):
     root, _ = straight
     trainer = make(root, 3)
     trainer.restore(trainer.saver.store.load(SAVED))

@@ -25,7 +25,7 @@ def train_one(net: nn.Module) -> None:
     net.zero_grad()
 
 
-def test_agrees_with_torchs_own_average_bitwise():
+def test_agrees_with_torch_ema_bitwise():
     torch.manual_seed(0)
     net = Net()
     ours = WeightAverage(net, 0.9)
@@ -41,7 +41,7 @@ def test_agrees_with_torchs_own_average_bitwise():
             assert torch.equal(a, b)
 
 
-def test_every_buffer_is_carried_whatever_its_type():
+def test_every_buffer_is_carried_at_any_dtype():
     net = Net()
     average = WeightAverage(net, 0.99)
     assert not average.network.seen

@@ -51,7 +51,7 @@ def refused(data: bytes, limit: float = 100) -> str:
         ("TIFF", "RGBA", {"compression": "tiff_deflate"}),
     ],
 )
-def test_size_and_channels_are_those_that_pillow_wrote(form, mode, options):
+def test_size_and_channels_match_pillow(form, mode, options):
     data = written(form, mode, **options)
     header = parsed(data)
     assert header == Header(*SIZE, CHANNELS[mode], 8)
@@ -62,7 +62,7 @@ def test_size_and_channels_are_those_that_pillow_wrote(form, mode, options):
 
 @pytest.mark.filterwarnings("ignore:'mode' parameter is deprecated")
 @pytest.mark.parametrize("form", ["PNG", "WEBP", "TIFF"])
-def test_several_frames_are_seen(form):
+def test_several_frames_are_detected(form):
     frames = [Image.fromarray(numbers(21, 37, 3, seed=seed)) for seed in range(3)]
     file = io.BytesIO()
     frames[0].save(file, form, save_all=True, append_images=frames[1:])

@@ -51,7 +51,7 @@ def test_agrees_with_a_float64_restatement(side, width):
     assert MSSIMLoss()(output, target).item() == pytest.approx(expected, abs=2e-5)
 
 
-def test_one_scale_is_ssim_of_scikit_image():
+def test_one_scale_equals_scikit_image_ssim():
     output, target = pair(21)
     values = [
         structural_similarity(o, t, data_range=1, gaussian_weights=True, sigma=1.5, use_sample_covariance=False)
@@ -61,7 +61,7 @@ def test_one_scale_is_ssim_of_scikit_image():
 
 
 @pytest.mark.parametrize(("side", "count"), [(11, 1), (21, 1), (22, 2), (48, 3), (96, 4), (176, 5), (1000, 5)])
-def test_as_many_scales_as_fit(side, count):
+def test_number_of_scales_fits_the_image(side, count):
     weights = weights_that_fit(side)
     assert len(weights) == count
     assert sum(weights) == pytest.approx(1, abs=1e-12)

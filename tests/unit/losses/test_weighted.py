@@ -78,7 +78,7 @@ def test_ema_output_is_computed_once_and_on_demand():
     assert len(calls) == 1
 
 
-def test_no_target_is_needed_where_no_loss_asks_for_one():
+def test_no_target_is_needed_if_no_loss_uses_it():
     losses = loss_of(lambda self, output: output.mean())
     assert losses(output=torch.full((2, 2), 3.0))["loss"].item() == 3.0
 

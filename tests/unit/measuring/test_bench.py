@@ -52,7 +52,7 @@ def test_synthetic_lq_is_the_mean_of_gt(options):
     assert (F.avg_pool2d(gt, 2) - lq).abs().max() <= 1.01
 
 
-def test_every_micro_batch_of_an_iteration_is_made(options):
+def test_every_micro_batch_of_an_iteration_is_computed(options):
     data = options.datasets["train"].model_copy(update={"accum_iter": 3})
     several = options.model_copy(update={"datasets": {**options.datasets, "train": data}})
     batches = synthetic_batches(several)

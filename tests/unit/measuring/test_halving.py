@@ -39,7 +39,7 @@ def run(score, length=10):
     return halve(RATES, length, start, lambda _: None), log, trials
 
 
-def test_better_half_continues_and_the_best_of_the_last_round_wins():
+def test_better_half_survives_and_the_last_best_wins():
     outcome, log, trials = run(lambda rate, done: -abs(math.log(rate / 2e-3)))
     assert outcome.best == 2e-3
     assert outcome.lengths == (10, 20, 40)

@@ -242,7 +242,7 @@ def test_real_process_measures_a_tiny_run_and_leaves_no_trace(photos, tmp_path, 
     assert made.draft.checked().options.train.total_iter == 80
 
 
-def test_crops_that_are_chosen_are_the_ones_that_are_trained(photos, monkeypatch):
+def test_chosen_crops_are_trained(photos, monkeypatch):
     import io
 
     from traiNNer.measuring import child, settings

@@ -5,7 +5,7 @@ import math
 from traiNNer.measuring.measured import Costs, Measured, Pace, Trials
 
 
-def test_best_of_the_last_finished_round_counts():
+def test_best_of_the_last_finished_round_is_used():
     trials = Trials({1e-3: (9.0,), 2e-3: (5.0, 7.0), 4e-3: (6.0, 6.5)}, (20, 40))
     assert trials.last() == {2e-3: 7.0, 4e-3: 6.5}
     assert trials.best == 2e-3

@@ -29,7 +29,7 @@ def measure(monkeypatch):
     return use
 
 
-def test_more_workers_are_not_tried_where_nothing_waits(measure):
+def test_no_more_workers_are_tried_without_waiting(measure):
     found, tried = measure({0: (10, 0.02), 2: (20, 0.0)})
     assert (found.workers, found.it_per_s, found.tried) == (0, 10, {0: 10})
     assert (found.trained, found.trained_s, found.waiting) == (60, 6.0, 0.02)

@@ -70,7 +70,7 @@ def test_failure_is_reported_and_the_next_is_tried(monkeypatch):
     assert second[1] == Options(other=True)
 
 
-def test_noise_in_one_direction_does_not_make_a_setting_faster(monkeypatch):
+def test_one_sided_noise_does_not_make_a_setting_faster(monkeypatch):
     """The old setting is slow in most blocks, as beside another program, but its best block is as fast."""
     times = iter([0.2, 0.2] + [0.4, 0.2] * 3 + [0.2, 0.2] * 20)
     ((result, _),) = compare(monkeypatch, lambda o: next(times))

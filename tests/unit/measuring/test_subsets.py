@@ -61,7 +61,7 @@ def test_without_ground_truth_there_is_none():
     assert few.whole(0).gt is None
 
 
-def test_share_is_that_of_the_pixels():
+def test_share_is_per_pixel():
     assert Few(Whole(), 10, 2).share() == 1
     assert Few(Whole(), 5, 2).share() == 0.5
     few = Few(Whole(), 2, 2, side=4)  # 16 of 8 x 12 and of 13 x 12 pixels, and 2 of 10 images

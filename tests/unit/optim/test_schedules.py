@@ -57,7 +57,7 @@ def test_agrees_with_torch(name, options):
 
 
 @pytest.mark.parametrize(("name", "options"), CASES)
-def test_is_a_function_of_the_iteration_alone(name, options):
+def test_depends_only_on_the_iteration(name, options):
     schedule = build(name, options)
     forward = [schedule(iteration) for iteration in range(0, TOTAL, 7)]
     assert [schedule(iteration) for iteration in reversed(range(0, TOTAL, 7))] == forward[::-1]

@@ -50,7 +50,7 @@ def test_every_decision_is_a_row(explain):
     ]
 
 
-def test_line_for_each_automation_counts(explain):
+def test_every_automation_line_counts(explain):
     _, output, _ = explain(lines_of(*ENTRIES))
     assert output.splitlines()[-2:] == [
         f"{RATE}: 3 decisions (lr_factor 2, rollback 1)",

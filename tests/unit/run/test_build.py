@@ -45,7 +45,7 @@ def test_user_and_memory_errors_are_not_wrapped(error):
     assert caught.value is error
 
 
-def test_demo_is_prepared_only_where_its_folders_are_named_and_missing(loaded, book, monkeypatch, place):
+def test_demo_is_prepared_only_if_its_folders_are_used_and_missing(loaded, book, monkeypatch, place):
     made = []
     monkeypatch.setattr(build, "prepare_demo", lambda root: made.append(root) or "prepared")
     build.prepare_demo_if_named(loaded().options, book)
@@ -77,7 +77,7 @@ def test_invalid_dataset_is_refused(loaded, book):
     assert issubclass(type(build.open_dataset(options, "train", book)), ImageSet)
 
 
-def test_networks_are_built_by_learner_and_describe_themselves(loaded):
+def test_networks_are_built_by_learner_with_a_description(loaded):
     options = loaded().options
     networks = build.build_networks(options)
     assert list(networks) == ["net_g"]
@@ -113,7 +113,7 @@ def test_every_evaluation_dataset_is_evaluated_under_its_name(loaded):
     assert (found.name, sorted(found.metrics)) == ("set5", ["psnr", "ssim"])
 
 
-def test_loader_starts_where_the_run_does(loaded, book):
+def test_loader_starts_at_the_iteration_of_the_run(loaded, book):
     options = loaded("train.total_iter=4").options
     dataset = build.open_dataset(options, "train", book)
 

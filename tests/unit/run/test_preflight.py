@@ -65,7 +65,7 @@ def test_large_images_are_replaced_by_ones_of_the_same_remainder(loaded):
     assert shape == (1, 3, 64 + 1001 % 64, 127)
 
 
-def test_run_s_own_network_and_random_numbers_are_left_alone(loaded):
+def test_network_and_rng_of_the_run_are_not_touched(loaded):
     network = Nearest().train()
     torch.manual_seed(3)
     expected = torch.rand(2)

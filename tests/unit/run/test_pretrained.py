@@ -21,7 +21,7 @@ def saved(loaded, place):
     return options, origin, other
 
 
-def test_without_a_file_nothing_is_changed(loaded, book):
+def test_no_changes_without_a_file(loaded, book):
     options = loaded().options
     network = build_networks(options)["net_g"]
     before = {name: tensor.clone() for name, tensor in network.state_dict().items()}

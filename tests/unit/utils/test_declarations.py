@@ -51,7 +51,7 @@ def test_training_and_release_forms_are_found_in_every_folder(tmp_path):
     assert declared("package", [str(tmp_path)], "BOXES.register") == expected | {"inner": "package.below"}
 
 
-def test_plain_function_that_registers(tmp_path):
+def test_registered_plain_function(tmp_path):
     (tmp_path / "nets.py").write_text("@arch(scales=(2,))\nclass Net: ...\n")
     assert declared("package", [str(tmp_path)], "arch") == {"net": "package.nets"}
 

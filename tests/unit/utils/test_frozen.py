@@ -20,7 +20,7 @@ from traiNNer.utils.frozen import FrozenDict
         lambda d: d.__ior__({"b": 2}),
     ],
 )
-def test_it_is_immutable(change):
+def test_is_immutable(change):
     frozen = FrozenDict({"a": 1})
     with pytest.raises(TypeError, match="frozen"):
         change(frozen)

@@ -43,7 +43,7 @@ def test_any_size_equals_the_definition(height, width, new, seed):
 
 
 @pytest.mark.parametrize("scale", [0.5, 0.25, 2.0, 3.0])
-def test_away_from_the_border_it_equals_torch(scale):
+def test_equals_torch_away_from_the_border(scale):
     image = np.random.default_rng(0).normal(size=(48, 40))
     size = (int(48 * scale), int(40 * scale))
     tensor = torch.from_numpy(image)[None, None]

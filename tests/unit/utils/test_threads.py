@@ -99,5 +99,5 @@ def test_thread_report_names_the_source_and_late_imports():
         ("/usr/lib/libompitrace.so", False),
     ],
 )
-def test_openmp_is_known_by_its_file(path, is_openmp):
+def test_openmp_is_detected_by_its_file(path, is_openmp):
     assert bool(OPENMP.search(f"7f00-7f01 r-xp 00000000 08:01 12 {path}\n")) is is_openmp

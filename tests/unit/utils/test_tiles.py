@@ -30,7 +30,7 @@ def test_equals_whole_when_overlap_covers_the_receptive_field(size, tile, overla
     torch.testing.assert_close(run_tiled(model, lq, scale, tile, overlap), model(lq), rtol=0, atol=1e-5)
 
 
-def test_overlap_is_what_makes_it_exact():
+def test_overlap_is_required_for_exactness():
     # Ensures that the tiles of the test above do not read everything.
     def blur(lq):
         return F.conv2d(lq, torch.ones(3, 1, 61, 61) / 61**2, padding=30, groups=3)

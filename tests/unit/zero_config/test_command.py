@@ -36,7 +36,7 @@ def test_file_loads_and_every_decision_has_its_reason(photos, measured, capsys, 
     assert "Next: python train.py -opt a.yml" in out
 
 
-def test_plan_is_printed_and_stands_in_the_file(photos, measured, capsys):
+def test_plan_is_printed_and_written_to_the_file(photos, measured, capsys):
     assert init("--gt", photos / "hr", "--budget", "30m") == 0
     line = next(line for line in capsys.readouterr().out.splitlines() if line.startswith("paragonsr2_nano"))
     assert line.startswith("paragonsr2_nano 2x on 9 photos: 10.0 it/s, 16,800 iterations in 29 min")

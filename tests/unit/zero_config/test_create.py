@@ -84,7 +84,7 @@ def test_hr_only_makes_lr_on_the_fly_and_holds_images_out(photos, measured):
     assert tree["scale"] == 2
 
 
-def test_validation_folders_are_used_as_they_are(photos, measured, tmp_path):
+def test_validation_folders_are_used_unchanged(photos, measured, tmp_path):
     write_pairs(tmp_path / "v", 2, (30, 30), smooth=True)
     tree = create_zero_config_training(NANO, photos / "hr", photos / "lr", tmp_path / "v/hr", tmp_path / "v/lr")
     assert tree["datasets"]["val"]["dataroot_gt"] == str(tmp_path / "v/hr")
@@ -297,7 +297,7 @@ def test_unknown_preset(photos, measured):
         create_zero_config_training(NANO, photos / "hr", preset="best")  # pyright: ignore[reportArgumentType]
 
 
-def test_validation_lq_alone(photos, measured):
+def test_validation_with_lq_only(photos, measured):
     with pytest.raises(ConfigError, match="--val-lq without --val-gt"):
         create_zero_config_training(NANO, photos / "hr", photos / "lr", None, photos / "lr")
 

@@ -45,7 +45,7 @@ def decided(overrides=None, **found) -> Draft:
     return made
 
 
-def test_nothing_measured_decides_nothing():
+def test_no_decision_without_measurements():
     assert decided().tree() == draft().tree()
     assert decided().reasons == draft().reasons
 
@@ -73,7 +73,7 @@ def test_user_batch_size_is_kept():
     assert (only.value(BATCH), only.value(ACCUM)) == (4, 2)
 
 
-def test_tiles_and_crops_are_decided_with_what_they_gain():
+def test_tiles_and_crops_are_decided_with_their_gain():
     made = decided(tile=256, crop=Crop(32, {48: 0.3, 32: 0.1}))
     assert made.value("val.tile_size") == 256
     assert made.value(f"{TRAIN}.lq_size") == 32
@@ -112,13 +112,13 @@ def test_best_learning_rate_is_used_with_bounded_clipping():
     assert nothing.tree() == draft().tree()
 
 
-def test_trials_are_described_with_the_others_of_the_last_round():
+def test_trials_are_compared_with_the_last_round():
     assert describe_trials(TRIALS, 4e-3) == "best of 3 after 40 iterations: 27.00 dB (0.008: 26.50)"
     alone = Trials({1e-3: (30.0,)}, (10,))
     assert describe_trials(alone, 1e-3) == "best of 1 after 10 iterations: 30.00 dB"
 
 
-def test_plan_fills_in_everything_that_depends_on_the_length():
+def test_plan_sets_every_length_dependent_option():
     made = draft()
     decide_plan(made, Plan(1000, 50, 100, 200, 40, 250, 1700.0, 0.04), 1800)
     values = {

@@ -48,7 +48,7 @@ def test_decisions_load_like_a_file():
     assert options.datasets["train"].options.dataroot_gt == "photos  # not a comment"
 
 
-def test_yaml_reads_back_as_the_tree_and_carries_the_reasons(tmp_path):
+def test_yaml_round_trips_with_reasons(tmp_path):
     made = draft(DOCUMENT)
     text = made.yaml()
     assert yaml.safe_load(text) == made.tree()
@@ -57,7 +57,7 @@ def test_yaml_reads_back_as_the_tree_and_carries_the_reasons(tmp_path):
     assert lr.endswith("# yours")
 
 
-def test_overrides_of_the_document_give_exactly_the_named_values():
+def test_documented_overrides_give_the_named_values():
     tree = draft(DOCUMENT, "fidelity").tree()
     automations = tree["train"]["training_automations"]
     assert tree["train"]["total_iter"] == 100_000
@@ -92,7 +92,7 @@ def test_decisions_never_replace_user_values():
         ("train.scheduler.eta_min", True),
     ],
 )
-def test_it_knows_what_was_given(key, given):
+def test_given_keys_are_known(key, given):
     overrides = {
         "train": {
             "optim_g": {"lr": 1e-3},

@@ -43,7 +43,7 @@ def block(window: int | None = None) -> ParagonBlock:
     return made.eval()
 
 
-def test_layer_scale_starts_at_nearly_nothing_and_scales_each_channel():
+def test_layer_scale_starts_near_zero_and_scales_each_channel():
     scale = LayerScale(2)
     assert scale.gamma.tolist() == pytest.approx([1e-5, 1e-5])
     scale.gamma.data = torch.tensor([2.0, -3.0])
@@ -71,7 +71,7 @@ def test_folding_the_scale_into_a_convolution_is_exact():
     close(F.conv2d(x, *fold_scale(conv, scale)), scale(conv(x)))
 
 
-def test_kernels_are_what_the_predictor_gives_as_written():
+def test_predicted_kernels_match_the_description():
     generator, x = KernelGenerator(5), torch.rand(2, 5, 4, 6)
     close(generator(x.mean((2, 3))), generator.predictor(x).view(2, 5, 3, 3))
 
@@ -99,7 +99,7 @@ def test_evaluation_uses_identity_until_tracked_and_tracks_nothing():
     assert torch.equal(layer.tracked_kernel, kernel)
 
 
-def test_kernels_per_sample_do_not_depend_on_the_rest_of_the_batch():
+def test_per_sample_kernels_are_independent_of_the_batch():
     layer, x = transformer("per_sample").eval(), torch.rand(3, 4, 5, 5)
     close(layer(x)[1:2], layer(x[1:2]))
     assert not layer.tracked_initialized

@@ -65,7 +65,7 @@ def test_old_weights_load_with_a_notice():
     torch.testing.assert_close(rebuilt(x), network(x), rtol=0, atol=0)
 
 
-def test_other_families_are_left_alone():
+def test_other_families_are_unchanged():
     state = {"conv_in.weight": torch.zeros(8, 3, 3, 3), "upsampler.weight": torch.zeros(8, 8, 3, 3)}
     assert TRAITS.infer_options(state) is None
     adapted, notes = TRAITS.adapt_state(state)

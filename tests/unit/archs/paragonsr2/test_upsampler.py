@@ -29,7 +29,7 @@ def test_fixed_filter_has_the_kernel_as_impulse_response_and_no_gradient():
 
 @pytest.mark.parametrize("scale", [2, 3, 4])
 @pytest.mark.parametrize("alpha", [0.0, 0.4, 1.0])
-def test_it_sharpens_enlarges_by_repetition_and_smooths(scale, alpha):
+def test_sharpens_repeats_pixels_and_smooths(scale, alpha):
     up, x = MagicUpsampler(2, scale, alpha), torch.rand(1, 2, 8, 9, generator=torch.Generator().manual_seed(0))
     sharp = x + alpha * (up.sharpen(x) - x)
     close(up(x), up.resample_conv(sharp.repeat_interleave(scale, 2).repeat_interleave(scale, 3)))

@@ -176,7 +176,7 @@ def test_damaged_image_is_fatal_in_validation(tmp_path):
         dataset.whole(1)
 
 
-def test_fingerprint_is_that_of_the_content_not_of_the_place(tmp_path):
+def test_fingerprint_depends_on_content_not_path(tmp_path):
     write_pairs(tmp_path / "here", 5)
     fingerprint = build(tmp_path / "here").fingerprint()
     assert fingerprint["count"] == 5

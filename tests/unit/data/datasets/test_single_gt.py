@@ -86,7 +86,7 @@ def test_sample_depends_on_index_and_generator_only(tmp_path, cache_mb):
             assert_same(dataset.sample(index, rng(index)), first[index])
 
 
-def test_lq_of_a_validation_is_made_once(tmp_path, monkeypatch):
+def test_validation_lq_is_made_once(tmp_path, monkeypatch):
     write_photos(tmp_path)
     calls = []
     monkeypatch.setattr(
@@ -169,7 +169,7 @@ def test_damaged_image_is_replaced_in_training_and_fatal_in_validation(tmp_path)
     assert dataset.describe(1) == str(path)
 
 
-def test_fingerprint_is_that_of_names_and_sizes(tmp_path):
+def test_fingerprint_depends_on_names_and_sizes(tmp_path):
     write_photos(tmp_path / "a")
     before = build(tmp_path / "a").fingerprint()
     shutil.copytree(tmp_path / "a", tmp_path / "b")

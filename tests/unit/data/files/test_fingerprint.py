@@ -74,7 +74,7 @@ def test_every_file_of_a_pair_is_sampled(tmp_path):
 
 
 @pytest.mark.parametrize(("count", "expected"), [(1, 1), (63, 63), (64, 64), (65, 64), (1000, 64)])
-def test_number_of_files_that_are_read_is_bounded(tmp_path, monkeypatch, count, expected):
+def test_number_of_read_files_is_bounded(tmp_path, monkeypatch, count, expected):
     paths = files(tmp_path, count, 10)
     read = []
     monkeypatch.setattr(module, "_sample", lambda path: read.append(path) or b"")

@@ -32,7 +32,7 @@ def test_small_images_without_gt_folders(tmp_path):
     assert [(pair.lq, pair.gt) for pair in pairing.pairs] == [(tmp_path / f"lr/00{n}.png", None) for n in range(2)]
 
 
-def test_gt_alone_is_found_in_every_folder(tmp_path):
+def test_gt_only_is_found_in_every_folder(tmp_path):
     write_pairs(tmp_path, 2)
     found = find_gt("set", [tmp_path / "hr", tmp_path / "lr"], None)
     assert [[pair.gt for pair in pairing.pairs] for pairing in found] == [

@@ -62,7 +62,7 @@ def test_escaping_paths_are_refused_with_their_line(tmp_path, line):
         (None, r"m: no such file .*list\.txt\. The nearest folder that exists is "),
     ],
 )
-def test_lists_that_cannot_be_used(tmp_path, content, message):
+def test_unusable_lists(tmp_path, content, message):
     path = tmp_path / "list.txt"
     if content is not None:
         path.write_bytes(content)
@@ -122,7 +122,7 @@ def test_partners_with_suffixes_are_found(tmp_path):
 
 
 @pytest.mark.parametrize("build", [paired, single])
-def test_missing_and_refused_names_are_counted_with_the_first_five(tmp_path, build):
+def test_missing_and_refused_names_are_counted_and_shown(tmp_path, build):
     write_pairs(tmp_path, 3)
     text = "\n".join(["000.png", *(f"x{number}.png" for number in range(7)), "../hr/001.png"])
     with pytest.raises(DataError) as caught:
@@ -153,7 +153,7 @@ def test_images_in_sub_folders(tmp_path):
     assert keys(single(tmp_path, "b/1.png")) == ["b/1"]
 
 
-def test_split_is_made_of_the_list(tmp_path):
+def test_list_is_split(tmp_path):
     write_pairs(tmp_path, 12)
     text = "\n".join(f"{number:03}.png" for number in range(8))
     parts = [keys(single(tmp_path, text, split=split)) for split in ("train", "val")]

@@ -49,7 +49,7 @@ def test_suffixes_are_inferred(tmp_path, gt_suffix, lq_suffix, folder):
     assert [pairing.without_gt, pairing.without_lq, pairing.ambiguous] == [[], [], []]
 
 
-def test_suffix_is_not_inferred_where_names_are_equal():
+def test_suffix_is_not_inferred_for_equal_names():
     assert infer_suffixes(["1x2", "2x2", "3x2"], ["1x2", "2x2", "3x2"]) == ("", "")
     assert infer_suffixes(["1", "2", "3", "3x2"], ["1", "2", "3x2"]) == ("", "")
     assert infer_suffixes(["cat", "dog"], ["0001x2", "0002x2"]) == ("", "")
@@ -105,7 +105,7 @@ def test_links_to_folders_are_followed_and_loops_end(tmp_path):
     assert list(list_images(tmp_path / "root")) == ["2", "link/1"]
 
 
-def test_hidden_folders_are_skipped_and_folders_named_like_images_are_not(tmp_path):
+def test_hidden_folders_are_skipped_but_not_image_like_names(tmp_path):
     touch(tmp_path, ".ipynb_checkpoints/1-checkpoint.png", "1.png", "folder.png/2.png")
     assert list(list_images(tmp_path)) == ["1", "folder", "folder.png/2"]
 

@@ -56,7 +56,7 @@ def test_two_files_for_one_name(tmp_path):
     assert f"1 names that mean two files: {tmp_path}/lr/001.png and {tmp_path}/lr/001x2.png" in refusal(tmp_path)
 
 
-def test_unreadable_files_of_every_kind_are_named_with_the_cause(tmp_path):
+def test_unreadable_files_are_named_with_the_cause(tmp_path):
     write_pairs(tmp_path, 6)
     data = (tmp_path / "lr/000.png").read_bytes()
     (tmp_path / "lr/000.png").write_bytes(data[: len(data) // 2])

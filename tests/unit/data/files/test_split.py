@@ -36,7 +36,7 @@ def test_order_is_ignored_and_something_is_left(names, rng):
     assert bool(held) == (len({group_of(name) for name in names}) > 1)
 
 
-def test_names_that_are_not_unicode_are_hashed_too():
+def test_non_unicode_names_are_hashed():
     names = [*photos(40), "caf\udce9"]
     assert held_out(names) == held_out(reversed(names))
 
@@ -74,7 +74,7 @@ def test_two_spellings_of_a_name_are_one():
         ("photo_s001_b", "photo_s001_b"),
     ],
 )
-def test_common_crop_properties(name, group):
+def test_group_of_a_crop_name(name, group):
     assert group_of(name) == group
 
 
@@ -93,7 +93,7 @@ def test_smallest_group_is_used_if_none_is_small_enough():
 
 
 @pytest.mark.parametrize("names", [[], ["a"], ["a", "a"], ["a_s1", "a_s2", "a"]])
-def test_unsplittable_steps(names):
+def test_unsplittable_names(names):
     assert held_out(names) == set()
 
 

@@ -105,7 +105,7 @@ def test_foreign_state_is_adopted_only_into_an_empty_folder(folder, tmp_path):
         ("missing/3.state", "no such folder; nearest"),
     ],
 )
-def test_other_files_are_refused_with_what_they_are(tmp_path, name, text):
+def test_other_files_are_refused_and_identified(tmp_path, name, text):
     with pytest.raises(ConfigError, match=text):
         refuse_other_files(tmp_path / name)
 

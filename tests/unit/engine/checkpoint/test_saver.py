@@ -30,7 +30,7 @@ def full_disk(*_):
     raise OSError(28, "No space left on device")
 
 
-def test_every_file_describes_the_network_of_its_own_role(saver):
+def test_every_file_describes_the_network_of_its_role(saver):
     assert saver.last_good() == "no checkpoint was saved yet"
     saver.save(5, 10, WEIGHTS, {"format": 2}, must_succeed=False)
     assert saver.last == 5
@@ -40,7 +40,7 @@ def test_every_file_describes_the_network_of_its_own_role(saver):
             assert json.loads(file.metadata()["traiNNer"]) == {"arch": arch, "iteration": 5, "role": role}
 
 
-def test_failure_is_reported_and_the_third_in_a_row_ends_the_run(saver, monkeypatch):
+def test_third_failure_in_a_row_ends_the_run(saver, monkeypatch):
     saver.save(1, 10, WEIGHTS, {"format": 2}, must_succeed=False)
     with monkeypatch.context() as broken:
         broken.setattr(saver.store, "save", full_disk)

@@ -125,7 +125,7 @@ def test_record_cannot_name_a_file_outside_its_folder(folder, tmp_path):
         store.load(10)
 
 
-def test_foreign_names_and_states_without_a_record_are_ignored(folder):
+def test_foreign_files_and_unrecorded_states_are_ignored(folder):
     store = CheckpointStore(folder)
     save(store, 10)
     for name in ("100_bak.state", "100_bak.json", "200.state", "²³.json", "-5.json"):
@@ -240,7 +240,7 @@ def test_tied_weights_are_saved(folder):
     assert torch.equal(store.load(1).weights["net_g"]["b"], tied)
 
 
-def test_weights_are_read_from_another_folder_when_they_were_moved(folder, tmp_path):
+def test_moved_weights_are_read_from_another_folder(folder, tmp_path):
     save(CheckpointStore(folder), 3)
     moved = tmp_path / "moved"
     folder.models.rename(moved)
@@ -260,7 +260,7 @@ def test_earlier_archives_are_kept(folder):
     assert kept == {name: 1, f"{name}-2": 2, f"{name}-3": 3}
 
 
-def test_best_weights_of_the_other_format_still_count(folder):
+def test_best_weights_of_the_other_format_are_used(folder):
     CheckpointStore(folder, "pth").save_best("net_g_best_psnr", "net_g_ema", weights(1), {"iteration": 4})
     assert CheckpointStore(folder, "safetensors").keep_best_until(5, ["psnr"]) == []
 

@@ -100,7 +100,7 @@ class Payload:
 @foreign_pickles
 @pytest.mark.parametrize("protocol", [2, 4])
 @pytest.mark.parametrize("legacy", [False, True])
-def test_code_in_a_weights_file_is_named_and_never_runs(tmp_path, protocol, legacy):
+def test_code_in_a_weights_file_is_reported_and_never_runs(tmp_path, protocol, legacy):
     marker = tmp_path / "executed"
     payload = {"params": Payload(f"touch {marker}"), "w": torch.ones(1)}
     torch.save(payload, tmp_path / "w.pth", pickle_protocol=protocol, _use_new_zipfile_serialization=not legacy)

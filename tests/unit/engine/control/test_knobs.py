@@ -30,7 +30,7 @@ def test_disabled_automation_leaves_its_fallback_active():
     assert [knob.at(i) for i in (0, 1, 3)] == [1.0, 0.5, 0.25]
 
 
-def test_without_a_fallback_it_is_the_value_of_the_file():
+def test_without_a_fallback_the_file_value_is_used():
     knob = Knob(3.0)
     knob.set(7.0, 1)
     knob.is_disabled = True

@@ -64,7 +64,7 @@ def test_strict_mode_errors_end_the_run():
         made.decide("window", fail, KNOBS)
 
 
-def test_success_is_whether_it_raised_not_what_it_returned():
+def test_success_depends_on_exceptions_not_return_values():
     made, _ = slot()
     assert made.succeeds("load", lambda: None)
     assert not made.succeeds("load", fail)

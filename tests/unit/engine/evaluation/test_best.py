@@ -3,7 +3,7 @@ import math
 from traiNNer.engine.evaluation.best import BestScores
 
 
-def test_each_metric_keeps_its_best_in_its_own_direction():
+def test_each_metric_keeps_its_best_in_its_direction():
     best = BestScores({"psnr": "higher", "lpips": "lower"})
     assert best.update(10, {"psnr": 30.0, "lpips": 0.2}) == ["psnr", "lpips"]
     assert best.update(20, {"psnr": 31.0, "lpips": 0.3}) == ["psnr"]

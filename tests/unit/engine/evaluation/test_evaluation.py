@@ -40,7 +40,7 @@ def evaluation(data, **options):
     return Evaluation("set", data, {"psnr": PSNR(2), "ssim": SSIM(2)}, 2, RUNTIME, **options)
 
 
-def test_scores_are_those_of_the_rounded_output_with_bicubic_beside():
+def test_scores_use_the_rounded_output_and_include_bicubic():
     data = Pictures()
     scores = evaluation(data).run(nearest)
     for index in range(3):
@@ -70,7 +70,7 @@ def test_baseline_is_computed_once_per_set(monkeypatch):
     assert len(second.strips) == 4
 
 
-def test_images_without_ground_truth_are_written_and_not_scored(tmp_path):
+def test_images_without_gt_are_saved_and_not_scored(tmp_path):
     data = Pictures(with_gt=False)
     scores = evaluation(data).run(nearest, lambda key, output: write_image(tmp_path / f"{key}.png", output))
     assert scores.images == {f"folder/{i}": {} for i in range(3)}
@@ -80,7 +80,7 @@ def test_images_without_ground_truth_are_written_and_not_scored(tmp_path):
         assert np.array_equal(written, data.lq[index].repeat(2, 0).repeat(2, 1))
 
 
-def test_tiles_that_cover_the_receptive_field_give_the_whole_image():
+def test_tiles_covering_the_receptive_field_are_exact():
     torch.manual_seed(0)
     conv = torch.nn.Conv2d(3, 12, 5, padding=2)
 
@@ -117,7 +117,7 @@ def test_rng_is_unchanged_and_no_gradient_is_kept():
     assert np.array_equal(np.random.rand(2), expected[1])
 
 
-def test_stop_is_seen_between_two_images():
+def test_stop_is_checked_between_images():
     seen = []
 
     def stop_at_the_second():

@@ -46,7 +46,7 @@ def made_for(folder, *sets, save_images=False):
     return tester.Tester(folder / "results", evaluations, Logbook(), save_images)
 
 
-def test_record_is_what_is_returned_and_written(tmp_path):
+def test_returned_and_written_records_are_equal(tmp_path):
     data = Pictures(2)
     made = made_for(tmp_path, data, Pictures(1, has_gt=False))
     record = made.run(nearest)
@@ -84,7 +84,7 @@ def test_nonfinite_numbers_are_null_in_json(tmp_path, monkeypatch):
     assert record["set0"]["mean"]["psnr"] is None
 
 
-def test_table_has_a_row_for_every_set_with_the_gain_over_bicubic(tmp_path, capsys):
+def test_table_has_a_row_per_dataset_with_the_gain_over_bicubic(tmp_path, capsys):
     record = made_for(tmp_path, Pictures(2), Pictures(1, has_gt=False)).run(nearest)
     lines = capsys.readouterr().out.splitlines()
     mean = record["set0"]["mean"]

@@ -17,7 +17,7 @@ def test_cuda_device_belongs_to_its_rank(monkeypatch):
     assert (device.name, device.count, device.memory) == ("card", 2, 80)
 
 
-def test_without_an_accelerator_it_is_the_cpu(monkeypatch):
+def test_cpu_is_used_without_an_accelerator(monkeypatch):
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
     monkeypatch.setattr(torch.backends.mps, "is_available", lambda: False)
     assert find_device().handle == torch.device("cpu")
