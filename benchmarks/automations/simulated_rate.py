@@ -113,7 +113,7 @@ def _move(automation: IntelligentLearningRateScheduler, decision: SetKnob, at: i
     automation.on_change(KnobChanged(at, decision.knob, old, new))
 
 
-def run_helper(course: Course, noise: np.ndarray, threshold: float) -> Outcome:
+def run_automation(course: Course, noise: np.ndarray, threshold: float) -> Outcome:
     return drive(IntelligentLearningRateScheduler(improvement_threshold=threshold), course, noise)
 
 
@@ -161,7 +161,7 @@ def false_alarms(course: Course, found: Outcome, threshold: float) -> list[int]:
 
 
 RULES: dict[str, Callable[[Course, np.ndarray, float], Outcome]] = {
-    "this automation": run_helper,
+    "this automation": run_automation,
     "ReduceLROnPlateau, average .999": run_reduce_on_plateau,
     "best value": run_reference,
 }
@@ -228,7 +228,7 @@ def rewound_in_time(runs: int, deviation: float) -> list[Row]:
     """Return how often a divergence is handled by one rollback and half the learning rate, in time."""
     delays, good = [], []
     for course, noise in _courses(diverging, runs, deviation):
-        outcome = run_helper(course, noise, 0.001)
+        outcome = run_automation(course, noise, 0.001)
         after = [at - course.onset for at in outcome.rewinds]
         is_right = len(after) == 1 and after[0] > 0 and 0 < outcome.factor < 1
         delays.append(after[0] if is_right else np.inf)
