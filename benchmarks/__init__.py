@@ -1,3 +1,3 @@
-"""Measurements that anyone can repeat; each file says how."""
+"""Reproducible measurements; each file documents its usage."""
 
-import traiNNer  # noqa: F401 - before torch: it decides how threads wait
+import traiNNer  # noqa: F401 - before torch: it sets how threads wait

@@ -1,8 +1,8 @@
-"""Plants faults in clean photos and counts what `trainner audit --deep` finds, and how often it cries wolf.
+"""Plants faults in clean photos and counts what `trainner audit --deep` finds, and its false alarms.
 
     python benchmarks/audit_faults.py [--data FOLDER] [--scale 2] [--half tuned|unseen|both|whole]
 
-Limits are set by looking at one random half of the photos only; the other half tells whether they hold.
+Limits were tuned on one random half of the photos only; the other half validates them.
 """
 
 import argparse
@@ -52,7 +52,7 @@ def moved(image: np.ndarray, down: float, right: float) -> np.ndarray:
 
 
 class Planter:
-    """One set on disk: photos as HR, LR made from them, and the faults planted in it: name of the fault -> keys."""
+    """One dataset on disk: photos as HR, LR made from them, and the planted faults: name of the fault -> keys."""
 
     def __init__(self, root: Path, photos: dict[str, np.ndarray], scale: int) -> None:
         self.root, self.photos, self.scale = root, photos, scale
@@ -61,7 +61,7 @@ class Planter:
             self.write(key, photo, self.small(photo))
 
     def small(self, photo: np.ndarray) -> np.ndarray:
-        """Return LR as it should be."""
+        """Return the correct LR."""
         return imresize(photo, 1 / self.scale)
 
     def write(self, key: str, gt: np.ndarray | None = None, lq: np.ndarray | None = None) -> None:
@@ -80,14 +80,14 @@ class Planter:
             self.write(key, lq=moved(self.small(photo), down / self.scale, right / self.scale))
 
     def kernel(self, key: str, place: int) -> None:
-        """Make LR by OpenCV's kernels in turn."""
+        """Make LR with OpenCV's kernels, alternating."""
         photo = self.photos[key]
         size = (photo.shape[1] // self.scale, photo.shape[0] // self.scale)
         kinds = (cv2.INTER_CUBIC, cv2.INTER_LANCZOS4, cv2.INTER_AREA, cv2.INTER_NEAREST)
         self.write(key, lq=cv2.resize(photo, size, interpolation=kinds[place % 4]))
 
     def jpeg(self, key: str, place: int) -> None:  # noqa: ARG002 - all planters have one form
-        """Compress HR; LR is made of the result."""
+        """Compress HR; LR is made from the result."""
         gt = jpeg(self.photos[key], 60)
         self.write(key, gt, self.small(gt))
 
@@ -123,7 +123,7 @@ class Planter:
         self.write(key, gt, self.small(gt))
 
     def swap(self, keys: list[str]) -> list[str]:
-        """Exchange the LR images of photos of one shape, two by two; returns the keys of those that found a partner."""
+        """Swap the LR images of photos of equal shape in pairs; return the keys of the swapped ones."""
         done, left = [], {}
         for key in keys:
             other = left.pop(self.photos[key].shape, None)
@@ -136,7 +136,7 @@ class Planter:
         return done
 
     def plant(self, fault: str, keys: list[str]) -> None:
-        """Plant a fault in these images."""
+        """Plant a fault in the given images."""
         if fault == "swapped pair":
             self.planted[fault] = self.swap(keys)
             return
@@ -161,7 +161,7 @@ FAULTS: dict[str, tuple[Plant, str]] = {
     "HR enlarged 2x": (Planter.enlarged, "soft"),
     "color of LR": (Planter.color, "color"),
 }
-# Disjoint images of one set, so few faults that most of it stays clean.
+# Disjoint images of one dataset, with so few faults that most of it stays clean.
 SETS = (
     (),
     ("shift by 0.5 px", "shift by 1 px", "shift by 2 px"),
@@ -187,7 +187,7 @@ def load(folder: Path, scale: int) -> dict[str, np.ndarray]:
 
 
 def demo_tiles() -> dict[str, np.ndarray]:
-    """Return parts of the demo's photos, which are too few as a whole."""
+    """Return crops of the demo photos, which are too few as a whole."""
     import skimage
 
     folder = Path(skimage.__file__).parent / "data"
@@ -241,12 +241,12 @@ def report(title: str, photos: dict[str, np.ndarray], scale: int, seed: int) -> 
     print("|---|---|---|---|---|---|")
     for fault, (_, kind) in FAULTS.items():
         planted = found[f"{fault} planted"]
-        if not planted:  # no two photos of one shape to exchange
+        if not planted:  # no two photos of equal shape to swap
             print(f"| {fault} | {kind} | 0 | | | |")
             continue
         recall = found[fault] / planted
         print(f"| {fault} | {kind} | {planted} | {found[fault]} | {recall:.1%} | {recall >= TARGET_RECALL} |")
-    print(f"\n| false alarms on {clean} looks at clean photos | count | rate | target met |")
+    print(f"\n| false alarms on {clean} clean photos | count | rate | target met |")
     print("|---|---|---|---|")
     for kind in sorted({kind for _, kind in FAULTS.values()} | set(alarms) - {"all"}, key=list(KINDS).index):
         print(f"| {kind} | {alarms[kind]} | {alarms[kind] / clean:.2%} | {alarms[kind] / clean <= TARGET_ALARMS} |")
@@ -256,7 +256,7 @@ def report(title: str, photos: dict[str, np.ndarray], scale: int, seed: int) -> 
 
 
 def report_headers() -> None:
-    """Time the header pass of PNGs of 2 megapixels that were never seen before."""
+    """Time the header pass of uncached PNGs of 2 megapixels."""
     with tempfile.TemporaryDirectory() as folder:
         os.environ["XDG_CACHE_HOME"] = f"{folder}/cache"
         image = np.random.default_rng(0).integers(0, 256, (*HEADER_SIZE, 3), np.uint8)
@@ -267,7 +267,7 @@ def report_headers() -> None:
         started, started_cpu = time.perf_counter(), time.process_time()
         read_headers(paths, 200)
         wall, cpu = time.perf_counter() - started, time.process_time() - started_cpu
-    print(f"\nHeaders of {HEADER_FILES} PNGs, {HEADER_SIZE[0]}x{HEADER_SIZE[1]}, none remembered: {wall:.2f} s,")
+    print(f"\nHeaders of {HEADER_FILES} PNGs, {HEADER_SIZE[0]}x{HEADER_SIZE[1]}, uncached: {wall:.2f} s,")
     each = HEADER_FILES / wall / workers()
     print(
         f"{each:.0f} images/s for each of {workers()} cores (target {TARGET_RATE}); {HEADER_FILES / cpu:.0f} per CPU s"
@@ -276,7 +276,7 @@ def report_headers() -> None:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n", 1)[0])
-    parser.add_argument("--data", type=Path, help="a folder of photos; without it those of scikit-image")
+    parser.add_argument("--data", type=Path, help="folder of photos (default: those of scikit-image)")
     parser.add_argument("--scale", type=int, default=2)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--half", choices=("tuned", "unseen", "both", "whole"), default="both")
@@ -288,7 +288,7 @@ def main() -> None:
     halves = {"tuned": sorted(keys[: len(keys) // 2]), "unseen": sorted(keys[len(keys) // 2 :])}
     if options.half == "whole":
         report("The whole folder", {name: photos[name] for name in sorted(keys)}, options.scale, options.seed)
-    titles = {"tuned": "The half that the limits were set on", "unseen": "The other half"}
+    titles = {"tuned": "The half that the limits were tuned on", "unseen": "The other half"}
     for half, names in halves.items():
         if options.half in (half, "both"):
             report(titles[half], {name: photos[name] for name in names}, options.scale, options.seed)

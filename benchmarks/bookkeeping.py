@@ -1,9 +1,9 @@
-"""What a training iteration costs besides forward, backward and update: logging, average, checks.
+"""Overhead of a training iteration besides forward, backward and update: logging, EMA, checks.
 
     OMP_NUM_THREADS=2 python benchmarks/bookkeeping.py [--iterations 300]
 
 A real run of `train.py` on the demo set (options/2x_paragonsr2.yml without validation), in a temporary folder, with the
-parts of the loop timed from outside. Waiting for data and the last save are told apart and count as neither.
+parts of the loop timed from outside. Waiting for data and the last save are excluded.
 """
 
 import argparse

@@ -1,8 +1,8 @@
-"""Training pace alone and beside busy programs, with threads that sleep while they wait and with OpenMP's default.
+"""Training throughput alone and beside busy programs, with sleeping threads and with OpenMP's default.
 
     python benchmarks/busy_machine.py [--seconds 20] [--repetitions 5] [--output busy_machine.md]
 
-Real runs of `train.py`, which lets waiting threads sleep, take turns with runs whose threads spin as OpenMP has it by
+Real runs of `train.py`, which lets waiting threads sleep, alternate with runs whose threads spin as OpenMP has it by
 default. Each is measured alone, then beside one and beside two processes that compute without a pause; the iterations
 during which such a process starts are left out. Nothing else should run.
 """
@@ -24,7 +24,7 @@ sys.path.insert(0, str(REPOSITORY))
 
 from traiNNer.utils.threads import VARIABLES
 
-# GNU OpenMP spins so often when nothing is set; setting it keeps traiNNer from choosing.
+# GNU OpenMP's default spin count; setting it keeps traiNNer from choosing.
 POLICIES: dict[str, dict[str, str]] = {"sleep": {}, "spin": {"GOMP_SPINCOUNT": "300000"}}
 NAMES = {"sleep": "waiting threads soon sleep (traiNNer)", "spin": "they spin (OpenMP's default)"}
 NEIGHBORS = (0, 1, 2)
@@ -36,7 +36,7 @@ Paces = Mapping[int, float]
 
 
 class Training:
-    """A run of `train.py` whose pace is read while it goes on."""
+    """A running `train.py` whose throughput is measured."""
 
     def __init__(self, process: subprocess.Popen[bytes], record: Path, screen: Path) -> None:
         self.process, self.record, self.screen = process, record, screen
@@ -44,7 +44,7 @@ class Training:
         self._read_bytes = 0
 
     def wait_for(self, iterations: int) -> None:
-        """Return when so many iterations are done. Raises `SystemExit` when the run ends before."""
+        """Return after a number of iterations. Raises `SystemExit` when the run ends before."""
         while len(self._read()) < iterations:
             if self.process.poll() is not None:
                 raise SystemExit(f"train.py ended with {self.process.returncode}:\n{self.screen.read_text()[-2000:]}")
@@ -52,7 +52,7 @@ class Training:
 
     def measure(self, seconds: float) -> float:
         """Return the iterations a second of the next `seconds`, of two iterations at least."""
-        first = len(self._read()) + 1  # the one under way began under other conditions
+        first = len(self._read()) + 1  # the current one began under other conditions
         time.sleep(seconds)
         self.wait_for(first + LEAST)
         paces = self._read()[first:]
@@ -71,7 +71,7 @@ class Training:
 
 @contextmanager
 def training(options: Path, folder: Path, policy: str) -> Iterator[Training]:
-    """Start a run in a folder, without an end of its own, and kill it afterwards."""
+    """Start an endless run in a folder and kill it afterwards."""
     sets = ["name=busy", "train.total_iter=100000000", "logger.print_freq=1", "logger.use_tb_logger=false"]
     sets += ["logger.save_checkpoint_freq=100000000", "val.val_enabled=false"]
     changes = [part for one in sets for part in ("--set", one)]
@@ -88,7 +88,7 @@ def training(options: Path, folder: Path, policy: str) -> Iterator[Training]:
 
 @contextmanager
 def busy_process() -> Iterator[None]:
-    """Keep one core busy meanwhile."""
+    """Keep one core busy."""
     process = subprocess.Popen([sys.executable, "-c", "while True: pass"])
     try:
         yield
@@ -111,7 +111,7 @@ def paces_of(options: Path, folder: Path, policy: str, seconds: float) -> dict[i
 
 
 def repeated(options: Path, seconds: float, repetitions: int) -> dict[str, list[Paces]]:
-    """Return the paces of every repetition; the policies take turns in going first."""
+    """Return the paces of every repetition; the policies alternate in going first."""
     found: dict[str, list[Paces]] = {policy: [] for policy in POLICIES}
     for number in range(repetitions):
         for policy in sorted(POLICIES, reverse=bool(number % 2)):

@@ -1,11 +1,11 @@
-"""Three short training runs, bit by bit, to see whether a change of the code changes what is trained.
+"""Bitwise digests of three short training runs, to detect whether a code change affects training.
 
     python -m benchmarks.frozen_runs -o before.json                      # in one checkout
     python -m benchmarks.frozen_runs -o after.json --against before.json  # in another, same machine and packages
 
 The runs are a plain restoration, one with every automation, and one on two ranks. For each, the digests of all
 weights, the training record, and the scores of every validation are written; the exit code is 1 if any of them
-differs. Equal bits are promised for equal processors, threads and packages only, so no digest is kept in the project.
+differs. Bitwise equality holds only for equal processors, threads and packages, so no digest is kept in the project.
 """
 
 import argparse
@@ -27,7 +27,7 @@ TIMED = ("it_per_s", "data_wait", "seconds", "time")
 
 
 def write_pairs(root: Path, count: int, seed: int) -> None:
-    """Write smooth random pictures `hr/*.png`, 96 x 80, and their halves `lr/*.png`."""
+    """Write smooth random images `hr/*.png`, 96 x 80, and their halves `lr/*.png`."""
     import cv2
 
     rng = np.random.default_rng(seed)
@@ -70,7 +70,7 @@ def options(iterations: int) -> dict[str, Any]:
 
 
 def with_automations(tree: dict[str, Any]) -> dict[str, Any]:
-    """Switch every automation on, impatient enough to act within a few hundred iterations."""
+    """Enable every automation, impatient enough to act within a few hundred iterations."""
     tree["train"] |= {
         "scheduler": None,
         "optim_g": {"type": "AdamW", "lr": 8e-3},
@@ -128,7 +128,7 @@ def digest(folder: Path) -> dict[str, str]:
 
 
 def run_all(iterations: int) -> dict[str, dict[str, str]]:
-    """Train the three runs; the first is stopped half way and resumed, so that resuming is held too."""
+    """Train the three runs; the first is stopped halfway and resumed, to cover resuming."""
     results = {}
     for name in ("restoration", "automations", "two ranks"):
         with tempfile.TemporaryDirectory() as place:

@@ -1,11 +1,11 @@
-"""Remove one statement at a time and run the tests: what nobody notices is printed.
+"""Remove one statement at a time, run the tests, and print the mutants that survive.
 
     python -m benchmarks.mutants                                     # every default target
     python -m benchmarks.mutants --target optim/schedules.py --target metrics/psnr.py:PSNR.__call__
     python -m benchmarks.mutants --target engine/step.py:Stepper --tests tests/unit/engine/test_step.py
 
 A target is a file below `traiNNer/`, with the qualified name of a function or class if not all of it. The tests run in
-a copy of the tree; a mutant that hangs counts as noticed. Exit code 1: some survive. 2: the tests fail without any.
+a copy of the tree; a mutant that hangs counts as killed. Exit code 1: some survive. 2: the tests fail without any.
 """
 
 import argparse
@@ -89,7 +89,7 @@ def _without(source: str, node: ast.stmt) -> Mutant:
 
 
 def passes(tree: Path, tests: list[str], limit_s: float | None = None) -> bool:
-    """Run the tests in a tree; what is not done at the limit has not passed."""
+    """Run the tests in a tree; a timeout counts as failed."""
     command = [sys.executable, "-m", "pytest", "-x", "-q", "-p", "no:cacheprovider", "-p", "no:xdist", *tests]
     environment = os.environ | {"PYTHONPATH": str(tree), "PYTHONDONTWRITEBYTECODE": "1"}
     quiet = subprocess.DEVNULL
@@ -110,7 +110,7 @@ def _end(child: "subprocess.Popen[bytes]") -> None:
 
 
 def survivors(root: Path, file: str, name: str, tests: list[str]) -> tuple[list[Mutant], int]:
-    """Return the mutants of a target that no test notices, and how many there are. The tree itself stays as it is."""
+    """Return the surviving mutants of a target, and their total number. The tree itself is not changed."""
     with tempfile.TemporaryDirectory(prefix="mutants-") as folder:
         tree = Path(folder) / "tree"
         shutil.copytree(root, tree, ignore=LEFT_OUT)

@@ -1,4 +1,4 @@
-"""The README's picture: a detail of a validation photo as LR, bicubic, network output and original.
+"""The README's image: a detail of a validation photo as LR, bicubic, network output and original.
 
 python benchmarks/picture.py        (after `python train.py -opt options/2x_paragonsr2.yml`)
 """
@@ -9,7 +9,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-import traiNNer  # noqa: F401 - before torch: it decides how threads wait
+import traiNNer  # noqa: F401 - before torch: it sets how threads wait
 
 # isort: split
 
@@ -28,7 +28,7 @@ ZOOM, GAP, LABEL = 3, 8, 28
 
 
 def panel(image: np.ndarray, text: str) -> np.ndarray:
-    """Return a detail, enlarged without smoothing, with a line of text below."""
+    """Return a detail with nearest-neighbor upscaling and a caption."""
     enlarged = image.repeat(ZOOM, axis=0).repeat(ZOOM, axis=1)
     label = np.full((LABEL, enlarged.shape[1], 3), 255, np.uint8)
     cv2.putText(label, text, (2, LABEL - 9), cv2.FONT_HERSHEY_SIMPLEX, 0.52, (30, 30, 30), 1, cv2.LINE_AA)

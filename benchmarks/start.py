@@ -2,7 +2,7 @@
 
     python benchmarks/start.py [--runs 5]
 
-Starts options/2x_paragonsr2.yml for one iteration, each time in a process and a folder of its own.
+Starts options/2x_paragonsr2.yml for one iteration, each time in a new process and folder.
 """
 
 import argparse
@@ -54,7 +54,7 @@ def main() -> None:
     runs = parser.parse_args().runs
     torch_s, ours_s, packages = [], [], []
     with tempfile.TemporaryDirectory() as demo:
-        for number in range(runs + 1):  # the first one makes the demo set and fills the caches
+        for number in range(runs + 1):  # the first run makes the demo set and fills the caches
             folder = Path(demo) / str(number)
             folder.mkdir()
             if number:

@@ -1,13 +1,13 @@
-"""Speed of one training step of paragonsr2_nano against a straightforward form of the same mathematics.
+"""Speed of one training step of paragonsr2_nano against a straightforward implementation of the same math.
 
     OMP_NUM_THREADS=2 python benchmarks/train_step.py [--quick]
 
-Batch 8, LQ 64x64, 2x, float32, L1 loss, AdamW, weight average, CPU. Both sides start from the same weights, see the
-same batches and run in processes of their own (the memory allocator's state belongs to a process), a few steps at a
-time in turn, so that whatever else the machine does falls on both. Ours has what train.py uses: runtime, channels
-innermost, fused AdamW, `WeightAverage`. The reference scales layers by permute and copies, convolves with B*hidden
-groups, averages parameter by parameter, is contiguous, and has the allocator as it comes; `--same-allocator` gives it
-our setting, which shows what the setting alone contributes.
+Batch 8, LQ 64x64, 2x, float32, L1 loss, AdamW, EMA, CPU. Both sides start from the same weights, see the same batches
+and run in separate processes (the memory allocator's state belongs to a process), alternating every few steps, so that
+other load on the machine affects both. Ours has what train.py uses: runtime, channels_last, fused AdamW,
+`WeightAverage`. The reference scales layers by permute and copies, convolves with B*hidden groups, averages parameter
+by parameter, is contiguous, and uses the default allocator; `--same-allocator` gives it our setting, which shows what
+the setting alone contributes.
 """
 
 import argparse
@@ -22,7 +22,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-import traiNNer  # noqa: F401 - before torch: it decides how threads wait
+import traiNNer  # noqa: F401 - before torch: it sets how threads wait
 
 # isort: split
 
@@ -101,7 +101,7 @@ class PlainNano(nn.Module):
 
 
 def batches() -> Iterator[tuple[Tensor, Tensor]]:
-    """Yield uint8 pairs as the loader gives them: smooth random pictures and their area-averaged halves."""
+    """Yield uint8 pairs like the loader: smooth random images and their area-averaged halves."""
     random = torch.Generator().manual_seed(0)
     while True:
         coarse = torch.rand(BATCH, 3, SIDE // 4, SIDE // 4, generator=random)

@@ -1,11 +1,11 @@
-"""What one command gives: `trainner init --budget` and one `train.py`, against the same time with fixed defaults.
+"""`trainner init --budget` plus one `train.py`, against the same time with fixed defaults.
 
     python -m benchmarks.zero_config --data DIR --test DIR [--budget 10m] [--work DIR] [--only zero|fixed]
 
 Both train on the photos of --data alone, with the same images held out, on this machine, one after the other; nothing
-else should run. The fixed defaults are what people copy: batch 8, crops of 64, learning rate 2e-4 without a schedule,
-no EMA; they are stopped when the budget is over. Both are scored by test.py on --test, LR made by
-our bicubic: PSNR on luma in dB.
+else should run. The fixed defaults are commonly copied values: batch 8, crops of 64, learning rate 2e-4 without a
+schedule, no EMA; they are stopped when the budget is over. Both are scored by test.py on --test, LR made by our
+bicubic: PSNR on luma in dB.
 """
 
 import argparse
@@ -38,7 +38,7 @@ class Score:
     bicubic: float
 
     def row(self) -> str:
-        """Return it as a line of a table."""
+        """Return a table row."""
         gain = self.psnr - self.bicubic
         return f"| {self.title} | {self.seconds:.0f} s | {self.iterations:,} | {self.psnr:.2f} | {gain:+.2f} |"
 

@@ -1,4 +1,4 @@
-"""A logbook that remembers instead of writing, for tests of what reports to one."""
+"""A logbook that records instead of writing, for tests of code that logs."""
 
 import json
 from collections.abc import Sequence
@@ -6,7 +6,7 @@ from typing import Any
 
 
 class Book:
-    """Collects what a logbook would write; what is no plain JSON raises, as it would there."""
+    """Collects what a logbook would write; values that are not plain JSON raise, as in the real one."""
 
     def __init__(self) -> None:
         self.infos: list[str] = []

@@ -1,4 +1,4 @@
-"""How the suite runs: a whole folder of tests in two processes, each with one thread; a single file in one process.
+"""Test setup: a folder of tests runs in two processes with one thread each; a single file in one process.
 
 `-n 0` runs any of it in one process, `-n 4` in four; without pytest-xdist (`-p no:xdist`) it is one.
 """
@@ -18,7 +18,7 @@ let_threads_sleep()
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_cmdline_main(config):
-    """Share the tests between two processes, unless the command line names single files or says otherwise."""
+    """Run the tests in two processes, unless the command line names single files or sets `-n`."""
     is_open = config.getoption("numprocesses", 0) is None and config.option.dist == "no" and not config.option.tx
     is_worker = hasattr(config, "workerinput")
     if is_open and not is_worker and not config.option.usepdb and any(Path(arg).is_dir() for arg in config.args):
@@ -26,7 +26,7 @@ def pytest_cmdline_main(config):
 
 
 def pytest_collection_finish():
-    """Spare every collection of garbage the look through torch and the collected tests, which stay anyhow."""
+    """Freeze torch and the collected tests, so that garbage collection skips them."""
     gc.collect()
     gc.freeze()
 

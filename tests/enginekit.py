@@ -1,4 +1,4 @@
-"""Learners, steps and reports for tests of the engine, built as a run builds them."""
+"""Learners, steps and reports for engine tests, built as in a run."""
 
 import math
 from collections.abc import Callable
@@ -49,7 +49,7 @@ def stepper_of(
 def report_of(
     terms: dict[str, float], norm: float = 1.0, finite: bool = True, reference=None, norms=None
 ) -> StepReport:
-    """Return what a step of one learner reports."""
+    """Return the report of a step with one learner."""
     flag = torch.tensor(finite)
     tensors = {name: torch.as_tensor(value) for name, value in terms.items()}
     update = Update(tensors, torch.as_tensor(norm if finite or not math.isnan(norm) else math.nan), flag, norms)

@@ -123,15 +123,15 @@ def photo(name: str = "astronaut.png", size: tuple[int, int] = (256, 256), top: 
 
 
 def jpeg(image: np.ndarray, quality: int) -> np.ndarray:
-    """Return an image as a JPEG of some quality shows it."""
+    """Return an image after JPEG compression at a quality."""
     data = cv2.imencode(".jpg", image[:, :, ::-1], [cv2.IMWRITE_JPEG_QUALITY, quality])[1]
     return np.ascontiguousarray(cv2.imdecode(data, cv2.IMREAD_COLOR)[:, :, ::-1])
 
 
 def moved(image: np.ndarray, down: float, right: float) -> np.ndarray:
-    """Return an image whose content lies lower and further right by fractions of a pixel, by the Fourier transform."""
+    """Return an image shifted down and right by fractions of a pixel, with the Fourier transform."""
     height, width = image.shape[:2]
-    # Mirrored to twice the size, so that what leaves on one side does not come in on the other.
+    # Mirrored to twice the size, to avoid wrap-around.
     whole = np.pad(image.astype(np.float64), ((0, height), (0, width), *[(0, 0)] * (image.ndim - 2)), "symmetric")
     spectrum = np.fft.fft2(whole, axes=(0, 1))
     fy, fx = np.fft.fftfreq(2 * height)[:, None], np.fft.fftfreq(2 * width)[None]

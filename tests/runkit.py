@@ -1,4 +1,4 @@
-"""Real runs of train.py and test.py in processes of their own, started from a server that has imported torch once."""
+"""Real runs of train.py and test.py in separate processes, forked from a server that has imported torch once."""
 
 import gc
 import json
@@ -18,7 +18,7 @@ from imagekit import write_pairs
 REPOSITORY = Path(__file__).parents[1]
 PATIENCE_S = 600.0  # ends what hangs; far above what a busy machine needs
 _context = multiprocessing.get_context("forkserver")
-# What nearly every run needs, its components included, which are imported when they are named.
+# Modules that nearly every run needs, components included, which are otherwise imported on demand.
 _context.set_forkserver_preload(
     [
         "traiNNer.run.train",
@@ -153,7 +153,7 @@ def workplace(folder: Path, images: int = 5) -> Path:
 
 
 def record(folder: Path, name: str = "run") -> list[dict[str, Any]]:
-    """Return the run's metrics.jsonl without the keys that are a matter of speed."""
+    """Return the run's metrics.jsonl without the keys that depend on speed."""
     lines = (folder / "experiments" / name / "metrics.jsonl").read_text().splitlines()
     timed = ("it_per_s", "data_wait")
     return [{k: v for k, v in json.loads(line).items() if k not in timed} for line in lines]

@@ -1,10 +1,10 @@
-"""The evidence that the training automations help, for anyone to run.
+"""Evidence that the training automations help.
 
     python -m benchmarks.automations [--quick] [--only simulated|faults|cost|real] [--data DIR] [--test DIR] [--jobs N]
 
 Simulated: every automation on at least 100 seeded runs per scenario, beside baselines. Faults: the exact retry after
-running out of memory. Cost: iterations with and without, in turns. Real: training runs on photos, three seeds, with and
-without automations. The exit code is 1 when a target is missed. Without `--data` the demo photos are used; the
+running out of memory. Cost: iterations with and without, alternating. Real: training runs on photos, three seeds, with
+and without automations. The exit code is 1 when a target is missed. Without `--data` the demo photos are used; the
 published table in docs/automations_evidence.md was made with 400 photos of BSDS and Set5.
 """
 
@@ -21,21 +21,21 @@ PARTS = ("simulated", "faults", "cost", "real")
 
 
 def simulated(quick: bool) -> bool:
-    """Run all simulations, on as many processes as there are cores."""
+    """Run all simulations, one process per core."""
     with ProcessPoolExecutor(mp_context=get_context("spawn")) as pool:
         rows = [row for part in pool.map(simulate, SIMULATIONS, [quick] * len(SIMULATIONS)) for row in part]
-    return told(rows)
+    return report(rows)
 
 
 def faults(quick: bool) -> bool:
     """Compare runs that ran out of memory with runs that did not."""
     from benchmarks.automations import memory_faults
 
-    return told(memory_faults.run(quick))
+    return report(memory_faults.run(quick))
 
 
-def told(rows: list[Row]) -> bool:
-    """Print a table; tell whether every target in it is met."""
+def report(rows: list[Row]) -> bool:
+    """Print a table; return whether every target in it is met."""
     sys.stdout.write(table(rows) + "\n\n")
     return all(row.is_met for row in rows)
 
@@ -48,7 +48,7 @@ def main() -> int:
     parser.add_argument("--only", choices=PARTS, help="one part")
     parser.add_argument("--data", type=Path, help="folder of training photos (default: the demo set)")
     parser.add_argument("--test", type=Path, help="folder of test photos")
-    parser.add_argument("--work", type=Path, help="folder for the real runs; the same one again goes on")
+    parser.add_argument("--work", type=Path, help="folder for the real runs; reuse it to continue")
     parser.add_argument("--jobs", type=int, default=1, help="training processes at once, each with one thread")
     args = parser.parse_args()
     wanted = (args.only,) if args.only else ("simulated", "faults") if args.quick else PARTS

@@ -1,4 +1,4 @@
-"""The option trees of the real runs: what each arm changes on a sound run of its network."""
+"""The option trees of the real runs: what each arm changes in the baseline run of its network."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -12,16 +12,16 @@ PLUGINS = Path(__file__).parent / "plugins"
 TOO_FAST = 10.0
 VALIDATIONS, OVERFIT_VALIDATIONS, FREQUENT = 14, 40, 50
 QUICK_ITER = 280  # enough for the first spikes of seed 1
-RATE_HELPER, CLIPPING_HELPER = "IntelligentLearningRateScheduler", "AdaptiveGradientClipping"
-STOPPING_HELPER, BATCH_HELPER = "IntelligentEarlyStopping", "DynamicBatchSizeOptimizer"
+RATE_AUTOMATION, CLIPPING_AUTOMATION = "IntelligentLearningRateScheduler", "AdaptiveGradientClipping"
+STOPPING_AUTOMATION, BATCH_AUTOMATION = "IntelligentEarlyStopping", "DynamicBatchSizeOptimizer"
 Tree = dict[str, Any]
 
 
 @dataclass(frozen=True)
 class Network:
-    """A network to train, the best learning rate found for it in a sweep, and how many iterations it is given.
+    """A network to train, the best learning rate of a sweep, and its number of iterations.
 
-    `overfit_rate` and `overfit_iter` are those of the run on few images; None leaves that run out.
+    `overfit_rate` and `overfit_iter` are those of the run on few images; None skips that run.
     """
 
     title: str
@@ -39,12 +39,12 @@ NETWORKS = (CNN, NANO)
 
 
 def quick(network: Network) -> Network:
-    """Return the network with so few iterations that its figures say nothing; every part is run."""
+    """Return the network with few iterations: every part runs, the figures are meaningless."""
     return replace(network, total_iter=QUICK_ITER, overfit_iter=QUICK_ITER if network.overfit_iter else 0)
 
 
 def merged(tree: Mapping[str, Any], *changes: Mapping[str, Any]) -> Tree:
-    """Return the tree with the changes put in, section by section; a None takes a key away."""
+    """Return the tree with changes merged in deeply; None removes a key."""
     result = dict(tree)
     for change in changes:
         for key, value in change.items():
@@ -56,7 +56,7 @@ def merged(tree: Mapping[str, Any], *changes: Mapping[str, Any]) -> Tree:
 
 
 def base_tree(photos: Photos, network: Network) -> Tree:
-    """Return a sound run: batch 8, crops of 24 small pixels (48 large ones), AdamW, L1, gradient norms up to 1."""
+    """Return the baseline run: batch 8, crops of 24 LQ (48 GT) pixels, AdamW, L1, gradient norms clipped at 1."""
     return {
         "scale": 2,
         "num_gpu": 0,
@@ -90,40 +90,40 @@ def _dataset(pairs: Pairs) -> Tree:
     return {"type": "PairedImageDataset", "dataroot_gt": str(pairs.gt), "dataroot_lq": str(pairs.lq)}
 
 
-def with_helpers(**automations: Tree) -> Tree:
-    """Return the change that switches automations on, with their options."""
+def with_automations(**automations: Tree) -> Tree:
+    """Return the change that enables automations, with their options."""
     return {"train": {"training_automations": {"enabled": True, **automations}}}
 
 
 def everything() -> Tree:
-    """Return the change that switches every automation on, with its defaults."""
-    names = (RATE_HELPER, BATCH_HELPER, CLIPPING_HELPER, STOPPING_HELPER)
+    """Return the change that enables every automation with its defaults."""
+    names = (RATE_AUTOMATION, BATCH_AUTOMATION, CLIPPING_AUTOMATION, STOPPING_AUTOMATION)
     balance: Tree = {"train": {"dynamic_loss_scheduling": {"enabled": True}}}
-    return merged(with_helpers(**{name: {"enabled": True} for name in names}), balance)
+    return merged(with_automations(**{name: {"enabled": True} for name in names}), balance)
 
 
 def arms(photos: Photos, network: Network) -> dict[str, Arm]:
     """Return the arms that train on all photos, by what they change: `sound` changes nothing."""
-    rate_helper = with_helpers(**{RATE_HELPER: {"plateau_patience": network.total_iter // 7}})
+    rate_automation = with_automations(**{RATE_AUTOMATION: {"plateau_patience": network.total_iter // 7}})
     fast: Tree = {"train": {"optim_g": {"lr": TOO_FAST * network.rate}}}
     spikes: Tree = {"train": {"losses": [{"type": "SpikyL1Loss"}]}}
     unlimited: Tree = {"train": {"grad_clip": False, "grad_clip_max_norm": None}}
     changes: dict[str, list[Tree]] = {
         "sound": [],
-        "sound-rate_helper": [rate_helper],
+        "sound-rate_automation": [rate_automation],
         "fast": [fast],
-        "fast-rate_helper": [fast, rate_helper],
+        "fast-rate_automation": [fast, rate_automation],
         "spikes": [spikes, unlimited],
         "spikes-fixed_limit": [spikes],
-        "spikes-clipping_helper": [spikes, with_helpers(**{CLIPPING_HELPER: {"enabled": True}})],
-        "sound-all_helpers": [everything()],
+        "spikes-clipping_automation": [spikes, with_automations(**{CLIPPING_AUTOMATION: {"enabled": True}})],
+        "sound-all_automations": [everything()],
     }
     base = base_tree(photos, network)
     return {name: Arm(f"{network.title}-{name}", merged(base, *given)) for name, given in changes.items()}
 
 
 def overfit_arms(photos: Photos, network: Network) -> dict[str, Arm]:
-    """Return the arms that train on few small photos, never mirrored or turned: `few`, and with early stopping."""
+    """Return the arms that train on few small photos without augmentation: `few`, and with early stopping."""
     total = network.overfit_iter
     frequency = max(FREQUENT, total // OVERFIT_VALIDATIONS)
     few: Tree = {
@@ -140,5 +140,5 @@ def overfit_arms(photos: Photos, network: Network) -> dict[str, Arm]:
         "warmup_iterations": 3 * frequency,
     }
     base = merged(base_tree(photos, network), few)
-    with_stop = merged(base, with_helpers(**{STOPPING_HELPER: stopping}))
+    with_stop = merged(base, with_automations(**{STOPPING_AUTOMATION: stopping}))
     return {"few": Arm(f"{network.title}-few", base), "few-stopping": Arm(f"{network.title}-few-stopping", with_stop)}

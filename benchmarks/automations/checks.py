@@ -1,4 +1,4 @@
-"""What the real runs must show, as figures with a target, and the tables that show them."""
+"""Targets of the real runs, and the tables that report them."""
 
 import math
 from collections.abc import Callable, Mapping, Sequence
@@ -22,36 +22,36 @@ class Check:
 
 
 def losses(reference: Sequence[Result], other: Sequence[Result]) -> list[float]:
-    """Return by how many dB the final scores of `other` are below `reference`, seed by seed; infinite without one."""
+    """Return by how many dB the final scores of `other` are below `reference`, per seed; infinite if missing."""
     differences = [a.final - b.final for a, b in zip(reference, other, strict=True)]
     return [math.inf if math.isnan(difference) else difference for difference in differences]
 
 
 def rate_checks(network: str, runs: By) -> list[Check]:
-    """Check the learning-rate automation: at ten times the best rate, and at the best rate."""
-    best, fast, kept = runs("sound"), runs("fast-rate_helper"), runs("sound-rate_helper")
+    """Check the learning-rate automation at the best learning rate and at ten times it."""
+    best, fast, kept = runs("sound"), runs("fast-rate_automation"), runs("sound-rate_automation")
     short, harm = losses(best, fast), losses(best, kept)
     return [
-        _at_most(network, "rate x10 with automation: dB below the best rate, worst seed", max(short), 0.2),
-        _share(network, "rate x10 with automation: runs that did not end diverged", fast),
-        _at_most(network, "best rate with automation: dB lost, mean", fmean(harm), 0.05),
-        _at_most(network, "best rate with automation: dB lost, worst seed", max(harm), 0.15),
+        _at_most(network, "learning rate x10 with automation: dB below the best, worst seed", max(short), 0.2),
+        _share(network, "learning rate x10 with automation: runs that did not end diverged", fast),
+        _at_most(network, "best learning rate with automation: dB lost, mean", fmean(harm), 0.05),
+        _at_most(network, "best learning rate with automation: dB lost, worst seed", max(harm), 0.15),
     ]
 
 
 def spike_checks(network: str, runs: By) -> list[Check]:
     """Check the clipping automation where 1 % of the gradients explode."""
-    helped = runs("spikes-clipping_helper")
-    lost = losses(runs("sound"), helped)
+    clipped = runs("spikes-clipping_automation")
+    lost = losses(runs("sound"), clipped)
     return [
-        _share(network, "spikes with automation: runs that survived", helped),
+        _share(network, "spikes with automation: runs that survived", clipped),
         _at_most(network, "spikes with automation: dB below the clean run, mean", fmean(lost), 0.05),
     ]
 
 
 def default_checks(network: str, runs: By) -> list[Check]:
-    """Check that all automations at their defaults leave a sound run alone."""
-    change = [abs(loss) for loss in losses(runs("sound"), runs("sound-all_helpers"))]
+    """Check that all automations at their defaults leave the baseline run unchanged."""
+    change = [abs(loss) for loss in losses(runs("sound"), runs("sound-all_automations"))]
     return [_at_most(network, "all automations at defaults: dB of change, worst seed", max(change), 0.1)]
 
 
@@ -76,8 +76,8 @@ def _share(network: str, what: str, results: Sequence[Result]) -> Check:
 
 
 def arm_table(networks: Mapping[str, Mapping[str, list[Result]]]) -> str:
-    """Return a table of every arm: mean, worst and each seed's final score, and what it took."""
-    rows = ["| network | arm | mean dB | worst | each seed | deepest fall | iterations | decisions | exit |"]
+    """Return a table of every arm: mean, worst and each seed's final score, iterations and decisions."""
+    rows = ["| network | arm | mean dB | worst | each seed | largest drop | iterations | decisions | exit |"]
     rows.append("|---|---|---|---|---|---|---|---|---|")
     for network, by_arm in networks.items():
         rows += [_arm_row(network, arm, results) for arm, results in by_arm.items()]
@@ -102,7 +102,7 @@ def _arm_row(network: str, arm: str, results: Sequence[Result]) -> str:
 
 
 def check_table(checks: Sequence[Check], judged: bool) -> str:
-    """Return a table of the figures with their targets; not `judged`, the last column says so."""
+    """Return a table of the figures with their targets, and with verdicts if `judged`."""
     rows = ["| network | what | figure | target | |", "|---|---|---|---|---|"]
     for check in checks:
         verdict = ("PASS" if check.met else "MISS") if judged else "not judged"

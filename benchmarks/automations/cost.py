@@ -1,10 +1,10 @@
-"""What the training automations cost: an iteration with all of them against one without, in turns.
+"""Overhead of the training automations: iterations with all of them and without, alternating.
 
     OMP_NUM_THREADS=2 python -m benchmarks.automations.cost [--iterations 500]
 
 Two runs of options/train/2x_paragonsr2_automations.yml in one process, one with every automation on and one with the
-switches off, take the same batches in turns. The first 50 iterations, in which the loss balance measures gradients
-once, do not count. Host time is what the host's own work takes: noting, reading windows, asking automations.
+switches off, alternate on the same batches. The first 50 iterations, in which the loss balance measures gradients
+once, do not count. Host time is the time spent in the host: recording, reading windows, calling automations.
 """
 
 import argparse
@@ -49,7 +49,7 @@ def trainer(overrides: list[str], name: str, signals: StopSignals) -> tuple[Trai
 
 
 def timed_host(on: Trainer, spent: list[float]) -> None:
-    """Note how long the host takes in every iteration."""
+    """Record how long the host takes in every iteration."""
     host = on.training.automations
     assert host is not None
     inner = host.after_step
@@ -92,7 +92,7 @@ def measure(iterations: int) -> dict[str, float]:
 
 
 def report(iterations: int) -> bool:
-    """Print the figures; tell whether the targets are met."""
+    """Print the figures; return whether the targets are met."""
     found = measure(iterations)
     sys.stdout.write(
         f"all on {found['on_ms']:.2f} ms, all off {found['off_ms']:.2f} ms; median of the paired ratios "

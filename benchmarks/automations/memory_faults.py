@@ -1,4 +1,4 @@
-"""Evidence for the exact retry: steps that run out of memory change nothing, on one rank and on two.
+"""Evidence for the exact retry: steps that run out of memory do not change the result, on one rank and on two.
 
     python -m benchmarks.automations.memory_faults [--quick]
 
@@ -42,7 +42,7 @@ class DoubleRuntime(Runtime):
     """The runtime in float64."""
 
     def to_float(self, images: Tensor) -> Tensor:
-        """Turn B, H, W, 3 uint8 images into B, 3, H, W float64 in [0, 1]."""
+        """Convert B, H, W, 3 uint8 images to B, 3, H, W float64 in [0, 1]."""
         return images.permute(0, 3, 1, 2).double().div(255)
 
 
@@ -110,7 +110,7 @@ def train(seed: int, iterations: int, faults: bool) -> tuple[list[Tensor], int]:
     host.start(0)
     count = 0
     for iteration in range(1, iterations + 1):
-        # Each fault hits one rank only, now this one, now that.
+        # Each fault hits one rank only, alternating.
         hit = fault_at(iteration, seed) if faults and iteration % runtime.world == runtime.rank else ""
         network.fault, count = hit, count + bool(hit)
         report = stepper.step([images(seed * 1000 + iteration * runtime.world + runtime.rank)])

@@ -1,4 +1,4 @@
-"""Training pairs and test pairs from folders of photos, as the real runs need them."""
+"""Training and test pairs for the real runs, from folders of photos."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,7 +24,7 @@ class Pairs:
 
 @dataclass(frozen=True)
 class Photos:
-    """What the runs train on and are scored with; `few` are the middles of 8 training photos, to overfit on."""
+    """Training and test data of the runs; `few` are center crops of 8 training photos, to overfit on."""
 
     train: Pairs
     few: Pairs
@@ -33,11 +33,11 @@ class Photos:
 
 
 def prepare(data: Path | None, test: Path | None, place: Path) -> Photos:
-    """Write every pair into folders below `place`, unless a call before did; return them.
+    """Write every pair into folders below `place`, unless it exists; return them.
 
     Args:
         data: Folder of sharp photos to train on; the repository's demo photos when None.
-        test: Folder of sharp photos to score with; the demo set's two others when None.
+        test: Folder of sharp photos to score with; the demo set's two validation photos when None.
         place: Folder to write to.
     """
     if data is None or test is None:
@@ -56,7 +56,7 @@ def _photos(folder: Path) -> list[Path]:
 
 
 def _spread(photos: list[Path], count: int) -> list[Path]:
-    """Return `count` of them, evenly over the list; all when there are fewer."""
+    """Return `count` items evenly spaced over the list; all if there are fewer."""
     return photos if len(photos) <= count else [photos[place * len(photos) // count] for place in range(count)]
 
 

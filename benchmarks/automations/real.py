@@ -1,11 +1,11 @@
-"""What the automations do for real runs: train.py in processes of its own, on photos, with and without them in turn.
+"""What the automations do for real runs: train.py in separate processes, on photos, with and without them.
 
     python -m benchmarks.automations.real [--quick] [--data DIR] [--test DIR] [--work DIR] [--jobs 2]
 
-Both networks, three seeds. Scores are the PSNR (luma, in dB) of the averaged weights on the test photos, as train.py's
-own validation computes it. Arms of one seed run next to each other, so that whatever else the machine does falls on
-all. Stopped with Ctrl+C, the same command with the same `--work` goes on. `--quick` runs every part with so few
-iterations that only completing is judged.
+Both networks, three seeds. Scores are the PSNR (luma, in dB) of the EMA weights on the test photos, as train.py's own
+validation computes it. Arms of one seed run next to each other, so that other load on the machine affects all of them.
+After Ctrl+C, the same command with the same `--work` continues. `--quick` runs every part with so few iterations that
+only completion is checked.
 """
 
 import argparse
@@ -29,7 +29,7 @@ from benchmarks.automations.photos import Photos, prepare
 from benchmarks.automations.runner import Arm, Result, Runs
 
 SEEDS = (1, 2, 3)
-HELPED = ("_helper", "_helpers", "-stopping")
+AUTOMATED = ("_automation", "_automations", "-stopping")
 ArmsByNetwork = dict[str, dict[str, Arm]]
 ResultsByNetwork = dict[str, dict[str, list[Result]]]
 
@@ -46,8 +46,8 @@ def measure(
     Args:
         data: Folder of sharp photos to train on; the demo photos when None.
         test: Folder of sharp photos to score with; those of the demo set when None.
-        work: Folder for photos, runs and results, where an interrupted benchmark goes on; a temporary one when None.
-        jobs: Runs at a time, one thread each unless OMP_NUM_THREADS says otherwise.
+        work: Folder for photos, runs and results, where an interrupted benchmark continues; a temporary one when None.
+        jobs: Runs at a time, one thread each unless OMP_NUM_THREADS is set.
         is_quick: One seed of the small network with few iterations.
     """
     if work is None:
@@ -86,7 +86,7 @@ def _report(results: ResultsByNetwork, judged: bool) -> bool:
     print(f"\n{arm_table(results)}\n\n{check_table(checks, judged)}\n")
     if judged:
         return all(check.met for check in checks)
-    rows = [row for by_arm in results.values() for name, row in by_arm.items() if name.endswith(HELPED)]
+    rows = [row for by_arm in results.values() for name, row in by_arm.items() if name.endswith(AUTOMATED)]
     return all(result.exit_code == 0 for row in rows for result in row)
 
 
@@ -100,7 +100,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     """Add the options of the real runs to a command line."""
     parser.add_argument("--data", type=Path, help="folder of sharp photos to train on (default: the demo photos)")
     parser.add_argument("--test", type=Path, help="folder of sharp photos to score with")
-    parser.add_argument("--work", type=Path, help="folder for runs and results; the same one again goes on")
+    parser.add_argument("--work", type=Path, help="folder for runs and results; reuse it to continue")
     parser.add_argument("--jobs", type=int, default=1, help="training runs at a time")
 
 

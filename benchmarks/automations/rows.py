@@ -1,4 +1,4 @@
-"""Results of the simulated evidence: one row per scenario and rule, with an interval for the rate of success."""
+"""Results of the simulated evidence: one row per scenario and rule, with an interval for the success rate."""
 
 import math
 from collections.abc import Sequence
@@ -9,7 +9,7 @@ Z95 = 1.959964
 
 @dataclass(frozen=True)
 class Row:
-    """How often a rule did the right thing in a scenario; `target` is the rate asked for, None for a baseline."""
+    """How often a rule succeeded in a scenario; `target` is the required rate, None for a baseline."""
 
     automation: str
     scenario: str
@@ -31,7 +31,7 @@ class Row:
 
 
 def wilson(successes: int, runs: int) -> tuple[float, float]:
-    """Return the 95 % interval of a rate (Wilson 1927), which stays honest near 0 and 1."""
+    """Return the 95 % interval of a rate (Wilson 1927), which stays valid near 0 and 1."""
     rate, spread = successes / runs, Z95**2 / runs
     center = (rate + spread / 2) / (1 + spread)
     half = math.sqrt(rate * (1 - rate) * spread + spread**2 / 4) / (1 + spread)

@@ -1,4 +1,4 @@
-"""Training runs as processes of their own, and a record of what came out, so that an interrupted benchmark goes on."""
+"""Training runs in separate processes, with recorded results, so that an interrupted benchmark can continue."""
 
 import hashlib
 import json
@@ -34,7 +34,7 @@ class Arm:
 
 @dataclass(frozen=True)
 class Result:
-    """What came out of one run. Scores are PSNR in dB of the averaged weights on the test images, NaN if there is none.
+    """The result of one run. Scores are PSNR in dB of the EMA weights on the test images, NaN if there is none.
 
     `curve` holds (iteration, score) of every validation, `decisions` the automations' records, `seconds` is wall time.
     """
@@ -52,12 +52,12 @@ class Result:
 
     @property
     def survived(self) -> bool:
-        """Whether the run ended by itself, with a score that is not far below an earlier one."""
+        """Whether the run finished with a score that is not far below an earlier one."""
         return self.exit_code == 0 and self.final > self.best - COLLAPSE_DB
 
     @property
     def dip(self) -> float:
-        """The largest fall below an earlier score, in dB."""
+        """The largest drop below an earlier score, in dB."""
         highest, deepest = -math.inf, 0.0
         for _, score in self.curve:
             highest = max(highest, score)
@@ -66,9 +66,9 @@ class Result:
 
 
 class Runs:
-    """Starts runs, `jobs` at a time, below a folder whose `results.jsonl` remembers those that are finished.
+    """Starts runs, `jobs` at a time, below a folder whose `results.jsonl` records the finished ones.
 
-    A remembered result is used again only for the same options, seed and code.
+    A recorded result is reused only for the same options, seed and code.
     """
 
     def __init__(self, place: Path, jobs: int = 1, say: Callable[[str], None] = print) -> None:
@@ -91,7 +91,7 @@ class Runs:
         return {(arm.name, seed): self.known[self.key(arm, seed)] for arm, seed in wanted}
 
     def key(self, arm: Arm, seed: int) -> str:
-        """Return a hash of everything that a result depends on."""
+        """Return a hash of everything that affects a result."""
         text = json.dumps([arm.tree, seed, self.code], sort_keys=True)
         return hashlib.sha256(text.encode()).hexdigest()[:16]
 
@@ -123,7 +123,7 @@ class Runs:
                 check=False,
             ).returncode
         if code < 0 or code >= SIGNALLED:
-            raise KeyboardInterrupt  # somebody wants it to end: that is no result
+            raise KeyboardInterrupt  # interrupted by the user: not a result
         if code not in (0, TrainingDiverged.exit_code):
             raise SystemExit(f"{options}: train.py ended with {code}:\n{output.read_text()[-3000:]}")
         return code
@@ -139,7 +139,7 @@ def _unique(wanted: Sequence[tuple[Arm, int]]) -> list[tuple[Arm, int]]:
 
 
 def describe(result: Result) -> str:
-    """Return a line for the screen."""
+    """Return a progress line."""
     acted = f", {len(result.decisions)} decisions" if result.decisions else ""
     ended = "" if result.exit_code == 0 else f", exit code {result.exit_code}"
     return (

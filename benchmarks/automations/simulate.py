@@ -1,4 +1,4 @@
-"""The simulations of one automation by name, for a process of its own."""
+"""The simulations of one automation by name, to run in a separate process."""
 
 from importlib import import_module
 

@@ -1,11 +1,11 @@
-"""Simulated evidence for the loss balance: shares of the gradient as the weights ask for, from noisy batches.
+"""Simulated evidence for the loss balance: gradient shares that match the loss weights, from noisy batches.
 
     python -m benchmarks.automations.simulated_balance [--quick]
 
 Three losses whose unit gradients are 1 : 250 : 0.004 of each other, with random weights; the norms of single batches
 vary with a log standard deviation of 0.35 to 0.5, of which the losses share a part (correlation 0.5 to 0.9: a hard
 batch is hard for all; `independent` is the worst case, without a target). Success of one run: every share of the true
-gradient is within 15 % of what the weights ask for. A further row asks how well two estimates agree.
+gradient is within 15 % of what the weights ask for. Another row measures how well two estimates agree.
 """
 
 import math
@@ -26,7 +26,7 @@ CLOSE, REPEATS = 0.15, 3 * math.sqrt(2) * 0.4 / math.sqrt(BATCHES)  # 0.4 / sqrt
 def factors(
     random: np.random.Generator, weights: Mapping[str, float], is_on: bool = True, is_shared: bool = True
 ) -> dict[str, float]:
-    """Drive the real automation over 32 batches and return the factors that it asks for."""
+    """Run the real automation on 32 batches and return the factors it requests."""
     automation = DynamicLossScheduling(auto_calibrate=is_on)
     automation.attach(Knobs(losses=tuple(weights)))
     list(automation.on_start(RunStarted(10_000, 8, losses=weights, anchor="l1")))
@@ -48,14 +48,14 @@ def factors(
 
 
 def is_balanced(weights: Mapping[str, float], found: Mapping[str, float]) -> bool:
-    """Tell whether every share of the true gradient is within 15 % of the request."""
+    """Return whether every share of the true gradient is within 15 % of the request."""
     pulls = {name: weight * UNITS[name] * found[name] for name, weight in weights.items()}
     whole, asked = sum(pulls.values()), sum(weights.values())
     return all(abs(pulls[name] / whole / (weights[name] / asked) - 1) <= CLOSE for name in weights)
 
 
 def run(quick: bool) -> list[Row]:
-    """Return the results of 200 runs, quick or not: they take a second."""
+    """Return the results of 200 runs; they take a second, so `quick` changes nothing."""
     del quick
     good, worst, without, repeats, errors = [], [], [], [], []
     for seed in range(200):

@@ -1,17 +1,17 @@
-"""DynamicBatchSizeOptimizer on simulated devices: survival of the run, and the micro-batch it ends with.
+"""DynamicBatchSizeOptimizer on simulated devices: survival of the run and final micro-batch.
 
     python -m benchmarks.automations.simulated_batch [--quick]
 
-A pair of device and model: 6 to 24 GB, of which others (context, desktop) use some; our peak is fixed + per_image *
-size, times up to 1 + fragmentation (1 to 8 %) at random in every iteration, kept by the allocator until a change of the
-knob empties its cache. In 30 % of the pairs another process takes memory at a random time (at most 90 % of what is
-free). A step that needs more than there is runs out of memory. New loader batches arrive 9 iterations after the wish.
-The time of an iteration is a constant plus a part that grows with the batch, with 3 % noise.
+A pair of device and model: 6 to 24 GB, of which other processes (context, desktop) use some; our peak is fixed +
+per_image * size, times up to 1 + fragmentation (1 to 8 %) at random in every iteration, kept by the allocator until a
+change of the knob empties its cache. In 30 % of the pairs another process takes memory at a random time (at most 90 %
+of what is free). A step that needs more than there is runs out of memory. New loader batches arrive 9 iterations after
+the request. The time of an iteration is a constant plus a part that grows with the batch, with 3 % noise.
 
 Success as in the specification: no crash, at most one out of memory, final size at least the oracle's - 1 or usage
 between target - margin - one sample and target, at most 20 adjustments. The oracle knows every peak, and chooses among
 the sizes that the rule can take: splitting 8 gives 8, 4, 3, 2 or 1. Every rule sees the usage of the whole device; the
-host's rules (limits, giving up) apply to our automation alone.
+host's rules (limits, disabling) apply to our automation only.
 """
 
 import math
@@ -48,7 +48,7 @@ START, LARGEST, TARGET, MARGIN = 8, 32, 0.85, 0.05
 GB = 1e9
 
 
-# The world
+# Simulated devices
 
 
 @dataclass(frozen=True)
@@ -60,14 +60,14 @@ class Pair:
     fixed: float
     per_image: float
     fragmentation: float
-    visits: Mapping[int, float]  # what another process wants from an iteration on
-    noise: np.ndarray  # by iteration, 0 to 1: how much of the fragmentation there is
+    visits: Mapping[int, float]  # memory that another process requests, by iteration
+    noise: np.ndarray  # by iteration, 0 to 1: share of the fragmentation
     jitter: np.ndarray  # by iteration, mean 1: of the time
     idle: float = 0.05
     busy: float = 0.002
 
     def peak(self, size: int, noise: float = 1.0) -> float:
-        """Return what the micro-batch needs."""
+        """Return the memory that a micro-batch needs."""
         return (self.fixed + self.per_image * size) * (1 + self.fragmentation * noise)
 
     def fits(self, size: int) -> bool:
@@ -171,7 +171,7 @@ class GrowAndHalve(Halving):
 
 @dataclass
 class Outcome:
-    """What became of a run."""
+    """The outcome of a run."""
 
     crashed: bool
     failures: int
@@ -182,27 +182,27 @@ class Outcome:
     oracle: int
     sample: float
     settled: int
-    gave_up: bool
+    was_disabled: bool
 
     @property
     def in_band(self) -> bool:
-        """Whether the size is right."""
+        """Whether the final size is near the oracle or the target usage."""
         return self.size >= self.oracle - 1 or TARGET - MARGIN - self.sample <= self.usage <= TARGET
 
     @property
     def success(self) -> bool:
-        """Whether the run went as it should."""
+        """Whether the run meets every criterion."""
         return not self.crashed and self.failures <= 1 and self.in_band and self.adjustments <= 20
 
 
 @cache
 def largest_part(batch: int, most: int) -> int:
-    """Return what the memory has to hold at once."""
+    """Return the largest micro-batch that is computed at once."""
     return split(batch, most)[0]
 
 
 class Run:
-    """A loop that does what the engine and the host do, without a network."""
+    """A training loop with engine and host behavior, without a network."""
 
     def __init__(self, pair: Pair, automation: Automation, sizes: list[int]) -> None:
         self.pair, self.sizes = pair, sizes
@@ -211,7 +211,7 @@ class Run:
         self.adjustments = self.failures = self.settled = 0
         self.batch, self.asked, self.arriving = START, START, 0
         self.others, self.reserved = pair.others, 0.0
-        self.crashed = self.gave_up = False
+        self.crashed = self.was_disabled = False
         self.is_hosted = isinstance(automation, DynamicBatchSizeOptimizer)
         self.moves: list[int] = []
         run = RunStarted(total_iter=ITERATIONS, batch_size=START, has_memory=True)
@@ -226,16 +226,16 @@ class Run:
             if isinstance(decision, SetKnob):
                 self.move(decision, iteration)
             elif isinstance(decision, Disable):
-                self.give_up()
+                self.disable()
 
-    def give_up(self) -> None:
-        """Move to the fallback and go on without the automation."""
+    def disable(self) -> None:
+        """Disable the automation and move to the fallback."""
         for knob in (MICRO_BATCH, BATCH_SIZE):
             self.knobs[knob].is_disabled = True
-        self.automation, self.gave_up = None, True
+        self.automation, self.was_disabled = None, True
 
     def move(self, decision: SetKnob, iteration: int) -> None:
-        """Move a knob, count, and tell the automation."""
+        """Move a knob, count the adjustment, and notify the automation."""
         knob = self.knobs[decision.knob]
         old, new = knob.value, knob.clamp(decision.value)
         if new == old or (knob.is_frozen and not decision.forced) or self.automation is None:
@@ -253,10 +253,10 @@ class Run:
         if decision.knob == MICRO_BATCH and not decision.forced:
             self.moves = [*self.moves, 1 if new > old else -1][-10:]
             if self.is_hosted and reversals(self.moves) >= 4:
-                self.give_up()
+                self.disable()
 
     def step(self, iteration: int) -> None:
-        """Do one iteration, repeated as often as it runs out of memory."""
+        """Run one iteration, retried as often as it runs out of memory."""
         pair = self.pair
         if iteration in pair.visits:
             free = pair.total - pair.others - self.reserved
@@ -310,14 +310,14 @@ class Run:
             max(fitting, default=min(self.sizes)),
             pair.per_image * (1 + pair.fragmentation) / pair.total,
             self.settled,
-            self.gave_up,
+            self.was_disabled,
         )
 
 
 PRESERVED = splits(START, 1, START)
 GROWN = PRESERVED + list(range(START + 1, LARGEST + 1))
 ANY = list(range(1, LARGEST + 1))
-# What builds it, the sizes it can take, whether it has a target.
+# Factory, possible sizes, whether there is a target.
 RULES: dict[str, tuple[Callable[[], Automation], list[int], bool]] = {
     "reference-like, +-1": (lambda: Reference(0.0), ANY, False),
     "reference-like, +-25 %": (lambda: Reference(0.25), ANY, False),
@@ -328,11 +328,11 @@ RULES: dict[str, tuple[Callable[[], Automation], list[int], bool]] = {
 }
 
 
-SCENARIOS = ["pairs as drawn", "start fits", "start does not fit"]
+SCENARIOS = ["all pairs", "start fits", "start does not fit"]
 
 
 def note(outcomes: list[Outcome]) -> str:
-    """Return the figures behind a rate of success."""
+    """Return the details of a success rate."""
     share = [outcome.size / outcome.oracle for outcome in outcomes]
     count = len(outcomes)
     return (
@@ -341,56 +341,58 @@ def note(outcomes: list[Outcome]) -> str:
         f"in band {sum(o.in_band and not o.crashed for o in outcomes) / count:.1%}, "
         f"size/oracle {median(share):.2f} (p5 {np.quantile(share, 0.05):.2f}), "
         f"adjustments {median(o.adjustments for o in outcomes):g} (max {max(o.adjustments for o in outcomes)}), "
-        f"last change at {median(o.settled for o in outcomes):g}, gave up {sum(o.gave_up for o in outcomes)}"
+        f"last change at {median(o.settled for o in outcomes):g}, disabled {sum(o.was_disabled for o in outcomes)}"
     )
 
 
 def rate(scenario: str, rule: str, outcomes: list[Outcome]) -> Row:
-    """Return the rate of success of a rule."""
+    """Return the success rate of a rule."""
     target = 0.97 if RULES[rule][2] else None
     return Row(AUTOMATION, scenario, rule, len(outcomes), sum(o.success for o in outcomes), target, note(outcomes))
 
 
 def compare(pairs: list[Pair], tight: list[Pair]) -> list[Row]:
-    """Return the rates of every rule on the pairs as drawn, on those whose start fits, and on those where it does not.
+    """Return the success rates of every rule on all pairs, where the start fits, and where it does not.
 
-    So few starts do not fit that more of them are drawn, as `tight`.
+    Few starts do not fit, so more of them are drawn as `tight`.
     """
     rows = []
     for rule, (build, sizes, _) in RULES.items():
         drawn = [Run(pair, build(), sizes).go() for pair in pairs]
         fitting = [outcome for pair, outcome in zip(pairs, drawn, strict=True) if pair.fits(START)]
-        rows.append(rate("pairs as drawn", rule, drawn))
+        rows.append(rate("all pairs", rule, drawn))
         rows.append(rate("start fits", rule, fitting))
         rows.append(rate("start does not fit", rule, [Run(pair, build(), sizes).go() for pair in tight]))
     return sorted(rows, key=lambda row: SCENARIOS.index(row.scenario))
 
 
 def not_faster(pairs: list[Pair]) -> Row:
-    """Return the rate on devices that 8 images keep busy already: the batch must stay, or return."""
+    """Return the success rate on devices that 8 images already saturate: the batch must stay or return."""
     slow = [replace(pair, idle=0.0, busy=0.01) for pair in pairs]
     outcomes = [Run(pair, RULES["ours, grow"][0](), GROWN).go() for pair in slow]
     good = sum(o.batch == START and not o.crashed and o.failures <= 1 for o in outcomes)
     return Row(AUTOMATION, "larger batch not faster: back at 8", "ours, grow", len(slow), good, 0.97, note(outcomes))
 
 
-def restless(pairs: list[Pair]) -> Row:
-    """Return how often the automation rests in the second half, beside a process that comes and goes."""
+def unsteady(pairs: list[Pair]) -> Row:
+    """Return how often the size settles in the second half, beside a process that comes and goes."""
     visited = [
         replace(pair, visits={at: (at // 150 % 2) * 0.15 * pair.total for at in range(150, ITERATIONS, 150)})
         for pair in pairs
     ]
     outcomes = [Run(pair, RULES["ours, grow"][0](), GROWN).go() for pair in visited]
-    good = sum(o.failures <= 1 and not o.gave_up and o.settled <= ITERATIONS // 2 for o in outcomes)
-    return Row(AUTOMATION, "neighbor comes and goes: at rest", "ours, grow", len(visited), good, 0.97, note(outcomes))
+    good = sum(o.failures <= 1 and not o.was_disabled and o.settled <= ITERATIONS // 2 for o in outcomes)
+    return Row(
+        AUTOMATION, "other process comes and goes: size settles", "ours, grow", len(visited), good, 0.97, note(outcomes)
+    )
 
 
 def run(quick: bool) -> list[Row]:
-    """Return the rates of every rule where the start fits and where it does not, and two tests of restraint."""
+    """Return the rates of every rule where the start fits and where it does not, and two tests of stability."""
     pairs = [draw(seed) for seed in range(200 if quick else 1000)]
     few = [pair for pair in pairs if pair.fits(START)][: 100 if quick else 500]
     tight = [pair for pair in map(draw, range(1000, 5000)) if not pair.fits(START)][: 50 if quick else 120]
-    return [*compare(pairs, tight), not_faster(few), restless(few)]
+    return [*compare(pairs, tight), not_faster(few), unsteady(few)]
 
 
 def main() -> int:

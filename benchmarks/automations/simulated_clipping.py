@@ -6,14 +6,14 @@ One run: 4000 norms, lognormal (sd of the log 0.51 to 0.57), their median fallin
 (one infinite, one NaN, the others the step's own norm times 20 to 10,000, log-uniform); between steps 1000 and 3000 all
 norms become three times as large, or a third. A run is a success when all of this holds:
 
-- nothing that is not finite is applied;
+- no non-finite gradient is applied;
 - what is applied of a spike is at most 6 times the true median of its step;
 - at most 5 % of the clean steps are clipped or skipped;
 - recovery: 200 steps after the shift a gradient of 1000 times the true median would be let through with at most 6
   times the median, and of the 500 clean steps from there on at most 5 % are clipped or skipped.
 
 The automation itself runs here; a step is skipped by the rule of `engine.norm_filter`, in plain numbers. The other
-rules are spared what is not finite, which by themselves they would let through.
+rules never see non-finite norms, which by themselves they would let through.
 """
 
 import argparse
@@ -41,7 +41,7 @@ from traiNNer.engine.norm_filter import IN_A_ROW
 AUTOMATION = "AdaptiveGradientClipping"
 STEPS, SPIKES, TARGET = 4000, 12, 0.95
 RECOVERY, LOOK = 200, 500
-REVERSALS = 4  # the host gives up an automation with so many among its last ten adjustments
+REVERSALS = 4  # the host disables an automation with so many among its last ten adjustments
 HIGHEST, CLEAN_SHARE = 6.0, 0.05
 Rule = Callable[[float], float]
 """A rule of clipping: the norm of a step to the norm that is applied, not a number where the step is skipped."""
@@ -50,8 +50,8 @@ Rule = Callable[[float], float]
 # The automation, as the host and the engine would run it
 
 
-class FloatGate:
-    """`NormFilter` in plain numbers, a hundred times as fast; a test holds the two together."""
+class FloatNormFilter:
+    """`NormFilter` in plain numbers, a hundred times as fast; a test compares the two."""
 
     def __init__(self) -> None:
         self.streak = 0
@@ -75,7 +75,7 @@ class Driven:
     automation: AdaptiveGradientClipping
     total: int = STEPS
     iteration: int = 0
-    gate: FloatGate = field(default_factory=FloatGate)
+    norm_filter: FloatNormFilter = field(default_factory=FloatNormFilter)
     made: list[tuple[int, SetKnob, float]] = field(default_factory=list)
     said: list[Say] = field(default_factory=list)
     window: list[Step] = field(default_factory=list)
@@ -92,7 +92,7 @@ class Driven:
         """Return what is applied of a step."""
         self.iteration += 1
         clip = self.knobs[GRAD_CLIP].at()
-        is_applied = self.gate.accepts(norm, self.knobs[GRAD_SKIP].at())
+        is_applied = self.norm_filter.accepts(norm, self.knobs[GRAD_SKIP].at())
         self.window.append(Step(is_applied, norm, 0.1))
         if self.iteration % self.automation.every == 0:
             steps, self.window = self.window, []
@@ -104,7 +104,7 @@ class Driven:
         return [move for _, move, _ in self.made if not move.forced]
 
     def reversals(self, among: int = 10) -> int:
-        """Return the most changes of direction within so many adjustments in a row, as the host counts them."""
+        """Return the largest number of direction changes within a window of adjustments, as the host counts them."""
         ways = [move.value > old for _, move, old in self.made if not move.forced]
         turns = [a != b for a, b in pairwise(ways)]
         return max((sum(turns[i : i + among - 1]) for i in range(len(turns))), default=0)
@@ -177,7 +177,7 @@ class ZClip:
         return min(let_through, self.max_norm)
 
 
-# A run and its judgement
+# A run and its verdict
 
 
 @dataclass(frozen=True)
@@ -216,7 +216,7 @@ class Verdict:
     let_through_after: float = 0.0
 
     def faults(self, share_after: float = CLEAN_SHARE) -> list[str]:
-        """Return what the run failed at; `share_after` of the clean steps may be clipped after the recovery."""
+        """Return the failed criteria; `share_after` of the clean steps may be clipped after the recovery."""
         found = {
             "non-finite": not self.is_finite,
             "spike": self.worst_spike > HIGHEST,
@@ -227,7 +227,7 @@ class Verdict:
 
 
 def judge(run: Norms, rule: Rule, probe: Callable[[float], float]) -> Verdict:
-    """Let a rule go through a run. `probe` tells what it would let through of a norm, at that moment."""
+    """Run a rule on a run. `probe` returns what the rule would let through of a norm at that moment."""
     verdict, touched = Verdict(), [False] * STEPS
     for step, (norm, middle) in enumerate(zip(run.norms, run.medians, strict=True)):
         if step == run.shift + RECOVERY:
@@ -244,7 +244,7 @@ def judge(run: Norms, rule: Rule, probe: Callable[[float], float]) -> Verdict:
     return verdict
 
 
-def helper_rule(**options) -> tuple[Rule, Callable[[float], float]]:
+def automation_rule(**options) -> tuple[Rule, Callable[[float], float]]:
     """Return the automation and its limit as the probe: skipping is not to hide a limit too high."""
     driven = Driven(AdaptiveGradientClipping(**options))
     return driven, lambda norm: min(norm, driven.knobs[GRAD_CLIP].at())
@@ -264,7 +264,7 @@ def simple_rule(make: Callable[[], Rule]) -> Callable[[], tuple[Rule, Callable[[
     return build
 
 
-SPARED = "skips what is not finite, by our leave"
+SPARED = "non-finite steps skipped for it"
 BASELINES: dict[str, Callable[[], Rule]] = {
     "fixed 1.0": lambda: Fixed(1.0),
     "AutoClip p10": lambda: AutoClip(10),
@@ -287,7 +287,7 @@ def scenario(scale: float) -> str:
 
 
 def success(name: str, scale: float, make, runs: int, target: float | None = None, note: str = "") -> list[Row]:
-    """Judge a rule on seeded runs; for the automation also how often the host would take it for oscillating."""
+    """Evaluate a rule on seeded runs; for the automation also how often the host classifies it as oscillating."""
     verdicts, calm, moves = [], 0, []
     for seed in range(runs):
         rule, probe = make()
@@ -296,20 +296,20 @@ def success(name: str, scale: float, make, runs: int, target: float | None = Non
             calm += rule.reversals() < REVERSALS
             moves.append(sum(decision.knob == GRAD_CLIP for _, decision, _ in rule.made))
     faults = Counter(fault for verdict in verdicts for fault in verdict.faults())
-    told = [note] if note else []
-    told += [f"clean steps clipped: {np.mean([verdict.clipped for verdict in verdicts]):.1%}"]
-    told += [f"{fault}: {count}" for fault, count in faults.items()]
-    told += [f"success if 10 % may be clipped after the shift: {sum(not v.faults(0.1) for v in verdicts) / runs:.1%}"]
-    told += [f"moves: median {np.median(moves):.0f}, at most {max(moves)}"] if moves else []
+    notes = [note] if note else []
+    notes += [f"clean steps clipped: {np.mean([verdict.clipped for verdict in verdicts]):.1%}"]
+    notes += [f"{fault}: {count}" for fault, count in faults.items()]
+    notes += [f"success if 10 % may be clipped after the shift: {sum(not v.faults(0.1) for v in verdicts) / runs:.1%}"]
+    notes += [f"moves: median {np.median(moves):.0f}, at most {max(moves)}"] if moves else []
     good = sum(not verdict.faults() for verdict in verdicts)
-    rows = [Row(AUTOMATION, scenario(scale), name, runs, good, target, "; ".join(told))]
+    rows = [Row(AUTOMATION, scenario(scale), name, runs, good, target, "; ".join(notes))]
     if moves:
-        rows.append(Row(AUTOMATION, f"{scenario(scale)}: not taken for oscillating", name, runs, calm, target))
+        rows.append(Row(AUTOMATION, f"{scenario(scale)}: not classified as oscillating", name, runs, calm, target))
     return rows
 
 
 def long_run(seed: int, is_falling: bool, total: int = 50_000) -> Driven:
-    """Let the automation go through a healthy run without spikes, whose median falls to a quarter or stays."""
+    """Run the automation on a healthy run without spikes, whose median falls to a quarter or stays."""
     rng = np.random.default_rng(seed)
     logs = np.full(total, rng.uniform(math.log(0.5), 0))
     if is_falling:
@@ -347,7 +347,7 @@ def run(quick: bool) -> list[Row]:
     for name, make in BASELINES.items():
         rows += success(name, 1.0, simple_rule(make), runs, note=SPARED)
     for name, scale, options, target in OURS:
-        rows += success(name, scale, partial(helper_rule, **options), runs, target)
+        rows += success(name, scale, partial(automation_rule, **options), runs, target)
     return rows + healthy(5 if quick else 100)
 
 

@@ -1,9 +1,9 @@
-"""Simulated evidence for the learning-rate automation: a loss whose true course is known, and noise on top.
+"""Simulated evidence for the learning-rate automation: a loss with a known true curve plus noise.
 
     python -m benchmarks.automations.simulated_rate [--quick]
 
 The signal is the logarithm of the loss relative to bicubic upscaling. A false alarm is a reduction while the true
-rate of improvement is at least twice what counts at that time. Rates are per patience (P) of 1000 iterations.
+speed of improvement is at least twice what counts at that time. Speeds are per patience (P) of 1000 iterations.
 """
 
 import argparse
@@ -36,7 +36,7 @@ TARGET = 0.95
 
 
 class Course(NamedTuple):
-    """The true signal by iteration, and from where on it is flat or rising (none: the end)."""
+    """The true signal by iteration, and where it becomes flat or rises (none: the end)."""
 
     truth: np.ndarray
     onset: int
@@ -58,7 +58,7 @@ def improving(_: np.random.Generator) -> Course:
 
 
 def power_law(random: np.random.Generator) -> Course:
-    """Return a fall that slows down, of random height, scale and exponent."""
+    """Return a power-law decay of random height, scale and exponent."""
     height, scale, exponent = random.uniform(0.3, 1.0), random.uniform(500, 2000), random.uniform(0.2, 0.6)
     return Course(height * (1 + np.arange(TOTAL) / scale) ** -exponent, TOTAL)
 
@@ -76,7 +76,7 @@ def diverging(random: np.random.Generator) -> Course:
 
 
 def drive(automation: IntelligentLearningRateScheduler, course: Course, noise: np.ndarray) -> Outcome:
-    """Feed a course to an automation as the loop would, and apply what it decides; a rollback brings the loss back."""
+    """Feed a curve to an automation as the loop would and apply its decisions; a rollback restores the loss."""
     run = RunStarted(TOTAL, 8, losses={"l1": 1.0})
     found = Outcome()
     automation.attach(Knobs())
@@ -113,12 +113,12 @@ def _move(automation: IntelligentLearningRateScheduler, decision: SetKnob, at: i
     automation.on_change(KnobChanged(at, decision.knob, old, new))
 
 
-def run_helper(course: Course, noise: np.ndarray, threshold: float) -> Outcome:
+def run_automation(course: Course, noise: np.ndarray, threshold: float) -> Outcome:
     return drive(IntelligentLearningRateScheduler(improvement_threshold=threshold), course, noise)
 
 
 def run_reduce_on_plateau(course: Course, noise: np.ndarray, threshold: float) -> Outcome:
-    """Run torch's rule on the moving average (0.999) of the loss, looked at after every block."""
+    """Run torch's rule on the moving average (0.999) of the loss, checked after every block."""
     import torch
     from scipy.signal import lfilter
 
@@ -150,7 +150,7 @@ def run_reference(course: Course, noise: np.ndarray, threshold: float) -> Outcom
 
 
 def false_alarms(course: Course, found: Outcome, threshold: float) -> list[int]:
-    """Return the reductions made while the true rate was at least twice what counts, and every rollback."""
+    """Return the reductions made while the true improvement was at least twice the threshold, and every rollback."""
     slope = -np.diff(course.truth, append=course.truth[-1:]) * PATIENCE
     slope[course.onset :] = 0.0
 
@@ -161,7 +161,7 @@ def false_alarms(course: Course, found: Outcome, threshold: float) -> list[int]:
 
 
 RULES: dict[str, Callable[[Course, np.ndarray, float], Outcome]] = {
-    "this automation": run_helper,
+    "this automation": run_automation,
     "ReduceLROnPlateau, average .999": run_reduce_on_plateau,
     "best value": run_reference,
 }
@@ -184,7 +184,7 @@ def harmless(
             label,
             name,
             good,
-            f"false {1 - np.mean(good):.1%}" + (f"; {raises / runs:.2f} raises a run" * (name == "this automation")),
+            f"false {1 - np.mean(good):.1%}" + (f"; {raises / runs:.2f} raises per run" * (name == "this automation")),
         )
         for name, good in found.items()
     ]
@@ -215,7 +215,7 @@ def found_in_time(runs: int, deviation: float, threshold: float, is_target: bool
 
 def silent(runs: int, deviation: float, threshold: float) -> list[Row]:
     """Return how often nothing is decided before and 8 patience after a plateau that the noise hides."""
-    label = f"plateau that cannot be told, noise {deviation:g}, threshold {threshold:g}"
+    label = f"plateau hidden by noise, noise {deviation:g}, threshold {threshold:g}"
     rows = []
     for name, rule in RULES.items():
         outcomes = [rule(course, noise, threshold) for course, noise in _courses(plateau, runs, deviation)]
@@ -225,10 +225,10 @@ def silent(runs: int, deviation: float, threshold: float) -> list[Row]:
 
 
 def rewound_in_time(runs: int, deviation: float) -> list[Row]:
-    """Return how often a divergence is answered by one rollback and half the rate, in time."""
+    """Return how often a divergence is handled by one rollback and half the learning rate, in time."""
     delays, good = [], []
     for course, noise in _courses(diverging, runs, deviation):
-        outcome = run_helper(course, noise, 0.001)
+        outcome = run_automation(course, noise, 0.001)
         after = [at - course.onset for at in outcome.rewinds]
         is_right = len(after) == 1 and after[0] > 0 and 0 < outcome.factor < 1
         delays.append(after[0] if is_right else np.inf)
@@ -236,7 +236,7 @@ def rewound_in_time(runs: int, deviation: float) -> list[Row]:
         good.append(checks <= 3)
     known = [delay for delay in delays if np.isfinite(delay)]
     label = f"loss x1.5 in 200 iterations, noise {deviation:g}"
-    note = f"one rollback and half the rate in {len(known) / runs:.0%}; "
+    note = f"one rollback and half the learning rate in {len(known) / runs:.0%}; "
     note += f"iterations from the onset: median {np.median(known):.0f}, p90 {np.quantile(known, 0.9):.0f}"
     return [
         _row(f"{label}: at most 3 checks after the rise", "this automation", good, note),

@@ -1,4 +1,4 @@
-"""Early stopping on simulated runs: what it loses, what it saves, and how plain patience does on the same curves.
+"""Early stopping on simulated runs: dB lost and iterations saved, compared with plain patience on the same curves.
 
     python -m benchmarks.automations.simulated_stopping [--quick]
 
@@ -7,13 +7,14 @@ stop. The values that the automation sees have normal noise with an sd between .
 where the target is defined). Success of one run, as in the specification:
 
 - improving (a power law that never ends): at most 0.05 dB lost;
-- overfitting, at a constant rate or under a cosine: stops within 5 effective patiences after the metric's peak, and at
-  most 0.05 dB lost;
+- overfitting, at a constant learning rate or under a cosine: stops within 5 effective patiences after the metric's
+  peak, and at most 0.05 dB lost;
 - saturating: at least 25 % of the iterations saved after 99.9 % of the way is made, and at most 0.05 dB lost;
 - milestone, cosine (a gain comes with the lower learning rate): at most 0.1 dB lost.
 
 Without a target and only in the full form, to know the limits: `stalling` (the metric stands still for two to three
-patiences, then goes on without any change of the rate: at most 0.1 dB lost) and `saturating loud` (noise .03 to .08).
+patiences, then improves without a change of the learning rate: at most 0.1 dB lost) and `saturating noisy` (noise .03
+to .08).
 """
 
 import math
@@ -107,7 +108,7 @@ def overfitting_under_a_cosine(rng: np.random.Generator, setting: Setting) -> Si
     return replace(run, schedule=_warm(CosineAnnealingLR(setting.total_iter, 2e-4), setting))
 
 
-def saturating_loud(rng: np.random.Generator, setting: Setting) -> Simulated:
+def saturating_noisy(rng: np.random.Generator, setting: Setting) -> Simulated:
     return replace(saturating(rng, setting), noise=_noise(rng, 0.08, low=0.03))
 
 
@@ -120,7 +121,7 @@ def stalling(rng: np.random.Generator, setting: Setting) -> Simulated:
 
 
 def milestone(rng: np.random.Generator, setting: Setting) -> Simulated:
-    """Saturate at the first rate; the drop to a half or a tenth then gains 0.1 to 0.5 dB within some thousand."""
+    """Saturate at the first learning rate; a drop to a half or a tenth then gains 0.1 to 0.5 dB in a few thousand."""
     at = int(rng.uniform(0.5, 0.85) * setting.total_iter)
     gain, scale = rng.uniform(0.1, 0.5), rng.uniform(500, 2000)
     base = saturating(rng, setting).curve
@@ -129,7 +130,7 @@ def milestone(rng: np.random.Generator, setting: Setting) -> Simulated:
 
 
 def cosine(rng: np.random.Generator, setting: Setting) -> Simulated:
-    """Saturate at the first rate; 0.1 to 0.8 dB more come in proportion to the fall of the rate."""
+    """Saturate at the first learning rate; 0.1 to 0.8 dB more come in proportion to its decay."""
     schedule = CosineAnnealingLR(setting.total_iter, 2e-4)
     gain, base = rng.uniform(0.1, 0.8), saturating(rng, setting).curve
     fallen = lambda t: (1 - np.cos(np.pi * t / setting.total_iter)) / 2  # noqa: E731
@@ -192,7 +193,7 @@ def outcome(setting: Setting, run: Simulated, stop: int) -> Outcome:
 
 @dataclass(frozen=True)
 class Scenario:
-    """Curves of one kind, when a run of it went well, the target, and what to print of the savings."""
+    """Curves of one kind, the success criterion, the target, and how to report the savings."""
 
     make: Callable[[np.random.Generator, Setting], Simulated]
     is_success: Callable[[Outcome], bool]
@@ -224,7 +225,7 @@ SCENARIOS = (
     Scenario(milestone, _gets_the_gain, 0.90, settings=SETTINGS),
     Scenario(cosine, _gets_the_gain, 0.90),
     Scenario(overfitting_under_a_cosine, _is_in_time, 0.90, has_onset=True),
-    Scenario(saturating_loud, _saves, None, has_onset=True),
+    Scenario(saturating_noisy, _saves, None, has_onset=True),
     Scenario(stalling, _gets_the_gain, None),
 )
 
@@ -242,7 +243,7 @@ def simulate(setting: Setting, scenario: Scenario, rule: Callable[..., int], run
 
 
 def note(setting: Setting, scenario: Scenario, seen: list[Outcome]) -> str:
-    """Return harm and gain in a few words."""
+    """Return a short text of loss and savings."""
     lost = np.array([one.lost for one in seen])
     stopped = np.mean([one.stop < setting.total_iter for one in seen])
     text = f"lost p95 {np.quantile(lost, 0.95):.3f} dB, max {lost.max():.3f}; >0.1 dB in {np.mean(lost > 0.1):.0%}"
@@ -277,7 +278,9 @@ def compare(setting: Setting, rule: str, quick: bool) -> Iterator[Row]:
         aimed += [row] if scenario.target else []
         yield row
     total, good = sum(row.runs for row in aimed), sum(row.successes for row in aimed)
-    yield Row("early stopping", f"mean of those aimed at, {setting.name}", rule, total, good, 0.90 if mine else None)
+    yield Row(
+        "early stopping", f"mean of scenarios with a target, {setting.name}", rule, total, good, 0.90 if mine else None
+    )
 
 
 if __name__ == "__main__":

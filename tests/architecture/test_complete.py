@@ -1,4 +1,4 @@
-"""An object is complete when it is constructed: later it is changed by its own methods, never by another's code."""
+"""An object is complete after construction: only its own methods change it later."""
 
 import ast
 from pathlib import Path
@@ -7,7 +7,7 @@ import pytest
 
 PACKAGE = Path(__file__).parents[2] / "traiNNer"
 ROOMS = ("engine", "automations", "data", "run", "measuring")
-# What offers no other way (torch, rich), a switch that several turn, and tables that functions of one file fill.
+# Libraries without another way (torch, rich), a shared switch, and tables filled by functions of one file.
 SET_FROM_OUTSIDE = {
     "engine/runtime/optimizer.py": {"optimizer.grad_scale", "optimizer.found_inf"},
     "engine/runtime/start.py": {"torch.backends.cudnn.allow_tf32", "torch.backends.cudnn.benchmark"},
@@ -38,6 +38,6 @@ def test_no_attribute_is_set_from_outside(path):
 
 
 @pytest.mark.parametrize("statement", ["slot.knobs = x", "self.slot.count += 1", "a, slot.b = 1, 2", "slot.c: int = 1"])
-def test_every_kind_of_assignment_is_seen(statement):
+def test_every_kind_of_assignment_is_detected(statement):
     assert len(foreign_targets(ast.parse(statement))) == 1
     assert not foreign_targets(ast.parse("self.slot = slot"))

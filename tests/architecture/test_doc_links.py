@@ -1,4 +1,4 @@
-"""The pages lead somewhere: relative links resolve, and the files of the code that they name exist."""
+"""Documentation links resolve: relative links, and the code files that pages name."""
 
 import re
 from pathlib import Path
@@ -14,7 +14,7 @@ NAMED = re.compile(r"`([\w.]+)`\s\(`([\w/]+\.py)`\)")
 
 
 def broken_links(page: Path, text: str) -> list[str]:
-    """Return the relative links of a page that lead to no file, or to no heading of it."""
+    """Return the relative links of a page whose file or heading does not exist."""
     links = [link for link in LINK.findall(text) if "://" not in link]
     return [link for link in links if not _resolves(page, link)]
 
@@ -44,13 +44,13 @@ def _source(path: str) -> Path | None:
 
 
 def _defines(file: Path | None, name: str) -> bool:
-    """Tell whether a file defines every part of a dotted name."""
+    """Return whether a file defines every part of a dotted name."""
     text = file.read_text(encoding="utf-8") if file else ""
     return all(re.search(rf"^ *(?:(?:class|def) {part}\b|{part}\b.* = )", text, re.M) for part in name.split("."))
 
 
 def _is_module(name: str) -> bool:
-    """Tell whether a dotted name is a module or package, or something lower-case in one."""
+    """Return whether a dotted name is a module or package, or a lower-case name in one."""
     places = [ROOT / name.replace(".", "/"), ROOT / name.rpartition(".")[0].replace(".", "/")]
     return any(place.is_dir() or place.with_suffix(".py").is_file() for place in places)
 
@@ -62,18 +62,18 @@ def test_links_and_files_of_a_page_exist(page):
     assert missing_files(text) == []
 
 
-def test_a_wrong_link_is_noticed():
+def test_wrong_link_is_detected():
     page = ROOT / "docs/doctor.md"
     text = "[a](doctor.md) [b](gone.md) [c](doctor.md#as-json) [d](doctor.md#gone) [e](#gone) [f](https://a.b/c)"
     assert broken_links(page, text) == ["gone.md", "doctor.md#gone", "#gone"]
 
 
-def test_a_wrong_file_is_noticed():
+def test_wrong_file_is_detected():
     text = (
         "`traiNNer/batch.py`, `traiNNer/engine/gone.py`, `engine/gone.py`, `traiNNer.batch.ImageSet`, `traiNNer.gone.x`"
     )
     assert missing_files(text) == ["traiNNer/engine/gone.py", "engine/gone.py", "traiNNer.gone.x"]
 
 
-def test_a_wrong_name_is_noticed():
+def test_wrong_name_is_detected():
     assert missing_files("`ImageSet.sample` (`batch.py`), `ImageSet.gone` (`batch.py`)") == ["ImageSet.gone"]

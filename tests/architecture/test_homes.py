@@ -1,4 +1,4 @@
-"""Every module of some size has its test where one looks for it: `traiNNer/a/b.py` in `tests/unit/a/test_b.py`."""
+"""Every larger module has its test at the expected path: `traiNNer/a/b.py` in `tests/unit/a/test_b.py`."""
 
 from pathlib import Path
 
@@ -6,9 +6,9 @@ import pytest
 
 ROOT = Path(__file__).parents[2]
 PACKAGE, UNIT = ROOT / "traiNNer", ROOT / "tests/unit"
-SMALL = 30  # lines; what is shorter is tested with what uses it
+SMALL = 30  # lines; shorter modules are tested with their users
 
-# What one test holds together with its neighbor: that test must import it.
+# Modules tested together with a neighbor: that test must import them.
 HELD_BY = {
     "automations/batch_size_rules.py": "automations/test_batch_size.py",
     "automations/gradient_clipping_rules.py": "automations/test_gradient_clipping.py",
@@ -41,7 +41,7 @@ def modules() -> dict[str, Path]:
 
 
 def home(name: str) -> Path:
-    """Return where the test of a module stands; a package's own module is tested under the package's name."""
+    """Return the path of the test of a module; a package's own module is tested under the package's name."""
     place = Path(name)
     stem = place.parent.name or "package" if place.stem == "__init__" else place.stem
     folder = place.parent.parent if place.stem == "__init__" and place.parent.name else place.parent
@@ -49,7 +49,7 @@ def home(name: str) -> Path:
 
 
 @pytest.mark.parametrize("name", modules())
-def test_it_has_a_test_of_its_own(name):
+def test_every_module_has_its_own_test(name):
     test = UNIT / HELD_BY[name] if name in HELD_BY else home(name)
     assert test.is_file(), f"no {test.relative_to(ROOT)}"
     assert "\ndef test_" in test.read_text(encoding="utf-8"), f"{test.relative_to(ROOT)} tests nothing"
@@ -59,5 +59,5 @@ def test_it_has_a_test_of_its_own(name):
     assert name not in HELD_BY or any(text in test.read_text(encoding="utf-8") for text in names)
 
 
-def test_no_exception_outlives_its_reason():
+def test_every_import_exception_is_still_needed():
     assert sorted(name for name in HELD_BY if not (PACKAGE / name).exists() or home(name).exists()) == []

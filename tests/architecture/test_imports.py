@@ -1,4 +1,4 @@
-"""Starting a run imports nothing that the run does not use."""
+"""Starting a run imports only what the run uses."""
 
 import subprocess
 import sys
@@ -12,9 +12,9 @@ def loaded_after(statement: str) -> set[str]:
     return {name.split(".")[0] for name in done.stdout.split()}
 
 
-def test_the_command_line_imports_no_heavy_package():
+def test_command_line_imports_no_heavy_package():
     assert not loaded_after("import traiNNer.run.train") & set(HEAVY)
 
 
-def test_the_package_alone_does_not_even_import_torch():
+def test_package_import_does_not_import_torch():
     assert "torch" not in loaded_after("import traiNNer")

@@ -1,4 +1,4 @@
-"""Imports point down, siblings do not know each other, and one file owns the device."""
+"""Imports point down the layers, siblings do not import each other, and one file owns the device."""
 
 import ast
 from pathlib import Path
@@ -31,7 +31,7 @@ ENGINE = {
 }
 """The rooms and files of the engine; inside it, siblings do not know each other either."""
 RUNTIME_ONLY = ("torch.distributed", "torch.compile", "channels_last", "autocast", ".cuda(")
-# What carries these words and only names them: an option key, and a message of `trainner doctor`.
+# Files that only mention these words: an option key, and a message of `trainner doctor`.
 ONLY_NAMES = {"use_channels_last", "torch.compile does not work here"}
 
 
@@ -64,7 +64,7 @@ def imports(tree: ast.AST) -> set[str]:
 
 
 def is_module(name: str) -> bool:
-    """Tell whether the part of the package that a name is in is a file."""
+    """Return whether a name belongs to a file of the package."""
     return (PACKAGE / f"{name.split('.')[1]}.py").is_file()
 
 
@@ -85,7 +85,7 @@ def engine_files() -> list[Path]:
 
 
 def wrong_arrows(here: str, tree: ast.AST) -> list[str]:
-    """Return the rooms of the engine that a file in the room `here` must not import."""
+    """Return the engine packages that a file in the package `here` must not import."""
     theirs = {name.split(".")[2] for name in imports(tree) if name.startswith("traiNNer.engine.")} - {here}
     return sorted(there for there in theirs if ENGINE[there] >= ENGINE[here])
 
@@ -96,13 +96,13 @@ def test_imports_inside_the_engine_point_down(path):
 
 
 @pytest.mark.parametrize("statement", ["import traiNNer.engine.step", "from traiNNer.engine.evaluation import best"])
-def test_an_arrow_inside_the_engine_that_points_up_or_aside_is_found(statement):
+def test_engine_import_up_or_sideways_is_found(statement):
     assert wrong_arrows("learner", ast.parse(statement))
     assert not wrong_arrows("trainer", ast.parse(statement))
 
 
 @pytest.mark.parametrize("statement", ["import traiNNer", "from traiNNer import build_network"])
-def test_the_bare_package_counts_as_its_root(statement):
+def test_package_itself_is_its_root(statement):
     assert imports(ast.parse(statement)) == {"traiNNer.__init__"}
     assert imports(ast.parse("from traiNNer import losses")) == {"traiNNer.losses"}
 
@@ -113,7 +113,7 @@ def test_every_part_has_a_layer(path):
 
 
 @pytest.mark.parametrize("path", sorted(PACKAGE.rglob("*/__init__.py")), ids=lambda p: p.parent.name)
-def test_every_room_says_in_one_sentence_what_it_is_for(path):
+def test_every_package_has_a_one_sentence_docstring(path):
     first = (ast.get_docstring(ast.parse(path.read_text())) or "").split("\n\n")[0]
     assert first.endswith(".")
     assert first.count(". ") == 0

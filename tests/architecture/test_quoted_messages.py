@@ -1,4 +1,4 @@
-"""What the pages quote as program output is still in the code: every phrase of it, apart from the values.
+"""Program output quoted in the documentation is still in the code: every phrase except the values.
 
 Quoted are the first column of the table of messages in docs/troubleshooting.md, and code blocks without a language that
 follow a line `<!-- output -->`. Numbers, paths, names with dots or capitals
@@ -20,7 +20,7 @@ EDGE = re.compile(r"[.,;:()]+(?:\s|$)|\s\(|\s{2,}|->")
 
 @cache
 def said() -> str:
-    """Return every text of the code, one a line, with `\\0` for what is filled in, and the names of components."""
+    """Return every string of the code, one per line, with `\\0` for what is filled in, and the names of components."""
     texts: list[str] = []
     for path in sorted((ROOT / "traiNNer").rglob("*.py")):
         tree = ast.parse(path.read_text(encoding="utf-8"))
@@ -40,7 +40,7 @@ def docstrings(tree: ast.Module) -> set[int]:
 
 
 def phrases(quote: str) -> list[str]:
-    """Return the parts of a message that are the same whatever it is about."""
+    """Return the constant parts of a message."""
     parts = [piece.strip(" .,;:()") for part in EDGE.split(VALUE.sub("\0", quote)) for piece in part.split("\0")]
     return [part for part in parts if re.search("[a-z]{2}", part)]
 
@@ -63,11 +63,11 @@ def is_said(part: str) -> bool:
 
 
 @pytest.mark.parametrize("quote", quotes())
-def test_a_quoted_message_is_one_of_the_program(quote):
+def test_quoted_messages_exist_in_the_code(quote):
     assert [part for part in phrases(quote) if not is_said(part)] == [], "no text of traiNNer says this any more"
 
 
-def test_a_message_is_more_than_its_values():
+def test_message_is_more_than_its_values():
     quote = "Iteration 812: loss is not finite (l1loss). Step skipped (1 of 10)"
     assert phrases(quote) == ["Iteration", "loss is not finite", "Step skipped", "of"]
     assert phrases("… has no state, did you mean 'ema_decay'?   known: l1loss, …") == [

@@ -1,4 +1,4 @@
-"""The generated pages say what the code says, and the list of options only changes on purpose."""
+"""The generated pages match the code, and the list of options changes only on purpose."""
 
 import json
 import re
@@ -10,7 +10,7 @@ import pytest
 
 REPOSITORY = Path(__file__).parents[2]
 FROZEN = REPOSITORY / "tests/data/option_keys.txt"
-# In a process of its own: other tests register components too.
+# In a separate process, because other tests register components too.
 NOW = """
 import json
 from traiNNer.config.automation_options import OWN_SECTIONS
@@ -40,17 +40,17 @@ def now():
 
 
 def without_optimizers(text: str) -> str:
-    """Leave out the chapter whose content is the installed torch's."""
+    """Drop the chapter that depends on the installed torch."""
     return re.sub(r"## Optimizers.*?(?=\n## )", "", text, flags=re.DOTALL)
 
 
-def test_the_option_reference_is_up_to_date(now):
+def test_option_reference_is_up_to_date(now):
     written = (REPOSITORY / "docs/options.md").read_text(encoding="utf-8")
     assert without_optimizers(written) == without_optimizers(now["page"]), "run `trainner docs`"
 
 
 @pytest.mark.parametrize("name", ["options", "options/test"])
-def test_the_schema_is_up_to_date(name, now):
+def test_schema_is_up_to_date(name, now):
     written = json.loads((REPOSITORY / name / "options.schema.json").read_text(encoding="utf-8"))
     schemas = [written, now["schemas"][name]]
     for schema in schemas:
@@ -58,8 +58,8 @@ def test_the_schema_is_up_to_date(name, now):
     assert schemas[0] == schemas[1], "run `trainner docs`"
 
 
-def test_the_list_of_options_is_frozen(now):
-    """Option names are an interface: whoever changes one changes this list too, and says why in the commit."""
+def test_option_list_is_frozen(now):
+    """Option names are an interface: changing one requires changing this list, with a reason in the commit."""
     assert now["keys"] == FROZEN.read_text(encoding="utf-8").splitlines()
 
 
@@ -69,7 +69,7 @@ def test_every_option_is_described():
     assert not empty
 
 
-def test_links_of_the_pages_lead_somewhere():
+def test_page_links_are_valid():
     pages = [REPOSITORY / "README.md", *(REPOSITORY / "docs").rglob("*.md"), *REPOSITORY.glob("*/README.md")]
     for page in pages:
         for target in re.findall(r"\]\(([^)#]+)[^)]*\)", page.read_text(encoding="utf-8")):

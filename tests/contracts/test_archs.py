@@ -1,4 +1,4 @@
-"""What every registered arch promises, whatever it computes."""
+"""The contract of every registered arch."""
 
 import pytest
 import torch
@@ -42,13 +42,13 @@ def images(component: Component, batch: int = 2) -> torch.Tensor:
 
 
 @by_name(EVERY)
-def test_defaults_build_and_declare_what_they_can(component):
+def test_defaults_build_and_declare_traits(component):
     assert count(component) > 0
     assert "scale" in component.context
 
 
 @by_name(SMALL)
-def test_output_is_scale_times_as_large(component):
+def test_output_is_scaled(component):
     x = images(component, 1)
     for scale in scales_of(component):
         with torch.no_grad():
@@ -71,7 +71,7 @@ def test_declared_precisions_hold(component, precision):
 
 
 @by_name(SMALL)
-def test_declared_precisions_hold_for_the_weights_too(component):
+def test_declared_precisions_hold_for_weights(component):
     x = images(component)
     reference = build(component).eval()(x)
     assert component.traits.precisions
@@ -91,7 +91,7 @@ def test_sizes_are_the_least_that_work(component):
 
 
 @by_name([component for component in SMALL if component.traits.release])
-def test_the_released_form_computes_the_same(component):
+def test_released_form_computes_the_same(component):
     x, network = images(component, 1), build(component)
     network(images(component))
     released = component.traits.release(network.eval())
@@ -126,7 +126,7 @@ def test_state_round_trip_keeps_the_function(component):
 
 
 @by_name(SMALL)
-def test_a_step_down_the_gradient_lowers_the_loss(component):
+def test_gradient_step_lowers_the_loss(component):
     x, network = images(component), build(component)
     target = torch.rand_like(network(x).detach())
     optimizer = torch.optim.SGD([p for p in network.parameters() if p.requires_grad], 1e-3)

@@ -1,4 +1,4 @@
-"""What every registered automation keeps to: faults in it, or in what it sees, never reach the run."""
+"""The contract of every registered automation: its faults, and bad inputs, never reach the run."""
 
 import math
 
@@ -41,7 +41,7 @@ def report(iteration, loss=None, norm=1.0):
 
 
 def live(host, iterations=range(1, 700), scores=True, **values):
-    """Let an automation see iterations, validations, a failure, and another automation's change."""
+    """Feed an automation iterations, validations, a failure, and a change by another automation."""
     for iteration in iterations:
         host.after_step(iteration, report(iteration, **values))
         if iteration % 100 == 0:
@@ -55,7 +55,7 @@ def live(host, iterations=range(1, 700), scores=True, **values):
 
 @pytest.mark.parametrize("name", NAMES)
 @pytest.mark.parametrize("hook", HOOKS)
-def test_exception_in_any_hook_leaves_the_fallback_active_and_one_warning(name, hook, monkeypatch):
+def test_exception_in_any_hook_activates_the_fallback_and_warns_once(name, hook, monkeypatch):
     def boom(*_):
         raise ValueError("boom")
 
@@ -73,7 +73,7 @@ def test_exception_in_any_hook_leaves_the_fallback_active_and_one_warning(name, 
 
 @pytest.mark.parametrize("name", NAMES)
 @pytest.mark.parametrize("loss", [math.nan, math.inf])
-def test_inputs_that_are_no_numbers_never_reach_the_run(name, loss):
+def test_non_numeric_inputs_never_reach_the_run(name, loss):
     host, book = build(name)
     live(host, loss=loss, norm=math.nan, scores=False)
     assert all(math.isfinite(host.knobs[claimed].at(700)) or claimed == "grad_skip" for claimed in host.slots[0].claims)
@@ -82,7 +82,7 @@ def test_inputs_that_are_no_numbers_never_reach_the_run(name, loss):
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_a_missing_metric_is_no_fault(name):
+def test_missing_metric_is_not_a_fault(name):
     host, book = build(name)
     live(host, scores=False)
     assert not any("Traceback" in text for text in book.infos)
@@ -90,7 +90,7 @@ def test_a_missing_metric_is_no_fault(name):
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_a_jump_of_the_clock_changes_no_decision(name, monkeypatch):
+def test_clock_jump_changes_no_decision(name, monkeypatch):
     first, straight = build(name)
     live(first)
     clock = iter(range(10**9, -(10**9), -(10**5)))
@@ -103,8 +103,8 @@ def test_a_jump_of_the_clock_changes_no_decision(name, monkeypatch):
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_its_memory_is_plain_and_complete(name, tmp_path):
-    """Saved anywhere and loaded into a new automation, the tail of the decisions is the same."""
+def test_its_state_is_plain_and_complete(name, tmp_path):
+    """Saved at any iteration and loaded into a new automation, the remaining decisions are the same."""
     whole, straight = build(name)
     live(whole)
     for stop in (37, 300, 501):

@@ -7,7 +7,7 @@ import traiNNer.losses  # noqa: F401 - registers them
 from traiNNer.losses.weighted import WeightedLosses
 from traiNNer.registry import LOSSES
 
-# What a loss needs to be built without network; every other one is built from its defaults.
+# Options for losses that would download weights; all others are built from their defaults.
 OFFLINE = {"perceptualloss": {"pretrained": False, "style_weight": 1.0}}
 NAMES = LOSSES.names()
 SIDE = 48
@@ -48,7 +48,7 @@ def test_gradient_for_the_output(loss):
     assert output.grad is not None
     assert torch.isfinite(output.grad).all()
     assert output.grad.abs().max() > 0
-    # Going against the gradient makes it better.
+    # A step against the gradient lowers the loss.
     moved = output.detach() - 1e-2 * output.grad / output.grad.abs().max()
     assert loss(moved, target) < loss(output, target)
 
@@ -70,7 +70,7 @@ def test_memory_format_does_not_matter(loss):
 
 
 @pytest.mark.parametrize("name", [component.name for component in LOSSES if component.traits.separable])
-def test_a_separable_loss_has_the_gradients_of_the_whole_in_parts(name):
+def test_separable_loss_gradients_match_in_micro_batches(name):
     loss, random = build(name), torch.Generator().manual_seed(0)
     output, target = torch.rand(2, 3, 3, SIDE, SIDE, generator=random)
     whole = torch.autograd.grad(loss(output.requires_grad_(), target), output)[0]
@@ -80,7 +80,7 @@ def test_a_separable_loss_has_the_gradients_of_the_whole_in_parts(name):
     torch.testing.assert_close(found, whole, rtol=1e-4, atol=1e-4 * whole.abs().max().item())
 
 
-def test_ours_are_declared_separable():
+def test_builtin_losses_are_declared_separable():
     ours = ("l1loss", "mseloss", "charbonnierloss", "mssimloss", "perceptualloss")
     assert all(LOSSES[name].traits.separable for name in ours)
 
@@ -100,12 +100,12 @@ def test_nothing_to_train_or_save(loss):
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_building_leaves_the_random_generator_alone(name):
+def test_build_does_not_touch_the_rng(name):
     before = torch.get_rng_state()
     build(name)
     assert torch.equal(torch.get_rng_state(), before)
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_weight_is_no_option_of_the_loss(name):
+def test_weight_is_not_an_option_of_the_loss(name):
     assert "loss_weight" not in LOSSES[name].options.model_fields

@@ -48,14 +48,14 @@ def test_direction_agrees_with_the_scores(metric):
     assert len(set(scores)) == 4
 
 
-def test_images_are_left_as_they_were(metric):
+def test_images_are_not_modified(metric):
     output, target = disturbed(5), photo()
     assert metric(output, target) == metric(output, target)
     assert np.array_equal(output, disturbed(5))
     assert np.array_equal(target, photo())
 
 
-def test_border_does_not_count(metric):
+def test_border_is_ignored(metric):
     output = disturbed(5)
     spoilt = output.copy()
     spoilt[:SCALE] = spoilt[-SCALE:] = 0
@@ -65,7 +65,7 @@ def test_border_does_not_count(metric):
     assert metric(spoilt, photo()) != metric(output, photo())
 
 
-def test_needs_target_is_true_to_its_word(metric):
+def test_needs_target_is_accurate(metric):
     if metric.needs_target:
         with pytest.raises(ValueError, match="ground truth"):
             metric(photo(), None)
@@ -74,6 +74,6 @@ def test_needs_target_is_true_to_its_word(metric):
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_direction_is_no_option_of_the_metric(name):
+def test_direction_is_not_an_option_of_the_metric(name):
     assert "better" not in METRICS[name].options.model_fields
     assert "scale" not in METRICS[name].options.model_fields

@@ -22,7 +22,7 @@ def test_all_are_here():
 
 
 def test_factor_is_finite_and_never_above_the_base_rate(schedule):
-    # Asked beyond the end too: a resumed run may be longer than the schedule was made for.
+    # Evaluated beyond the end too: a resumed run may be longer than the schedule.
     factors = [schedule(iteration) for iteration in range(3 * TOTAL)]
     assert all(isinstance(factor, float) and math.isfinite(factor) and 0 <= factor <= 1 for factor in factors)
     assert len(set(factors)) > 1

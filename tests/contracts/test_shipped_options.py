@@ -22,12 +22,12 @@ def is_test(path: Path) -> bool:
     return "test" in path.relative_to(REPOSITORY).parts[:-1]
 
 
-def test_the_main_files_are_here():
+def test_main_files_exist():
     assert {MAIN, "options/test/2x_paragonsr2.yml"} <= set(map(title, FILES))
 
 
 @pytest.mark.parametrize("path", FILES, ids=title)
-def test_it_loads_without_a_warning(path):
+def test_loads_without_a_warning(path):
     import traiNNer.run.build  # noqa: F401 - registers every component
 
     loaded = load_options(path, TestOptions if is_test(path) else TrainOptions)
@@ -44,13 +44,13 @@ def test_its_first_line_names_its_schema(path):
 
 @pytest.mark.parametrize("path", FILES, ids=title)
 def test_every_line_with_a_value_is_explained_or_plain(path):
-    """A user who opens the file finds a comment at most of its keys."""
+    """Most keys of a shipped file have a comment."""
     lines = [line for line in path.read_text().splitlines() if re.search(r"^\s*(- )?\w+: *[^\s#]", line)]
     assert sum("#" in line for line in lines) >= len(lines) / 2
 
 
-def test_the_main_job_makes_its_demo_set_trains_and_is_tested(tmp_path):
-    """A start of the real thing: the same files, fewer iterations."""
+def test_main_job_makes_its_demo_set_trains_and_is_tested(tmp_path):
+    """A real run of the same files with fewer iterations."""
     options = (REPOSITORY / MAIN, REPOSITORY / "options/test/2x_paragonsr2.yml")
     short = ("--set", "train.total_iter=30", "--set", "val.val_freq=15", "--set", "logger.use_tb_logger=false")
     result = run("train.py", "-opt", options[0], *short, folder=tmp_path)
@@ -72,14 +72,14 @@ def test_the_main_job_makes_its_demo_set_trains_and_is_tested(tmp_path):
 
 
 @pytest.mark.nightly
-def test_the_main_job_beats_bicubic_by_a_decibel(tmp_path):
+def test_main_job_beats_bicubic_by_a_decibel(tmp_path):
     result = run("train.py", "-opt", REPOSITORY / MAIN, folder=tmp_path, timeout=1800)
     assert result.code == 0, result.output
     last = [entry for entry in record(tmp_path, "2x_paragonsr2") if entry["event"] == "validation"][-1]
     assert last["val/demo/psnr"] - last["val/demo/psnr_bicubic"] >= 1.0
 
 
-def test_the_block_for_the_rtx_3060_loads_when_it_is_uncommented(tmp_path):
+def test_block_for_the_rtx_3060_loads_when_it_is_uncommented(tmp_path):
     import traiNNer.run.build  # noqa: F401 - registers every component
 
     text = (REPOSITORY / "options/train/2x_paragonsr2_automations.yml").read_text(encoding="utf-8")

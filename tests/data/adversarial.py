@@ -14,7 +14,7 @@ from traiNNer.registry import MODELS
 
 @arch()
 class PatchDiscriminator(nn.Sequential):
-    """Says of every patch whether it is real: above 0."""
+    """Classifies every patch as real (above 0) or fake."""
 
     def __init__(self, width: int = 8) -> None:
         layers = (nn.Conv2d(3, width, 3, 2, 1), nn.BatchNorm2d(width), nn.LeakyReLU(0.2), nn.Conv2d(width, 1, 3, 2, 1))

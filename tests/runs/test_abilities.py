@@ -1,4 +1,4 @@
-"""What a network declares is honored by whole runs, and what a plugin's code raises is reported with its line."""
+"""Whole runs honor declared traits, and exceptions of plugins are reported with their line."""
 
 import json
 import re
@@ -50,7 +50,7 @@ CHANGES = {
 
 
 def place_with_odd_images(folder):
-    """Images of 90x70 LQ pixels to validate, one of 13x9, and a network that takes neither size as it is."""
+    """Validation images of 90x70 and 13x9 LQ pixels, and a network that supports neither size directly."""
     workplace(folder)
     write_pairs(folder / "val", 1, (70, 90), seed=5, smooth=True)
     small = np.random.default_rng(0).integers(0, 256, (26, 18, 3), np.uint8)
@@ -69,13 +69,13 @@ def trained(tmp_path_factory):
     return folder, result.output
 
 
-def test_what_is_not_declared_is_not_used_and_reported_in_one_line_each(trained):
+def test_undeclared_traits_are_unused_and_reported_in_one_line_each(trained):
     _, output = trained
     assert output.count("picky does not work in bf16: use_amp is ignored, computing in float32") == 1
     assert output.count("picky does not work in channels_last: use_channels_last is ignored") == 1
 
 
-def test_images_of_any_size_are_validated_as_the_padded_whole(trained):
+def test_validation_of_any_size_equals_the_padded_whole(trained):
     folder, _ = trained
     written = {path.stem: path for path in (folder / "experiments/run").rglob("*.png") if "_12" in path.name}
     assert written, list((folder / "experiments/run").rglob("*.png"))
@@ -116,7 +116,7 @@ def test_whole_and_in_tiles_test_py_gives_the_padded_whole(trained):
 
 
 def expected(folder, key):
-    """Upscale an image as one whole that is reflected by hand beyond its borders."""
+    """Upscale a whole image with explicit reflection padding."""
     import torch.nn.functional as F
     from safetensors.torch import load_file
 
@@ -132,7 +132,7 @@ def expected(folder, key):
     return levels[..., ::-1]
 
 
-def test_a_crop_that_the_network_cannot_take_is_an_option_error(tmp_path):
+def test_crop_unsupported_by_the_network_is_an_option_error(tmp_path):
     place_with_odd_images(tmp_path)
     write_options(tmp_path, CHANGES | {"datasets": {"train": {"lq_size": None, "gt_size": 40}}})
     result = run("train.py", "-opt", "options.yml", "--check", folder=tmp_path)
@@ -140,7 +140,7 @@ def test_a_crop_that_the_network_cannot_take_is_an_option_error(tmp_path):
     assert "picky needs a multiple of 16 = 8 x scale 2; nearest: 32, 48" in result.output
 
 
-def test_the_example_of_the_documentation_trains(tmp_path):
+def test_example_of_the_documentation_trains(tmp_path):
     page = (REPOSITORY / "docs/adding_a_component.md").read_text(encoding="utf-8")
     code = re.search(r"```python\n(\"\"\"my_archs\.py.*?)```", page, re.S)
     assert code
@@ -192,7 +192,7 @@ class Faulty(nn.Module):
         ("", "return 3", r"faulty must return a tensor, not int"),
     ],
 )
-def test_an_own_network_that_fails_is_reported_before_the_run(tmp_path, constructor, forward, text):
+def test_plugin_network_failure_is_reported_before_the_run(tmp_path, constructor, forward, text):
     result = run_faulty(tmp_path, constructor, forward)
     assert re.search(text, result.output), result.output
     assert not (tmp_path / "experiments").exists()
@@ -205,7 +205,7 @@ def test_an_own_network_that_fails_is_reported_before_the_run(tmp_path, construc
         "assert not torch.is_inference_mode_enabled(), 'in the first validation'",
     ],
 )
-def test_an_own_network_that_fails_during_the_run_is_not_our_bug(tmp_path, forward):
+def test_plugin_network_failure_is_not_an_internal_error(tmp_path, forward):
     result = run_faulty(tmp_path, "", forward)
     assert re.search(r"faulty\.py line 16: AssertionError: in the first .*A plugin raised this", result.output)
 
@@ -221,7 +221,7 @@ def run_faulty(folder, constructor, forward):
     return result
 
 
-def test_memory_that_runs_out_in_an_own_network_stays_that(tmp_path):
+def test_oom_in_a_plugin_network_stays_an_oom(tmp_path):
     workplace(tmp_path)
     oom = "raise torch.OutOfMemoryError('CUDA out of memory')"
     (tmp_path / "faulty.py").write_text(FAULTY.format(constructor="pass", forward=oom))
@@ -244,7 +244,7 @@ class Own(nn.Module):
 
 
 @pytest.mark.parametrize("declared", ["", "separable=True"])
-def test_a_batch_is_split_only_for_losses_that_are_declared_separable(tmp_path, declared):
+def test_only_separable_losses_split_a_batch(tmp_path, declared):
     workplace(tmp_path)
     (tmp_path / "own.py").write_text(OWN_LOSS.format(declared=declared))
     automations = {"enabled": True, "DynamicBatchSizeOptimizer": {"enabled": True}}

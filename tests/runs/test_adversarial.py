@@ -1,4 +1,4 @@
-"""A GAN written as a plugin, in real runs: two networks, two optimizers, one exact resume."""
+"""A GAN as a plugin in real runs: two networks, two optimizers, exact resume."""
 
 import json
 import shutil
@@ -80,7 +80,7 @@ def lines(folder):
 
 
 def assert_same(one, other, at=""):
-    """Compare nested states bit by bit."""
+    """Compare nested states bitwise."""
     if isinstance(one, dict):
         assert one.keys() == other.keys(), at
         for key in one:
@@ -101,7 +101,7 @@ def straight(tmp_path_factory):
     return folder
 
 
-def test_both_networks_are_trained_averaged_and_saved_under_their_own_names(straight):
+def test_both_networks_are_trained_and_saved_with_their_ema(straight):
     for name in FILES:
         late, early = weights(straight, name), weights(straight, name.replace("12", "5"))
         assert late.keys() == early.keys()
@@ -111,7 +111,7 @@ def test_both_networks_are_trained_averaged_and_saved_under_their_own_names(stra
 
 
 @pytest.mark.parametrize("name", FILES)
-def test_a_weights_file_describes_its_own_network(straight, name):
+def test_weights_file_describes_its_own_network(straight, name):
     with safe_open(straight / f"experiments/run/models/{name}.safetensors", "pt") as file:
         about = json.loads(file.metadata()["traiNNer"])
     assert about["role"] == name.removesuffix("_12")
@@ -121,7 +121,7 @@ def test_a_weights_file_describes_its_own_network(straight, name):
     assert about["options"].get("width") == (4 if arch == "patchdiscriminator" else None)
 
 
-def test_the_record_keeps_the_losses_of_the_two_apart(straight):
+def test_record_keeps_the_losses_of_the_two_apart(straight):
     entries = [line for line in lines(straight) if line["event"] == "train"]
     for entry in entries:
         assert entry["loss/total"] == pytest.approx(entry["loss/l1loss"] + entry["loss/gan"], rel=1e-6)
@@ -136,7 +136,7 @@ def test_the_record_keeps_the_losses_of_the_two_apart(straight):
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGKILL])
-def test_a_stopped_run_resumes_exactly(straight, tmp_path, number):
+def test_stopped_run_resumes_exactly(straight, tmp_path, number):
     folder = prepare(tmp_path)
     first = train(folder, KILL_AT="7", KILL_WITH=str(int(number)))
     assert first.code == (143 if number == signal.SIGTERM else -signal.SIGKILL), first.output
@@ -169,12 +169,12 @@ def test_automations_act_on_the_generator(tmp_path):
         ({"model": {"type": "restoration", "pause_above": None}}, "is not trained by the model restoration"),
     ],
 )
-def test_what_does_not_fit_together_is_an_option_error(tmp_path, changes, text):
+def test_incompatible_options_are_an_option_error(tmp_path, changes, text):
     result = train(prepare(tmp_path, changes))
     assert result.code == 2, result.output
     assert text in " ".join(result.output.split())
 
 
-def test_the_guide_shows_this_very_plugin():
+def test_guide_shows_this_very_plugin():
     guide = (PLUGIN.parents[2] / "docs/adding_a_component.md").read_text(encoding="utf-8")
     assert f"```python\n{PLUGIN.read_text(encoding='utf-8')}```" in guide

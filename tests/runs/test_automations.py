@@ -1,4 +1,4 @@
-"""The training automations in real runs: off is off, decisions are recorded and survive a resume, faults end well."""
+"""The training automations in real runs: recorded decisions, exact resume, handled faults."""
 
 import json
 import random
@@ -110,7 +110,7 @@ def same(one, other):
 
 @pytest.fixture(scope="module")
 def straight(tmp_path_factory):
-    """One uninterrupted run with every automation, which the resumed ones are compared with."""
+    """One uninterrupted run with every automation: the reference for the resumed ones."""
     folder = workplace(tmp_path_factory.mktemp("straight"))
     balance = {"train": {"losses": [{"type": "L1Loss"}, {"type": "MSELoss"}]}}
     balance["train"]["dynamic_loss_scheduling"] = {"enabled": True}
@@ -140,7 +140,7 @@ def test_master_off_is_bit_identical_to_no_section(tmp_path):
     assert same(weights(folder, name="plain"), weights(folder, name="shadow"))
 
 
-def test_every_helper_decides_and_says_so(straight):
+def test_every_automation_decides_and_logs_it(straight):
     folder, result = straight
     found = decisions(folder)
     automations = {entry["automation"] for entry in found}
@@ -168,12 +168,12 @@ LATER = [pytest.param(iteration, marks=pytest.mark.nightly) for iteration in SOM
 
 
 def said(result):
-    """Return the lines with which automations announce what they changed."""
+    """Return the log lines of automation changes."""
     return [line.partition("Automation ")[2] for line in result.output.splitlines() if ", reason: " in line]
 
 
 @pytest.mark.parametrize("iteration", [*SOME[:3], *LATER])
-def test_a_resume_anywhere_decides_the_same(straight, tmp_path, iteration):
+def test_resume_at_any_iteration_decides_the_same(straight, tmp_path, iteration):
     folder, whole = straight
     shutil.copytree(folder, tmp_path, dirs_exist_ok=True)
     for later in (tmp_path / "experiments/run/training_states").glob("*"):
@@ -197,7 +197,7 @@ def faulty(folder, *trees):
     return folder
 
 
-def test_a_step_out_of_memory_is_done_again(tmp_path):
+def test_oom_step_is_retried(tmp_path):
     automation = automations({"DynamicBatchSizeOptimizer": {}})
     folder = faulty(tmp_path, automation)
     clean = run("train.py", "-opt", "options.yml", "--set", "name=clean", folder=folder)
@@ -210,13 +210,13 @@ def test_a_step_out_of_memory_is_done_again(tmp_path):
     assert losses[1] == pytest.approx(losses[0], rel=1e-3)
 
 
-def test_without_the_helper_it_ends_with_the_usual_code(tmp_path):
+def test_without_automation_exits_with_the_usual_code(tmp_path):
     result = run("train.py", "-opt", "options.yml", folder=faulty(tmp_path), FAULTS="oom:7")
     assert result.code == 8
     assert "Out of memory at batch 2" in result.output
 
 
-def test_more_memory_is_never_there(tmp_path):
+def test_never_more_memory_than_available(tmp_path):
     folder = faulty(tmp_path, automations({"DynamicBatchSizeOptimizer": {}}))
     result = run("train.py", "-opt", "options.yml", folder=folder, FAULTS="oom:7-30")
     assert result.code == 8
@@ -224,7 +224,7 @@ def test_more_memory_is_never_there(tmp_path):
 
 
 @pytest.mark.nightly
-def test_one_rank_out_of_memory_takes_the_other_along(tmp_path):
+def test_oom_on_one_rank_ends_the_other(tmp_path):
     folder = faulty(tmp_path, automations({"DynamicBatchSizeOptimizer": {}}), {"dist": True})
     with socket.socket() as server:
         server.bind(("127.0.0.1", 0))
@@ -288,7 +288,7 @@ def stopped(tmp_path_factory):
     return folder, result
 
 
-def test_early_stopping_ends_with_the_best_weights(stopped):
+def test_early_stopping_restores_the_best_weights(stopped):
     folder, result = stopped
     assert re.search(
         r"Early stopping triggered - no improvement in val/psnr for \d+ iterations; projected gain",
@@ -303,7 +303,7 @@ def test_early_stopping_ends_with_the_best_weights(stopped):
     assert (folder / f"experiments/run/training_states/{at}.state").exists()
 
 
-def test_resuming_a_stopped_run_says_why_and_stays_stopped(stopped, tmp_path):
+def test_resumed_stopped_run_reports_why_and_stays_stopped(stopped, tmp_path):
     shutil.copytree(stopped[0], tmp_path, dirs_exist_ok=True)
     again = run("train.py", "-opt", "options.yml", "--auto_resume", folder=tmp_path)
     assert again.code == 0
@@ -336,7 +336,7 @@ def test_restore_best_off_leaves_the_last_weights(tmp_path):
     assert same(final, weights(folder, at))
 
 
-def test_watching_one_set_keeps_its_best_weights(tmp_path):
+def test_watching_one_dataset_keeps_its_best_weights(tmp_path):
     folder = workplace(tmp_path)
     automation = {"IntelligentEarlyStopping": {"monitor_metric": "Mine/psnr"}}
     changes = {"datasets": {"val": {"name": "Mine"}}, "train": {"total_iter": 20}}
@@ -346,7 +346,7 @@ def test_watching_one_set_keeps_its_best_weights(tmp_path):
     assert (folder / "experiments/run/models/net_g_best_Mine_psnr.safetensors").exists()
 
 
-def test_the_example_of_the_documentation_runs(tmp_path):
+def test_example_of_the_documentation_runs(tmp_path):
     page = (REPOSITORY / "docs/automations.md").read_text(encoding="utf-8")
     code = re.search(r"```python\n(\"\"\"my_automation\.py.*?)```", page, re.S).group(1)
     section = re.search(r"```yaml\n(plugins: \[my_automation\.py\].*?)```", page, re.S).group(1)

@@ -1,4 +1,4 @@
-"""Whatever is wrong is told in the user's words, with the right exit code, and never with a traceback."""
+"""User errors give a clear message and the right exit code, never a traceback."""
 
 import os
 import re
@@ -30,7 +30,7 @@ def refused(folder, code, *texts, script="train.py", arguments=(), options="opti
     return result.output
 
 
-def test_every_problem_of_an_option_file_is_told_at_once(place):
+def test_all_problems_of_an_option_file_are_reported_together(place):
     changes = {
         "train": {"ema_deca": 0.9, "losses": [{"type": "charbonier"}], "optim_g": {"lr": "high"}},
         "val": {"val_freq": "often"},
@@ -49,19 +49,19 @@ def test_every_problem_of_an_option_file_is_told_at_once(place):
 
 
 @pytest.mark.parametrize("name", ["../../x", "a/b", "/tmp/x", "..", "a\\b"])
-def test_a_name_cannot_leave_the_experiments_folder(place, name):
+def test_name_cannot_escape_the_experiments_folder(place, name):
     write_options(place, {"name": name})
     refused(place, 2, "is not allowed. Use letters, digits, space")
     assert not (place / "experiments").exists()
 
 
 @pytest.mark.parametrize("folder", ["missing", "data/missing/deeper"])
-def test_a_missing_folder_names_the_nearest_existing_one(place, folder):
+def test_missing_folder_suggests_the_nearest_existing_one(place, folder):
     write_options(place, {"datasets": {"train": {"dataroot_gt": folder}}})
     refused(place, 3, re.escape(folder), "nearest|exists")
 
 
-def test_an_empty_folder(place):
+def test_empty_folder(place):
     for name in ("hr", "lr"):
         (place / "empty" / name).mkdir(parents=True)
     write_options(place, {"datasets": {"val": {"dataroot_gt": "empty/hr", "dataroot_lq": "empty/lr"}}})
@@ -77,7 +77,7 @@ def test_missing_partners_are_counted_and_named(place):
 
 
 @pytest.mark.parametrize("kind", ["cut", "text", "zero"])
-def test_one_corrupt_image_among_good_ones_is_named(place, kind):
+def test_one_corrupt_image_is_named(place, kind):
     path = place / "data/hr/002.png"
     data = path.read_bytes()
     path.write_bytes({"cut": data[: len(data) // 2], "text": b"<html>not found</html>", "zero": b""}[kind])
@@ -85,7 +85,7 @@ def test_one_corrupt_image_among_good_ones_is_named(place, kind):
     refused(place, 3, r"datasets\.train", r"002\.png")
 
 
-def test_an_image_that_only_fails_when_decoded_is_replaced_and_named_then_ends_the_run(place):
+def test_undecodable_image_is_replaced_then_ends_the_run(place):
     path = place / "data/hr/002.png"
     data = bytearray(path.read_bytes())
     middle = data.index(b"IDAT") + 20
@@ -102,7 +102,7 @@ def test_pairs_of_equal_size_at_scale_two(place):
     refused(place, 3, r"5 pairs do not fit scale 2", r"40|48", "scale")
 
 
-def test_an_image_smaller_than_the_crop(place):
+def test_image_smaller_than_the_crop(place):
     write_options(place, {"datasets": {"train": {"lq_size": 64}}})
     refused(place, 3, r"datasets\.train", "small", "64")
 
@@ -122,13 +122,13 @@ def test_scale_three_with_an_odd_size(place):
     ],
     ids=["empty", "another arch"],
 )
-def test_weights_that_cannot_be_used(place, write, text):
+def test_unusable_weights(place, write, text):
     write(place / "w.safetensors")
     write_options(place, {"path": {"pretrain_network_g": "w.safetensors"}})
     refused(place, 2, text)
 
 
-def test_a_folder_that_cannot_be_written(place):
+def test_unwritable_folder(place):
     (place / "experiments").write_text("a file where the folder should be")
     write_options(place)
     refused(place, 7, r"Cannot write to experiments/run")
@@ -149,7 +149,7 @@ os.fsync = full
 """
 
 
-def test_a_disk_that_stays_full_ends_the_run_after_three_failures_and_keeps_the_last_good_state(place):
+def test_persistent_disk_full_ends_the_run_after_three_failures(place):
     condition = "Path('experiments/run/training_states/2.json').exists()"
     (place / "full.py").write_text(FULL_DISK.format(condition=condition))
     write_options(place, {"plugins": ["full.py"], "logger": {"save_checkpoint_freq": 2}, "val": {"val_freq": 100}})
@@ -170,7 +170,7 @@ def test_a_disk_that_stays_full_ends_the_run_after_three_failures_and_keeps_the_
     assert "Resuming run at iteration 2." in again.output
 
 
-def test_a_disk_that_is_full_once_costs_one_checkpoint(place):
+def test_transient_disk_full_costs_one_checkpoint(place):
     first = "Path('experiments/run/training_states/2.json').exists() and not Path('seen').exists()"
     condition = f"{first} and Path('seen').touch() is None"
     (place / "full.py").write_text(FULL_DISK.format(condition=condition))
@@ -214,7 +214,7 @@ def poisoned(place, first, last, limit=3):
     write_options(place, changes | {"plugins": ["poison.py"]})
 
 
-def test_a_loss_that_stays_not_finite_ends_the_run_and_names_term_images_and_last_state(place):
+def test_persistent_nonfinite_loss_names_term_images_and_last_state(place):
     poisoned(place, 7, 100)
     output = refused(
         place,
@@ -227,7 +227,7 @@ def test_a_loss_that_stays_not_finite_ends_the_run_and_names_term_images_and_las
     assert record(place)[-1]["exit_code"] == 5
 
 
-def test_a_few_skipped_steps_do_not_end_the_run(place):
+def test_few_skipped_steps_do_not_end_the_run(place):
     poisoned(place, 7, 8)
     result = run("train.py", "-opt", "options.yml", folder=place)
     assert result.code == 0, result.output
@@ -235,7 +235,7 @@ def test_a_few_skipped_steps_do_not_end_the_run(place):
     assert result.output.rstrip().endswith("finished: 12/12")
 
 
-def test_a_killed_worker_ends_the_run_soon_with_a_cause(place):
+def test_killed_worker_ends_the_run_promptly_with_a_cause(place):
     text = "\n".join(
         [
             "import os, signal",
@@ -254,7 +254,7 @@ def test_a_killed_worker_ends_the_run_soon_with_a_cause(place):
     refused(place, 3, "Data worker died")
 
 
-def test_a_worker_killed_during_a_step_is_noticed_between_two_and_the_run_is_saved(place):
+def test_worker_killed_during_a_step_saves_the_run(place):
     (place / "kill.py").write_text(
         "import multiprocessing, os, signal\n"
         "from traiNNer.engine import step\n"
@@ -281,7 +281,7 @@ def test_a_worker_killed_during_a_step_is_noticed_between_two_and_the_run_is_sav
 
 
 @pytest.mark.skipif(os.name == "nt" or os.getuid() != 0, reason="only root can become somebody else")
-def test_a_folder_that_may_not_be_entered_is_no_bug_of_ours(place):
+def test_inaccessible_folder_is_not_an_internal_error(place):
     closed = place / "closed"
     closed.mkdir(mode=0o700)
     child = os.fork()
@@ -298,9 +298,9 @@ def test_a_folder_that_may_not_be_entered_is_no_bug_of_ours(place):
     assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 7
 
 
-def test_our_own_bug_shows_its_traceback_and_exits_1(place):
+def test_internal_error_shows_its_traceback_and_exits_1(place):
     (place / "bug.py").write_text(
-        "from traiNNer.engine import step\nstep.split = 'planted'\n"  # what a plugin raises itself is not our bug
+        "from traiNNer.engine import step\nstep.split = 'planted'\n"  # the plugin's own error
     )
     write_options(place, {"plugins": ["bug.py"]})
     result = run("train.py", "-opt", "options.yml", folder=place)
@@ -309,7 +309,7 @@ def test_our_own_bug_shows_its_traceback_and_exits_1(place):
     assert "Internal error (a bug in traiNNer). Please report it with the traceback above." in result.output
 
 
-def test_a_perceptual_loss_without_its_weights_offline_names_the_file_and_the_option(place):
+def test_offline_perceptual_loss_without_weights_names_file_and_option(place):
     write_options(place, {"train": {"losses": [{"type": "L1Loss"}, {"type": "PerceptualLoss"}]}})
     (place / "offline.py").write_text(
         "import urllib.request\n"
@@ -322,7 +322,7 @@ def test_a_perceptual_loss_without_its_weights_offline_names_the_file_and_the_op
     refused(place, 2, r"vgg19-dcbb9e9d\.pth", "weights")
 
 
-def test_check_validates_everything_prints_the_options_and_writes_nothing(place):
+def test_check_validates_prints_the_options_and_writes_nothing(place):
     write_options(place)
     result = run("train.py", "-opt", "options.yml", "--check", "--set", "train.total_iter=77", folder=place)
     assert result.code == 0, result.output
@@ -331,7 +331,7 @@ def test_check_validates_everything_prints_the_options_and_writes_nothing(place)
     assert not (place / "experiments").exists()
 
 
-def test_a_wrong_scale_of_the_network_is_found_before_training(place):
+def test_wrong_network_scale_is_found_before_training(place):
     (place / "wrong.py").write_text(
         "from torch import nn, Tensor\n"
         "from traiNNer.registry import ARCHS\n"
@@ -344,7 +344,7 @@ def test_a_wrong_scale_of_the_network_is_found_before_training(place):
     refused(place, 2, "wrong makes 1x images, `scale` says 2")
 
 
-def test_an_option_file_that_is_not_there(place):
+def test_missing_option_file(place):
     write_options(place)
     refused(place, 2, r"option\.yml", r"options\.yml", options="option.yml")
 
@@ -364,7 +364,7 @@ def test_images_of_16_bits_gray_and_alpha_train(place):
     assert result.code == 0, result.output
 
 
-def test_validation_images_too_small_for_a_metric_are_found_before_training(place):
+def test_validation_images_too_small_for_a_metric_fail_the_preflight(place):
     write_pairs(place / "tiny", 2, (6, 6), smooth=True)
     write_options(place, {"datasets": {"val": {"dataroot_gt": "tiny/hr", "dataroot_lq": "tiny/lr"}}})
     text = r"datasets\.val: ssim cannot be computed for its smallest image: SSIM needs 11x11 pixels"
@@ -373,7 +373,7 @@ def test_validation_images_too_small_for_a_metric_are_found_before_training(plac
     assert not (place / "experiments").exists()
 
 
-def test_a_validation_image_that_cannot_be_decoded_ends_the_run_after_saving_it(place):
+def test_undecodable_validation_image_saves_and_ends_the_run(place):
     path = place / "val/hr/001.png"
     data = bytearray(path.read_bytes())
     middle = data.index(b"IDAT") + 20
@@ -385,7 +385,7 @@ def test_a_validation_image_that_cannot_be_decoded_ends_the_run_after_saving_it(
     assert (place / "experiments/run/training_states/4.json").exists()
 
 
-def test_images_that_cannot_be_saved_during_validation_cost_a_warning(place):
+def test_unsavable_validation_images_are_a_warning(place):
     write_options(place, {"val": {"save_img": True}, "path": {"visualization": "options.yml"}})
     result = run("train.py", "-opt", "options.yml", folder=place)
     assert result.code == 0, result.output
@@ -412,7 +412,7 @@ def test_images_that_cannot_be_saved_during_validation_cost_a_warning(place):
     ],
 )
 @pytest.mark.parametrize("arguments", [(), ("--check",)])
-def test_what_can_be_known_is_told_before_the_run_and_by_check(place, change, code, text, arguments):
+def test_static_problems_are_reported_before_the_run_and_by_check(place, change, code, text, arguments):
     write_options(place, change)
     refused(place, code, text, arguments=arguments)
     assert not (place / "experiments").exists()
@@ -440,7 +440,7 @@ class OwnLoss(nn.Module):
         ("raise KeyError('x')", r"KeyError: 'x' \(own\.py line 10\)"),
     ],
 )
-def test_an_own_loss_that_breaks_the_contract_is_told_before_training(place, body, text):
+def test_loss_contract_violation_is_reported_before_training(place, body, text):
     (place / "own.py").write_text(OWN_LOSS.format(body=body))
     write_options(place, {"plugins": ["own.py"], "train": {"losses": [{"type": "OwnLoss"}]}})
     refused(place, 2, r"train\.losses\[0\] ownloss", text, arguments=("--check",))
@@ -468,19 +468,19 @@ class Own:
         ("direction, needs_target = 'higher', True", "1 / 0", r"ZeroDivisionError.*own\.py line 10"),
     ],
 )
-def test_an_own_metric_that_breaks_the_contract_is_told_before_training(place, attributes, value, text):
+def test_metric_contract_violation_is_reported_before_training(place, attributes, value, text):
     (place / "own.py").write_text(OWN_METRIC.format(attributes=attributes, value=value))
     write_options(place, {"plugins": ["own.py"], "val": {"metrics": {"own": {}}}})
     refused(place, 2, text)
 
 
-def test_a_disk_that_is_full_at_the_start_is_no_bug_of_ours(place):
+def test_disk_full_at_start_is_not_an_internal_error(place):
     (place / "full.py").write_text(FULL_DISK.format(condition="True"))
     write_options(place, {"plugins": ["full.py"]})
     refused(place, 7, r"Cannot write to experiments/run \(no space left on device\)")
 
 
-def test_running_out_of_memory_is_told_with_what_to_change(place):
+def test_oom_is_reported_with_what_to_change(place):
     (place / "memory.py").write_text(
         "from traiNNer.engine import step\n"
         "real = step.Stepper.step\n"
@@ -498,7 +498,7 @@ def test_running_out_of_memory_is_told_with_what_to_change(place):
     assert output.splitlines()[-1] == "stopped: out of memory at 6/12"
 
 
-def test_file_names_that_are_no_text_train_and_are_recorded(place):
+def test_non_unicode_file_names_train_and_are_recorded(place):
     for part in ("data", "val"):
         for side in ("hr", "lr"):
             folder = os.fsencode(place / part / side)
@@ -508,7 +508,7 @@ def test_file_names_that_are_no_text_train_and_are_recorded(place):
     assert result.code == 0, result.output
 
 
-def test_a_validation_set_without_ground_truth_is_told(place):
+def test_validation_without_gt_is_reported(place):
     write_options(place, {"datasets": {"val": {"dataroot_gt": None}}})
     result = run("train.py", "-opt", "options.yml", folder=place)
     assert result.code == 0, result.output

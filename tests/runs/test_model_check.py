@@ -1,4 +1,4 @@
-"""A model of a plugin is tried before the run: what is wrong with it ends with exit code 2 and its line."""
+"""A plugin model is tried before the run: its errors exit with code 2 and its line."""
 
 import shutil
 from pathlib import Path
@@ -30,7 +30,7 @@ def check(place, old, new):
     return run("train.py", "-opt", "options.yml", "--check", folder=place)
 
 
-def test_a_sound_model_passes_and_leaves_no_trace(place):
+def test_valid_model_passes_without_side_effects(place):
     result = run("train.py", "-opt", "options.yml", "--check", folder=place)
     assert result.code == 0, result.output
     assert "checked: options, data and shapes are in order" in result.output
@@ -50,7 +50,7 @@ def test_a_sound_model_passes_and_leaves_no_trace(place):
         ),
     ],
 )
-def test_what_is_wrong_is_reported_before_the_run(place, old, new, message):
+def test_problems_are_reported_before_the_run(place, old, new, message):
     result = check(place, old, new)
     assert result.code == 2, result.output
     assert message in result.output

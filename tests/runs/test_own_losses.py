@@ -27,7 +27,7 @@ def asking(folder, **train):
     return run("train.py", "-opt", "options.yml", folder=folder)
 
 
-def test_it_gets_lq_average_and_iteration(tmp_path):
+def test_model_gets_lq_ema_and_iteration(tmp_path):
     result = asking(tmp_path, ema_decay=0.9)
     assert result.code == 0, result.output
     lines = [line for line in record(tmp_path) if "loss/askingloss" in line]
@@ -38,7 +38,7 @@ def test_it_gets_lq_average_and_iteration(tmp_path):
     assert [line["loss/askingloss"] for line in lines] == means
 
 
-def test_without_an_average_the_option_file_is_refused(tmp_path):
+def test_option_requiring_ema_is_refused_without_ema(tmp_path):
     result = asking(tmp_path, ema_decay=0)
     assert result.code == 2, result.output
     assert "askingloss asks for 'output_ema', and there is none: set train.ema_decay above 0" in result.output

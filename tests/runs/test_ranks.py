@@ -56,7 +56,7 @@ def test_two_ranks_equal_one_and_resume(alone, tmp_path):
     assert results[1].output.strip() == ""
 
 
-def test_starting_anew_is_one_decision_of_all_ranks(tmp_path):
+def test_overwrite_is_one_decision_of_all_ranks(tmp_path):
     folder = workplace(tmp_path)
     changes = {"train": {"total_iter": 6}, "datasets": {"train": {"batch_size_per_gpu": 2}}, "dist": True}
     write_options(folder, changes)
@@ -91,7 +91,7 @@ class Slow:
 """
 
 
-def test_a_signal_to_one_rank_during_validation_stops_all(tmp_path):
+def test_signal_to_one_rank_during_validation_stops_all(tmp_path):
     folder = workplace(tmp_path)
     (folder / "slow.py").write_text(SLOW_METRIC)
     changes = {"plugins": ["slow.py"], "dist": True, "val": {"val_freq": 3, "metrics": {"slow": {}}}}
@@ -108,7 +108,7 @@ def test_a_signal_to_one_rank_during_validation_stops_all(tmp_path):
     assert "validation 3  val: " in results[0].output
 
 
-def test_files_that_rank_0_cannot_open_end_every_rank_with_the_cause(tmp_path):
+def test_unreadable_files_on_rank_0_end_every_rank_with_the_cause(tmp_path):
     folder = workplace(tmp_path)
     write_options(folder, {"dist": True})
     (folder / "experiments/run/options.yml").mkdir(parents=True)

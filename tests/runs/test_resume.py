@@ -1,4 +1,4 @@
-"""A run that is stopped, killed or damaged goes on as if nothing had happened: the same bits."""
+"""A stopped, killed or damaged run resumes bitwise exactly."""
 
 import shutil
 import signal
@@ -81,7 +81,7 @@ def assert_same_bits(one, other):
 
 
 def trained(entries):
-    """Return the entries of training and validation; starts and ends differ by nature."""
+    """Return the entries of training and validation; starts and ends always differ."""
     return [entry for entry in entries if entry["event"] in ("train", "validation")]
 
 
@@ -96,7 +96,7 @@ def straight(request, tmp_path_factory):
 
 @pytest.mark.parametrize(("after", "workers"), [(1, 0), (4, 1), (5, 0), (6, 2), (8, 0), (12, 1)])
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM])
-def test_stopped_and_resumed_gives_the_same_bits_as_never_stopped(straight, tmp_path, after, workers, number):
+def test_stop_and_resume_is_bitwise_exact(straight, tmp_path, after, workers, number):
     accum, reference = straight
     if accum == 2 and (number == signal.SIGKILL) == (after % 2 == 0):
         pytest.skip("half of the points are enough with accumulation")
@@ -118,7 +118,7 @@ def test_stopped_and_resumed_gives_the_same_bits_as_never_stopped(straight, tmp_
     assert not [path for path in (folder / "experiments").rglob("*") if ".tmp-" in path.name]
 
 
-def test_an_existing_run_is_never_mixed_silently(straight, tmp_path):
+def test_existing_run_is_never_mixed_silently(straight, tmp_path):
     _, reference = straight
     folder = tmp_path / "copy"
     shutil.copytree(reference, folder)
@@ -140,7 +140,7 @@ def test_an_existing_run_is_never_mixed_silently(straight, tmp_path):
     assert_same_bits(final_state(folder), final_state(reference))
 
 
-def test_a_named_state_goes_on_from_there_and_gives_up_the_later_ones(straight, tmp_path):
+def test_named_state_resumes_there_and_discards_later_ones(straight, tmp_path):
     _, reference = straight
     folder = tmp_path / "copy"
     shutil.copytree(reference, folder)
@@ -152,7 +152,7 @@ def test_a_named_state_goes_on_from_there_and_gives_up_the_later_ones(straight, 
     assert trained(record(folder)) == trained(record(reference))
 
 
-def test_a_damaged_state_is_named_and_the_previous_one_is_used(straight, tmp_path):
+def test_damaged_state_falls_back_to_the_previous_one(straight, tmp_path):
     _, reference = straight
     folder = tmp_path / "copy"
     shutil.copytree(reference, folder)
@@ -175,7 +175,7 @@ def test_a_damaged_state_is_named_and_the_previous_one_is_used(straight, tmp_pat
         ("path.resume_state=experiments/run/training_states/7.state", 4, "Complete states in .*: 12.state, 10.state"),
     ],
 )
-def test_files_given_in_the_wrong_place_are_answered_with_what_they_are(straight, argument, code, text):
+def test_misplaced_files_are_identified(straight, argument, code, text):
     _, folder = straight
     name = ["--set", "name=other"] if "pretrain" in argument else []
     result = run("train.py", "-opt", "options.yml", "--set", argument, *name, folder=folder)
@@ -194,7 +194,7 @@ def test_files_given_in_the_wrong_place_are_answered_with_what_they_are(straight
         ("train.ema_decay=0", "train.ema_decay is 0 in the options, above 0 in the checkpoint"),
     ],
 )
-def test_a_change_that_cannot_be_resumed_is_refused_before_any_step(straight, argument, text):
+def test_unresumable_change_is_refused_before_any_step(straight, argument, text):
     _, folder = straight
     result = run("train.py", "-opt", "options.yml", "--auto_resume", "--set", argument, folder=folder)
     assert result.code == 4, result.output
@@ -202,7 +202,7 @@ def test_a_change_that_cannot_be_resumed_is_refused_before_any_step(straight, ar
     assert text in result.output
 
 
-def test_changes_that_make_a_resume_inexact_are_told(straight, tmp_path):
+def test_inexact_resume_changes_are_reported(straight, tmp_path):
     _, reference = straight
     folder = tmp_path / "copy"
     shutil.copytree(reference, folder)
@@ -237,7 +237,7 @@ def killed_before_the_first_checkpoint(folder):
     return {path.name: path.read_bytes() for path in models.iterdir()}
 
 
-def test_a_run_killed_before_its_first_checkpoint_is_not_overwritten_silently(tmp_path):
+def test_run_killed_before_a_checkpoint_is_not_overwritten_silently(tmp_path):
     before = killed_before_the_first_checkpoint(tmp_path)
     assert "net_g_best_psnr.safetensors" in before
     result = run("train.py", "-opt", "options.yml", folder=tmp_path)
@@ -251,7 +251,7 @@ def test_a_run_killed_before_its_first_checkpoint_is_not_overwritten_silently(tm
         assert (models / f"{name}.superseded").read_bytes() == data
 
 
-def test_a_kill_inside_the_first_save_does_not_block_the_run(straight, tmp_path):
+def test_kill_inside_the_first_save_does_not_block_the_run(straight, tmp_path):
     _, reference = straight
     folder = tmp_path / "copy"
     shutil.copytree(reference, folder)
@@ -264,7 +264,7 @@ def test_a_kill_inside_the_first_save_does_not_block_the_run(straight, tmp_path)
     assert_same_bits(final_state(folder), final_state(reference))
 
 
-def test_a_named_state_with_auto_resume_does_not_give_up_newer_states(straight, tmp_path):
+def test_named_state_with_auto_resume_keeps_newer_states(straight, tmp_path):
     _, reference = straight
     folder = tmp_path / "copy"
     shutil.copytree(reference, folder)
@@ -278,7 +278,7 @@ def test_a_named_state_with_auto_resume_does_not_give_up_newer_states(straight, 
     assert "The run continues from 5; its later states (10, 12) are kept as *.superseded." in earlier.output
 
 
-def test_a_state_of_another_run_is_taken_over_into_an_empty_folder_only(straight, tmp_path):
+def test_foreign_state_is_adopted_only_into_an_empty_folder(straight, tmp_path):
     _, reference = straight
     folder = tmp_path / "copy"
     shutil.copytree(reference, folder)
@@ -294,7 +294,7 @@ def test_a_state_of_another_run_is_taken_over_into_an_empty_folder_only(straight
     assert "is a state of another run, and experiments/other has states of its own" in mixed.output
 
 
-def test_auto_resume_without_a_run_begins_one_and_says_so(tmp_path):
+def test_auto_resume_without_a_run_starts_one_and_reports_it(tmp_path):
     prepare(tmp_path)
     result = run("train.py", "-opt", "options.yml", "--auto_resume", folder=tmp_path)
     assert result.code == 0, result.output
@@ -304,7 +304,7 @@ def test_auto_resume_without_a_run_begins_one_and_says_so(tmp_path):
     assert "the old run is kept as" in again.output
 
 
-def test_a_taken_over_run_that_died_early_can_be_started_again(straight, tmp_path):
+def test_adopted_run_that_died_early_can_restart(straight, tmp_path):
     _, reference = straight
     folder = tmp_path / "copy"
     shutil.copytree(reference, folder)
@@ -321,7 +321,7 @@ def test_a_taken_over_run_that_died_early_can_be_started_again(straight, tmp_pat
     assert (models / "net_g_best_psnr.safetensors.superseded").read_bytes() == b"left by the first start"
 
 
-def test_start_anew_and_go_on_contradict_each_other(straight, tmp_path):
+def test_overwrite_and_resume_are_exclusive(straight, tmp_path):
     _, reference = straight
     folder = tmp_path / "copy"
     shutil.copytree(reference, folder)
@@ -334,7 +334,7 @@ def test_start_anew_and_go_on_contradict_each_other(straight, tmp_path):
     assert not list((folder / "experiments").glob("run_replaced_*"))
 
 
-def test_another_memory_format_resumes_close_and_says_so(straight, tmp_path):
+def test_another_memory_format_resumes_inexactly_with_a_warning(straight, tmp_path):
     _, reference = straight
     folder = tmp_path / "copy"
     shutil.copytree(reference, folder)
@@ -348,7 +348,7 @@ def test_another_memory_format_resumes_close_and_says_so(straight, tmp_path):
 
 
 def resumed_with(reference, folder, *changes, **environment):
-    """Return what a copy of the finished run says when it is resumed with `--set` of the changes."""
+    """Return the output of a copy of the finished run that is resumed with `--set` of the changes."""
     shutil.copytree(reference, folder)
     arguments = [part for change in changes for part in ("--set", change)]
     result = run("train.py", "-opt", "options.yml", "--auto_resume", *arguments, folder=folder, **environment)
@@ -367,14 +367,14 @@ def resumed_with(reference, folder, *changes, **environment):
         ("train.warmup_iter=2", "train.warmup_iter (0 -> 2)"),
     ],
 )
-def test_whatever_ends_bit_equality_is_named(straight, tmp_path, change, text):
+def test_bit_equality_breaks_are_named(straight, tmp_path, change, text):
     output = resumed_with(straight[1], tmp_path / "copy", change, "train.total_iter=13")
     assert f"Exact resume is off: {text} changed." in output
     assert "(exact)" not in output
 
 
 @pytest.mark.parametrize("kind", ["train", "val"])
-def test_other_photos_of_equal_names_and_sizes_are_noticed(straight, tmp_path, kind):
+def test_replaced_photos_of_equal_names_and_sizes_are_detected(straight, tmp_path, kind):
     _, reference = straight
     copy = tmp_path / "copy"
     shutil.copytree(reference, copy)
@@ -401,7 +401,7 @@ def finished(folder, total, **train):
 
 
 @pytest.mark.parametrize("scheduler", [None, {"type": "MultiStepLR", "milestones": [6, 13]}])
-def test_a_longer_run_is_exact_where_nothing_is_built_from_its_length(tmp_path, scheduler):
+def test_longer_run_is_exact_without_length_dependent_parts(tmp_path, scheduler):
     train = {"scheduler": scheduler}
     long, short = finished(tmp_path / "long", 16, **train), finished(tmp_path / "short", 12, **train)
     result = run("train.py", "-opt", "options.yml", "--auto_resume", "--set", "train.total_iter=16", folder=short)
@@ -409,7 +409,7 @@ def test_a_longer_run_is_exact_where_nothing_is_built_from_its_length(tmp_path, 
     assert_same_bits(final_state(short, 16), final_state(long, 16))
 
 
-def test_a_longer_cosine_is_another_run_and_said_to_be(tmp_path):
+def test_longer_cosine_is_reported_as_another_run(tmp_path):
     train = {"scheduler": {"type": "CosineAnnealingLR", "milestones": None, "gamma": None}}
     long, short = (finished(tmp_path / name, total, **train) for name, total in (("long", 16), ("short", 12)))
     result = run("train.py", "-opt", "options.yml", "--auto_resume", "--set", "train.total_iter=16", folder=short)

@@ -15,7 +15,7 @@ LONG = {"train": {"total_iter": 100_000}, "val": {"val_freq": 50}, "logger": {"s
 
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
 @pytest.mark.parametrize("workers", [0, 2])
-def test_a_signal_finishes_the_iteration_saves_and_exits(tmp_path, number, code, workers):
+def test_signal_finishes_the_iteration_saves_and_exits(tmp_path, number, code, workers):
     workplace(tmp_path)
     write_options(tmp_path, LONG | {"datasets": {"train": {"num_worker_per_gpu": workers}}})
     training = Run("train.py", "-opt", "options.yml", folder=tmp_path)
@@ -39,7 +39,7 @@ def test_a_signal_finishes_the_iteration_saves_and_exits(tmp_path, number, code,
     assert entry["exit_code"] == code
 
 
-def test_a_second_signal_exits_at_once_without_saving(tmp_path):
+def test_second_signal_exits_at_once_without_saving(tmp_path):
     workplace(tmp_path)
     slow = "\n".join(
         [
@@ -65,7 +65,7 @@ def test_a_second_signal_exits_at_once_without_saving(tmp_path):
     assert not list((tmp_path / "experiments/run/training_states").iterdir())
 
 
-def test_a_second_run_in_the_same_folder_is_turned_away(tmp_path):
+def test_second_run_in_the_same_folder_is_refused(tmp_path):
     workplace(tmp_path)
     write_options(tmp_path, LONG | {"datasets": {"train": {"num_worker_per_gpu": 1}}})
     first = Run("train.py", "-opt", "options.yml", folder=tmp_path)
@@ -81,7 +81,7 @@ def test_a_second_run_in_the_same_folder_is_turned_away(tmp_path):
     assert third.finish().code == 143
 
 
-def test_a_terminate_signal_to_every_process_of_the_run_saves_too(tmp_path):
+def test_sigterm_to_every_process_saves(tmp_path):
     """Batch systems and service managers signal the readers as well."""
     workplace(tmp_path)
     write_options(tmp_path, LONG | {"datasets": {"train": {"num_worker_per_gpu": 2}}})
@@ -98,7 +98,7 @@ def test_a_terminate_signal_to_every_process_of_the_run_saves_too(tmp_path):
         assert not Path(f"/proc/{pid}").exists()
 
 
-def test_a_signal_before_the_loop_ends_at_once_with_a_last_line(tmp_path):
+def test_signal_before_the_loop_exits_with_a_message(tmp_path):
     workplace(tmp_path)
     (tmp_path / "slow.py").write_text("import time\nprint('importing', flush=True)\ntime.sleep(3600)\n")
     write_options(tmp_path, LONG | {"plugins": ["slow.py"]})
@@ -111,7 +111,7 @@ def test_a_signal_before_the_loop_ends_at_once_with_a_last_line(tmp_path):
         assert result.output.splitlines()[-1] == f"Interrupted ({how}) before there was anything to save."
 
 
-def test_a_reader_that_closes_the_pipe_does_not_end_the_run(tmp_path):
+def test_closed_pipe_does_not_end_the_run(tmp_path):
     workplace(tmp_path)
     write_options(tmp_path)
     command = f"{sys.executable} {REPOSITORY / 'train.py'} -opt options.yml | head -2"
@@ -119,7 +119,7 @@ def test_a_reader_that_closes_the_pipe_does_not_end_the_run(tmp_path):
     assert record(tmp_path)[-1]["reason"] == "finished: 12/12"
 
 
-def test_a_name_that_the_screen_cannot_show_does_not_end_the_run(tmp_path):
+def test_unprintable_name_does_not_end_the_run(tmp_path):
     workplace(tmp_path)
     for side in ("hr", "lr"):
         (tmp_path / "val" / side / "000.png").rename(tmp_path / "val" / side / "画像.png")

@@ -1,4 +1,4 @@
-"""Training on sharp photos alone: one folder, a part of it held out."""
+"""Training on GT images only: one folder, partly held out."""
 
 import json
 

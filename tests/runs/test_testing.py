@@ -58,7 +58,7 @@ def refused(folder, code, *texts, arguments=()):
         assert re.search(text, result.output), f"no '{text}' in:\n{result.output}"
 
 
-def test_scores_are_those_of_the_validation_that_wrote_the_weights(place):
+def test_scores_match_the_validation_that_wrote_the_weights(place):
     write_test(place)
     output, metrics = scores_of(place)
     lines = (place / "experiments/run/metrics.jsonl").read_text().splitlines()
@@ -74,7 +74,7 @@ def test_scores_are_those_of_the_validation_that_wrote_the_weights(place):
     assert output.rstrip().endswith("finished: 2 images in 1 set")
 
 
-def test_images_are_written_beside_the_metrics_under_the_names_that_these_use(place):
+def test_images_are_saved_under_the_metric_names(place):
     write_test(place)
     _, metrics = scores_of(place)
     assert list(metrics["test_small"]["images"]) == ["000.png", "001.png"]
@@ -82,7 +82,7 @@ def test_images_are_written_beside_the_metrics_under_the_names_that_these_use(pl
         assert cv2.imread(str(place / "results/tested/test_small" / name)).shape == (40, 48, 3)
 
 
-def test_several_sets_one_of_them_without_ground_truth(place):
+def test_several_datasets_one_without_gt(place):
     write_pairs(place / "more", 3, (20, 24), seed=5, smooth=True)
     changes = {
         "datasets": {
@@ -113,8 +113,8 @@ def test_tiles_with_enough_overlap_give_the_same_scores(place):
         assert tiles["test_small"]["mean"][name] == pytest.approx(value, abs=1e-3)
 
 
-def test_equal_images_have_infinite_psnr_which_json_writes_as_null(place):
-    # Black stays black under bicubic; the network's bias makes something else of it.
+def test_infinite_psnr_is_null_in_json(place):
+    # Bicubic keeps black; the bias of the network does not.
     for part, side in (("hr", 64), ("lr", 32)):
         (place / "black" / part).mkdir(parents=True)
         cv2.imwrite(str(place / "black" / part / "x.png"), np.zeros((side, side, 3), np.uint8))
@@ -124,7 +124,7 @@ def test_equal_images_have_infinite_psnr_which_json_writes_as_null(place):
     assert metrics["test_small"]["images"]["x.png"]["ssim_bicubic"] == 1
 
 
-def test_a_pth_file_of_another_trainer_is_unwrapped(place):
+def test_pth_file_of_another_trainer_is_unwrapped(place):
     import torch
 
     tensors = {f"module.{name}": value for name, value in load_file(place / WEIGHTS).items()}
@@ -144,19 +144,19 @@ def test_a_pth_file_of_another_trainer_is_unwrapped(place):
     ],
     ids=["missing", "empty", "text"],
 )
-def test_weights_that_cannot_be_read(place, write, text):
+def test_unreadable_weights(place, write, text):
     write(place / "w.safetensors")
     write_test(place, {"path": {"pretrain_network_g": "w.safetensors"}})
     refused(place, 2, text)
     assert not (place / "results").exists()
 
 
-def test_weights_of_another_network_are_refused_with_what_they_are(place):
+def test_weights_of_another_network_are_refused_and_identified(place):
     write_test(place, {"network_g": {"type": "paragonsr2_xs"}})
     refused(place, 2, r"does not fit paragonsr2_xs.*It holds weights of paragonsr2_nano")
 
 
-def test_a_training_state_is_no_weights_file(place):
+def test_training_state_is_not_a_weights_file(place):
     write_test(place, {"path": {"pretrain_network_g": "experiments/run/training_states/12.state"}})
     refused(place, 2, r"12\.state is a training state, not a weights file")
 
@@ -170,7 +170,7 @@ def test_damaged_images_and_folders_exit_3(place):
     refused(place, 3, r"no such folder val/lrr")
 
 
-def test_every_problem_of_a_test_file_is_told_at_once(place):
+def test_all_problems_of_a_test_file_are_reported_together(place):
     write_test(place, {"vall": {}, "val": {"metrics": {"psnrr": {}}}, "path": {"pretrain_network_g": None}})
     refused(place, 2, r"test\.yml: 3 problems", r"did you mean 'val'", r"did you mean 'psnr'", "pretrain_network_g")
 
@@ -183,7 +183,7 @@ def test_check_computes_and_writes_nothing(place):
     assert not (place / "results").exists()
 
 
-def test_lpips_without_its_weights_offline_names_the_file_and_the_option(place):
+def test_offline_lpips_without_weights_names_file_and_option(place):
     (place / "offline.py").write_text(
         "import urllib.request\n"
         "def closed(*a, **k):\n    raise urllib.error.URLError('offline')\n"
@@ -193,13 +193,13 @@ def test_lpips_without_its_weights_offline_names_the_file_and_the_option(place):
     refused(place, 2, r"lpips .*needs alexnet-owt-7be5be79\.pth", r"weights: path")
 
 
-def test_several_ranks_make_no_sense_and_are_told(place):
+def test_several_ranks_are_refused(place):
     write_test(place, {"dist": True})
     output, _ = scores_of(place)
     assert "dist has no effect in test.py" in output
 
 
-def test_results_that_cannot_be_written_exit_7(place):
+def test_unwritable_results_exit_7(place):
     (place / "results").write_text("a file where the folder should be")
     write_test(place)
     refused(place, 7, r"Cannot write to results/tested")

@@ -5,13 +5,13 @@ from traiNNer.batch import Batch, BatchPlan, ImageSet, Sample
 from traiNNer.data.loader import TrainLoader
 
 
-def test_a_plan_without_changes_is_a_product():
+def test_plan_without_changes_is_iterations_times_time():
     plan = BatchPlan(8)
     assert [plan.size(i) for i in (0, 5, 10**6)] == [8, 8, 8]
     assert [plan.before(i) for i in (0, 1, 77)] == [0, 8, 616]
 
 
-def test_a_change_comes_64_iterations_later():
+def test_change_is_delayed_by_64_iterations():
     plan = BatchPlan(8)
     plan.change(50, 12)
     assert [plan.size(i) for i in (113, 114, 115)] == [8, 12, 12]
@@ -27,7 +27,7 @@ def test_sums_are_those_of_the_sizes():
         assert plan.before(iteration) == sum(plan.size(i) for i in range(iteration))
 
 
-def test_changes_of_a_run_before_are_taken_over_if_it_began_with_the_same_size():
+def test_changes_of_a_previous_run_apply_for_the_same_start_size():
     plan = BatchPlan(8)
     plan.restore([[0, 8], [114, 12]])
     assert [plan.size(i) for i in (113, 114)] == [8, 12]
@@ -51,7 +51,7 @@ class Numbers(ImageSet):
 
 
 @pytest.mark.parametrize("world", [1, 2])
-def test_a_growing_batch_draws_every_sample_once(world):
+def test_growing_batch_draws_every_sample_once(world):
     plan = BatchPlan(2)
     plan.changes += [(5, 3), (8, 4)]
     drawn = []
@@ -62,7 +62,7 @@ def test_a_growing_batch_draws_every_sample_once(world):
     assert sorted(drawn) == sorted(draw for batch in straight._loader.batch_sampler for draw in batch)
 
 
-def test_a_batch_can_be_pinned(monkeypatch):
+def test_batch_can_be_pinned(monkeypatch):
     monkeypatch.setattr(torch.Tensor, "pin_memory", lambda self: self + 1)
     batch = Batch(torch.zeros(1), torch.zeros(1), ("a",), skipped=("b",)).pin_memory()
     assert (batch.lq.item(), batch.gt.item(), batch.keys, batch.skipped) == (1, 1, ("a",), ("b",))

@@ -16,11 +16,11 @@ def test_exit_codes(name, code):
     assert (error.exit_code, str(error)) == (code, "why")
 
 
-def test_a_stop_by_a_signal_exits_as_a_shell_says_it():
+def test_signal_stop_has_the_shell_exit_code():
     assert [Interrupted("stopped", number).exit_code for number in (2, 15)] == [130, 143]
 
 
-def test_problems_stand_in_columns():
+def test_problems_are_aligned_in_columns():
     problems = (Problem("a.b", "is wrong", 3, "7"), Problem("long.key", "is missing", 12), Problem("--set c", "no"))
     error = ConfigError("my.yml", problems)
     assert error.problems == problems
@@ -32,12 +32,12 @@ def test_problems_stand_in_columns():
     ]
 
 
-def test_one_problem_is_no_plural_and_none_is_the_text_alone():
+def test_problem_count_singular_and_none():
     assert str(ConfigError("my.yml", [Problem("a", "is wrong")])).splitlines()[0] == "my.yml: 1 problem"
     assert str(ConfigError("just this")) == "just this"
 
 
-def test_a_long_value_does_not_push_the_messages_away():
+def test_long_value_does_not_push_the_messages_away():
     (_, long, short) = str(ConfigError("f", [Problem("a", "x", 1, "v" * 200), Problem("b", "y", 2)])).splitlines()
     assert long.endswith(f"{'v' * 200}  x")
     assert short == f"  line 2  {'b':<60}  y"

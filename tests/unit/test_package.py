@@ -1,4 +1,4 @@
-"""What `import traiNNer` offers."""
+"""The public API of `import traiNNer`."""
 
 import subprocess
 import sys
@@ -13,7 +13,7 @@ from traiNNer.errors import ConfigError
 from traiNNer.zero_config.create import create_zero_config_training
 
 
-def test_importing_it_sets_how_threads_wait_and_loads_no_library():
+def test_import_sets_thread_waiting_without_heavy_imports():
     script = "import os, sys, traiNNer; print(os.environ.get('OMP_WAIT_POLICY'), *sorted(sys.modules))"
     environment = {"PYTHONPATH": ":".join(sys.path), "PATH": ""}
     done = subprocess.run([sys.executable, "-c", script], check=True, capture_output=True, text=True, env=environment)
@@ -22,21 +22,21 @@ def test_importing_it_sets_how_threads_wait_and_loads_no_library():
     assert not {"torch", "numpy", "pydantic"} & set(loaded)
 
 
-def test_a_network_is_built_by_name_with_its_own_options():
+def test_network_is_built_by_name_with_its_options():
     network = traiNNer.build_network("ParagonSR2_nano", scale=3)
     assert network(torch.rand(1, 3, 8, 9)).shape == (1, 3, 24, 27)
     small = traiNNer.build_network("paragonsr2", scale=2, num_feat=8, num_groups=1, num_blocks=1)
     assert small.conv_in.weight.shape[0] == 8
 
 
-def test_a_wrong_name_or_option_is_told():
+def test_wrong_name_or_option_is_reported():
     with pytest.raises(KeyError, match="paragonsr2_nano"):
         traiNNer.build_network("paragonsr2_nan", scale=2)
     with pytest.raises(ValidationError, match="num_feats"):
         traiNNer.build_network("paragonsr2", scale=2, num_feats=8)
 
 
-def test_a_file_s_network_is_rebuilt_in_evaluation_mode(tmp_path):
+def test_rebuilt_network_is_in_eval_mode(tmp_path):
     network: nn.Module = traiNNer.build_network("paragonsr2_nano", scale=2)
     network(torch.rand(2, 3, 8, 8))  # tracks the kernels of evaluation
     torch.save(network.state_dict(), tmp_path / "x.pth")
@@ -46,12 +46,12 @@ def test_a_file_s_network_is_rebuilt_in_evaluation_mode(tmp_path):
     assert torch.equal(rebuilt(x), network.eval()(x))
 
 
-def test_a_missing_file_is_told(tmp_path):
+def test_missing_file_is_reported(tmp_path):
     with pytest.raises(ConfigError, match=r"none\.pth"):
         traiNNer.load_network(tmp_path / "none.pth")
 
 
-def test_every_name_it_promises_is_there_and_no_other():
+def test_public_names_are_exactly_the_exports():
     assert traiNNer.create_zero_config_training is create_zero_config_training
     assert all(callable(getattr(traiNNer, name)) for name in traiNNer.__all__)
     with pytest.raises(AttributeError, match="module 'traiNNer' has no attribute 'nothing'"):

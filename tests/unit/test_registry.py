@@ -1,4 +1,4 @@
-"""Components are found by name and imported when they are asked for."""
+"""Components are found by name and imported on demand."""
 
 import sys
 
@@ -31,7 +31,7 @@ class Old: ...
 
 @pytest.fixture
 def boxes(tmp_path, monkeypatch):
-    """Return a registry whose home is a package in a folder."""
+    """Return a registry whose components are in a package in a folder."""
     (tmp_path / "lazy_shapes").mkdir()
     (tmp_path / "lazy_boxes.py").write_text(
         "from traiNNer.registry import Registry\nfrom traiNNer.traits import Traits\n"
@@ -58,28 +58,28 @@ def test_names_import_no_component(boxes):
     assert imported() == set()
 
 
-def test_building_one_imports_its_module_only(boxes):
+def test_build_imports_only_its_module(boxes):
     assert boxes.build("round_box", {"radius": 5}).radius == 5
     assert imported() == {"lazy_shapes.round"}
 
 
-def test_an_unknown_name_is_answered_with_the_nearest_and_imports_nothing(boxes):
+def test_unknown_name_suggests_the_nearest_without_imports(boxes):
     with pytest.raises(UnknownComponent, match=r"no such box; did you mean 'square'\?   known: RoundBox, square"):
         _ = boxes["sqare"]
     assert imported() == set()
 
 
-def test_going_through_all_imports_all(boxes):
+def test_iteration_imports_all(boxes):
     assert [component.name for component in boxes] == ["RoundBox", "old", "square"]
 
 
-def test_what_is_not_listed_can_be_had(boxes):
+def test_unlisted_values_are_possible(boxes):
     assert boxes["old"].name == "old"
     assert "old" not in boxes.names()
 
 
 @pytest.mark.parametrize("is_loaded", [False, True])
-def test_a_plugin_cannot_take_a_name_that_is_offered(boxes, is_loaded):
+def test_plugin_cannot_reuse_a_builtin_name(boxes, is_loaded):
     class RoundBox: ...
 
     if is_loaded:
@@ -88,7 +88,7 @@ def test_a_plugin_cannot_take_a_name_that_is_offered(boxes, is_loaded):
         boxes.register(RoundBox)
 
 
-def test_a_plugin_is_listed_beside_what_is_offered(boxes):
+def test_plugin_is_listed_with_the_builtins(boxes):
     @boxes.register()
     class Flat: ...
 

@@ -10,7 +10,7 @@ class Network(nn.Module):
         super().__init__()
 
 
-def test_what_is_declared_is_read_as_fields():
+def test_traits_are_read_as_fields():
     archs = Registry("arch", ArchTraits)
     archs.register(Network, size_multiple=4, precisions=("fp32",))
     traits = archs["network"].traits
@@ -28,7 +28,7 @@ def test_what_is_declared_is_read_as_fields():
         ({"layouts": ("nhwc",)}, ValueError, "layouts must contain 'nchw'"),
     ],
 )
-def test_a_wrong_declaration_is_refused_where_it_is_made(declared, error, text):
+def test_wrong_declaration_is_refused_at_registration(declared, error, text):
     archs = Registry("arch", ArchTraits)
     with pytest.raises(error, match=text):
         archs.register(Network, **declared)
@@ -53,7 +53,7 @@ def test_sizes_that_fit(multiple, least, side, fitting, nearest):
     assert traits.nearest(side) == nearest
 
 
-def test_a_loss_is_not_separable_unless_it_says_so():
+def test_losses_are_not_separable_by_default():
     losses = Registry("loss", LossTraits)
     losses.register(Network)
     assert not losses["network"].traits.separable

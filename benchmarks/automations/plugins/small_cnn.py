@@ -13,7 +13,7 @@ Count = Annotated[int, Field(ge=1)]
 
 @ARCHS.register()
 class SmallCNN(nn.Module):
-    """Convolutions at the small size and a pixel shuffle; what they make is added to the bicubic enlargement.
+    """Convolutions at LQ size and a pixel shuffle, added to the bicubic upscaling.
 
     Args:
         scale: How many times larger the output is; filled in by the framework.

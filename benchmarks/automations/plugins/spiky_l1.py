@@ -1,4 +1,4 @@
-"""L1 whose gradient explodes now and then: what a broken image or a half-precision overflow does to a run."""
+"""L1 whose gradient occasionally explodes, as with a broken image or a half-precision overflow."""
 
 import math
 import random
@@ -32,8 +32,8 @@ class _Scaled(torch.autograd.Function):
 class SpikyL1Loss(nn.Module):
     """Mean absolute difference; a share of the calls has a gradient that is many times too large, or NaN.
 
-    Which calls, and by how much, follows from `seed` and the number of the call alone, so that runs with one seed
-    meet the same spikes whatever else they do. The value of the loss is always that of L1.
+    Which calls, and by how much, depends only on `seed` and the number of the call, so that runs with one seed
+    see the same spikes whatever else they do. The value of the loss is always that of L1.
 
     Args:
         seed: Filled in by the framework: the run's `manual_seed`.

@@ -1,4 +1,4 @@
-"""How an arch declares what it can do."""
+"""How an arch declares its traits."""
 
 import pytest
 
@@ -16,23 +16,23 @@ def _own_registry(monkeypatch):
     monkeypatch.setattr(ARCHS, "_components", dict(ARCHS._components))
 
 
-def test_what_is_declared_is_read_by_the_arch_s_name():
+def test_traits_are_read_by_arch_name():
     assert arch(scales=(2, 4), size_multiple=8)(Doubling) is Doubling
     traits = ARCHS["doubling"].traits
     assert (traits.scales, traits.size_multiple) == ((2, 4), 8)
 
 
-def test_what_is_not_declared_has_its_default():
+def test_undeclared_trait_has_its_default():
     arch()(Doubling)
     assert ARCHS["doubling"].traits.size_multiple == 1
 
 
-def test_a_field_that_does_not_exist_is_refused():
+def test_unknown_field_is_refused():
     with pytest.raises(TypeError, match="size_multiples"):
         arch(size_multiples=8)(Doubling)
     assert "doubling" not in list(ARCHS)
 
 
-def test_a_value_that_no_network_can_have_is_refused():
+def test_impossible_network_option_is_refused():
     with pytest.raises(ValueError, match="size_multiple"):
         arch(size_multiple=0)(Doubling)

@@ -11,7 +11,7 @@ def gray(image):
 
 
 @pytest.mark.parametrize("shift", [(0, 0), (0.125, 0), (0, -0.25), (0.5, 0.5), (-1, 2), (3.3, -7.6), (20, -31)])
-def test_a_shift_is_found_to_a_fiftieth_of_a_pixel(shift):
+def test_shift_is_found_to_0_02_pixels(shift):
     image = photo("coffee.png")
     found = align(gray(moved(image, *shift)), gray(image))
     assert (found.dy, found.dx) == pytest.approx(shift, abs=0.02)
@@ -20,7 +20,7 @@ def test_a_shift_is_found_to_a_fiftieth_of_a_pixel(shift):
 
 @pytest.mark.parametrize("scale", [2, 3, 4])
 @pytest.mark.parametrize("shift", [0.5, 1, 2])
-def test_a_shift_of_hr_is_found_in_lr(scale, shift):
+def test_shift_of_hr_is_found_in_lr(scale, shift):
     image = photo(size=(240, 240))
     found = align(gray(imresize(moved(image, shift, -shift), 1 / scale)), gray(imresize(image, 1 / scale)))
     assert (scale * found.dy, scale * found.dx) == pytest.approx((shift, -shift), abs=0.15)
@@ -34,10 +34,10 @@ def test_two_photos_do_not_correlate_and_a_noisy_copy_does():
     assert (noisy.dy, noisy.dx) == pytest.approx((0, 0), abs=0.05)
 
 
-def test_an_inverted_copy_does_not_count_as_the_same():
+def test_inverted_copy_is_not_a_duplicate():
     assert align(255 - gray(photo()), gray(photo())).correlation < 0.4
 
 
-def test_what_cannot_be_told_is_none():
+def test_unknown_is_none():
     assert align(np.full((64, 64), 9.0), np.full((64, 64), 9.0)) is None
     assert align(gray(numbers(15, 64, 3)), gray(numbers(15, 64, 3))) is None

@@ -30,7 +30,7 @@ def test_names_and_details_are_escaped(tmp_path):
     assert text.count("&quot;&gt;&lt;img src=x onerror=alert(1)&gt;&amp;") == 4  # name, detail, label and alt
 
 
-def test_the_page_loads_nothing_from_elsewhere_and_has_both_images(tmp_path):
+def test_page_is_self_contained_and_has_both_images(tmp_path):
     write_pairs(tmp_path, 2, (40, 50))
     files = (tmp_path / "hr/000.png", tmp_path / "lr/000.png")
     text = page(tmp_path, Finding("wrong_pair", "000", "correlation 0.10", 0, files))
@@ -41,7 +41,7 @@ def test_the_page_loads_nothing_from_elsewhere_and_has_both_images(tmp_path):
     assert 'id="wrong_pair"' in text
 
 
-def test_a_detail_shows_the_same_place_of_both(tmp_path):
+def test_detail_shows_the_same_region_of_both(tmp_path):
     write_pairs(tmp_path, 2, (100, 120))
     gt = np.zeros((200, 240, 3), np.uint8)
     gt[20:60, 140:180] = numbers(40, 40, 3)
@@ -54,7 +54,7 @@ def test_a_detail_shows_the_same_place_of_both(tmp_path):
     assert hr.any()
 
 
-def test_the_worst_are_shown_and_the_rest_counted(tmp_path):
+def test_worst_are_shown_and_the_rest_counted(tmp_path):
     write_pairs(tmp_path, 2, (40, 50))
     text = page(tmp_path, *(Finding("alpha", f"name{number:02}") for number in range(SHOWN + 3)))
     assert f"name{SHOWN - 1:02}" in text
@@ -62,7 +62,7 @@ def test_the_worst_are_shown_and_the_rest_counted(tmp_path):
     assert "… and 3 more" in text
 
 
-def test_unreadable_images_and_no_findings(tmp_path):
+def test_unreadable_images_without_findings(tmp_path):
     write_pairs(tmp_path, 2, (40, 50))
     broken = tmp_path / "hr/broken.png"
     broken.write_bytes(b"")

@@ -49,7 +49,7 @@ def found(root, **others):
     return {(finding.kind, finding.name): finding.detail for finding in look(root, **others).findings}
 
 
-def test_a_clean_set_has_no_findings_and_one_kernel(root):
+def test_clean_dataset_has_no_findings_and_one_kernel(root):
     deep = look(root)
     assert deep.findings == ()
     assert deep.kernels == {BICUBIC: 9}
@@ -91,7 +91,7 @@ def test_every_planted_fault_is_found_and_nothing_else(root):
     assert findings["flat", "11"] == "black, deviation 0.0 of 255"
 
 
-def test_exchanged_lr_images_are_found(root):
+def test_swapped_lr_images_are_found(root):
     put(root, 0, lq=imresize(clean(3), 0.5))
     put(root, 3, lq=imresize(clean(0), 0.5))
     assert set(found(root)) == {("wrong_pair", "00"), ("wrong_pair", "03")}
@@ -102,7 +102,7 @@ def test_nearest_is_a_kernel_and_a_shift(root):
     assert set(found(root)) == {("misaligned", "00"), ("kernel", "00")}
 
 
-def test_a_set_of_noisy_compressed_lr_has_an_unknown_kernel_and_no_wrong_pairs(root):
+def test_noisy_jpeg_lr_has_an_unknown_kernel_and_no_wrong_pairs(root):
     rng = np.random.default_rng(0)
     for number in range(9):
         lq = imresize(clean(number), 0.5) + rng.normal(0, 20, (120, 120, 3))
@@ -112,7 +112,7 @@ def test_a_set_of_noisy_compressed_lr_has_an_unknown_kernel_and_no_wrong_pairs(r
     assert set(deep.kernels) == {"unknown"}
 
 
-def test_hr_alone_is_looked_at_too(root):
+def test_hr_only_is_inspected(root):
     put(root, 4, jpeg(clean(4), 60))
     findings = look_deep(survey(root / "hr")).findings
     assert [(finding.kind, finding.name) for finding in findings] == [("jpeg", "04")]
@@ -126,7 +126,7 @@ def test_16_bits_give_the_same_verdicts(root):
     assert deep.kernels == {BICUBIC: 9}
 
 
-def test_images_of_a_test_folder_are_found_in_the_set_whatever_their_size_or_encoding(root, tmp_path):
+def test_test_images_are_found_in_the_dataset_at_any_size_or_encoding(root, tmp_path):
     test = tmp_path / "test"
     images = [test / "deep/a.png", test / "b.png", test / "c.png"]
     write_png(images[0], clean(1))
@@ -140,7 +140,7 @@ def test_images_of_a_test_folder_are_found_in_the_set_whatever_their_size_or_enc
     assert findings["overlap", "04"].endswith(f"with b.png in {test}")
 
 
-def test_what_only_decoding_finds_damaged_is_unreadable(root):
+def test_damage_found_by_decoding_is_unreadable(root):
     path = root / "hr/02.png"
     data = bytearray(path.read_bytes())
     middle = len(data) // 2
@@ -150,7 +150,7 @@ def test_what_only_decoding_finds_damaged_is_unreadable(root):
     assert (finding.kind, finding.name) == ("unreadable", str(path))
 
 
-def test_pairs_of_any_size_are_survived(tmp_path):
+def test_pairs_of_any_size_do_not_fail(tmp_path):
     rng = np.random.default_rng(0)
     for number, (height, width) in enumerate([(1, 1), (1, 300), (7, 9), (33, 15), (900, 40), (801, 602)]):
         lq = rng.integers(0, 256, (height, width, 3), dtype=np.uint8)
@@ -159,7 +159,7 @@ def test_pairs_of_any_size_are_survived(tmp_path):
     assert not [finding for finding in look(tmp_path).findings if finding.kind in ("misaligned", "wrong_pair")]
 
 
-def test_only_the_middle_of_large_images_is_compared_and_at_the_same_place(tmp_path):
+def test_large_images_are_compared_at_the_same_center(tmp_path):
     for number in range(2):
         tile = photo("coffee.png", (256, 256), 40 * number, 60)
         gt = np.tile(np.concatenate([tile, tile[::-1]]), (2, 4, 1))[: 1024 - 20 * number, :1000]
@@ -168,7 +168,7 @@ def test_only_the_middle_of_large_images_is_compared_and_at_the_same_place(tmp_p
     assert findings == {"LR lies 1.00 lower, in HR pixels": 2}
 
 
-def test_the_estimate_grows_with_the_set_and_is_nothing_for_none(root, tmp_path):
+def test_estimate_grows_with_the_dataset_and_is_zero_when_empty(root, tmp_path):
     whole = survey(root / "hr", root / "lr")
     others = [root / "hr/00.png"] * 991
     assert estimate_seconds(whole, others) > estimate_seconds(whole) > 0

@@ -12,7 +12,7 @@ def luma(image):
 
 @pytest.mark.parametrize("quality", [20, 40, 60, 75])
 @pytest.mark.parametrize("name", ["astronaut.png", "coffee.png"])
-def test_the_quality_is_read_from_the_pixels(name, quality):
+def test_quality_is_read_from_the_pixels(name, quality):
     image = photo(name, (320, 320))
     assert jpeg_quality(luma(jpeg(image, quality))) == pytest.approx(quality, abs=4)
 
@@ -23,11 +23,11 @@ def test_blocks_are_found_after_a_crop(offset):
     assert jpeg_quality(luma(image)) == pytest.approx(60, abs=4)
 
 
-def test_the_last_of_two_compressions_counts():
+def test_last_of_two_compressions_is_detected():
     assert jpeg_quality(luma(jpeg(jpeg(photo("coffee.png", (320, 320)), 92), 60))) == pytest.approx(60, abs=4)
 
 
-def test_photos_noise_fine_qualities_and_shrunk_images_have_no_traces():
+def test_photos_noise_and_high_quality_jpegs_have_no_traces():
     for name in ("astronaut.png", "coffee.png", "motorcycle_left.png"):
         assert jpeg_quality(luma(photo(name, (320, 320)))) is None
     assert jpeg_quality(luma(numbers(256, 256, 3))) is None
@@ -36,6 +36,6 @@ def test_photos_noise_fine_qualities_and_shrunk_images_have_no_traces():
 
 
 @pytest.mark.parametrize("shape", [(1, 1), (3, 200), (9, 9), (40, 40)])
-def test_what_is_too_small_or_flat_has_no_traces(shape):
+def test_small_or_flat_images_have_no_traces(shape):
     assert jpeg_quality(luma(numbers(*shape, 3))) is None
     assert jpeg_quality(np.full(shape, 128.0)) is None

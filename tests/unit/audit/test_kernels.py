@@ -51,7 +51,7 @@ def test_imresize_is_recognized_and_shrink_is_the_same(scale):
     np.testing.assert_allclose(shrink(gt, scale), expected, atol=2e-3)
 
 
-def test_bilinear_of_opencv_is_box_at_2x_and_known_at_4x():
+def test_opencv_bilinear_is_box_at_2x_and_known_at_4x():
     gt = photo()
     assert guess(opencv(gt, 2, cv2.INTER_LINEAR), gt) == "box"
     assert guess(opencv(gt, 4, cv2.INTER_LINEAR), gt) == "bilinear, not antialiased"
@@ -66,7 +66,7 @@ def test_blurred_compressed_and_noisy_lr_is_unknown():
     assert guess(imresize(cv2.GaussianBlur(gt, (0, 0), 1.5), 0.5), gt) == "unknown"
 
 
-def test_what_cannot_be_told_is_none():
+def test_unknown_is_none():
     smooth = cv2.GaussianBlur(photo(), (0, 0), 8)
     assert guess(imresize(smooth, 0.5), smooth) is None
     gt = photo()

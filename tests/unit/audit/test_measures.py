@@ -1,4 +1,4 @@
-"""What the pixels of one pair tell, with pairs whose difference is known."""
+"""Measurements of one pair with a known difference."""
 
 import numpy as np
 import pytest
@@ -30,14 +30,14 @@ def test_mean_and_spread_are_those_of_the_luma(tmp_path):
     assert found.pair is None
 
 
-def test_sixteen_bits_are_measured_in_the_same_levels(tmp_path):
+def test_16_bit_images_are_measured_on_the_same_scale(tmp_path):
     eight = measured(tmp_path, PHOTO)
     deep = measured(tmp_path, PHOTO.astype(np.uint16) * 257)
     assert deep.mean == pytest.approx(eight.mean, rel=1e-5)
     assert deep.spread == pytest.approx(eight.spread, rel=1e-5)
 
 
-def test_a_good_pair_has_no_shift_and_the_same_color(tmp_path):
+def test_aligned_pair_has_no_shift_and_the_same_color(tmp_path):
     found = measured(tmp_path, PHOTO, small(PHOTO)).pair
     assert abs(found.alignment.dy) < 0.1
     assert abs(found.alignment.dx) < 0.1
@@ -45,14 +45,14 @@ def test_a_good_pair_has_no_shift_and_the_same_color(tmp_path):
     assert found.contrast == pytest.approx((1, 1, 1), abs=0.01)
 
 
-def test_a_shift_is_told_in_hr_pixels_and_undone(tmp_path):
+def test_shift_is_reported_in_hr_pixels_and_corrected(tmp_path):
     found = measured(tmp_path, PHOTO, small(moved(PHOTO, 2, -1))).pair
     assert found.alignment.dy == pytest.approx(2, abs=0.3)
     assert found.alignment.dx == pytest.approx(-1, abs=0.3)
     assert found.left_over < 0.5
 
 
-def test_brightness_and_contrast_of_a_channel_are_told(tmp_path):
+def test_channel_brightness_and_contrast_are_reported(tmp_path):
     lq = small(PHOTO).astype(np.float32)
     lq[:, :, 0] = lq[:, :, 0] * 0.5 + 20
     found = measured(tmp_path, PHOTO, np.rint(lq).astype(np.uint8)).pair
@@ -69,7 +69,7 @@ def test_without_a_scale_or_structure_only_hr_is_measured(tmp_path):
     assert measured(tmp_path, even, even[::2, ::2]).pair is None
 
 
-def test_of_a_large_image_the_middle_is_measured(tmp_path):
+def test_large_images_are_measured_at_the_center(tmp_path):
     gt = np.zeros((WINDOW + 400, WINDOW + 400, 3), np.uint8)
     gt[200:-200, 200:-200] = 80
     found = measured(tmp_path, gt)
@@ -85,6 +85,6 @@ def test_lr_and_hr_are_cut_at_the_same_place(tmp_path):
     assert np.abs(found.color).max() < 0.5
 
 
-def test_what_is_too_large_is_refused(tmp_path):
+def test_too_large_input_is_refused(tmp_path):
     with pytest.raises(ImageError, match="limit"):
         measured(tmp_path, PHOTO, max_megapixels=0.01)

@@ -11,7 +11,7 @@ from traiNNer.utils.resize import imresize
 
 @pytest.fixture
 def root(tmp_path, monkeypatch):
-    """Write 12 good pairs, 1 to 12, and stand beside them."""
+    """Write 12 good pairs, 1 to 12, and change to their folder."""
     monkeypatch.chdir(tmp_path)
     for number in range(1, 13):
         name = ("astronaut.png", "coffee.png", "motorcycle_left.png")[number % 3]
@@ -27,7 +27,7 @@ def audit(capsys, *arguments):
     return code, said.out, said.err
 
 
-def test_a_good_set_says_what_it_is_and_exits_0(root, capsys):
+def test_valid_dataset_is_described_and_exits_0(root, capsys):
     code, out, err = audit(capsys, "--gt", "hr", "--lq", "lr")
     assert (code, err) == (0, "")
     assert "12 pairs in hr and lr" in out
@@ -53,7 +53,7 @@ def test_deep_names_the_kernel(root, capsys):
     assert "Decoded in" in out
 
 
-def test_swapped_folders_are_said_with_the_right_command(root, capsys):
+def test_swapped_folders_print_the_right_command(root, capsys):
     (root / "my hr").mkdir()
     shutil.copytree("hr", "my hr", dirs_exist_ok=True)
     code, out, _ = audit(capsys, "--gt", "lr", "--lq", "my hr")
@@ -102,7 +102,7 @@ def test_one_image(root, capsys):
         (["--gt", "hr", "-o", "x.txt"], 2, "add --fix list"),
     ],
 )
-def test_bad_input_is_one_message(root, capsys, arguments, code, text):
+def test_bad_input_gives_one_message(root, capsys, arguments, code, text):
     (root / "empty").mkdir()
     found, out, err = audit(capsys, *arguments)
     assert found == code
@@ -110,7 +110,7 @@ def test_bad_input_is_one_message(root, capsys, arguments, code, text):
     assert out == ""
 
 
-def test_the_list_has_the_good_images_in_natural_order(root, capsys):
+def test_list_has_the_good_images_in_natural_order(root, capsys):
     (root / "lr/2.png").unlink()
     write_png(root / "lr/4.png", numbers(40, 40, 3))
     (root / "hr/5.png").write_bytes(b"")
@@ -128,7 +128,7 @@ def test_the_list_has_the_good_images_in_natural_order(root, capsys):
     assert kept == "1.png\n3.png\n6.png\n7.png\n8.png\n9.png\n10.png\n12.png\nsub/11.png\n"
 
 
-def test_a_good_copy_stays_when_its_original_is_left_out(root, capsys):
+def test_copy_is_kept_when_its_original_is_excluded(root, capsys):
     gt = photo("chelsea.png", (240, 240))
     write_png(root / "photos/a.png", jpeg(gt, 40))
     write_png(root / "photos/b.png", gt)
@@ -140,7 +140,7 @@ def test_a_good_copy_stays_when_its_original_is_left_out(root, capsys):
     assert (root / "list.txt").read_text() == "1.png\n2.png\nb.png\n"
 
 
-def test_a_list_that_exists_is_not_overwritten_and_nothing_is_decoded_first(root, capsys, monkeypatch):
+def test_existing_list_is_refused_before_decoding(root, capsys, monkeypatch):
     (root / "mine.txt").write_text("mine")
     monkeypatch.setattr(audit_run, "look_deep", lambda *_, **__: pytest.fail("looked"))
     code, _, err = audit(capsys, "--gt", "hr", "--deep", "--fix", "list", "-o", "mine.txt")
@@ -149,7 +149,7 @@ def test_a_list_that_exists_is_not_overwritten_and_nothing_is_decoded_first(root
     assert (root / "mine.txt").read_text() == "mine"
 
 
-def test_a_list_is_written_whole_or_not_at_all(root, capsys, monkeypatch):
+def test_list_is_written_atomically(root, capsys, monkeypatch):
     def fail(*_):
         raise OSError(28, "No space left on device")
 
@@ -183,7 +183,7 @@ def test_overlap_with_validation_and_test_folders(root, capsys):
 
 
 @pytest.mark.parametrize(("arguments", "name"), [([], "audit_hr.html"), (["a/b.html"], "a/b.html")])
-def test_the_contact_sheet_is_written(root, capsys, arguments, name):
+def test_contact_sheet_is_written(root, capsys, arguments, name):
     (root / "lr/2.png").unlink()
     code, out, _ = audit(capsys, "--gt", "hr", "--lq", "lr", "--html", *arguments)
     assert code == 3
@@ -191,7 +191,7 @@ def test_the_contact_sheet_is_written(root, capsys, arguments, name):
     assert "images without a partner" in (root / name).read_text()
 
 
-def test_names_with_markup_and_line_breaks_are_shown_as_they_are(root, capsys):
+def test_names_with_markup_are_printed_literally(root, capsys):
     write_png(root / "hr/[red]x[/red].png", numbers(40, 40, 3))
     _, out, _ = audit(capsys, "--gt", "hr", "--lq", "lr")
     assert "[red]x[/red].png" in out

@@ -14,7 +14,7 @@ def ratio(image):
 
 
 @pytest.mark.parametrize("name", PHOTOS)
-def test_an_enlarged_photo_has_less_than_half_the_detail_it_should(name):
+def test_enlarged_photo_has_less_than_half_the_detail(name):
     for scale in (2, 3, 4):
         small = imresize(photo(name), 1 / scale)
         for kind in (cv2.INTER_LINEAR, cv2.INTER_CUBIC, cv2.INTER_LANCZOS4):
@@ -22,17 +22,17 @@ def test_an_enlarged_photo_has_less_than_half_the_detail_it_should(name):
 
 
 @pytest.mark.parametrize("name", PHOTOS)
-def test_a_photo_at_its_own_size_has_it(name):
+def test_photo_at_native_size_has_full_detail(name):
     assert ratio(imresize(photo(name, (300, 400)), 0.5)) > 0.6
 
 
-def test_one_sharp_part_is_enough():
+def test_one_sharp_region_is_enough():
     image = cv2.GaussianBlur(photo(size=(320, 320)), (0, 0), 1.5)
     assert ratio(image) < 0.45
     image[:128, :128] = photo(size=(128, 128), top=60, left=160)
     assert ratio(image) > 0.5
 
 
-def test_what_cannot_be_told_is_none():
+def test_unknown_is_none():
     assert ratio(np.full((256, 256, 3), 77)) is None
     assert ratio(photo(size=(127, 256))) is None

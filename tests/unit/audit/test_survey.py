@@ -16,7 +16,7 @@ def kinds(found):
     return Counter(finding.kind for finding in found.findings)
 
 
-def test_a_good_set_has_its_scale_every_header_and_nothing_to_say(tmp_path):
+def test_valid_dataset_has_scale_headers_and_no_findings(tmp_path):
     write_pairs(tmp_path, 3, (40, 50), scale=3)
     found = look(tmp_path)
     assert [pair.key for pair in found.pairs] == ["000", "001", "002"]
@@ -47,7 +47,7 @@ def test_gt_may_be_up_to_scale_minus_one_larger(tmp_path, extra, fits):
     assert kinds(found) == ({} if fits else {"wrong_scale": 1})
 
 
-def test_scales_are_counted_and_the_pairs_unlike_the_most_are_named(tmp_path):
+def test_scales_are_counted_and_outliers_named(tmp_path):
     write_pairs(tmp_path, 5, (40, 50), scale=2)
     write_png(tmp_path / "hr/001.png", numbers(160, 200, 3))
     found = look(tmp_path)
@@ -59,7 +59,7 @@ def test_scales_are_counted_and_the_pairs_unlike_the_most_are_named(tmp_path):
     assert finding.files == (tmp_path / "hr/001.png", tmp_path / "lr/001.png")
 
 
-def test_lr_that_was_rounded_up_is_explained(tmp_path):
+def test_rounded_up_lr_is_explained(tmp_path):
     write_pairs(tmp_path, 2, (41, 50))
     write_png(tmp_path / "hr/000.png", numbers(81, 100, 3))
     (finding,) = look(tmp_path).findings
@@ -75,7 +75,7 @@ def test_swapped_folders_are_one_finding(tmp_path):
     assert finding.detail == "in 3 of 3 pairs LR is the larger"
 
 
-def test_half_swapped_is_a_matter_of_single_pairs(tmp_path):
+def test_partially_swapped_pairs_are_reported_per_pair(tmp_path):
     write_pairs(tmp_path, 4, (40, 50))
     for number in range(2):
         write_png(tmp_path / f"hr/00{number}.png", numbers(20, 25, 3))
@@ -101,7 +101,7 @@ def test_unreadable_files_missing_partners_and_double_names(tmp_path):
     assert [pair.key for pair in found.pairs] == ["003", "004", "005"]
 
 
-def test_a_set_whose_names_never_meet_has_no_pairs(tmp_path):
+def test_dataset_without_matching_names_has_no_pairs(tmp_path):
     write_pairs(tmp_path, 2, (40, 50))
     for number in range(2):
         (tmp_path / f"lr/00{number}.png").rename(tmp_path / f"lr/other{number}.png")
@@ -110,7 +110,7 @@ def test_a_set_whose_names_never_meet_has_no_pairs(tmp_path):
     assert kinds(found) == {"no_partner": 4}
 
 
-def test_alpha_gray_bits_and_animation_are_told_of_the_files_that_have_them(tmp_path):
+def test_alpha_gray_bit_depth_and_animation_are_reported_per_file(tmp_path):
     write_pairs(tmp_path, 5, (40, 50))
     (tmp_path / "hr/000.png").write_bytes(png_bytes(numbers(80, 100, 4)))
     (tmp_path / "hr/001.png").write_bytes(png_bytes(numbers(80, 100, 1)))
@@ -124,7 +124,7 @@ def test_alpha_gray_bits_and_animation_are_told_of_the_files_that_have_them(tmp_
     assert found["bits"].detail == "16 bits"
 
 
-def test_a_set_of_16_bits_throughout_is_not_mixed(tmp_path):
+def test_all_16_bit_dataset_is_not_mixed(tmp_path):
     write_pairs(tmp_path, 2, (40, 50), bits=16)
     assert look(tmp_path).findings == ()
 
@@ -140,14 +140,14 @@ def test_small_and_oddly_shaped_images(tmp_path):
     assert named == [("small", "000", "LR 40x31"), ("aspect", "001", "161x40, 4.0 : 1")]
 
 
-def test_one_image_and_only_small_images_are_matters_of_the_set(tmp_path):
+def test_single_image_and_all_small_images_are_dataset_findings(tmp_path):
     write_pairs(tmp_path / "one", 1, (40, 50))
     assert kinds(look(tmp_path / "one")) == {"one_image": 1}
     write_pairs(tmp_path / "small", 3, (12, 14))
     assert kinds(look(tmp_path / "small")) == {"all_small": 1, "small": 3}
 
 
-def test_a_bomb_is_unreadable(tmp_path):
+def test_decompression_bomb_is_unreadable(tmp_path):
     write_pairs(tmp_path, 3, (40, 50))
     write_png(tmp_path / "hr/001.png", numbers(400, 500, 3))
     (finding,) = look(tmp_path, max_megapixels=0.1).findings
@@ -155,7 +155,7 @@ def test_a_bomb_is_unreadable(tmp_path):
     assert "limit 0.1 Mpx" in finding.detail
 
 
-def test_a_missing_and_an_empty_folder(tmp_path):
+def test_missing_and_an_empty_folder(tmp_path):
     write_pairs(tmp_path, 1)
     (tmp_path / "empty").mkdir()
     with pytest.raises(DataError, match=r"The folder of the LR images: no such folder .*none. The nearest that exists"):

@@ -13,7 +13,7 @@ from traiNNer.audit.table import NAMES_SHOWN, audit_report
 
 
 class Deep:
-    """What the pixels told of the kernels."""
+    """Kernel measurements."""
 
     def __init__(self, **kernels: int) -> None:
         self.kernels = Counter({name.replace("none", "") or None: count for name, count in kernels.items()})
@@ -32,7 +32,7 @@ def found(tmp_path):
     return survey(tmp_path / "hr", tmp_path / "lr")
 
 
-def test_a_good_set_is_summed_up(found):
+def test_valid_dataset_is_summarized(found):
     lines = [line.strip() for line in text(found, width=400).splitlines()]
     assert lines == [
         f"3 pairs in {found.gt_root} and {found.lq_root}",
@@ -43,7 +43,7 @@ def test_a_good_set_is_summed_up(found):
     ]
 
 
-def test_sizes_and_depths_that_differ_are_ranges_and_counts(tmp_path):
+def test_mixed_sizes_and_depths_are_ranges_and_counts(tmp_path):
     write_pairs(tmp_path, 3, (40, 50))
     write_png(tmp_path / "hr/000.png", numbers(60, 90, 3, bits=16))
     shown = text(survey(tmp_path / "hr"), width=400)
@@ -57,14 +57,14 @@ def test_several_scales_are_counted(found):
     assert "scale: 2x in 4, none that fits in 1" in text(replace(found, scales=Counter({2: 4, None: 1})))
 
 
-def test_kernels_are_told_of_pairs_alone(found):
+def test_kernels_are_reported_for_pairs_only(found):
     assert "LR made by: bicubic in 2, too smooth to identify in 1" in text(found, Deep(bicubic=2, none=1))
     assert "LR made by: no usable pair" in text(found, Deep())
     assert "LR made by" not in text(found)
     assert "LR made by" not in text(replace(found, lq_root=None), Deep(bicubic=2))
 
 
-def test_a_row_for_each_kind_in_their_order_with_the_first_names(found):
+def test_findings_are_grouped_by_kind_in_order_with_first_names(found):
     many = [Finding("gray", f"g{n}") for n in range(NAMES_SHOWN + 2)]
     shown = text(found, None, [*many, Finding("unreadable", "u", "empty file")])
     assert "No problems found." not in shown

@@ -84,7 +84,7 @@ class Device:
         return self.apply(self.automation.on_failure(StepFailed(self.iteration, "out of memory")))
 
     def moves(self, knob=MICRO_BATCH):
-        """Return the wished values of a knob with when and why."""
+        """Return the requested values of a knob with iteration and reason."""
         found = [(at, decision) for at, decision in self.log if isinstance(decision, SetKnob)]
         return [(at, wish.value, wish.reason) for at, wish in found if wish.knob == knob]
 
@@ -93,11 +93,11 @@ def growing(**options):
     return DynamicBatchSizeOptimizer(effective_batch="grow", **options)
 
 
-def test_nothing_is_concluded_while_batches_of_the_old_size_still_arrive():
-    device = Device(growing(), seconds=lambda images: images)  # a larger batch takes as much longer
+def test_no_decision_while_old_size_batches_still_arrive():
+    device = Device(growing(), seconds=lambda images: images)  # time proportional to the batch
     device.go(100)
     assert device.size == 14
-    for _ in range(10):  # the wish is out, but batches of 8 still come
+    for _ in range(10):  # requested, but batches of 8 still arrive
         device.iteration += 10
         memory = Memory(TOTAL, 4700, 4200)
         device.apply(device.automation.on_window(WindowFinished(device.iteration, [STEP] * 10, 8.0, memory, 8)))
@@ -111,7 +111,7 @@ def test_nothing_is_concluded_while_batches_of_the_old_size_still_arrive():
 
 
 @given(st.integers(1, 300), st.integers(1, 300))
-def test_a_split_is_complete_balanced_and_as_coarse_as_allowed(batch, most):
+def test_split_is_complete_balanced_and_minimal(batch, most):
     parts = split(batch, most)
     assert sum(parts) == batch
     assert max(parts) <= most
@@ -136,7 +136,7 @@ def test_sizes_of_the_parts():
     st.lists(st.integers(1, 64), min_size=2, max_size=6, unique=True),
     st.integers(1, 128),
 )
-def test_a_line_is_found_again(fixed, per_image, sizes, size):
+def test_line_is_found(fixed, per_image, sizes, size):
     line = fit({other: [0.5 * fixed, fixed + per_image * other] for other in sizes})
     assert line.at(size) == pytest.approx(fixed + per_image * size, rel=1e-5)
 
@@ -146,7 +146,7 @@ def test_a_line_is_found_again(fixed, per_image, sizes, size):
         st.integers(1, 64), st.lists(st.integers(1, 10**10), min_size=1, max_size=3), min_size=1, max_size=6
     )
 )
-def test_no_peak_lies_above_the_line_and_more_images_never_need_less(peaks):
+def test_fitted_peak_is_an_upper_bound_and_monotonic(peaks):
     line = fit(peaks)
     assert line.fixed >= 0
     assert line.per_image >= 0
@@ -179,7 +179,7 @@ def test_grows_to_the_largest_size_below_target_minus_margin():
 
 @settings(max_examples=40, deadline=None)
 @given(st.integers(0, 3000), st.integers(0, 5000), st.integers(20, 900))
-def test_never_beyond_the_aim_and_never_short_of_it_by_more_than_reach(others, fixed, per_image):
+def test_stays_between_target_minus_reach_and_target(others, fixed, per_image):
     device = Device(growing(), others=others, fixed=fixed, per_image=per_image)
     before = device.memory().used
     highest = 0
@@ -191,13 +191,13 @@ def test_never_beyond_the_aim_and_never_short_of_it_by_more_than_reach(others, f
         assert device.size == 32 or device.memory().used + 2 * per_image > 0.79 * TOTAL
 
 
-def test_half_the_size_is_measured_where_one_size_leaves_no_room():
+def test_half_the_size_is_measured_when_one_size_fills_memory():
     device = Device(growing(), others=500, fixed=5000, per_image=200)  # 71 % at 8
     assert device.go(1000) == [(100, 4, PROBE), (200, 12, GROW)]
     assert device.moves(BATCH_SIZE) == [(200, 12, GROW)]
 
 
-def test_returns_from_a_measurement_that_found_no_room():
+def test_returns_from_a_measurement_without_free_memory():
     device = Device(growing(), others=500, fixed=2000, per_image=660)  # 77.8 % at 8, 84.4 % at 9
     assert device.go(1000) == [(100, 4, PROBE), (200, 8, PROBED)]
 
@@ -213,7 +213,7 @@ def test_shrinks_when_more_than_the_target_is_in_use(mode):
     assert device.go(1000) == [(100, 4, SHRINK)]
 
 
-def test_another_process_makes_it_shrink_and_its_end_makes_it_grow_again():
+def test_shrinks_for_another_process_and_grows_back():
     device = Device(growing())
     device.go(500)
     device.others += 2000
@@ -233,7 +233,7 @@ def test_shrinks_below_the_loaders_batch_only_by_splitting():
     assert device.knobs[LR_BATCH].value == 1.0
 
 
-def test_a_restless_neighbor_does_not_make_it_change_direction_for_ever():
+def test_fluctuating_neighbor_does_not_cause_endless_oscillation():
     device = Device(growing())
     for _ in range(20):
         device.go(200)
@@ -244,7 +244,7 @@ def test_a_restless_neighbor_does_not_make_it_change_direction_for_ever():
 
 
 @pytest.mark.parametrize(("speed", "kept"), [(1.02, 8), (1.04, 11), (0.5, 8)])
-def test_a_larger_batch_must_be_faster(speed, kept):
+def test_larger_batch_must_be_faster(speed, kept):
     device = Device(growing(), seconds=lambda images: images / 8 / (1 if images == 8 else speed), per_image=523)
     device.go(2000)
     assert device.moves()[0][1:] == (11, GROW)
@@ -259,7 +259,7 @@ def test_unknown_times_keep_the_larger_batch():
     assert [move[1] for move in device.go(1000)] == [14, 16]
 
 
-def test_preserve_never_touches_batch_or_rate():
+def test_preserve_never_touches_batch_size_or_learning_rate():
     device = Device()
     device.go(1000)
     assert device.log == []
@@ -270,7 +270,7 @@ def test_preserve_never_touches_batch_or_rate():
 # Running out of memory
 
 
-def test_out_of_memory_halves_and_is_not_counted():
+def test_oom_halves_and_is_not_counted():
     device = Device(batch=7, has_memory=False)
     (move,) = device.fail()
     assert (move.knob, move.value, move.reason, move.forced) == (MICRO_BATCH, 4, "out of memory", True)
@@ -280,7 +280,7 @@ def test_out_of_memory_halves_and_is_not_counted():
     assert device.automation.summary() == "7 -> 7 micro-batches of at most 1 (4 out of memory)"
 
 
-def test_a_start_that_does_not_fit_costs_one_failure_and_grows_back():
+def test_too_large_start_fails_once_and_recovers():
     device = Device(per_image=1500)  # 8 do not fit, 4 do
     device.iteration = 1
     assert [move.value for move in device.fail()] == [2]
@@ -288,13 +288,13 @@ def test_a_start_that_does_not_fit_costs_one_failure_and_grows_back():
     assert device.size == 4
 
 
-def test_what_is_halved_is_the_part_that_was_computed():
+def test_computed_micro_batch_is_halved():
     device = Device(has_memory=False)
     device.knobs[MICRO_BATCH].set(6, 0)  # computes 4+4
     assert device.fail()[0].value == 2
 
 
-def test_a_failed_size_is_never_reached_again():
+def test_failed_batch_size_is_never_tried_again():
     device = Device(growing(), per_image=100)
     device.go(100)
     assert device.size == 16
@@ -306,7 +306,7 @@ def test_a_failed_size_is_never_reached_again():
     assert max(value for _, value, _ in device.moves()[1:]) == 15
 
 
-def test_evaluations_wait_twice_as_long_after_running_out_of_memory():
+def test_evaluation_interval_doubles_after_oom():
     device = Device(growing(), per_image=100)
     device.go(100)
     device.fail()
@@ -314,12 +314,12 @@ def test_evaluations_wait_twice_as_long_after_running_out_of_memory():
     assert [at for at, _, _ in device.moves()] == [100, 100, 300]
 
 
-def test_a_step_that_is_not_finite_is_not_its_affair():
+def test_nonfinite_step_is_ignored():
     device = Device()
     assert list(device.automation.on_failure(StepFailed(3, "not finite"))) == []
 
 
-def test_gives_up_after_more_than_five_failures_in_a_thousand_iterations():
+def test_disabled_after_six_failures_in_a_thousand_iterations():
     device = Device(DynamicBatchSizeOptimizer(max_batch_size=64), batch=64, per_image=1)
     for _ in range(5):
         device.go(100)
@@ -331,21 +331,21 @@ def test_gives_up_after_more_than_five_failures_in_a_thousand_iterations():
     assert moves[-1].value == 1
 
 
-def test_failures_far_apart_are_no_reason_to_give_up():
+def test_failures_far_apart_do_not_disable():
     device = Device(batch=64, per_image=1)
     for _ in range(6):
         assert not any(isinstance(decision, Disable) for decision in device.fail())
         device.go(250)
 
 
-def test_many_halvings_in_one_iteration_are_one_failure():
+def test_halvings_within_one_iteration_are_one_failure():
     device = Device(DynamicBatchSizeOptimizer(max_batch_size=512), batch=512, has_memory=False)
     values = [decision.value for _ in range(9) for decision in device.fail()]
     assert values == [256, 128, 64, 32, 16, 8, 4, 2, 1]
 
 
 @pytest.mark.parametrize(("fallback", "size"), [(5, 4), (3, 3)])
-def test_before_giving_up_it_moves_to_a_size_that_survived(fallback, size):
+def test_disabling_moves_to_a_size_that_survived(fallback, size):
     device = Device(DynamicBatchSizeOptimizer(fallback=BatchFallback(batch_size=fallback)), batch=16, per_image=1)
     device.automation.peaks = {3: [1003], 4: [1004], 16: [1016]}
     device.automation.failures = [1, 2, 3, 4, 5]
@@ -353,7 +353,7 @@ def test_before_giving_up_it_moves_to_a_size_that_survived(fallback, size):
     assert [decision.value for decision in device.fail()[:-1]] == [size]
 
 
-# Overcommitment without a failure
+# Memory overcommitment without a failure
 
 
 def test_retries_in_two_windows_in_a_row_shrink():
@@ -369,7 +369,7 @@ def test_retries_in_two_windows_in_a_row_shrink():
     assert (move.value, move.reason, move.forced) == (4, "repeated allocation retries", True)
 
 
-def test_a_lower_count_of_retries_after_a_resume_is_no_retry():
+def test_lower_retry_count_after_resume_is_not_a_retry():
     device = Device(growing())
     device.retries = 50
     device.go(60)
@@ -379,7 +379,7 @@ def test_a_lower_count_of_retries_after_a_resume_is_no_retry():
 
 
 @pytest.mark.parametrize(("used", "pace", "shrinks"), [(9850, 1.6, True), (9850, 1.4, False), (9750, 1.6, False)])
-def test_a_full_device_that_is_slow_has_spilled(used, pace, shrinks):
+def test_slow_full_device_has_spilled(used, pace, shrinks):
     device = Device()
     device.go(70)
     decisions = device.window(memory=Memory(TOTAL, used, used - 500), seconds=pace)
@@ -397,10 +397,10 @@ def test_peaks_of_the_first_ten_iterations_after_a_change_are_ignored():
     assert device.moves() == []
 
 
-# Devices and runs it can do little for
+# Devices and runs with few possibilities
 
 
-def test_without_memory_figures_it_only_answers_failures():
+def test_without_memory_figures_only_failures_are_handled():
     device = Device(has_memory=False)
     (said,) = device.said
     assert isinstance(said, Say)
@@ -422,7 +422,7 @@ def test_coupled_images_are_never_split():
     assert device.go(1000) == []
 
 
-def test_a_compiled_network_takes_halves_and_two_changes_at_most():
+def test_compiled_network_only_halves_and_changes_at_most_twice():
     device = Device(growing(), batch=12, is_compiled=True, others=2500, fixed=1000, per_image=500)  # 95 %
     assert device.said[0].warn
     device.go(100)
@@ -436,7 +436,7 @@ def test_a_compiled_network_takes_halves_and_two_changes_at_most():
     assert device.fail()[0].value == 6
 
 
-def test_nothing_is_observed_from_a_window_without_memory():
+def test_window_without_memory_is_not_observed():
     device = Device()
     for _ in range(30):
         device.iteration += 10
@@ -445,7 +445,7 @@ def test_nothing_is_observed_from_a_window_without_memory():
 
 
 @pytest.mark.parametrize("broken", [Memory(0, 0, 0), Memory(TOTAL, math.nan, 5), Memory(TOTAL, 5, math.nan)])
-def test_broken_figures_change_nothing(broken):
+def test_invalid_numbers_change_nothing(broken):
     device, clean = Device(growing()), Device(growing())
     for _ in range(50):
         clean.window()
@@ -455,7 +455,7 @@ def test_broken_figures_change_nothing(broken):
     assert device.moves() == clean.moves() != []
 
 
-def test_in_shadow_mode_a_wish_is_said_once():
+def test_shadow_mode_logs_a_request_once():
     device = Device(growing())
     for knob in device.knobs.values():
         knob.shadow()
@@ -491,13 +491,13 @@ def test_option_moves_the_final_size(option, final):
     assert [8, *(value for _, value, _ in outcome(option))][-1] == final
 
 
-def test_adjustment_frequency_is_the_time_between_changes():
+def test_adjustment_frequency_is_the_interval_between_changes():
     assert [at for at, _, _ in outcome({"adjustment_frequency": 250})] == [250, 500]
     assert DynamicBatchSizeOptimizer(adjustment_frequency=250).every == 10
     assert DynamicBatchSizeOptimizer(adjustment_frequency=3).every == 3
 
 
-def test_min_batch_size_is_where_halving_and_shrinking_end():
+def test_min_batch_size_limits_halving_and_shrinking():
     device = Device(DynamicBatchSizeOptimizer(min_batch_size=3), has_memory=False)
     assert device.knobs[MICRO_BATCH].low == 3
     assert [move.value for _ in range(4) for move in device.fail()] == [4, 3]
@@ -538,7 +538,7 @@ def test_lr_scaling_follows_the_batch(scaling, optimizer, factor):
     assert device.knobs[LR_BATCH].value == pytest.approx(factor)
 
 
-def test_the_factor_on_the_rate_ends_at_two():
+def test_learning_rate_factor_is_at_most_two():
     device = Device(growing(), per_image=10, optimizer="SGD")
     device.go(1000)
     assert device.size == 32
@@ -546,12 +546,12 @@ def test_the_factor_on_the_rate_ends_at_two():
 
 
 @pytest.mark.parametrize(("fallback", "batch", "expected"), [(8, 16, 8), (8, 4, 4), (3, 16, 3)])
-def test_fallback_is_the_size_after_giving_up(fallback, batch, expected):
+def test_fallback_is_the_size_after_disabling(fallback, batch, expected):
     device = Device(DynamicBatchSizeOptimizer(fallback=BatchFallback(batch_size=fallback)), batch=batch)
     assert device.ranges[MICRO_BATCH].fallback == expected
 
 
-def test_the_schema_is_the_signature():
+def test_schema_is_the_signature():
     fields = AUTOMATIONS["dynamic_batch_size_optimizer"].options.model_fields
     assert len(fields) == 10
     assert AUTOMATIONS.build("DynamicBatchSizeOptimizer", {"fallback": {"batch_size": 2}}).fallback == 2
@@ -559,10 +559,10 @@ def test_the_schema_is_the_signature():
         AUTOMATIONS.build("DynamicBatchSizeOptimizer", {"fallback": {"batch_sise": 2}})
 
 
-# What it says and remembers
+# Messages and state
 
 
-def test_companions_of_a_move_do_not_count():
+def test_secondary_moves_are_not_counted():
     device = Device(growing())
     device.go(1000)
     wishes = [decision for _, decision in device.log]
@@ -570,7 +570,7 @@ def test_companions_of_a_move_do_not_count():
     assert device.adjustments == 2
 
 
-def test_evidence_tells_prediction_and_limit():
+def test_evidence_contains_prediction_and_limit():
     device = Device(growing())
     device.go(250)
     evidence = device.log[-1][1].evidence
@@ -593,7 +593,7 @@ def test_summaries():
 
 
 def script(seed):
-    """Return what happens to a run: windows of odd lengths, neighbors, failures, slow times."""
+    """Return the events of a run: windows of odd lengths, other processes, failures, slow steps."""
     rng = random.Random(seed)
     events = []
     for _ in range(200):
@@ -620,7 +620,7 @@ def play(device, events):
 
 
 @pytest.mark.parametrize("seed", range(12))
-def test_a_resumed_run_decides_as_an_uninterrupted_one(seed):
+def test_resumed_run_decides_like_an_uninterrupted_one(seed):
     options = {"effective_batch": "grow", "adjustment_frequency": 40}
     events, cut = script(seed), random.Random(seed + 100).randrange(5, 195)
     whole = Device(DynamicBatchSizeOptimizer(**options))
@@ -647,7 +647,7 @@ def is_plain(value):
     return all(map(is_plain, value)) if isinstance(value, list) else type(value) in (int, float, bool, str)
 
 
-def test_what_is_remembered_is_plain_and_bounded():
+def test_state_is_plain_and_bounded():
     device = Device(growing())
     device.go(20_000)
     device.fail()

@@ -1,4 +1,4 @@
-"""Every automation is built from what an option file gives."""
+"""Every automation can be built from an option file."""
 
 import inspect
 
@@ -21,21 +21,21 @@ FALLBACKS = {
 
 
 @pytest.mark.parametrize(("name", "fallback"), FALLBACKS.items())
-def test_a_helper_keeps_every_option_and_gets_its_fallback_as_an_object(name, fallback):
+def test_automation_keeps_its_options_and_gets_a_fallback_object(name, fallback):
     component = AUTOMATIONS[name]
     options = component.options.parse({"max_adjustments": 7, "fallback": fallback.model_dump()})
     for given in (options, options.model_dump(mode="json")):
         automation = AUTOMATIONS.build(name, given)
         assert isinstance(automation, Automation)
         assert automation.max_adjustments == 7
-        # Built with a plain dictionary instead of the object, each of them fails on its first look at the fallback.
+        # With a plain dict instead of the object, each would fail on its first access to the fallback.
         for run in (RunStarted(1000, 8), RunStarted(1000, 8, has_schedule=True)):
             assert isinstance(automation.ranges(run), dict)
     assert options.fallback == fallback
 
 
 @pytest.mark.parametrize("name", [*FALLBACKS, "DynamicLossScheduling"])
-def test_the_signature_is_the_schema(name):
+def test_signature_is_the_schema(name):
     component = AUTOMATIONS[name]
     parameters = inspect.signature(component.builder).parameters
     assert list(parameters) == list(component.options.model_fields)

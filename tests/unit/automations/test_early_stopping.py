@@ -64,7 +64,7 @@ def overfitted(iteration):
 # Rules
 
 
-def test_stops_a_run_that_is_flat_with_reason_and_evidence():
+def test_flat_run_is_stopped_with_reason_and_evidence():
     at, stop = stop_of(start()[0], flat)
     assert 10000 <= at <= 16000
     assert stop.reason.startswith("no improvement in val/psnr for ")
@@ -77,14 +77,14 @@ def test_stops_a_run_that_is_flat_with_reason_and_evidence():
     assert {"estimate", "se", "upper", "window"} <= stop.evidence.keys()
 
 
-def test_lets_a_run_that_improves_go_on():
+def test_improving_run_continues():
     automation, _ = start()
     assert stop_of(automation, rising) == (None, None)
     assert automation.summary().startswith("not triggered, projected gain 0.")
     assert automation.summary().endswith(" dB")
 
 
-def test_stops_an_overfitting_run_although_the_rate_will_fall():
+def test_overfitting_run_is_stopped_despite_future_rate_decay():
     automation, _ = start(schedule=CosineAnnealingLR(TOTAL, 1e-3))
     at, stop = stop_of(automation, overfitted)
     assert 8000 < at <= 8000 + 5 * 5000
@@ -95,14 +95,14 @@ def test_stops_an_overfitting_run_although_the_rate_will_fall():
     assert abs(automation.raw_best[1] - 8000) <= 1000
 
 
-def test_a_fall_within_the_noise_is_no_overfitting():
+def test_drop_within_noise_is_not_overfitting():
     automation, _ = start({"max_no_improvement": None}, schedule=CosineAnnealingLR(TOTAL, 1e-3))
     at, _ = stop_of(automation, lambda t: 30 - 0.01 * t / 5000 + noise(t, 0.1), last=30000)
     assert at is None
 
 
 @pytest.mark.parametrize(("loss", "expected"), [(lambda t: 2.0 - t / 50000, True), (lambda t: 1.0 + t / 50000, False)])
-def test_overfitting_tells_whether_the_training_signal_falls(loss, expected):
+def test_overfitting_reports_whether_the_training_loss_falls(loss, expected):
     automation, _ = start(schedule=CosineAnnealingLR(TOTAL, 1e-3))
 
     def train(iteration):
@@ -113,14 +113,14 @@ def test_overfitting_tells_whether_the_training_signal_falls(loss, expected):
     assert stop.evidence["training_signal_falls"] is expected
 
 
-def test_three_scores_in_a_row_that_are_not_finite_end_the_run_as_failed():
+def test_three_nonfinite_scores_in_a_row_fail_the_run():
     broken = {3000: math.nan, 4000: math.inf, 6000: math.nan, 7000: math.nan, 8000: -math.inf}
     at, stop = stop_of(start()[0], lambda t: broken.get(t, rising(t)))
     assert (at, stop.failed) == (8000, True)
     assert stop.reason == "val/psnr was not finite in 3 validations in a row"
 
 
-def test_a_missing_metric_is_not_held_against_the_run():
+def test_missing_metric_is_ignored():
     automation, _ = start()
     for iteration in range(FREQ, TOTAL, FREQ):
         assert list(automation.on_validation(ValidationFinished(iteration, {"val/ssim": 0.9}))) == []
@@ -128,7 +128,7 @@ def test_a_missing_metric_is_not_held_against_the_run():
     assert automation.needs == "val/psnr"
 
 
-def test_lower_is_better_is_turned_round():
+def test_lower_is_better_is_negated():
     automation, _ = start({"monitor_metric": "val/lpips", "min_projected_gain": 0.01}, metrics={"val/lpips": "lower"})
     at, stop = stop_of(automation, lambda t: 0.2 + 0.1 * abs(t - 8000) / 8000, metric="val/lpips")
     assert at is not None
@@ -141,8 +141,8 @@ def test_patience_is_at_least_five_validations():
     assert start({"patience": 9000}, freq=1000)[0].patience == 9000
 
 
-def test_the_trend_spans_half_of_what_it_is_projected_over():
-    """A window of ten validations says nothing about ten times as many; noise would stop every long run."""
+def test_trend_spans_half_of_what_it_is_projected_over():
+    """A window of ten validations cannot predict ten times as many; noise would stop every long run."""
     short, _ = stop_of(start(total=40000)[0], flat)
     at, stop = stop_of(start(total=300000)[0], flat, last=300000)
     assert short < at
@@ -171,7 +171,7 @@ def test_patience_postpones():
     assert early < late
 
 
-def test_min_improvement_decides_what_is_a_new_best():
+def test_min_improvement_defines_a_new_best():
     def creeping(iteration):
         return 30 + 0.005 * iteration / 1000
 
@@ -180,7 +180,7 @@ def test_min_improvement_decides_what_is_a_new_best():
     assert stop_of(start(options | {"min_improvement": 0.5})[0], creeping)[0] is not None
 
 
-def test_min_epochs_postpones_where_the_run_gets_there():
+def test_min_epochs_postpones_if_reachable():
     early, _ = stop_of(start({"min_epochs": 0}, epoch_iter=1000)[0], flat)
     automation, said = start({"min_epochs": 30}, epoch_iter=1000)
     late, _ = stop_of(automation, flat)
@@ -202,7 +202,7 @@ def test_min_iterations_postpones():
     assert early < late == 25000
 
 
-def test_monitor_metric_is_the_one_that_counts():
+def test_monitor_metric_selects_the_metric():
     def scores(iteration):
         return {"val/psnr": rising(iteration), "set5/psnr": flat(iteration)}
 
@@ -214,7 +214,7 @@ def test_monitor_metric_is_the_one_that_counts():
     assert stops == {"val/psnr": [], "set5/psnr": ["set5/psnr"]}
 
 
-def test_max_no_improvement_is_a_hard_limit_only_when_larger_than_patience():
+def test_max_no_improvement_is_a_hard_limit_only_above_patience():
     def sagging(iteration):  # too noisy for the other rules, no new best after 2000
         return 33.0 if iteration == 2000 else 30 + noise(iteration, 1.0)
 
@@ -226,15 +226,15 @@ def test_max_no_improvement_is_a_hard_limit_only_when_larger_than_patience():
     at, stop = found[12000]
     assert at == 14000
     assert stop.reason == "no new best of val/psnr for 12000 iterations, limit 12000"
-    # Larger than the option but less than five validations: the hard limit is then five validations.
+    # Larger than the option but below five validations: the hard limit is then five validations.
     assert stop_of(start(options | {"patience": 2000, "max_no_improvement": 3000})[0], sagging)[0] == 7000
     assert stop_of(start(options | {"patience": 2000, "max_no_improvement": 2000})[0], sagging) == found[None]
     with pytest.raises(ValueError, match="max_no_improvement = 1000 is less than patience"):
         start({"patience": 2000, "max_no_improvement": 1000})
 
 
-def test_improvement_threshold_decides_what_is_flat():
-    """A long run: the little that is gained per patience adds up to more than `min_projected_gain`."""
+def test_improvement_threshold_defines_flat():
+    """A long run: small gains per patience add up to more than `min_projected_gain`."""
 
     def creeping(iteration):
         return 30 + 0.0015 * iteration / 5000
@@ -245,7 +245,7 @@ def test_improvement_threshold_decides_what_is_flat():
     assert (low, high) == (134_000, 101_000)
 
 
-def test_warmup_iterations_are_not_looked_at():
+def test_warmup_iterations_are_not_inspected():
     def spiked(iteration):  # a lucky value before training has begun
         return 60.0 if iteration <= 3000 else rising(iteration)
 
@@ -255,13 +255,13 @@ def test_warmup_iterations_are_not_looked_at():
     assert stop_of(start(hard | {"warmup_iterations": 1000}, warmup_iter=4000)[0], spiked)[0] is None
 
 
-def test_nothing_is_stopped_at_the_last_iteration():
-    """Where nothing remains nothing is left to gain; a run that is given more iterations must be able to go on."""
+def test_no_stop_at_the_last_iteration():
+    """At the last iteration there is nothing left to gain, but an extended run must be able to continue."""
     found = play(start()[0], rising)
     assert not [one for _, one in found if isinstance(one, Stop)]
 
 
-def test_min_projected_gain_decides_what_is_worth_waiting_for():
+def test_min_projected_gain_decides_whether_to_wait():
     def slow(iteration):
         return 30 + 0.3 * iteration / TOTAL
 
@@ -272,11 +272,11 @@ def test_min_projected_gain_decides_what_is_worth_waiting_for():
 
 
 @pytest.mark.parametrize(("restore", "best"), [(True, "val/psnr"), (False, None)])
-def test_restore_best_decides_which_weights_are_left(restore, best):
+def test_restore_best_selects_the_final_weights(restore, best):
     assert stop_of(start({"restore_best": restore})[0], flat)[1].best == best
 
 
-def test_respect_schedule_waits_for_a_milestone_and_reads_the_trend_afresh_after_it():
+def test_respect_schedule_waits_for_milestones_and_restarts_the_trend():
     schedule = MultiStepLR((20000,), 0.5)
     early, _ = stop_of(start({"respect_schedule": False}, schedule=schedule)[0], flat)
     seen = play(start(schedule=schedule)[0], flat)
@@ -316,7 +316,7 @@ def test_hard_limit_waits_for_the_schedule_too():
 
 
 @pytest.mark.parametrize(("most", "stops"), [(0, 0), (1, 1), (2, 2)])
-def test_max_adjustments_is_the_number_of_stops(most, stops):
+def test_max_adjustments_limits_the_stops(most, stops):
     automation, _ = start({"max_adjustments": most})
     found = [
         one
@@ -327,7 +327,7 @@ def test_max_adjustments_is_the_number_of_stops(most, stops):
 
 
 @pytest.mark.parametrize("wanted", [True, False])
-def test_fallback_decides_whether_plain_patience_takes_over(wanted):
+def test_fallback_enables_plain_patience(wanted):
     automation, _ = start({"fallback": StoppingFallback(early_stopping=wanted)})
     assert automation.has_fallback_rule is wanted
 
@@ -336,7 +336,7 @@ def test_fallback_decides_whether_plain_patience_takes_over(wanted):
 
 
 @pytest.mark.parametrize("damage", [None, "x", [math.nan, "y"], [1.0], {}])
-def test_plain_patience_stops_after_a_patience_whatever_the_memory_holds(damage):
+def test_plain_patience_is_independent_of_the_history(damage):
     automation, _ = start()
     automation.best = automation.raw_best = automation.values = automation.fallback_best = damage
     seen = {}
@@ -350,7 +350,7 @@ def test_plain_patience_stops_after_a_patience_whatever_the_memory_holds(damage)
     assert automation.summary().startswith("at 15,000")
 
 
-def test_plain_patience_respects_min_iterations_min_improvement_and_missing_scores():
+def test_plain_patience_respects_its_minimums_and_missing_scores():
     def stop_at(curve, **options):
         automation, _ = start(options)
         found = (list(automation.fallback_rule(ValidationFinished(t, curve(t)))) for t in range(FREQ, TOTAL + 1, FREQ))
@@ -370,7 +370,7 @@ def test_plain_patience_respects_min_iterations_min_improvement_and_missing_scor
     ("knob", "restarts"),
     [("lr_factor", True), ("batch_size", True), ("loss_weight.l1", True), ("grad_clip", False), ("micro_batch", False)],
 )
-def test_a_change_that_moves_the_metric_restarts_the_trend_but_keeps_the_best(knob, restarts):
+def test_metric_shift_restarts_the_trend_but_keeps_the_best(knob, restarts):
     plain, _ = stop_of(start()[0], flat)
     automation, _ = start()
 
@@ -387,7 +387,7 @@ def test_a_change_that_moves_the_metric_restarts_the_trend_but_keeps_the_best(kn
 # Memory
 
 
-def test_memory_is_bounded_and_plain():
+def test_state_is_bounded_and_plain():
     automation, _ = start()
     for iteration in range(FREQ, 400 * FREQ, FREQ):
         list(automation.on_validation(ValidationFinished(iteration, {"val/psnr": rising(iteration)})))
@@ -406,7 +406,7 @@ def _is_plain(value):
 
 @pytest.mark.parametrize("preset", ["convenience", "fidelity"])
 @pytest.mark.parametrize("curve", [flat, overfitted, rising])
-def test_a_resumed_run_decides_as_an_uninterrupted_one(preset, curve):
+def test_resumed_run_decides_like_an_uninterrupted_one(preset, curve):
     options = {"preset": preset, "max_adjustments": 3}
     schedule = MultiStepLR((15000,), 0.5)
 
@@ -439,7 +439,7 @@ def test_a_resumed_run_decides_as_an_uninterrupted_one(preset, curve):
 
 @settings(max_examples=50)
 @given(st.lists(st.one_of(st.floats(20, 40), st.sampled_from([math.nan, math.inf])), max_size=60), st.integers(0, 99))
-def test_any_scores_give_at_most_one_stop_and_none_too_early(scores, shift):
+def test_random_scores_give_at_most_one_stop_and_none_early(scores, shift):
     automation, _ = start()
     seen = []
     for place, score in enumerate(scores, 1):
@@ -455,7 +455,7 @@ def test_any_scores_give_at_most_one_stop_and_none_too_early(scores, shift):
 
 @settings(max_examples=15)
 @given(st.floats(-100, 100), st.floats(0.5, 2))
-def test_an_offset_does_not_matter(offset, slope):
+def test_offset_is_ignored(offset, slope):
     def at(shift):
         return stop_of(start()[0], lambda t: shift + slope * (1 - math.exp(-t / 3000)) + noise(t, 0.01))[0]
 

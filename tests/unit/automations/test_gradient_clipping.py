@@ -18,7 +18,7 @@ RELATIVE = {"threshold_mode": "relative"}
 
 
 class Run:
-    """A run with this automation alone: engine and host in a few lines."""
+    """A run with only this automation: a minimal engine and host."""
 
     def __init__(self, is_clipping: bool = True, **options):
         self.automation = AdaptiveGradientClipping(**options)
@@ -32,14 +32,14 @@ class Run:
         self.apply(self.automation.on_start(self.event))
 
     def feed(self, norms, windows=()):
-        """Go on by these norms; extra windows end at the iterations of `windows`."""
+        """Step with the given norms; extra windows end at the iterations of `windows`."""
         for norm in norms:
             self.iteration += 1
             self.step(Step(self.accepts(norm), float(norm), 0.1), windows)
         return self
 
     def accepts(self, norm):
-        """Decide as `NormGate` does, without tensors, which are slow."""
+        """Decide like `NormFilter`, without slow tensors."""
         is_large = self.skip < norm < math.inf
         is_exploding = is_large and self.streak < 5
         if math.isfinite(norm):
@@ -108,7 +108,7 @@ def test_registered_with_exactly_these_options():
 # Every option changes a decision
 
 
-def test_initial_threshold_is_active_until_twenty_norms_are_seen():
+def test_initial_threshold_is_active_for_twenty_norms():
     run = Run(initial_threshold=3.0).feed(draw(19, median=0.5))
     assert run.clip == 3.0
     norms = draw(20, median=0.05)
@@ -143,7 +143,7 @@ def test_threshold_mode_bounds_are_multiples_of_the_median():
     assert Run().feed(norms).clip == 10.0
 
 
-def test_only_absolute_bounds_are_the_knobs_own():
+def test_only_absolute_bounds_belong_to_the_knob():
     assert (Run().knobs[GRAD_CLIP].low, Run().knobs[GRAD_CLIP].high) == (0.1, 10.0)
     knob = Run(**RELATIVE).knobs[GRAD_CLIP]
     assert (knob.low, knob.high) == (0.0, math.inf)
@@ -158,7 +158,7 @@ def test_adjustment_factor_is_the_dead_band():
         assert all(max(a / b, b / a) > factor for a, b in pairwise(values))
 
 
-def test_monitoring_frequency_is_when_the_limit_may_move():
+def test_monitoring_frequency_sets_when_the_limit_may_move():
     for frequency in (10, 25):
         run = Run(monitoring_frequency=frequency, **RELATIVE).feed(draw(300, median=0.2) + draw(300, median=1.0))
         times = [at for at, _ in run.moves()]
@@ -167,13 +167,13 @@ def test_monitoring_frequency_is_when_the_limit_may_move():
     assert [Run(monitoring_frequency=f).feed(draw(60, median=0.2)).moves()[0][0] for f in (10, 25)] == [20, 25]
 
 
-def test_windows_that_others_want_change_nothing():
+def test_windows_of_other_automations_change_nothing():
     norms = draw(600, median=0.2) + draw(400, median=0.8)
     assert Run().feed(norms).decisions == Run().feed(norms, windows=range(1, 1000, 3)).decisions
 
 
 def test_gradient_history_size():
-    # The limit creeps after a rise that is too small for a new regime: a long history is slower.
+    # The limit follows a rise that is too small for a new regime slowly: a long history is slower.
     norms = draw(800, seed=3) + draw(300, median=1.7, seed=4)
     short, long = (Run(gradient_history_size=size, **RELATIVE).feed(norms) for size in (50, 600))
     assert short.clip > 1.1 * long.clip
@@ -189,7 +189,7 @@ def test_fallback_threshold():
         assert (run.clip, run.skip) == (expected, math.inf)
 
 
-def test_max_adjustments_is_also_how_many_new_regimes_are_not_counted():
+def test_max_adjustments_also_limits_uncounted_new_regimes():
     norms = [norm for turn in range(6) for norm in draw(100, median=5.0 ** (turn % 2), seed=turn)]
     regimes = [m for _, m in Run(max_adjustments=2, **RELATIVE).feed(norms).moves() if m.reason == "new regime"]
     assert [move.forced for move in regimes] == [True, True] + [False] * (len(regimes) - 2)
@@ -200,7 +200,7 @@ def test_max_adjustments_is_also_how_many_new_regimes_are_not_counted():
 # The rules
 
 
-def test_limit_lies_two_and_a_half_robust_deviations_above_the_median():
+def test_limit_is_2_5_robust_deviations_above_the_median():
     run = Run(**RELATIVE).feed(draw(4000, sd=0.5))
     assert run.clip == pytest.approx(math.exp(2.5 * 0.5), rel=0.25)
 
@@ -215,7 +215,7 @@ def test_spikes_are_skipped_and_do_not_raise_the_limit(spike):
     assert run.automation.applied == 955
 
 
-def test_a_spike_that_is_not_skipped_is_remembered_as_the_limit():
+def test_unskipped_spike_is_recorded_at_the_limit():
     run = Run(**RELATIVE).feed(draw(200))
     limit = math.log(run.clip)
     run.iteration += 1
@@ -224,7 +224,7 @@ def test_a_spike_that_is_not_skipped_is_remembered_as_the_limit():
     assert history[-1] == pytest.approx(max(limit, run.automation.norms.wanted()))
 
 
-def test_steps_that_are_not_applied_are_not_remembered():
+def test_skipped_steps_are_not_recorded():
     run = Run().feed(draw(100))
     before = run.automation.state_dict()
     for norm, loss in ((math.inf, 0.1), (math.nan, 0.1), (3.0, math.nan), (500.0, 0.1)):
@@ -247,7 +247,7 @@ def test_norms_without_a_logarithm_change_nothing(norm):
 
 
 @pytest.mark.parametrize("factor", [3.0, 1 / 3, 10.0, 100.0, 1 / 100])
-def test_a_new_regime_is_followed_at_once(factor):
+def test_new_regime_is_followed_immediately(factor):
     run = Run(**RELATIVE).feed(draw(1000)).feed(draw(60, median=factor, seed=1))
     at, move = next((at, m) for at, m in run.moves() if m.reason == "new regime")
     assert 1000 < at <= 1040
@@ -256,12 +256,12 @@ def test_a_new_regime_is_followed_at_once(factor):
     assert run.skip == pytest.approx(20 * factor, rel=0.4)
 
 
-def test_the_limit_is_not_caught_below_norms_that_grew_in_the_beginning():
+def test_limit_is_not_stuck_below_norms_that_grew_early():
     run = Run(initial_threshold=0.01, **RELATIVE).feed(draw(40, median=50))
     assert run.clip == pytest.approx(3.86 * 50, rel=0.7)
 
 
-def test_turning_round_takes_twice_the_way():
+def test_direction_change_needs_twice_the_distance():
     steady = draw(600, seed=5)
     run = Run(**RELATIVE).feed(steady)
     start = run.clip
@@ -272,7 +272,7 @@ def test_turning_round_takes_twice_the_way():
     assert run.automation._dead_band(start * 1.3) < 1.2**2
 
 
-def test_a_limit_of_few_norms_moves_only_by_more_than_its_error():
+def test_limit_from_few_norms_moves_only_beyond_its_error():
     young, old = Run(**RELATIVE).feed(draw(30, seed=6)), Run(**RELATIVE).feed(draw(3000, seed=6))
     young.automation.direction = old.automation.direction = 0
     assert young.automation._dead_band(1.0) == pytest.approx(math.exp(2 * young.automation.norms.error()))
@@ -280,7 +280,7 @@ def test_a_limit_of_few_norms_moves_only_by_more_than_its_error():
     assert old.automation._dead_band(1.0) == 1.2
 
 
-def test_norms_that_spread_much_wider_are_a_new_regime_too():
+def test_much_wider_norms_are_a_new_regime():
     run = Run(**RELATIVE).feed(draw(1000, sd=0.3)).feed(draw(150, sd=1.5, seed=1))
     found = [(at, move.value) for at, move in run.moves() if move.reason == "new regime"]
     assert found
@@ -300,7 +300,7 @@ def test_skipping_begins_at_ten_norms_and_follows_the_median():
     assert 5 < len(moves) < 15
 
 
-def test_skipping_goes_on_when_the_limit_is_held_by_its_bounds():
+def test_skipping_continues_when_the_limit_is_clamped():
     falling = [norm / 1.001**step for step, norm in enumerate(draw(1000, median=60, seed=2))]
     run = Run().feed(falling)
     assert [move.value for _, move in run.moves()] == [10.0]
@@ -308,7 +308,7 @@ def test_skipping_goes_on_when_the_limit_is_held_by_its_bounds():
 
 
 @pytest.mark.parametrize(("median", "name"), [(30.0, "max_threshold = 10"), (0.005, "min_threshold = 0.1")])
-def test_bounds_that_bind_are_said_once_with_a_proposal(median, name):
+def test_binding_bounds_are_reported_once_with_a_proposal(median, name):
     run = Run().feed(draw(600, median=median))
     assert [say.warn for say in run.said()] == [True]
     text = run.said()[0].text
@@ -320,13 +320,13 @@ def test_bounds_that_bind_are_said_once_with_a_proposal(median, name):
     assert Run(**RELATIVE).feed(draw(600, median=median)).said() == []
 
 
-def test_bounds_that_bind_seldom_are_not_said():
+def test_rarely_binding_bounds_are_not_reported():
     run = Run().feed(draw(100, median=30)).feed(draw(1500, median=1))
     assert run.automation.bound > 0
     assert run.said() == []
 
 
-def test_a_run_that_does_not_clip_is_only_observed():
+def test_unclipped_run_is_only_observed():
     run = Run(is_clipping=False)
     assert run.automation.ranges(run.event) == {}
     run.feed(draw(1000)).feed([1000.0] * 3)
@@ -339,7 +339,7 @@ def test_a_run_that_does_not_clip_is_only_observed():
     )
 
 
-def test_summary_counts_what_was_clipped_and_what_exploded():
+def test_summary_counts_clipped_and_exploded_steps():
     run = Run(initial_threshold=1.0).feed([2.0, 0.5, 0.5, 0.5] * 2 + [0.5] * 2)
     assert run.automation.summary() == "20.0 % of steps"
     run.feed([1e6])
@@ -348,7 +348,7 @@ def test_summary_counts_what_was_clipped_and_what_exploded():
     assert Run().automation.summary() == "0.0 % of steps"
 
 
-def test_evidence_is_plain_and_says_why():
+def test_evidence_is_plain_and_has_a_reason():
     _, move = Run().feed(draw(300, median=0.3)).moves()[0]
     assert set(move.evidence) == {"median", "estimate", "se", "window", "threshold"}
     assert move.evidence["estimate"] == move.value
@@ -360,7 +360,7 @@ def test_evidence_is_plain_and_says_why():
 
 @pytest.mark.parametrize("cut", [1, 7, 13, 20, 95, 333, 604, 615, 777])
 @pytest.mark.parametrize("options", [{}, RELATIVE, {"is_clipping": False}])
-def test_a_resumed_run_decides_as_an_uninterrupted_one(cut, options):
+def test_resumed_run_decides_like_an_uninterrupted_one(cut, options):
     norms = draw(600, median=0.3, seed=7) + draw(400, median=1.2, seed=8)
     norms[::45] = [norm * 500 for norm in norms[::45]]
     whole = Run(**options).feed(norms)
@@ -390,14 +390,14 @@ ANY_NORM = st.one_of(st.floats(0, 1e38), st.sampled_from([math.nan, math.inf, 0.
 
 @settings(max_examples=60, deadline=None)
 @given(st.lists(ANY_NORM, max_size=150), st.sampled_from(["absolute", "relative"]), st.integers(1, 40))
-def test_whatever_comes_decisions_are_finite_and_within_bounds(norms, mode, size):
+def test_decisions_are_always_finite_and_within_bounds(norms, mode, size):
     run = Run(threshold_mode=mode, gradient_history_size=size).feed(norms)
     for _, move in run.moves() + run.moves(GRAD_SKIP):
         assert 0 < move.value < math.inf
 
 
 @pytest.mark.parametrize(("size", "bound"), [(1e6, 10), (1e-6, 0.1)])
-def test_an_absolute_threshold_ends_at_its_bound(size, bound):
+def test_absolute_threshold_ends_at_its_bound(size, bound):
     run = Run(threshold_mode="absolute").feed([norm * size for norm in draw(600)])
     assert [move.value for _, move in run.moves()] == [bound]
 
@@ -413,7 +413,7 @@ def test_relative_decisions_scale_with_the_norms(seed, scale):
     assert all(at == then and b.value == pytest.approx(scale * a.value) for (at, a), (then, b) in pairs)
 
 
-def test_standard_error_is_that_of_simulated_norms():
+def test_standard_error_matches_simulated_norms():
     rng = np.random.default_rng(0)
     found = [sum(center_and_width(rng.normal(0, 0.5, 100).tolist())) for _ in range(1000)]
     assert standard_error(2.5 * 0.5, 100, 100) == pytest.approx(float(np.std(found)), rel=0.1)

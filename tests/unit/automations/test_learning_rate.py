@@ -28,7 +28,7 @@ TOTAL = 20_000
 
 
 class Loop:
-    """As much of the loop as an automation needs; `level(iteration)` is the true signal, None for a skipped step."""
+    """A minimal training loop; `level(iteration)` is the true signal, None for a skipped step."""
 
     def __init__(self, level, noise=0.0, run=None, score=None, window=None, seed=0, **options):
         self.automation = IntelligentLearningRateScheduler(**{"plateau_patience": 400, **options})
@@ -115,7 +115,7 @@ def test_slope_and_its_error_are_the_matrix_formula(values, spacing):
     assert slope.se == pytest.approx(math.sqrt(covariance[1, 1]), abs=1e-9)
 
 
-def test_slope_leaves_out_what_is_not_a_number():
+def test_slope_ignores_nan():
     line = [2.0 * x for x in range(10)]
     line[3] = line[7] = math.nan
     assert ols_slope(line) == (pytest.approx(2.0), pytest.approx(0.0, abs=1e-9), 8)
@@ -153,12 +153,12 @@ def test_sens_interval_covers():
 # Plateaus
 
 
-def test_a_flat_loss_is_reduced_and_a_falling_one_is_not():
+def test_rate_is_reduced_on_flat_loss_only():
     assert [value for _, value in Loop(flat, 0.005).go(6000).moves("plateau")][:1] == [pytest.approx(0.93, abs=0.06)]
     assert not Loop(falling(0.01), 0.005).go(9000).moves()
 
 
-def test_noise_that_hides_the_answer_keeps_it_silent():
+def test_no_decision_when_noise_hides_the_answer():
     assert not Loop(flat, 0.3).go(8000).moves()
 
 
@@ -174,14 +174,14 @@ def test_cooldown_separates_two_reductions():
     assert min(np.diff(at)) >= 200 + 400
 
 
-def test_a_plateau_stays_above_linear_decay():
+def test_plateau_stays_above_linear_decay():
     moves = Loop(flat, 0.001).go(TOTAL).moves("plateau")
     assert moves
     for at, value in moves:
         assert value >= min(1.0, 1 - at / TOTAL) - 1e-9
 
 
-def test_the_envelope_spares_a_schedule_that_falls_by_itself():
+def test_envelope_does_not_reduce_a_decaying_schedule():
     def line(iteration):
         return 1 - iteration / TOTAL
 
@@ -192,7 +192,7 @@ def test_the_envelope_spares_a_schedule_that_falls_by_itself():
     assert not Loop(flat, 0.001, run).go(TOTAL // 2).moves()
 
 
-def test_a_step_of_the_schedule_restarts_the_windows():
+def test_schedule_step_restarts_the_windows():
     run = RunStarted(TOTAL, 8, losses={"l1": 1.0}, schedule=lambda i: 1.0 if i < 1100 else 0.85, has_schedule=True)
     loop = Loop(falling(0.02), 0.001, run).go(1150)
     assert loop.automation.blocks.opened == 1100
@@ -208,13 +208,13 @@ def test_other_moves_restart_the_windows(knob):
     assert loop.automation.blocks.opened == 1000 + {"lr_batch": 200, "lr_factor": 200}.get(knob, 0)
 
 
-def test_clipping_is_no_reason_to_restart():
+def test_clipping_does_not_restart_the_windows():
     loop = Loop(falling(0.005), 0.001).go(1000)
     loop.automation.on_change(KnobChanged(1000, "grad_clip", 1.0, 2.0))
     assert loop.automation.blocks.levels
 
 
-def test_a_frozen_knob_gets_no_more_requests():
+def test_frozen_knob_takes_no_requests():
     loop = Loop(flat, 0.001)
     loop.automation.knobs["lr_factor"].is_frozen = True
     assert not loop.go(6000).moves()
@@ -313,11 +313,11 @@ def test_fallback():
     assert fallback(77) == plain(77) > 0.9  # T_max is always total_iter; the check of the file says so
 
 
-def test_max_adjustments_is_for_the_host():
+def test_max_adjustments_is_left_to_the_host():
     assert IntelligentLearningRateScheduler(max_adjustments=3).max_adjustments == 3
 
 
-def test_the_signature_is_the_schema():
+def test_signature_is_the_schema():
     component = AUTOMATIONS["intelligent_learning_rate_scheduler"]
     automation = component.build({"fallback": {"scheduler_params": {"eta_min": 1e-6}}, "rollback": False})
     assert automation.fallback.scheduler_params == CosineParams(eta_min=1e-6)
@@ -327,7 +327,7 @@ def test_the_signature_is_the_schema():
 # Raises
 
 
-def test_a_raise_that_helps_stays_and_one_that_does_not_is_taken_back():
+def test_rate_increase_is_kept_if_useful_and_reverted_otherwise():
     def course(loop_factor):
         position = [0.0]
 
@@ -362,23 +362,23 @@ def test_no_raise_later_or_after_a_reduction():
 # Divergence
 
 
-def test_snapshots_are_taken_at_the_start_and_at_new_bests_not_too_often():
+def test_snapshots_are_taken_at_start_and_at_spaced_new_bests():
     loop = Loop(falling(0.05), 0.001).go(2000)
     at = [at for at, _ in loop.of(KeepSnapshot)]
-    assert at[:2] == [0, 200]  # half a patience: until then nobody knows whether the rate is good
+    assert at[:2] == [0, 200]  # half a patience: until then the learning rate is unproven
     assert min(np.diff(at[1:])) >= 100
     assert [at for at, _ in Loop(rising(0, 0.05)).go(1500).of(KeepSnapshot)] == [0]
 
 
-def test_a_long_patience_does_not_put_the_first_snapshot_off():
-    """A divergence in the middle must not cost the run from its start."""
+def test_long_patience_does_not_delay_the_first_snapshot():
+    """A divergence in the middle must not roll back to the start."""
     loop = Loop(falling(0.05), 0.001, plateau_patience=2000).go(600)
     assert [at for at, _ in loop.of(KeepSnapshot)] == [0, 500]
     loop = Loop(falling(0.05), 0.001, plateau_patience=1000).go(600)
     assert [at for at, _ in loop.of(KeepSnapshot)] == [0, 250, 500]
 
 
-def test_a_rise_is_answered_within_three_checks():
+def test_loss_rise_is_handled_within_three_checks():
     loop = Loop(rising(2000, 0.3), 0.002).go(2150)
     assert [at for at, _ in loop.of(Rollback)] == [2150]
     assert loop.moves() == [(2150, 0.5)]
@@ -386,55 +386,55 @@ def test_a_rise_is_answered_within_three_checks():
     assert evidence["estimate"] > evidence["threshold"] > 0
 
 
-def test_a_rise_must_be_large_and_last():
+def test_loss_rise_must_be_large_and_persistent():
     assert not Loop(rising(2000, 0.07), 0.002).go(2600).of(Rollback)
     assert not Loop(lambda i: falling(0.01)(i) + 0.3 * (2000 < i <= 2100), 0.002).go(2600).of(Rollback)
 
 
-def test_a_rise_is_judged_against_the_noise():
+def test_rise_is_judged_against_the_noise():
     assert Loop(rising(2000, 0.2), 0.01).go(2400).of(Rollback)
     assert not Loop(rising(2000, 0.2), 0.35).go(2400).of(Rollback)
 
 
-def test_an_explosion_within_the_first_block_is_seen():
+def test_explosion_within_the_first_block_is_detected():
     loop = Loop(lambda i: 0.0 if i <= 5 else 3.0, 0.01).go(50)
     assert [at for at, _ in loop.of(Rollback)] == [50]
     assert loop.moves("divergence") == [(50, 0.5)]
 
 
-def test_an_explosion_at_the_second_step_that_calms_down_is_seen():
-    """Every block is better than the one before, so that the best level alone would see nothing."""
+def test_transient_explosion_at_the_second_step_is_detected():
+    """Every block is better than the previous one, so the best level alone would not detect it."""
     loop = Loop(lambda i: 0.0 if i == 1 else 2.0 * math.exp(-i / 100), 0.03).go(50)
     assert [at for at, _ in loop.of(Rollback)] == [50]
 
 
-def test_a_loss_that_begins_high_and_falls_is_no_explosion():
+def test_high_falling_initial_loss_is_not_an_explosion():
     assert not Loop(lambda i: 3.0 * math.exp(-i / 100), 0.05).go(2000).of(Rollback)
 
 
-def test_noise_is_no_explosion():
+def test_noise_is_not_an_explosion():
     for seed in range(20):
         assert not Loop(flat, 0.4, seed=seed).go(1000).of(Rollback)
 
 
-def test_a_loss_half_as_large_again_for_ten_iterations_is_enough():
+def test_loss_50_percent_higher_for_ten_iterations_is_an_explosion():
     loop = Loop(lambda i: falling(0.01)(i) + 0.6 * (2010 < i <= 2020), 0.05).go(2600)
     assert [at for at, _ in loop.of(Rollback)] == [2050]
     assert not Loop(lambda i: falling(0.01)(i) + 0.6 * (2010 < i <= 2014), 0.05).go(2600).of(Rollback)
     assert not Loop(lambda i: falling(0.01)(i) + 0.3 * (2010 < i <= 2020), 0.05).go(2600).of(Rollback)
 
 
-def test_an_explosion_is_seen_during_warmup_too():
+def test_explosion_is_detected_during_warmup():
     run = RunStarted(TOTAL, 8, warmup_iter=1000, losses={"l1": 1.0})
     assert [at for at, _ in Loop(lambda i: float(i > 420), 0.01, run).go(450).of(Rollback)] == [450]
 
 
-def test_a_divergence_that_comes_back_at_once_costs_a_quarter():
+def test_immediate_second_divergence_quarters_the_rate():
     loop = Loop(lambda i: 0.0 if i < 1000 else 1.0, 0.002).go(1100)
     assert loop.moves("divergence") == [(1050, 0.5), (1100, 0.125)]
 
 
-def test_no_snapshot_is_taken_of_a_block_that_ends_badly():
+def test_no_snapshot_of_a_block_that_ends_badly():
     at = [at for at, _ in Loop(lambda i: falling(0.1)(i) + (i > 95), 0.002).go(100).of(KeepSnapshot)]
     assert 100 not in at
 
@@ -444,7 +444,7 @@ def test_not_during_warmup():
     assert [at for at, _ in Loop(rising(100, 0.3), 0.01, run).go(1150).of(Rollback)] == [1050]
 
 
-def test_the_pixel_loss_may_rise_where_other_losses_pull():
+def test_pixel_loss_may_rise_with_other_losses_present():
     run = RunStarted(TOTAL, 8, losses={"l1": 1.0, "gan": 0.1})
     assert not Loop(rising(2000, 0.3), 0.002, run).go(2600).of(Rollback)
     assert Loop(rising(2000, 0.6), 0.002, run).go(2600).of(Rollback)
@@ -470,7 +470,7 @@ def test_after_a_rollback_the_same_test_works_again():
     assert [at for at, _ in holder[0].go(4000).of(Rollback)] == [2150, 2750]
 
 
-def test_a_new_loss_weight_is_a_new_level():
+def test_new_loss_weight_is_a_new_level():
     loop = Loop(lambda i: 0.0 if i <= 1000 else 0.6, 0.002).go(1000)
     loop.automation.on_change(KnobChanged(1000, "loss_weight.ssim", 1.0, 2.0))
     loop.go(2000)
@@ -478,7 +478,7 @@ def test_a_new_loss_weight_is_a_new_level():
     assert loop.of(KeepSnapshot)[-1][0] >= 1050
 
 
-def test_losses_that_are_not_finite_take_the_same_path():
+def test_nonfinite_losses_take_the_same_path():
     loop = Loop(lambda i: None if i > 1997 else falling(0.01)(i), 0.002).go(2000)
     assert [at for at, _ in loop.of(Rollback)] == [2000]
     assert loop.moves() == [(2000, 0.5)]
@@ -488,7 +488,7 @@ def test_losses_that_are_not_finite_take_the_same_path():
     assert not only_halved.of(Rollback)
 
 
-def test_skipped_steps_with_a_finite_loss_have_more_time():
+def test_skipped_steps_with_finite_loss_have_a_longer_limit():
     skipped = Step(False, math.inf, 1.0)
     for count, expected in ((10, False), (11, True)):
         loop = Loop(flat)
@@ -496,7 +496,7 @@ def test_skipped_steps_with_a_finite_loss_have_more_time():
         assert bool(loop.of(Rollback)) is expected
 
 
-def test_a_step_that_failed_is_answered_three_times():
+def test_failed_step_is_retried_three_times():
     loop = Loop(flat, 0.002).go(1000)
     for _ in range(5):
         loop.apply(loop.automation.on_failure(StepFailed(1001, "not finite")))
@@ -514,7 +514,7 @@ def test_schedule_free_optimizers_are_only_guarded():
 # Missing values, other windows, resuming
 
 
-def test_missing_values_decide_nothing():
+def test_no_decision_on_missing_values():
     loop = Loop(flat, 0.001)
     for end in range(50, 6001, 50):
         loop.apply(loop.automation.on_window(WindowFinished(end, [Step(True, math.nan, math.nan)] * 50)))
@@ -522,7 +522,7 @@ def test_missing_values_decide_nothing():
     assert [type(item) for _, item in loop.log] == [KeepSnapshot]
 
 
-def test_a_block_with_few_values_is_left_out():
+def test_block_with_few_values_is_ignored():
     loop = Loop(lambda i: None if 1000 < i <= 1026 else falling(0.01)(i), 0.001).go(1100)
     assert math.isnan(loop.automation.blocks.levels[-2])
     assert math.isfinite(loop.automation.blocks.levels[-1])
@@ -540,7 +540,7 @@ def test_windows_of_other_lengths_change_nothing(window):
 
 
 @pytest.mark.parametrize("cut", [130, 775, 1650, 2150, 2222, 3010])
-def test_a_resumed_run_decides_the_same(cut):
+def test_resumed_run_decides_the_same(cut):
     def score(at):
         return 30.0
 
@@ -566,7 +566,7 @@ def test_a_resumed_run_decides_the_same(cut):
 
 @given(st.lists(st.one_of(st.floats(-3, 3), st.just(math.nan)), min_size=20, max_size=40), st.integers(0, 3))
 @settings(deadline=None, max_examples=15)
-def test_the_factor_stays_within_its_bounds(levels, seed):
+def test_factor_stays_within_its_bounds(levels, seed):
     loop = Loop(lambda i: levels[i // 50 % len(levels)], 0.01, seed=seed)
     for _, decision in loop.go(2000).of(SetKnob):
         assert 0.1 <= decision.value <= 2.0
@@ -595,7 +595,7 @@ def test_silence_is_explained_once():
     assert sum("a plateau cannot be proven before about" in text for text in said) == 1
 
 
-def test_a_level_remembers_itself():
+def test_level_state_round_trips():
     level = rules.Level()
     level.rise(Mean(1.0, 0.1), 0.02)
     level.is_best(Mean(1.0, 0.1))

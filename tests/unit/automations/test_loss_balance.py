@@ -12,7 +12,7 @@ UNITS = {"l1loss": 1.0, "fftloss": 250.0, "ganloss": 0.004}
 
 
 class Loop:
-    """Feeds gradient norms of known size and applies what is decided."""
+    """Feeds known gradient norms and applies the decisions."""
 
     def __init__(self, weights=None, units=None, noise=0.0, seed=0, warmup_iter=0, auto=True, anchor="l1loss"):
         self.weights = weights or dict.fromkeys(UNITS, 1.0)
@@ -62,7 +62,7 @@ class Loop:
         return {name: pull / sum(pulls.values()) for name, pull in pulls.items()}
 
 
-def test_shares_are_the_weights_whatever_the_losses_are_like():
+def test_shares_equal_the_weights_for_any_losses():
     loop = Loop({"l1loss": 1.0, "fftloss": 0.5, "ganloss": 0.1}).go(100)
     assert loop.shares() == pytest.approx({"l1loss": 1 / 1.6, "fftloss": 0.5 / 1.6, "ganloss": 0.1 / 1.6})
     assert loop.knobs["loss_weight.l1loss"].value == 1.0
@@ -75,7 +75,7 @@ def test_noise_of_single_batches_averages_out(seed):
     assert all(share == pytest.approx(1 / 3, rel=0.25) for share in shares.values())
 
 
-def test_it_measures_once_after_the_warmup():
+def test_measures_once_after_warmup():
     loop = Loop(warmup_iter=100).go(1000)
     measured = [(at, decision.iterations) for at, decision in loop.log if isinstance(decision, MeasureTerms)]
     assert measured == [(128, BATCHES)]
@@ -83,7 +83,7 @@ def test_it_measures_once_after_the_warmup():
     assert loop.automation.every == NEVER
 
 
-def test_without_auto_calibrate_the_shares_are_only_told():
+def test_without_auto_calibrate_the_shares_are_only_reported():
     loop = Loop(auto=False).go(100)
     assert all(knob.value == 1.0 for knob in loop.knobs.values() if knob.value != 0 and not math.isinf(knob.value))
     (table,) = [decision.text for _, decision in loop.log if isinstance(decision, Say)]
@@ -92,25 +92,25 @@ def test_without_auto_calibrate_the_shares_are_only_told():
     assert loop.automation.summary().startswith("measured (")
 
 
-def test_the_table_names_every_loss():
+def test_table_names_every_loss():
     (table,) = [decision.text for _, decision in Loop().go(100).log if isinstance(decision, Say)]
     assert all(name in table for name in UNITS)
     assert "33.3%" in table
 
 
-def test_one_loss_is_nothing_to_balance():
+def test_single_loss_is_not_balanced():
     loop = Loop({"l1loss": 1.0}).go(200)
     assert [type(decision) for _, decision in loop.log] == [Say]
     assert loop.automation.every == NEVER
 
 
-def test_a_loss_of_weight_zero_is_left_out():
+def test_loss_of_weight_zero_is_skipped():
     loop = Loop({"l1loss": 1.0, "fftloss": 0.0, "ganloss": 1.0}).go(100)
     assert loop.knobs["loss_weight.fftloss"].value == 1.0
     assert loop.shares()["ganloss"] == pytest.approx(0.5)
 
 
-def test_without_a_pixel_loss_the_first_one_stays():
+def test_without_a_pixel_loss_the_first_is_the_anchor():
     loop = Loop({"ganloss": 1.0, "l1loss": 1.0}, anchor=None).go(100)
     assert loop.knobs["loss_weight.ganloss"].value == 1.0
     assert loop.knobs["loss_weight.l1loss"].value == pytest.approx(0.004)
@@ -122,13 +122,13 @@ def test_factors_are_bounded():
 
 
 @pytest.mark.parametrize("bad", [math.nan, 0.0, math.inf])
-def test_batches_without_a_gradient_of_every_loss_do_not_count(bad):
+def test_batches_without_all_gradients_are_ignored(bad):
     loop = Loop()
     inner, loop.norms = loop.norms, lambda i: {**inner(i), "ganloss": bad} if i % 3 == 0 and inner(i) else inner(i)
     assert loop.go(100).shares()["ganloss"] == pytest.approx(1 / 3)
 
 
-def test_too_few_good_batches_change_nothing_and_say_so():
+def test_too_few_good_batches_are_reported_without_changes():
     loop = Loop()
     loop.norms = lambda i: {**dict.fromkeys(UNITS, 1.0), "ganloss": math.nan}
     loop.go(100)
@@ -139,10 +139,10 @@ def test_too_few_good_batches_change_nothing_and_say_so():
 
 
 @pytest.mark.parametrize("stop", [1, 50, 127, 128, 140, 159, 160, 200])
-def test_a_resume_anywhere_decides_the_same(stop):
+def test_resume_at_any_iteration_decides_the_same(stop):
     straight = Loop(noise=0.3, warmup_iter=100).go(300)
     before = Loop(noise=0.3, warmup_iter=100)
-    # Stop only where a window ends, as the host keeps what lies between.
+    # Stop only at the end of a window; the host keeps open windows.
     while before.at < stop:
         before.go(before.at + 1)
     whole = before.at - before.at % before.automation.every

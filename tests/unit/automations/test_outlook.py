@@ -28,12 +28,12 @@ COSINE = CosineAnnealingLR(TOTAL, 1e-3)
         (compose(MultiStepLR((20000,), 0.5), 2000), 20001),
     ],
 )
-def test_a_constant_rate_does_not_fall_and_a_milestone_does_until_it_is_over(schedule, until):
+def test_constant_rate_never_falls_and_milestones_fall_until_passed(schedule, until):
     answers = [rate_will_fall(schedule, at, TOTAL) for at in (0, 5000, 15000, 19999, 20000, 20001, 25000, 30001, 39000)]
     assert answers == [at < until for at in (0, 5000, 15000, 19999, 20000, 20001, 25000, 30001, 39000)]
 
 
-def test_cosine_counts_above_a_tenth_of_its_peak():
+def test_cosine_matters_above_a_tenth_of_its_peak():
     """(1 + cos(pi s)) / 2 = 0.1 at s = 0.795."""
     assert rate_will_fall(COSINE, int(0.79 * TOTAL), TOTAL)
     for share in (0.80, 0.9, 0.99, 0.9995):
@@ -48,7 +48,7 @@ def test_cosine_that_ends_early_or_high():
     assert not rate_will_fall(high, int(0.9 * TOTAL), TOTAL)
 
 
-def test_a_rise_that_is_followed_by_a_fall_counts():
+def test_rise_followed_by_a_fall_counts():
     assert rate_will_fall(OneCycleLR(TOTAL, 1e-3), 0, TOTAL)
     restarts = CosineAnnealingWarmRestarts(1.0, 10000)
     assert rate_will_fall(restarts, 19500, TOTAL)
@@ -56,7 +56,7 @@ def test_a_rise_that_is_followed_by_a_fall_counts():
     assert not rate_will_fall(LinearLR(0.1, 1.0, TOTAL), 0, TOTAL)
 
 
-def test_milestones_are_found_to_the_iteration_and_smooth_falls_are_none():
+def test_milestones_are_found_exactly_and_smooth_decays_are_not():
     assert milestones(MultiStepLR((7001, 7050, 33333), 0.5), 0, TOTAL) == [7001, 7050, 33333]
     assert milestones(MultiStepLR((7001, 33333), 0.5), 7002, TOTAL) == [33333]
     for smooth in (COSINE, LinearLR(1.0, 0.0, TOTAL), OneCycleLR(TOTAL, 1e-3), compose(None, 2000)):
@@ -64,7 +64,7 @@ def test_milestones_are_found_to_the_iteration_and_smooth_falls_are_none():
 
 
 @pytest.mark.parametrize("schedule", [COSINE, MultiStepLR((10000, 30000), 0.1), OneCycleLR(TOTAL, 1e-3)])
-def test_outlook_answers_as_the_function_does(schedule):
+def test_outlook_matches_the_function(schedule):
     outlook = Outlook(schedule, TOTAL)
     for at in range(0, TOTAL, 777):
         assert outlook.will_fall(at) == rate_will_fall(schedule, at, TOTAL)

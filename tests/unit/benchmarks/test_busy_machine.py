@@ -1,4 +1,4 @@
-"""The benchmark of a busy machine: what it makes of paces, and that it really measures."""
+"""The busy-machine benchmark: its table of measured speeds, and one real measurement."""
 
 import runpy
 import subprocess
@@ -19,27 +19,27 @@ def script() -> dict:
     return runpy.run_path(str(SCRIPT))
 
 
-def test_shares_are_those_within_a_run_and_their_median_counts(script):
+def test_shares_are_per_run_and_their_median_is_used(script):
     assert script["busy_share"](FOUND) == pytest.approx(0.5)
     assert script["quiet_ratio"](FOUND) == pytest.approx(1.0)
 
 
-def test_the_table_has_medians_extremes_and_shares(script):
+def test_table_has_medians_extremes_and_shares(script):
     text = script["table"](FOUND)
     assert "| waiting threads soon sleep (traiNNer) | 4.00 (3.00 to 5.00), 100% | 2.00 (2.00 to 2.00), 50% |" in text
     assert "Beside one busy process 50% of the quiet pace are left (target: at least 33%)." in text
 
 
-def test_it_measures_real_runs(tmp_path):
+def test_measures_real_runs(tmp_path):
     options = write_options(workplace(tmp_path))
-    for name in ("data", "val"):  # the runs have a folder of their own
+    for name in ("data", "val"):  # the runs have their own folder
         options.write_text(options.read_text().replace(f" {name}/", f" {tmp_path / name}/"))
     output = tmp_path / "table.md"
     command = [sys.executable, SCRIPT, "--seconds", "0.01", "--repetitions", "1"]
     command += ["--options", options, "--output", output]
     done = subprocess.run(command, check=False, capture_output=True, text=True)
     assert output.exists(), done.stderr
-    assert done.returncode in (0, 1)  # whether the targets are met is a matter of the machine
+    assert done.returncode in (0, 1)  # whether the targets are met depends on the machine
     assert [line.split(":")[0] for line in done.stdout.splitlines()[:6]] == [
         *(f"sleep beside {count}" for count in range(3)),
         *(f"spin  beside {count}" for count in range(3)),

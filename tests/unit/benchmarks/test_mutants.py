@@ -45,14 +45,14 @@ def test_each_statement_is_removed_once():
         assert "pass" in mutant.source.splitlines()[mutant.line - 1]
 
 
-def test_a_name_chooses_a_class_or_a_function():
+def test_name_chooses_a_class_or_a_function():
     assert [mutant.line for mutant in mutants(SOURCE, "Sum.add")] == [13, 14, 15]
     assert [mutant.line for mutant in mutants(SOURCE, "Sum")] == [9, 10, 10, 13, 14, 15]
     with pytest.raises(SystemExit, match=r"no function 'Sum\.ad'"):
         mutants(SOURCE, "Sum.ad")
 
 
-def test_what_no_test_notices_survives_and_the_tree_stays(tmp_path, capsys):
+def test_undetected_mutant_survives_and_the_tree_is_unchanged(tmp_path, capsys):
     (tmp_path / "numbers_kit.py").write_text(SOURCE, encoding="utf-8")
     (tmp_path / "test_it.py").write_text(TEST, encoding="utf-8")
     alive, count = survivors(tmp_path, "numbers_kit.py", "Sum.__init__", ["test_it.py"])
@@ -62,19 +62,19 @@ def test_what_no_test_notices_survives_and_the_tree_stays(tmp_path, capsys):
     assert "survived  numbers_kit.py:10  self.unused = 'é'" in capsys.readouterr().out
 
 
-def test_tests_that_hang_have_not_passed(tmp_path):
+def test_hanging_tests_have_not_passed(tmp_path):
     (tmp_path / "test_it.py").write_text("import time\n\ndef test_it():\n    time.sleep(3600)\n")
     assert not passes(tmp_path, ["test_it.py"], limit_s=2)
 
 
-def test_tests_that_fail_anyhow_tell_nothing(tmp_path):
+def test_already_failing_tests_are_refused(tmp_path):
     (tmp_path / "numbers_kit.py").write_text(SOURCE, encoding="utf-8")
     (tmp_path / "test_it.py").write_text("def test_it():\n    assert False\n")
     with pytest.raises(SystemExit, match="fail as it is"):
         survivors(tmp_path, "numbers_kit.py", "", ["test_it.py"])
 
 
-def test_the_command_explains_itself():
+def test_command_explains_itself():
     done = subprocess.run(
         [sys.executable, "-m", "benchmarks.mutants", "-h"], cwd=ROOT, capture_output=True, check=True, text=True
     )

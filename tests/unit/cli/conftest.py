@@ -1,4 +1,4 @@
-"""What a command leaves behind in this process is undone, and its arguments are parsed as the program does."""
+"""Fixtures that restore process state after a command, and parse arguments like the program."""
 
 import argparse
 import signal
@@ -10,7 +10,7 @@ import pytest
 
 @pytest.fixture(autouse=True)
 def _signals():
-    """Undo what the end of a run does to the terminate signal of this process."""
+    """Restore the SIGTERM handler after a run."""
     before = signal.getsignal(signal.SIGTERM)
     yield
     signal.signal(signal.SIGTERM, before)

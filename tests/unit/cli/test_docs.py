@@ -1,4 +1,4 @@
-"""`trainner docs` writes the pages that are made from the code."""
+"""`trainner docs` writes the generated pages."""
 
 import json
 
@@ -22,7 +22,7 @@ def folders(root):
     return root
 
 
-def test_the_pages_are_made_from_the_code(parsed, tmp_path, capsys):
+def test_generated_pages_are_up_to_date(parsed, tmp_path, capsys):
     page, *schemas = written(parsed, folders(tmp_path))
     assert page.decode() == options_markdown()
     assert [json.loads(data) for data in schemas] == [json_schema(TrainOptions), json_schema(TestOptions)]
@@ -30,12 +30,12 @@ def test_the_pages_are_made_from_the_code(parsed, tmp_path, capsys):
     assert capsys.readouterr().out.splitlines() == [f"written: {tmp_path / page}" for page in PAGES]
 
 
-def test_training_and_testing_have_schemas_of_their_own(parsed, tmp_path):
+def test_training_and_testing_have_separate_schemas(parsed, tmp_path):
     train, test = (json.loads(data)["properties"] for data in written(parsed, folders(tmp_path))[1:])
     assert "train" in train
     assert "train" not in test
 
 
-def test_an_old_page_is_replaced(parsed, tmp_path):
+def test_old_page_is_replaced(parsed, tmp_path):
     (folders(tmp_path) / PAGES[0]).write_text("old")
     assert written(parsed, tmp_path)[0] != b"old"

@@ -1,4 +1,4 @@
-"""Whatever ends a run: the last line says why, and the exit code is the right one."""
+"""Every way a run can end: the last line gives the reason, and the exit code is right."""
 
 import os
 import signal
@@ -16,7 +16,7 @@ from traiNNer.utils.plugin_files import import_file
 
 @pytest.fixture
 def ends(capfd):
-    """Return a function that runs something guarded and returns its exit code and what was said."""
+    """Return a function that runs a guarded call and returns its exit code and output."""
 
     def run(call):
         code = run_guarded(call)
@@ -32,16 +32,16 @@ def raising(error):
     return run
 
 
-def test_a_good_end(ends):
+def test_clean_exit(ends):
     assert ends(lambda book: book.info("working") or "finished: 2/2") == (0, "working\nfinished: 2/2\n")
 
 
 @pytest.mark.parametrize("error", [ConfigError("wrong options"), DataError("no images")])
-def test_an_error_for_the_user_is_its_words_alone(ends, error):
+def test_user_error_is_only_its_message(ends, error):
     assert ends(raising(error)) == (error.exit_code, f"{error}\n")
 
 
-def test_an_error_on_the_way_says_how_far_it_came(ends):
+def test_error_reports_the_iteration_reached(ends):
     def run(book):
         book.start_progress(600, 135)
         raise DataError("no images")
@@ -49,7 +49,7 @@ def test_an_error_on_the_way_says_how_far_it_came(ends):
     assert ends(run) == (3, f"no images\nstopped: {DataError.label} at 135/600\n")
 
 
-def test_our_own_bug_shows_its_traceback(ends):
+def test_internal_error_shows_its_traceback(ends):
     code, said = ends(raising(ZeroDivisionError("a mistake")))
     assert code == 1
     assert said.startswith("Traceback (most recent call last):")
@@ -58,13 +58,13 @@ def test_our_own_bug_shows_its_traceback(ends):
 
 
 @pytest.mark.parametrize("error", [MemoryError(), torch.OutOfMemoryError("full"), RuntimeError("CUDA out of memory")])
-def test_no_memory_has_a_code_of_its_own(ends, error):
+def test_out_of_memory_has_its_own_exit_code(ends, error):
     code, said = ends(raising(error))
     assert code == OutOfMemory.exit_code
     assert said.startswith("Out of memory. Try a smaller batch or crop.")
 
 
-def test_a_plugin_s_mistake_is_no_bug_of_ours(ends, tmp_path, monkeypatch):
+def test_plugin_error_is_not_an_internal_error(ends, tmp_path, monkeypatch):
     monkeypatch.setattr(plugin_files, "_imported", {})
     monkeypatch.setattr(sys, "path", [*sys.path])
     path = tmp_path / "guarded_plugin_of_test.py"
@@ -76,7 +76,7 @@ def test_a_plugin_s_mistake_is_no_bug_of_ours(ends, tmp_path, monkeypatch):
 
 
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
-def test_a_signal_before_there_is_a_loop(ends, number, code):
+def test_signal_before_the_loop_exists(ends, number, code):
     before = signal.signal(signal.SIGINT, signal.default_int_handler)
     try:
         assert ends(lambda _: os.kill(os.getpid(), number))[0] == code
@@ -84,7 +84,7 @@ def test_a_signal_before_there_is_a_loop(ends, number, code):
         signal.signal(signal.SIGINT, before)
 
 
-def test_at_the_end_nothing_may_take_the_code_away(ends):
+def test_sigterm_is_ignored_after_the_end(ends):
     ends(lambda _: "finished")
     assert signal.getsignal(signal.SIGTERM) is signal.SIG_IGN
 

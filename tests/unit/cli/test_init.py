@@ -1,4 +1,4 @@
-"""What the arguments of `trainner init` ask for."""
+"""Arguments of `trainner init`."""
 
 from pathlib import Path
 
@@ -33,14 +33,14 @@ def test_every_argument_has_its_name_and_kind(parsed):
 
 
 @pytest.mark.parametrize("wrong", [("--preset", "best"), ("--scale", "two"), ("--unknown",)])
-def test_what_is_no_argument_is_refused(parsed, wrong, capsys):
+def test_non_arguments_are_refused(parsed, wrong, capsys):
     with pytest.raises(SystemExit) as end:
         parsed(init, "init", *wrong)
     assert end.value.code == 2
     assert wrong[0] in capsys.readouterr().err
 
 
-def test_the_file_is_made_from_them(parsed, monkeypatch):
+def test_arguments_are_passed_to_init(parsed, monkeypatch):
     seen = []
     monkeypatch.setattr(command, "run_init", seen.append)
     args = parsed(init, "init", "--gt", "hr")

@@ -1,4 +1,4 @@
-"""The program as a whole: every command is found, and ends with its exit code."""
+"""The command line: every command exists and returns its exit code."""
 
 import re
 from pkgutil import iter_modules
@@ -24,7 +24,7 @@ def test_every_file_of_a_command_is_one(capsys):
 
 @pytest.fixture
 def ends(monkeypatch, capsys):
-    """Return a function that runs a command in which something happens, and returns its code and what it complains."""
+    """Return a function that runs a command with an injected call, and returns its exit code and error output."""
 
     def run(happens):
         monkeypatch.setattr(demo, "run", happens)
@@ -41,7 +41,7 @@ def raising(error):
 
 
 @pytest.mark.parametrize(("returned", "code"), [(None, 0), (0, 0), (9, 9)])
-def test_a_command_s_code_is_the_program_s(ends, returned, code):
+def test_command_exit_code_is_the_process_exit_code(ends, returned, code):
     assert ends(lambda _: returned) == (code, "")
 
 
@@ -57,10 +57,10 @@ def test_a_command_s_code_is_the_program_s(ends, returned, code):
         ),
     ],
 )
-def test_an_error_ends_with_its_code_and_its_words(ends, error, code, said):
+def test_error_exits_with_its_code_and_message(ends, error, code, said):
     assert ends(raising(error)) == (code, said)
 
 
-def test_our_own_bug_is_not_hidden(ends):
+def test_internal_error_is_not_hidden(ends):
     with pytest.raises(ZeroDivisionError):
         ends(raising(ZeroDivisionError()))

@@ -1,4 +1,4 @@
-"""What the command line loads: `--help` and an option file with mistakes need not wait for torch."""
+"""Imports of the command line: `--help` and an invalid option file do not load torch."""
 
 import subprocess
 import sys
@@ -73,7 +73,7 @@ WRONG = {
 
 @pytest.mark.parametrize(("text", "words"), WRONG.values(), ids=WRONG)
 @pytest.mark.parametrize("script", ["train.py", "test.py"])
-def test_a_file_whose_structure_is_wrong_is_refused_without_torch(tmp_path, script, text, words):
+def test_malformed_file_is_refused_without_torch(tmp_path, script, text, words):
     (tmp_path / "options.yml").write_text(text)
     code, loaded, said = start(REPOSITORY / script, "-opt", "options.yml", "--check", folder=tmp_path)
     assert code == 2
@@ -82,7 +82,7 @@ def test_a_file_whose_structure_is_wrong_is_refused_without_torch(tmp_path, scri
     assert not loaded & {"torch", "torchvision", "tensorboard", "scipy", "skimage", "lpips"}
 
 
-def test_wrong_options_of_components_are_all_reported_and_load_only_what_these_are_of(tmp_path):
+def test_wrong_component_options_are_all_reported_with_minimal_imports(tmp_path):
     wrong = STRUCTURAL.replace("paragon_nano", "paragonsr2_nano, window_size: 0").replace("AdamWW", "AdamW, betas: 3")
     (tmp_path / "options.yml").write_text(wrong)
     code, loaded, said = start(REPOSITORY / "train.py", "-opt", "options.yml", "--check", folder=tmp_path)

@@ -24,7 +24,7 @@ def run(request):
 
 @pytest.fixture
 def calls(monkeypatch):
-    """Return what testing was called with, in its place."""
+    """Replace testing; return its arguments."""
     seen = []
 
     def fake(loaded, book, **given):
@@ -43,13 +43,13 @@ def test_arguments_reach_the_test(run, calls, tmp_path, check):
     assert (options.scale, given) == (3, {"check": check})
 
 
-def test_a_training_file_is_refused(run, calls, tmp_path, capsys):
+def test_training_file_is_refused(run, calls, tmp_path, capsys):
     assert run(["-opt", str(write_options(tmp_path))]) == ConfigError.exit_code
     assert calls == []
     assert "belongs to an option file of train.py" in capsys.readouterr().out
 
 
-def test_nothing_is_resumed_in_a_test(run, tmp_path):
+def test_testing_never_resumes(run, tmp_path):
     with pytest.raises(SystemExit) as end:
         run(["-opt", str(write_options(tmp_path, CHANGES)), "--auto_resume"])
     assert end.value.code == 2

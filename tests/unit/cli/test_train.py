@@ -16,7 +16,7 @@ def train(request):
 
 @pytest.fixture
 def calls(monkeypatch):
-    """Return what training was called with, in its place."""
+    """Replace training; return its arguments."""
     seen = []
 
     def fake(loaded, book, **given):
@@ -38,7 +38,7 @@ def test_arguments_reach_the_training(train, calls, tmp_path):
     assert calls[1][1] == {"check": False, "overwrite": True}
 
 
-def test_an_error_ends_with_its_code_and_its_words(train, monkeypatch, tmp_path, capsys):
+def test_error_exits_with_its_code_and_message(train, monkeypatch, tmp_path, capsys):
     def fail(*_, **__):
         raise ConfigError("something is wrong")
 
@@ -47,13 +47,13 @@ def test_an_error_ends_with_its_code_and_its_words(train, monkeypatch, tmp_path,
     assert "something is wrong" in capsys.readouterr().out
 
 
-def test_resuming_and_starting_anew_exclude_each_other(train, tmp_path):
+def test_resume_and_overwrite_are_exclusive(train, tmp_path):
     with pytest.raises(SystemExit) as end:
         train(["-opt", str(write_options(tmp_path)), "--auto_resume", "--overwrite"])
     assert end.value.code == 2
 
 
-def test_a_file_with_mistakes_is_refused_before_training(train, calls, tmp_path, capsys):
+def test_invalid_file_is_refused_before_training(train, calls, tmp_path, capsys):
     path = write_options(tmp_path)
     assert train(["-opt", str(path), "--set", "train.total_iter=none"]) == ConfigError.exit_code
     assert calls == []

@@ -1,4 +1,4 @@
-"""A small option file and what loads it. Components are the registered ones, and one network with rules for sizes."""
+"""A small option file and its loader, with the registered components and one network with size rules."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -44,7 +44,7 @@ val:
 
 
 class TinyNet:
-    """A network that is particular about sizes.
+    """A network with size constraints.
 
     Args:
         dim: Channels of
@@ -60,7 +60,7 @@ class TinyNet:
 
 @pytest.fixture(autouse=True)
 def components(monkeypatch):
-    """Add the small network; what a test or its plugin registers is gone after the test."""
+    """Register the small network; registrations of a test or its plugin are removed afterwards."""
     for name in REGISTRIES:
         kind = getattr(registry, name)
         assert list(kind)  # a module that a test imports first would register only for that test

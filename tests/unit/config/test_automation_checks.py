@@ -10,7 +10,7 @@ STOP, BATCH = "IntelligentEarlyStopping", "DynamicBatchSizeOptimizer"
 
 
 @pytest.fixture
-def with_helpers(base):
+def automated(base):
     def build(*lines, enabled=True, before=""):
         section = f"  training_automations:\n    enabled: {str(enabled).lower()}\n"
         section += "".join(f"    {line}\n" for line in lines)
@@ -52,13 +52,13 @@ RULES = {
 
 @pytest.mark.parametrize("enabled", [True, False])
 @pytest.mark.parametrize(("line", "problem"), RULES.values(), ids=RULES)
-def test_rules_hold_whether_or_not_helpers_are_on(problems, with_helpers, line, problem, enabled):
-    assert problems(with_helpers(line, enabled=enabled)) == [(19, *problem)]
+def test_rules_hold_with_automations_on_or_off(problems, automated, line, problem, enabled):
+    assert problems(automated(line, enabled=enabled)) == [(19, *problem)]
 
 
 @pytest.mark.parametrize("metric", ["val/psnr", "val/ssim", "set5/psnr", "val_b/ssim", "val/lpips", "train/psnr"])
-def test_early_stopping_needs_a_metric_that_is_computed(load, problems, with_helpers, options_of, metric):
-    text = with_helpers(f"{STOP}: {{monitor_metric: {metric}}}").replace("    psnr: {}", "    psnr: {}\n    ssim: {}")
+def test_early_stopping_needs_a_computed_metric(load, problems, automated, options_of, metric):
+    text = automated(f"{STOP}: {{monitor_metric: {metric}}}").replace("    psnr: {}", "    psnr: {}\n    ssim: {}")
     more = "    name: set5\n  val_b: {type: PairedImageDataset, dataroot_lq: x}\n"
     text = text.replace("    dataroot_lq: val/lr\n", f"    dataroot_lq: val/lr\n{more}")
     if metric in ("val/lpips", "train/psnr"):
@@ -71,42 +71,42 @@ def test_early_stopping_needs_a_metric_that_is_computed(load, problems, with_hel
         assert options_of(load(text), STOP).monitor_metric == metric
 
 
-def test_early_stopping_needs_validation(load, problems, with_helpers):
-    text = with_helpers(f"{STOP}: {{patience: 5}}").replace("  val_freq", "  val_enabled: false\n  val_freq")
+def test_early_stopping_needs_validation(load, problems, automated):
+    text = automated(f"{STOP}: {{patience: 5}}").replace("  val_freq", "  val_enabled: false\n  val_freq")
     assert problems(text) == [(19, f"{AT}.{STOP}.enabled", "needs validation: val.val_enabled is false")]
     assert load(text.replace("enabled: true\n    Intel", "enabled: false\n    Intel")).warnings == ()
     assert load(text.replace("{patience", "{enabled: false, patience")).options
-    no_metrics = with_helpers(f"{STOP}: {{}}").replace("  val_freq", "  metrics_enabled: false\n  val_freq")
+    no_metrics = automated(f"{STOP}: {{}}").replace("  val_freq", "  metrics_enabled: false\n  val_freq")
     ((_, _, message),) = problems(no_metrics)
     assert message.endswith("known: none (add val.metrics, with val.metrics_enabled on)")
 
 
-def test_helpers_in_order_give_no_warning(load, with_helpers, base):
+def test_valid_automations_give_no_warning(load, automated, base):
     scheduling = base.replace("  total_iter", "  dynamic_loss_scheduling: {enabled: true}\n  total_iter", 1)
-    assert load(with_helpers(f"{STOP}: {{}}")).warnings == ()
-    assert load(with_helpers(f"{STOP}: {{}}", enabled=False)).warnings == ()
+    assert load(automated(f"{STOP}: {{}}")).warnings == ()
+    assert load(automated(f"{STOP}: {{}}", enabled=False)).warnings == ()
     assert load(scheduling).warnings == ()
     assert load(base).warnings == ()
 
 
 @pytest.mark.parametrize(("size", "warned"), [(8, False), (4, False), (3, True), (9, True)])
-def test_a_batch_outside_the_bounds_warns(load, with_helpers, size, warned):
-    text = with_helpers(f"{BATCH}: {{min_batch_size: 4, max_batch_size: 8}}")
+def test_batch_size_outside_the_bounds_warns(load, automated, size, warned):
+    text = automated(f"{BATCH}: {{min_batch_size: 4, max_batch_size: 8}}")
     found = load(text, f"datasets.train.batch_size_per_gpu={size}").warnings
     words = f"datasets.train.batch_size_per_gpu = {size} is outside DynamicBatchSizeOptimizer's 4 to 8: clamped"
     assert found == ((words,) if warned else ())
 
 
 @pytest.mark.parametrize("clip", [True, False])
-def test_clipping_that_is_off_warns(load, with_helpers, clip):
-    text = with_helpers("AdaptiveGradientClipping: {}", before=f"  grad_clip: {str(clip).lower()}\n")
+def test_disabled_clipping_warns(load, automated, clip):
+    text = automated("AdaptiveGradientClipping: {}", before=f"  grad_clip: {str(clip).lower()}\n")
     words = "train.grad_clip is false: AdaptiveGradientClipping can only observe, never clip"
     assert load(text).warnings == (() if clip else (words,))
 
 
 @pytest.mark.parametrize(("t_max", "warned"), [(100, False), (99, True)])
-def test_a_fallback_schedule_of_another_length_warns(load, with_helpers, t_max, warned):
-    text = with_helpers(f"IntelligentLearningRateScheduler: {{fallback: {{scheduler_params: {{T_max: {t_max}}}}}}}")
+def test_fallback_schedule_of_another_length_warns(load, automated, t_max, warned):
+    text = automated(f"IntelligentLearningRateScheduler: {{fallback: {{scheduler_params: {{T_max: {t_max}}}}}}}")
     at = f"{AT}.IntelligentLearningRateScheduler.fallback.scheduler_params.T_max"
     words = f"{at} = 99 is not train.total_iter; 100 is used"
     assert load(text).warnings == ((words,) if warned else ())
@@ -115,21 +115,21 @@ def test_a_fallback_schedule_of_another_length_warns(load, with_helpers, t_max, 
 
 
 @pytest.mark.parametrize(("patience", "warned"), [(249, True), (250, False), (2000, False)])
-def test_a_patience_of_few_validations_warns(load, with_helpers, patience, warned):
-    text = with_helpers(f"{STOP}: {{patience: {patience}}}")
+def test_patience_of_few_validations_warns(load, automated, patience, warned):
+    text = automated(f"{STOP}: {{patience: {patience}}}")
     words = f"IntelligentEarlyStopping.patience = {patience} is below 5 validations: 250 is used"
     assert load(text).warnings == ((words,) if warned else ())
     assert load(text.replace("{patience", "{enabled: false, patience")).warnings == ()
     assert load(text, "train.training_automations.enabled=false").warnings == ()
 
 
-def test_a_patience_that_is_the_hard_limit_too_is_in_order(load, with_helpers):
-    assert load(with_helpers(f"{STOP}: {{patience: 2000, max_no_improvement: 2000}}")).warnings == ()
+def test_patience_equal_to_the_hard_limit_is_valid(load, automated):
+    assert load(automated(f"{STOP}: {{patience: 2000, max_no_improvement: 2000}}")).warnings == ()
 
 
 @pytest.mark.parametrize(("warmup", "warned"), [(1000, False), (1001, True)])
-def test_a_warmup_longer_than_that_of_early_stopping_warns(load, with_helpers, warmup, warned):
-    text = with_helpers(f"{STOP}: {{}}", before=f"  warmup_iter: {warmup}\n")
+def test_warmup_longer_than_in_early_stopping_warns(load, automated, warmup, warned):
+    text = automated(f"{STOP}: {{}}", before=f"  warmup_iter: {warmup}\n")
     words = f"IntelligentEarlyStopping.warmup_iterations = 1000 is below train.warmup_iter: {warmup} is used"
     assert load(text).warnings == ((words,) if warned else ())
 
@@ -148,13 +148,13 @@ NO_VALIDATION = {
 
 
 @pytest.mark.parametrize(("change", "message"), NO_VALIDATION.values(), ids=NO_VALIDATION)
-def test_validation_watched_alone_must_exist(load, problems, with_helpers, change, message):
+def test_validation_watched_alone_must_exist(load, problems, automated, change, message):
     rate = "intelligent_learning_rate_scheduler"
-    alone = with_helpers(f"{rate}: {{monitor_loss: false}}")
+    alone = automated(f"{rate}: {{monitor_loss: false}}")
     assert problems(alone, change) == [(19, f"{AT}.{rate}.monitor_loss", message)]
     assert load(alone).warnings == ()
     assert load(alone.replace("    enabled: true\n", "    enabled: false\n"), change).warnings == ()
-    assert load(with_helpers(f"{rate}: {{}}"), change).warnings == (), "beside the loss it is only a veto"
+    assert load(automated(f"{rate}: {{}}"), change).warnings == (), "beside the loss it is only a veto"
 
 
 FOREIGN = [
@@ -169,21 +169,21 @@ FOREIGN = [
 
 @pytest.mark.parametrize("key", FOREIGN)
 @pytest.mark.parametrize("inside", [True, False])
-def test_options_of_weights_that_go_on_moving_are_explained(problems, with_helpers, base, key, inside):
+def test_options_of_continually_moving_weights_are_explained(problems, automated, base, key, inside):
     line = f"dynamic_loss_scheduling: {{enabled: true, {key}: 0.5}}"
-    text = with_helpers(line) if inside else base.replace("  total_iter", f"  {line}\n  total_iter", 1)
+    text = automated(line) if inside else base.replace("  total_iter", f"  {line}\n  total_iter", 1)
     at = AT if inside else "train"
     words = "has no counterpart: weights are calibrated once, by auto_calibrate, and then stay"
     assert problems(text) == [(19 if inside else 16, f"{at}.dynamic_loss_scheduling.{key}", words)]
 
 
-def test_other_unknown_options_of_loss_scheduling_name_the_nearest(problems, with_helpers):
-    ((_, _, message),) = problems(with_helpers("DynamicLossScheduling: {auto_calibrat: true}"))
+def test_other_unknown_options_of_loss_scheduling_name_the_nearest(problems, automated):
+    ((_, _, message),) = problems(automated("DynamicLossScheduling: {auto_calibrat: true}"))
     assert message == "unknown option; did you mean 'auto_calibrate'?"
 
 
-def test_thresholds_in_db_for_another_metric_warn(load, with_helpers, base):
-    text = with_helpers(f"{STOP}: {{patience: 2000, monitor_metric: val/ssim}}").replace("psnr: {}", "ssim: {}")
+def test_thresholds_in_db_for_another_metric_warn(load, automated, base):
+    text = automated(f"{STOP}: {{patience: 2000, monitor_metric: val/ssim}}").replace("psnr: {}", "ssim: {}")
     warnings = [text for text in load(text).warnings if "are in dB" in text]
     assert warnings == [
         "IntelligentEarlyStopping: the defaults of min_improvement, improvement_threshold, min_projected_gain are in "
@@ -204,7 +204,7 @@ LIMITS = Limits()
 
 
 class Picky(OptionRules):
-    """An automation of a plugin, with rules of its own."""
+    """A plugin automation with its own rules."""
 
     foreign_options: ClassVar = {"speed": "is called pace here"}
     foreign_names: ClassVar = {"Fussy": "is not part of traiNNer; use Picky"}
@@ -223,18 +223,18 @@ class Picky(OptionRules):
 
 @pytest.fixture
 def picky():
-    """Register an automation with rules of its own."""
+    """Register an automation with its own rules."""
     AUTOMATIONS.register(Picky, name="Picky")
     Picky.seen.clear()
     return Picky
 
 
-def test_an_automations_own_rules_are_asked_with_what_is_in_order(load, problems, with_helpers, picky):
+def test_automation_rules_get_the_valid_options(load, problems, automated, picky):
     at = f"{AT}.picky"
-    assert problems(with_helpers("picky: {pace: 3, limits: {low: 7}}")) == [(19, f"{at}.limits.low", "must not be 7")]
-    loaded = load(with_helpers("picky: {pace: 3, limits: {low: 6}}"))
+    assert problems(automated("picky: {pace: 3, limits: {low: 7}}")) == [(19, f"{at}.limits.low", "must not be 7")]
+    loaded = load(automated("picky: {pace: 3, limits: {low: 6}}"))
     assert loaded.warnings == (f"{at}.limits.low is looked at", "a warning of its own")
-    assert problems(with_helpers("picky: {pace: x, limits: {low: 7}}")) == [
+    assert problems(automated("picky: {pace: x, limits: {low: 7}}")) == [
         (19, f"{at}.pace", "must be a whole number"),
         (19, f"{at}.limits.low", "must not be 7"),
     ]
@@ -244,13 +244,13 @@ def test_an_automations_own_rules_are_asked_with_what_is_in_order(load, problems
     assert facts == OptionFacts(True, 100, 0, 8, False, False, True, 50, ("val/psnr",))
 
 
-def test_what_the_rest_of_the_file_gets_wrong_is_not_known_to_rules(problems, with_helpers, picky):
-    text = with_helpers("picky: {pace: 1}", enabled=False, before="  warmup_iter: x\n  grad_clip: 3\n")
+def test_rules_do_not_see_invalid_options(problems, automated, picky):
+    text = automated("picky: {pace: 1}", enabled=False, before="  warmup_iter: x\n  grad_clip: 3\n")
     problems(text.replace("val_freq: 50", "val_freq: -1"))
     ((_, facts),) = picky.seen
     assert facts == OptionFacts(False, 100, None, 8, None, False, True, None, None)
 
 
-def test_names_and_options_of_other_implementations_get_the_automations_answer(problems, with_helpers, picky):
-    assert problems(with_helpers("picky: {pace: 1, speed: 3}")) == [(19, f"{AT}.picky.speed", "is called pace here")]
-    assert problems(with_helpers("fussy: {}")) == [(19, f"{AT}.fussy", "is not part of traiNNer; use Picky")]
+def test_foreign_names_and_options_get_the_automation_hint(problems, automated, picky):
+    assert problems(automated("picky: {pace: 1, speed: 3}")) == [(19, f"{AT}.picky.speed", "is called pace here")]
+    assert problems(automated("fussy: {}")) == [(19, f"{AT}.fussy", "is not part of traiNNer; use Picky")]

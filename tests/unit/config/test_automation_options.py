@@ -8,7 +8,7 @@ STOP, BALANCE = "IntelligentEarlyStopping", OWN_SECTIONS["dynamic_loss_schedulin
 
 @pytest.mark.parametrize("master", [True, False])
 @pytest.mark.parametrize("own", [True, False])
-def test_the_master_switch_is_for_those_without_a_section_of_their_own(master, own):
+def test_master_switch_applies_to_automations_without_a_section(master, own):
     chosen = {name: AutomationChoice(type=name, enabled=own) for name in (STOP, BALANCE)}
     section = AutomationOptions(enabled=master, automations=chosen)
     assert set(section.active()) == ({BALANCE} | ({STOP} if master else set()) if own else set())

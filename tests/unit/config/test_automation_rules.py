@@ -23,11 +23,11 @@ class Bounds(StrictOptions):
         ({"high": None}, []),
     ],
 )
-def test_the_bound_that_the_file_gives_is_the_one_to_blame(given, found):
+def test_bound_from_the_file_is_reported(given, found):
     assert list(check_order(Bounds.parse(given), "low", "high")) == found
 
 
-def test_a_builder_that_is_not_derived_from_the_rules_has_none():
+def test_factory_without_option_rules_has_no_rules():
     class Own(OptionRules):
         def __init__(self) -> None: ...
 

@@ -70,13 +70,13 @@ def test_rules_between_options(problems, base, change, problem):
     assert problem in problems(base.replace(*change, 1))
 
 
-def test_what_fits_is_accepted(load, base):
+def test_valid_values_are_accepted(load, base):
     text = base.replace("lq_size: 48", "lq_size: 48\n    gt_size: 96\n    name: Train set")
     assert load(text.replace("  val:\n    type", "  val_2:\n    type")).options.datasets["val_2"]
     assert load(base.replace("lq_size: 48", "gt_size: 96")).options.datasets["train"].options.gt_size == 96
 
 
-def test_a_wrong_value_is_not_built_upon(problems, base):
+def test_invalid_value_is_not_used(problems, base):
     text = base.replace("scale: 2", "scale: 0").replace("lq_size: 48", "lq_size: -5\n    gt_size: 90")
     assert [key for _, key, _ in problems(text)] == ["scale", "datasets.train.lq_size"]
 
@@ -100,7 +100,7 @@ def test_training_needs_a_set(problems, base):
     ]
 
 
-def test_sets_of_a_test_file(load, problems, base):
+def test_datasets_of_a_test_file(load, problems, base):
     text = base[: base.index("train:\n  total")] + "path: {pretrain_network_g: w.pth}\n"
     assert problems(text, model=TestOptions) == [(4, "datasets.train", "no such set   known: 'test…' and 'val…'")]
     text = text.replace("  train:\n", "  test_1:\n")

@@ -36,14 +36,14 @@ def test_val_inside_train(load, problems, base):
     assert (line, key, message) == (23, "train.val.val_frq", "unknown option; did you mean 'val_freq'?")
 
 
-def test_a_repeated_scale(load, problems, base):
+def test_repeated_scale(load, problems, base):
     assert load(base.replace("type: TinyNet", "type: TinyNet\n  scale: 2")).options == load(base).options
     assert problems(base.replace("type: TinyNet", "type: TinyNet\n  scale: 4")) == [
         (15, "network_g.scale", "differs from scale = 2 (line 2); state it once, at the top level")
     ]
 
 
-def test_crops_in_validation_have_no_effect_and_give_one_warning(load, base):
+def test_validation_crops_are_ignored_with_one_warning(load, base):
     keys = ("lq_size", "gt_size", "batch_size_per_gpu", "use_hflip", "use_rot", "accum_iter", "dataset_enlarge_ratio")
     extra = "".join(f"    {key}: 3\n" for key in keys)
     second = "  val_b:\n    type: PairedImageDataset\n    dataroot_lq: x\n    lq_size: 9\n"
@@ -98,7 +98,7 @@ SPELLINGS = [
 
 
 @pytest.mark.parametrize("name", SPELLINGS)
-def test_helper_sections_in_every_spelling(load, base, options_of, name):
+def test_automation_sections_in_every_spelling(load, base, options_of, name):
     loaded = load(automations(base, f"{name}: {{patience: 5}}\n"))
     assert list(loaded.options.train.training_automations.automations) == ["IntelligentEarlyStopping"]
     assert options_of(loaded, "IntelligentEarlyStopping").patience == 5
@@ -106,7 +106,7 @@ def test_helper_sections_in_every_spelling(load, base, options_of, name):
     assert load(loaded.effective()).options == loaded.options
 
 
-def test_a_helper_in_both_spellings_at_once(problems, base):
+def test_automation_in_both_spellings_at_once(problems, base):
     text = automations(base, "IntelligentEarlyStopping: {}\nintelligent_early_stopping: {}\n")
     ((line, _, message),) = problems(text)
     assert line == 19
@@ -126,11 +126,11 @@ UNKNOWN = {
 
 
 @pytest.mark.parametrize(("name", "message"), UNKNOWN.items())
-def test_unknown_helpers(problems, base, name, message):
+def test_unknown_automations(problems, base, name, message):
     assert problems(automations(base, f"{name}: {{}}\n")) == [(18, f"train.training_automations.{name}", message)]
 
 
-def test_unknown_keys_of_helpers(problems, base):
+def test_unknown_keys_of_automations(problems, base):
     text = automations(base, "IntelligentEarlyStopping:\n  patince: 3\n  min_lr: 1\n  patience: no\n")
     at = "train.training_automations.IntelligentEarlyStopping"
     assert problems(text) == [
@@ -140,7 +140,7 @@ def test_unknown_keys_of_helpers(problems, base):
     ]
 
 
-def test_unknown_keys_inside_a_helpers_fallback(problems, base):
+def test_unknown_keys_inside_a_automations_fallback(problems, base):
     text = automations(base, "IntelligentEarlyStopping:\n  fallback:\n    early_stoping: true\n    threshold: 1\n")
     at = "train.training_automations.IntelligentEarlyStopping.fallback"
     assert problems(text) == [
@@ -158,7 +158,7 @@ def test_unknown_keys_inside_a_helpers_fallback(problems, base):
     assert (line, message) == (19, "must be a section (keys and values)")
 
 
-def test_an_empty_section_of_a_helper_is_its_defaults(load, base, options_of):
+def test_empty_automation_section_means_defaults(load, base, options_of):
     loaded = load(automations(base, "adaptive_gradient_clipping:\nIntelligentEarlyStopping:\n  fallback:\n"))
     found = loaded.options.train.training_automations.automations
     assert {name: choice.enabled for name, choice in found.items()} == {
@@ -169,7 +169,7 @@ def test_an_empty_section_of_a_helper_is_its_defaults(load, base, options_of):
     assert options_of(loaded, "IntelligentEarlyStopping").fallback.early_stopping is False
 
 
-def test_only_helpers_that_are_written_are_in_the_effective_options(load, base):
+def test_only_written_automations_are_in_the_effective_options(load, base):
     page = load(automations(base, "intelligent_early_stopping: {enabled: false}\n")).effective()
     assert "    IntelligentEarlyStopping:\n      enabled: false  # file line 18\n" in page
     assert "      preset: convenience  # default\n" in page
@@ -177,7 +177,7 @@ def test_only_helpers_that_are_written_are_in_the_effective_options(load, base):
 
 
 @pytest.mark.parametrize("name", ["DynamicLossScheduling", "dynamic_loss_scheduling", "DYNAMICLOSSSCHEDULING"])
-def test_loss_scheduling_among_the_helpers(load, problems, base, name):
+def test_loss_scheduling_among_the_automations(load, problems, base, name):
     text = automations(base, f"{name}: {{enabled: true, auto_calibrate: false}}\n")
     loaded = load(text)
     section = loaded.options.train.training_automations
@@ -193,7 +193,7 @@ def test_loss_scheduling_among_the_helpers(load, problems, base, name):
     assert (key, message) == (f"{at}.auto_calibrat", "unknown option; did you mean 'auto_calibrate'?")
 
 
-def test_automations_are_asked_in_the_order_of_the_file_and_the_balancing_of_losses_last(load, base):
+def test_automations_run_in_file_order_with_loss_balancing_last(load, base):
     text = automations(
         base, "DynamicLossScheduling: {}\nIntelligentEarlyStopping: {}\nadaptive_gradient_clipping: {}\n"
     )
@@ -204,7 +204,7 @@ def test_automations_are_asked_in_the_order_of_the_file_and_the_balancing_of_los
     ]
 
 
-def test_a_type_inside_a_helper_must_be_its_name(load, problems, base):
+def test_type_inside_an_automation_must_be_its_name(load, problems, base):
     assert load(automations(base, "intelligent_early_stopping: {type: IntelligentEarlyStopping}\n"))
     text = automations(base, "IntelligentEarlyStopping: {type: AdaptiveGradientClipping}\n")
     ((line, key, message),) = problems(text)
@@ -212,40 +212,42 @@ def test_a_type_inside_a_helper_must_be_its_name(load, problems, base):
     assert message == "must be IntelligentEarlyStopping, as its section is called, or left out"
 
 
-def test_a_key_of_a_helper_elsewhere_names_the_helper(problems, base):
+def test_misplaced_automation_key_names_the_automation(problems, base):
     text = base.replace("  total_iter: 100\n", "  total_iter: 100\n  plateau_patience: 3\n", 1)
     assert problems(text) == [
         (17, "train.plateau_patience", "unknown option; belongs to IntelligentLearningRateScheduler")
     ]
 
 
-def test_switches_of_helpers_are_checked(problems, base):
+def test_automation_switches_are_checked(problems, base):
     ((line, key, message),) = problems(automations(base, "adaptive_gradient_clipping: {enabled: 3}\n"))
     assert (line, key) == (18, "train.training_automations.adaptive_gradient_clipping.enabled")
     assert message == "must be true or false"
 
 
-class MyHelper:
-    """Does as it likes."""
+class MyAutomation:
+    """A plugin automation."""
 
     def __init__(self, strength: Annotated[float, Field(gt=0)] = 0.5): ...
 
 
-def test_helpers_of_plugins_are_checked_against_their_signature(load, problems, base):
-    AUTOMATIONS.register(MyHelper)
-    loaded = load(automations(base, "MyHelper: {enabled: false, strength: 2}\n"))
-    own = loaded.options.train.training_automations.automations["myhelper"]
+def test_automations_of_plugins_are_checked_against_their_signature(load, problems, base):
+    AUTOMATIONS.register(MyAutomation)
+    loaded = load(automations(base, "MyAutomation: {enabled: false, strength: 2}\n"))
+    own = loaded.options.train.training_automations.automations["myautomation"]
     assert (own.enabled, own.plain()) == (False, {"strength": 2.0})
-    assert loaded.sources["train.training_automations.myhelper.strength"] == "file line 18"
-    changed = load(automations(base, "MyHelper: {strength: 2}\n"), "train.training_automations.my_helper.strength=3")
-    assert changed.options.train.training_automations.automations["myhelper"].plain() == {"strength": 3.0}
+    assert loaded.sources["train.training_automations.myautomation.strength"] == "file line 18"
+    changed = load(
+        automations(base, "MyAutomation: {strength: 2}\n"), "train.training_automations.my_automation.strength=3"
+    )
+    assert changed.options.train.training_automations.automations["myautomation"].plain() == {"strength": 3.0}
     assert load(loaded.effective()).options == loaded.options
-    assert problems(automations(base, "my_helper:\n  strength: 0\n  strenth: 1\n")) == [
-        (19, "train.training_automations.my_helper.strength", "must be greater than 0"),
-        (20, "train.training_automations.my_helper.strenth", "unknown option; did you mean 'strength'?"),
+    assert problems(automations(base, "my_automation:\n  strength: 0\n  strenth: 1\n")) == [
+        (19, "train.training_automations.my_automation.strength", "must be greater than 0"),
+        (20, "train.training_automations.my_automation.strenth", "unknown option; did you mean 'strength'?"),
     ]
-    ((_, _, message),) = problems(automations(base, "MyHelpr: {}\n"))
-    assert message == "unknown option; did you mean 'myhelper'?"
+    ((_, _, message),) = problems(automations(base, "MyAutomaton: {}\n"))
+    assert message == "unknown option; did you mean 'myautomation'?"
 
 
 @pytest.mark.parametrize(

@@ -8,36 +8,36 @@ def replaced(base: str, old: str, new: str) -> str:
     return base.replace(old, new)
 
 
-def test_the_name_is_taken_in_any_case_and_the_options_are_the_components(load, base):
+def test_name_ignores_case_and_options_match_the_component(load, base):
     loss = load(replaced(base, "CharbonnierLoss", "CHARBONNIERLOSS")).options.train.losses[1]
     assert (loss.type, loss.options.eps) == ("charbonnierloss", 1e-3)
 
 
-def test_a_name_that_is_not_registered_is_told_with_the_nearest(problems, base):
+def test_unregistered_name_is_reported_with_the_nearest(problems, base):
     ((_, key, message),) = problems(replaced(base, "type: TinyNet", "type: TinyNett"))
     assert key == "network_g.type"
     assert "did you mean 'tinynet'" in message
 
 
-def test_a_missing_type_is_told_with_what_there_is(problems, base):
+def test_missing_type_lists_the_choices(problems, base):
     ((_, key, message),) = problems(replaced(base, "type: TinyNet", "dim: 8"))
     assert key == "network_g.type"
     assert message.startswith("is missing: the")
     assert "tinynet" in message
 
 
-def test_a_mistyped_type_is_one_problem(problems, base):
+def test_mistyped_type_is_one_problem(problems, base):
     ((_, key, message),) = problems(replaced(base, "type: TinyNet", "tpye: TinyNet"))
     assert (key, message) == ("network_g.tpye", "unknown option; did you mean 'type'?")
 
 
-def test_a_type_that_is_no_text_is_told(problems, base):
+def test_non_string_type_is_reported(problems, base):
     ((_, key, message),) = problems(replaced(base, "type: TinyNet", "type: 3"))
     assert key == "network_g.type"
     assert message.startswith("must be the name of a registered")
 
 
-def test_wrong_options_of_two_components_are_told_together(problems, base):
+def test_wrong_options_of_two_components_are_reported_together(problems, base):
     text = replaced(replaced(base, "type: TinyNet", "type: TinyNet\n  dim: 0"), "eps: 1e-3", "esp: 1e-3")
     assert {key: message for _, key, message in problems(text)} == {
         "network_g.dim": "must be greater than 0",
@@ -55,12 +55,12 @@ def test_wrong_options_of_two_components_are_told_together(problems, base):
         ("type: TinyNet\n  manual_seed: 3", "unknown option; belongs to the top level"),
     ],
 )
-def test_a_key_of_another_place_is_sent_there(problems, base, written, message):
+def test_misplaced_key_names_its_section(problems, base, written, message):
     ((_, _, found),) = problems(replaced(base, "type: TinyNet", written))
     assert found == message
 
 
-def test_a_section_that_is_no_section_is_told(problems, base):
+def test_non_mapping_section_is_reported(problems, base):
     (found,) = problems(
         replaced(base, "  losses:\n    - type: L1Loss\n", "  losses: 3\n  unused:\n    - type: L1Loss\n")
     )[:1]
@@ -68,5 +68,5 @@ def test_a_section_that_is_no_section_is_told(problems, base):
     assert "a list" in found[2]
 
 
-def test_a_section_whose_lines_are_all_commented_out_is_an_empty_one(load, base):
+def test_fully_commented_section_is_empty(load, base):
     assert load(base + "logger:\n").options.logger == load(base).options.logger

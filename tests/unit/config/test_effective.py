@@ -1,4 +1,4 @@
-"""The active options as a file: what is written there reads back as the same, with the source of every value."""
+"""The effective options as a file: it reads back equal, with the source of every value."""
 
 import pytest
 import yaml
@@ -9,7 +9,7 @@ from traiNNer.config.tree import COMMAND_LINE, Node
 TREE = {"name": "a b", "train": {"lr": 1e-3, "losses": [{"type": "L1Loss"}, {"type": "x", "w": 2}]}, "plugins": []}
 
 
-def test_the_written_file_reads_back_as_the_same_tree():
+def test_written_file_reads_back_as_the_same_tree():
     assert yaml.safe_load(write(TREE, {})) == TREE
     assert yaml.safe_load(write_explained(TREE, {})) == TREE
 
@@ -21,24 +21,24 @@ def test_loading_the_active_options_gives_the_same_options(load):
     assert file_form(second.options) == file_form(first.options)
 
 
-def test_a_components_options_stand_beside_its_type(load, base):
+def test_component_options_are_siblings_of_type(load, base):
     form = file_form(load(base).options)
     assert form["train"]["losses"][1] | {"type": "charbonnierloss", "eps": 1e-3} == form["train"]["losses"][1]
     assert "options" not in form["network_g"]
     assert form["network_g"]["dim"] == 8
 
 
-def test_every_value_says_where_it_came_from():
+def test_every_value_names_its_source():
     root = Node({"a": Node(1, 3, "a"), "s": Node({"b": Node(2, None, "s.b", COMMAND_LINE)}, 4, "s")}, 1)
     sources = sources_of({"a": 1, "s": {"b": 2, "c": 5}, "empty": {}}, root)
     assert sources == {"a": "file line 3", "s.b": "--set", "s.c": "default", "empty": "default"}
 
 
-def test_sources_are_comments_and_what_has_none_is_a_default():
+def test_sources_are_comments_and_defaults_have_none():
     assert write({"a": 1, "b": [1, 2]}, {"a": "file line 3"}) == "a: 1  # file line 3\nb: [1, 2]  # default\n"
 
 
-def test_reasons_stand_in_one_column_and_sections_apart():
+def test_reasons_are_aligned_and_sections_separated():
     text = write_explained({"a": 1, "s": {"b": 2}}, {"s.b": "why"}, column=10)
     assert text == "a: 1\n\ns:\n  b: 2      # why\n"
 
@@ -62,6 +62,6 @@ def test_reasons_stand_in_one_column_and_sections_apart():
         (None, "null"),
     ],
 )
-def test_a_scalar_is_written_so_that_every_reader_takes_it_for_the_same(value, text):
+def test_scalar_is_quoted_unambiguously(value, text):
     assert scalar(value) == text
     assert yaml.safe_load(text) == value

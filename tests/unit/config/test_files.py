@@ -4,7 +4,7 @@ from traiNNer.config.files import missing_message, read_text
 from traiNNer.errors import ConfigError
 
 
-def test_byte_order_marks_are_no_text(tmp_path):
+def test_byte_order_marks_are_ignored(tmp_path):
     path = tmp_path / "a.yml"
     for encoding in ("utf-8", "utf-8-sig", "utf-16"):
         path.write_text("é: 1", encoding=encoding)
@@ -12,19 +12,19 @@ def test_byte_order_marks_are_no_text(tmp_path):
 
 
 @pytest.mark.parametrize(("data", "words"), [(b"a\nb\n\xe9", "line 3 is not UTF-8 text"), (b"#" * 1_048_577, "1 MB")])
-def test_what_is_no_option_file_is_refused(tmp_path, data, words):
+def test_non_option_file_is_refused(tmp_path, data, words):
     path = tmp_path / "a.yml"
     path.write_bytes(data)
     with pytest.raises(ConfigError, match=words):
         read_text(path)
 
 
-def test_a_folder_is_no_file(tmp_path):
+def test_folder_is_not_a_file(tmp_path):
     with pytest.raises(ConfigError, match="is a folder, not an option file"):
         read_text(tmp_path)
 
 
-def test_the_nearest_file_folder_or_what_is_there_is_named(tmp_path):
+def test_nearest_or_existing_paths_are_suggested(tmp_path):
     (tmp_path / "train.yml").touch()
     (tmp_path / "train.txt").touch()
     path = tmp_path / "trian.yml"

@@ -1,4 +1,4 @@
-"""Whatever stands in a file, the answer is options or a list of problems, never a traceback."""
+"""Any file gives options or a list of problems, never a traceback."""
 
 import copy
 import json
@@ -47,7 +47,7 @@ values = st.recursive(
 
 @settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.lists(st.tuples(st.sampled_from(PLACES), values), min_size=1, max_size=4), st.booleans())
-def test_any_values_anywhere(tmp_path, changes, training):
+def test_arbitrary_values_anywhere(tmp_path, changes, training):
     tree = copy.deepcopy(GUIDE)
     for place, value in changes:
         replace(tree, place, value)
@@ -70,7 +70,7 @@ def attempt(path, model):
 
 
 def replace(tree, place, value):
-    """Put a value at a place, if an earlier change has left that place there."""
+    """Set a value at a path, if that path still exists."""
     for part in place[:-1]:
         if not fits(tree, part):
             return

@@ -1,4 +1,4 @@
-"""The user's own documents load as they stand."""
+"""The example files of the user load unchanged."""
 
 from pathlib import Path
 
@@ -9,7 +9,7 @@ GUIDE = (DATA / "guide.yml").read_text(encoding="utf-8")
 RTX_3060 = (DATA / "guide_rtx3060.yml").read_text(encoding="utf-8")
 
 
-def test_the_complete_example_keeps_every_value(load, options_of):
+def test_complete_example_keeps_every_value(load, options_of):
     loaded = load(GUIDE)
     options = loaded.options
     assert (options.name, options.scale, options.num_gpu, options.manual_seed) == (
@@ -33,7 +33,7 @@ def test_the_complete_example_keeps_every_value(load, options_of):
     assert options_of(loaded, "IntelligentEarlyStopping").min_epochs == 1000
 
 
-def test_the_complete_example_gives_two_warnings(load):
+def test_complete_example_gives_two_warnings(load):
     assert load(GUIDE).warnings == (
         "no effect in validation, where images are taken whole (datasets.val: lq_size, gt_size, batch_size_per_gpu)",
         "IntelligentEarlyStopping.patience = 2000 is below 5 validations: 5000 is used",
@@ -41,7 +41,7 @@ def test_the_complete_example_gives_two_warnings(load):
 
 
 def test_every_line_of_the_complete_example_is_a_source(load):
-    """No key of the file is read and dropped, but for those that the warning and the repeated scale account for."""
+    """No key of the file is dropped, except those of the warning and the repeated scale."""
     used = {int(source.split()[-1]) for source in load(GUIDE).sources.values() if source.startswith("file")}
     sections = {
         number
@@ -53,18 +53,18 @@ def test_every_line_of_the_complete_example_is_a_source(load):
     assert dropped == {"lq_size: 64", "gt_size: 128", "batch_size_per_gpu: 1", "scale: 2"}
 
 
-def test_it_survives_being_written_and_read(load):
+def test_round_trips_through_a_file(load):
     loaded = load(GUIDE)
     assert load(loaded.effective()).options == loaded.options
 
 
-def _with_helpers(base: str, text: str) -> str:
+def _automated(base: str, text: str) -> str:
     indented = "".join(f"  {line}" for line in text.splitlines(keepends=True))
     return base.replace("train:\n  total", f"train:\n  grad_clip: true\n{indented}  total", 1)
 
 
-def test_the_rtx_3060_example_loads_with_one_warning_about_the_misplaced_key(load, base, options_of):
-    loaded = load(_with_helpers(base, RTX_3060))
+def test_rtx_3060_example_warns_about_the_misplaced_key(load, base, options_of):
+    loaded = load(_automated(base, RTX_3060))
     assert options_of(loaded, "IntelligentLearningRateScheduler").plateau_patience == 1000
     assert options_of(loaded, "DynamicBatchSizeOptimizer").target_vram_usage == 0.8
     misplaced = [text for text in loaded.warnings if "target_vram_usage" in text]
@@ -74,7 +74,7 @@ def test_the_rtx_3060_example_loads_with_one_warning_about_the_misplaced_key(loa
     ]
 
 
-def test_the_overrides_of_the_fidelity_example(load, base, options_of):
+def test_overrides_of_the_fidelity_example(load, base, options_of):
     overrides = """\
   training_automations:
     IntelligentEarlyStopping:
@@ -103,5 +103,5 @@ def test_the_overrides_of_the_fidelity_example(load, base, options_of):
 
 
 @pytest.mark.parametrize("print_freq", [10])
-def test_the_debug_example(load, base, print_freq):
+def test_debug_example(load, base, print_freq):
     assert load(f"{base}logger:\n  print_freq: {print_freq}\n").options.logger.print_freq == 10

@@ -8,7 +8,7 @@ from traiNNer.errors import ConfigError
 from traiNNer.registry import DATASETS, LOSSES
 
 
-def test_a_complete_file_becomes_a_typed_tree(load):
+def test_complete_file_becomes_a_typed_tree(load):
     loaded = load()
     options = loaded.options
     assert isinstance(options, TrainOptions)
@@ -55,8 +55,8 @@ WRONG = {
         "train.losses[1].type",
         "no such loss; did you mean 'charbonnierloss'?   known: LOSSES",
     ),
-    "type that is no name": ("L1Loss", "3", 19, "train.losses[0].type", "must be the name of a registered loss"),
-    "type left out": (
+    "type that is not a name": ("L1Loss", "3", 19, "train.losses[0].type", "must be the name of a registered loss"),
+    "missing type": (
         "- type: L1Loss",
         "- loss_weight: 1",
         19,
@@ -115,13 +115,13 @@ WRONG = {
 
 
 @pytest.mark.parametrize(("old", "new", "line", "key", "message"), WRONG.values(), ids=WRONG)
-def test_what_is_wrong_is_told_with_line_key_and_remedy(problems, base, old, new, line, key, message):
+def test_problems_are_reported_with_line_key_and_fix(problems, base, old, new, line, key, message):
     assert old in base
     message = message.replace("LOSSES", ", ".join(LOSSES.names()))
     assert (line, key, message) in problems(base.replace(old, new, 1))
 
 
-def test_missing_keys_say_what_they_are(problems, base):
+def test_missing_keys_have_a_description(problems, base):
     text = base.replace("  optim_g: {type: AdamW, lr: 1e-3}\n", "")
     assert problems(text) == [(15, "train.optim_g", "is missing: The optimizer of the network.")]
     ((line, key, message),) = problems(base.replace("    dataroot_lq: data/lr\n", ""))
@@ -132,7 +132,7 @@ def test_missing_keys_say_what_they_are(problems, base):
     assert found["network_g"] == "is missing: The network."
 
 
-def test_all_problems_come_at_once_in_the_order_of_the_file(load, base, tmp_path):
+def test_all_problems_are_reported_in_file_order(load, base, tmp_path):
     text = base.replace("L1Loss", "l2lss").replace("lq_size: 48", "lq_size: 50").replace("total_iter", "totl_iter")
     with pytest.raises(ConfigError) as caught:
         load(text, "train.ema_decay=2", "nonsense")
@@ -152,12 +152,12 @@ def test_empty_sections_are_their_defaults(load, base):
 
 
 @pytest.mark.parametrize("text", ["", "# nothing\n", "- a\n", "just text\n"])
-def test_a_file_without_keys(problems, text):
+def test_file_without_keys(problems, text):
     ((_, _, message),) = problems(text)
     assert "option file" in message
 
 
-def test_a_missing_file_names_what_is_near(tmp_path):
+def test_missing_file_suggests_similar_names(tmp_path):
     (tmp_path / "2x_paragonsr2.yml").touch()
     with pytest.raises(ConfigError, match=r"does not exist; nearest: .*2x_paragonsr2\.yml"):
         load_options(tmp_path / "2x_paragonsr.yml", TrainOptions)
@@ -227,7 +227,7 @@ def test_every_value_has_a_source(load):
     assert loaded.effective().count("  # ") == len(loaded.sources)
 
 
-def test_a_test_file(load, problems, base):
+def test_test_file(load, problems, base):
     text = base[: base.index("train:\n  total")].replace("  train:", "  test_a:").replace("  val:", "  val_b:")
     assert load(f"{text}path: {{pretrain_network_g: a.pth}}\n", model=TestOptions).options.scale == 2
     assert problems(text, model=TestOptions) == [

@@ -28,7 +28,7 @@ def test_accepted_and_usable_as_a_folder(name, tmp_path):
     (tmp_path / name).mkdir()
 
 
-def test_the_message_shows_the_name():
+def test_message_shows_the_name():
     assert refusal("../../x") == (
         '"../../x" is not allowed. Use letters, digits, space, . _ - (1-100 characters), no path.'
     )

@@ -35,7 +35,7 @@ def test_values_are_typed_like_the_file(load, base, options_of):
 @pytest.mark.parametrize("written", ["IntelligentEarlyStopping", "intelligent_early_stopping"])
 @pytest.mark.parametrize("spelling", ["IntelligentEarlyStopping", "intelligent_early_stopping"])
 @pytest.mark.parametrize("home", ["train.training_automations", "training_automations"])
-def test_helpers_in_either_spelling(load, base, options_of, written, spelling, home):
+def test_automations_in_either_spelling(load, base, options_of, written, spelling, home):
     text = f"{base}training_automations:\n  {written}: {{patience: 5, min_epochs: 3}}\n"
     loaded = load(text, f"{home}.{spelling}.patience=77", f"{home}.{spelling}.fallback.early_stopping=true")
     options = options_of(loaded, "IntelligentEarlyStopping")
@@ -57,7 +57,7 @@ def test_loss_scheduling_in_either_place(load, base, written):
     assert list(section.active()) == ["DynamicLossScheduling"], "the switch of the others is off"
 
 
-def test_the_last_one_counts_and_replaces_lists(load, base):
+def test_last_override_wins_and_replaces_lists(load, base):
     options = load(base, "losses=[{type: l1loss}]", "scale=4", "scale=2").options
     assert len(options.train.losses) == 1
     assert options.scale == 2

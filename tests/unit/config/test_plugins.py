@@ -17,7 +17,7 @@ class HuberLoss:
 
 @pytest.fixture(autouse=True)
 def fresh_process(monkeypatch, tmp_path):
-    """Forget the plugins of a test afterwards; every other module stays (torch cannot be loaded twice)."""
+    """Remove the plugins of a test afterwards; keep all other modules (torch cannot be loaded twice)."""
     monkeypatch.setattr(sys, "path", [*sys.path])
     before = set(sys.modules)
     yield
@@ -42,26 +42,26 @@ def fails(load, base, tmp_path, body):
 
 
 @pytest.mark.parametrize("body", ["raise KeyError('x')", "import json; json.loads('{')"])
-def test_an_error_of_a_plugin_is_its_own_with_its_line(load, base, tmp_path, body):
+def test_plugin_error_is_reported_with_its_line(load, base, tmp_path, body):
     error = fails(load, base, tmp_path, body)
     assert plugin_files.is_raised_by_plugin(error)
     assert plugin_files.place_of(error) == "failing_plugin_of_test.py line 4"
 
 
-def test_what_our_code_raises_for_a_plugin_is_not_the_plugins(load, base, tmp_path):
+def test_error_raised_by_our_code_is_not_blamed_on_the_plugin(load, base, tmp_path):
     error = fails(load, base, tmp_path, "registry.LOSSES['no such loss']")
     assert not plugin_files.is_raised_by_plugin(error)
     assert plugin_files.place_of(error) == "failing_plugin_of_test.py line 4"
 
 
-def test_an_error_without_any_plugin_names_the_line_that_raised_it():
+def test_error_without_plugin_names_the_raising_line():
     with pytest.raises(KeyError) as caught:
         LOSSES["no such loss"]
     assert not plugin_files.is_raised_by_plugin(caught.value)
     assert plugin_files.place_of(caught.value).startswith("registry.py line ")
 
 
-def test_a_plugin_registers_beside_the_option_file(load, base, tmp_path):
+def test_plugin_registers_beside_the_option_file(load, base, tmp_path):
     (tmp_path / "own").mkdir()
     (tmp_path / "own" / "my_plugin_of_test.py").write_text(PLUGIN)
     text = with_plugins(base, "own/my_plugin_of_test.py")
@@ -72,7 +72,7 @@ def test_a_plugin_registers_beside_the_option_file(load, base, tmp_path):
     assert my_plugin_of_test.HuberLoss is LOSSES["huberloss"].builder, "worker processes must find it by name"
 
 
-def test_a_name_that_is_taken_does_not_replace_a_module(load, base, tmp_path):
+def test_taken_name_does_not_replace_a_module(load, base, tmp_path):
     (tmp_path / "json.py").write_text(PLUGIN)
     load(with_plugins(base, "json.py"))
     import json
@@ -106,14 +106,14 @@ BROKEN = {
 
 
 @pytest.mark.parametrize(("text", "words"), BROKEN.values(), ids=BROKEN)
-def test_a_broken_plugin_is_named_with_its_line(problems, base, tmp_path, text, words):
+def test_broken_plugin_is_reported_with_its_line(problems, base, tmp_path, text, words):
     (tmp_path / "p.py").write_text(text)
     found = {key: message for _, key, message in problems(with_plugins(base, "p.py"))}
     assert words in found["plugins[0]"]
-    assert len(found) == 1  # what else seems wrong may only be wrong without the plugin
+    assert len(found) == 1  # other errors may be caused by the missing plugin
 
 
-def test_a_missing_plugin_names_what_is_near(problems, base, tmp_path):
+def test_missing_plugin_suggests_similar_names(problems, base, tmp_path):
     (tmp_path / "my_losses.py").write_text(PLUGIN)
     found = {key: message for _, key, message in problems(with_plugins(base, "my_loses.py"))}
     assert found["plugins[0]"] == (f"{tmp_path / 'my_loses.py'} does not exist; nearest: {tmp_path / 'my_losses.py'}")

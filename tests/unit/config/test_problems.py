@@ -1,4 +1,4 @@
-"""What a schema refuses, in words: one message per key, with what to write instead."""
+"""Messages of schema errors: one per key, with the fix."""
 
 from typing import Annotated, Literal
 
@@ -56,26 +56,26 @@ def messages(values: dict, section: Section | None = None) -> dict[str, str]:
         ({"inner": 3}, "must be a section (keys and values)"),
     ],
 )
-def test_a_wrong_value_is_told_what_it_must_be(values, message):
+def test_invalid_value_reports_the_requirement(values, message):
     (key,) = values
     assert messages(values) == {key: message}
 
 
-def test_a_missing_key_is_told_with_what_it_does():
+def test_missing_key_is_reported_with_its_description():
     assert messages({"inner": {}}) == {"inner.size": "is missing"}
     about = Section((), described={"size": "Side in pixels."}.get)
     assert messages({"inner": {}}, about) == {"inner.size": "is missing: Side in pixels."}
 
 
-def test_a_list_that_is_too_short_is_one_problem():
+def test_too_short_list_is_one_problem():
     assert messages({"pair": [1]}) == {"pair": "has too few values"}
 
 
-def test_of_a_union_the_branch_that_got_furthest_counts():
+def test_union_errors_come_from_the_furthest_branch():
     assert messages({"many": [1, "x"]}) == {"many[1]": "must be a whole number"}
 
 
-def test_several_problems_are_told_together_and_unknown_keys_with_the_nearest():
+def test_problems_are_reported_together_with_the_nearest_keys():
     found = messages({"cuont": 1, "rate": "x", "zzz": 1})
     assert found == {
         "cuont": "unknown option; did you mean 'count'?",
@@ -93,7 +93,7 @@ def test_several_problems_are_told_together_and_unknown_keys_with_the_nearest():
         ("rte_of", "belongs to train", "unknown option; belongs to train", None),
     ],
 )
-def test_a_key_that_another_section_knows_is_sent_there(key, home, message, meant):
+def test_key_of_another_section_names_that_section(key, home, message, meant):
     report = Report()
     assert unknown(Node(1, 3, key), key, Section(("rate", "count"), elsewhere=lambda _: home), report) == meant
     assert [(problem.line, problem.message) for problem in report.problems] == [(3, message)]

@@ -1,4 +1,4 @@
-"""The guide and the shipped option files load with the components as they are."""
+"""The guide and the shipped option files load with the real components."""
 
 from pathlib import Path
 
@@ -15,7 +15,7 @@ GUIDE = ROOT / "tests" / "data" / "guide.yml"
 SHIPPED = sorted((ROOT / "options").rglob("*.yml"))
 
 
-def test_the_guide():
+def test_guide():
     options = load_options(GUIDE, TrainOptions).options
     assert options.network_g.type == "paragonsr2"
     assert options.network_g.options.num_feat == 48

@@ -1,4 +1,4 @@
-"""Values that remember where they were written."""
+"""Values that carry their source position."""
 
 import pytest
 
@@ -21,12 +21,12 @@ def tree() -> Node:
     )
 
 
-def test_a_path_reads_as_a_user_writes_it():
+def test_path_is_shown_as_written():
     assert key_of(("train", "losses", 1, "type")) == "train.losses[1].type"
     assert key_of(()) == ""
 
 
-def test_a_node_is_found_or_is_not():
+def test_node_lookup():
     root = tree()
     found = root.at(("train", "losses", 0))
     assert (found.value, found.line) == ("a", 4)
@@ -34,7 +34,7 @@ def test_a_node_is_found_or_is_not():
         assert root.at(path) is None
 
 
-def test_the_deepest_node_of_a_path_that_ends_early_is_the_last_that_exists():
+def test_deepest_node_is_the_last_existing_one():
     assert tree().deepest(("train", "losses", 5, "type")).key == "train.losses"
     assert tree().deepest(("nothing",)).key == ""
 
@@ -47,7 +47,7 @@ def test_plain_values_and_back():
     assert (inner.key, inner.source, inner.place()) == ("a.b[1].c", COMMAND_LINE, COMMAND_LINE)
 
 
-def test_a_renamed_copy_says_its_new_place_and_leaves_the_old_one():
+def test_renamed_copy_reports_its_new_path_and_keeps_the_old():
     root = tree()
     copy = root.at(("train",)).renamed("other")
     assert copy.at(("losses", 0)).key == "other.losses[0]"
@@ -55,7 +55,7 @@ def test_a_renamed_copy_says_its_new_place_and_leaves_the_old_one():
     assert root.at(("train", "losses", 0)).key == "train.losses[0]"
 
 
-def test_a_name_is_near_in_any_case_and_far_ones_are_not():
+def test_nearest_name_ignores_case():
     assert nearest("ADAMWW", ["AdamW", "SGD"]) == "AdamW"
     assert nearest("xyz", ["AdamW", "SGD"]) is None
     assert nearest("adam", ["AdamW"], cutoff=0.95) is None
@@ -78,11 +78,11 @@ def test_a_name_is_near_in_any_case_and_far_ones_are_not():
         ({"a": 1}, None),
     ],
 )
-def test_a_value_is_shown_short_and_unmistakable(value, text):
+def test_value_is_shown_short_and_unambiguous(value, text):
     assert shown(node_of(value)) == text
 
 
-def test_a_text_that_would_be_something_else_without_quotes_is_known():
+def test_ambiguous_string_needs_quotes():
     assert [looks_like_other(text) for text in ("1", "1e-3", "true", "null", "abc")] == [True] * 4 + [False]
 
 
@@ -95,7 +95,7 @@ def test_only_the_first_problem_of_a_key_is_reported():
     assert report.bad == {"train.a"}
 
 
-def test_a_problem_of_a_missing_key_shows_no_value_and_one_of_the_command_line_says_so():
+def test_problem_shows_no_value_for_missing_keys_and_names_overrides():
     report = Report()
     report.at(Node({}, 2, "train"), "is missing", below="lr")
     report.at(Node({}, None, ""), "is missing", below="name")
@@ -107,7 +107,7 @@ def test_a_problem_of_a_missing_key_shows_no_value_and_one_of_the_command_line_s
     ]
 
 
-def test_problems_come_in_the_order_of_the_file_and_the_command_line_last():
+def test_problems_are_in_file_order_with_overrides_last():
     report = Report()
     report.at(Node(1, None, "c", COMMAND_LINE), "x")
     report.at(Node(1, 9, "b"), "x")

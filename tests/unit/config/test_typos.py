@@ -1,4 +1,4 @@
-"""Any one mistyped key of a valid file is reported once, on its line, with the name that was meant."""
+"""Any single mistyped key of a valid file is reported once, on its line, with the right name."""
 
 import re
 from pathlib import Path
@@ -35,13 +35,13 @@ def typos(draw):
     else:
         wrong = key[:at] + key[at : at + 2][::-1] + key[at + 2 :]
     assume(wrong != key)
-    assume(wrong.replace("_", "").lower() != key.replace("_", "").lower())  # spelled in another way, not wrongly
+    assume(wrong.replace("_", "").lower() != key.replace("_", "").lower())  # an accepted spelling
     return number, key, wrong
 
 
 @settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(typos())
-def test_any_mistyped_key_is_found(tmp_path, typo):
+def test_every_mistyped_key_is_found(tmp_path, typo):
     number, key, wrong = typo
     lines = [*LINES]
     lines[number] = KEY.sub(lambda match: f"{match.group(1)}{wrong}:", lines[number])

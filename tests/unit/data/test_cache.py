@@ -9,7 +9,7 @@ from traiNNer.data.cache import ImageCache
 
 
 class Reader:
-    """Makes a 100-byte image per key and counts how often."""
+    """Creates a 100-byte image per key and counts the calls."""
 
     def __init__(self):
         self.reads = Counter()
@@ -22,7 +22,7 @@ class Reader:
         return read
 
 
-def test_what_is_held_is_not_read_again():
+def test_cached_image_is_not_read_again():
     cache, reader = ImageCache(300), Reader()
     for _ in range(3):
         for key in "abc":
@@ -31,9 +31,9 @@ def test_what_is_held_is_not_read_again():
     assert cache.used_bytes == 300
 
 
-def test_the_least_recently_used_goes_first():
+def test_least_recently_used_goes_first():
     cache, reader = ImageCache(300), Reader()
-    for key in "abcad":  # a was used again: b goes for d
+    for key in "abcad":  # a was used again, so d evicts b
         cache.get(key, reader(key))
     for key in "acdb":
         cache.get(key, reader(key))
@@ -41,7 +41,7 @@ def test_the_least_recently_used_goes_first():
 
 
 @pytest.mark.parametrize("limit", [0, 99])
-def test_what_is_larger_than_the_limit_is_never_kept(limit):
+def test_items_above_the_limit_are_not_cached(limit):
     cache, reader = ImageCache(limit), Reader()
     for _ in range(2):
         cache.get("a", reader("a"))
@@ -49,7 +49,7 @@ def test_what_is_larger_than_the_limit_is_never_kept(limit):
     assert cache.used_bytes == 0
 
 
-def test_a_failed_read_leaves_nothing():
+def test_failed_read_has_no_side_effects():
     cache, reader = ImageCache(300), Reader()
 
     def fail():
@@ -62,7 +62,7 @@ def test_a_failed_read_leaves_nothing():
 
 
 @given(st.lists(st.tuples(st.sampled_from("abcdef"), st.integers(1, 60)), max_size=40), st.integers(0, 150))
-def test_the_limit_always_holds(uses, limit):
+def test_limit_always_holds(uses, limit):
     cache, sizes = ImageCache(limit), {}
     for key, first_size in uses:
         size = sizes.setdefault(key, first_size)

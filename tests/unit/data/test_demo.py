@@ -23,7 +23,7 @@ def content(root: Path) -> dict[str, bytes]:
     return {path.relative_to(root).as_posix(): path.read_bytes() for path in root.rglob("*") if path.is_file()}
 
 
-def test_it_says_in_one_line_what_it_made(made):
+def test_summary_is_one_line(made):
     root, text = made
     assert text == f"Demo set: {len(TRAIN)} photos to train on and 2 to validate with, in {root}"
     assert len(content(root)) == 2 * (len(TRAIN) + len(VAL))
@@ -31,7 +31,7 @@ def test_it_says_in_one_line_what_it_made(made):
 
 
 @pytest.mark.parametrize("part", ["train", "val"])
-def test_the_pairs_pass_the_scan_and_are_our_bicubic(made, part):
+def test_pairs_pass_the_scan_and_are_our_bicubic(made, part):
     root, _ = made
     found = scan_set(f"datasets.{part}", [root / part / "hr"], [root / part / "lr"], 2, 64, 200)
     found.raise_if_broken()
@@ -45,11 +45,11 @@ def test_the_pairs_pass_the_scan_and_are_our_bicubic(made, part):
     np.testing.assert_array_equal(read_image(pair.lq), imresize(read_image(pair.gt), 0.5))
 
 
-def test_no_photo_is_in_both_parts(made):
+def test_splits_share_no_photo(made):
     assert not set(TRAIN) & set(VAL)
 
 
-def test_what_exists_is_kept_and_only_what_is_missing_is_made(made, tmp_path, monkeypatch):
+def test_existing_files_are_kept_and_missing_ones_made(made, tmp_path, monkeypatch):
     monkeypatch.setattr(demo, "TRAIN", TRAIN[1:2])
     monkeypatch.setattr(demo, "VAL", VAL[1:])
     root = tmp_path / "demo"
@@ -72,7 +72,7 @@ def test_what_exists_is_kept_and_only_what_is_missing_is_made(made, tmp_path, mo
     assert sorted(path.name for path in root.iterdir()) == ["mine", "train", "val"]
 
 
-def test_a_failure_leaves_no_half_made_folder(tmp_path, monkeypatch):
+def test_failure_leaves_no_partial_folder(tmp_path, monkeypatch):
     calls = []
     real = demo.write_image
 
@@ -88,13 +88,13 @@ def test_a_failure_leaves_no_half_made_folder(tmp_path, monkeypatch):
     assert list((tmp_path / "demo").rglob("*")) == []
 
 
-def test_a_place_that_cannot_be_written(tmp_path):
+def test_unwritable_path(tmp_path):
     (tmp_path / "file").write_text("")
     with pytest.raises(CannotWrite, match="Not a directory"):
         prepare_demo(tmp_path / "file/demo")
 
 
-def test_missing_photos_are_told(tmp_path, monkeypatch):
+def test_missing_photos_are_reported(tmp_path, monkeypatch):
     monkeypatch.setattr(skimage, "__file__", str(tmp_path / "skimage/__init__.py"))
     with pytest.raises(DataError, match=r"coffee\.png is missing: reinstall scikit-image"):
         prepare_demo(tmp_path / "demo")

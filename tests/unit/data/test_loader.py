@@ -23,7 +23,7 @@ needs_sessions = pytest.mark.skipif(not hasattr(os, "setsid"), reason="no sessio
 
 @dataclass
 class FakeSet(ImageSet):
-    """Samples that tell their index and their draw; it misbehaves at chosen indices."""
+    """Samples that contain their index and random draw; fails at chosen indices."""
 
     length: int = 10
     faults: dict = field(default_factory=dict)
@@ -62,7 +62,7 @@ class OpeningSet(FakeSet):
 
 
 def run(dataset, **options):
-    """Return what a whole loader yields, as comparable values."""
+    """Return all batches of a loader as comparable values."""
     loader = TrainLoader(dataset, **{"seed": 3, "batch_size": 2, "total_iter": 9, "timeout_s": 30} | options)
     try:
         return [
@@ -75,7 +75,7 @@ def run(dataset, **options):
 
 @pytest.mark.parametrize("accum_iter", [1, 3])
 @pytest.mark.parametrize("workers", [1, 2])
-def test_the_stream_is_the_same_for_any_number_of_workers(accum_iter, workers):
+def test_stream_is_the_same_for_any_number_of_workers(accum_iter, workers):
     dataset = FakeSet(deep=frozenset({4, 5}))
     expected = run(dataset, accum_iter=accum_iter)
     assert [len(step) for step in expected] == [accum_iter] * 9
@@ -83,7 +83,7 @@ def test_the_stream_is_the_same_for_any_number_of_workers(accum_iter, workers):
 
 
 def grown(workers, accum_iter=1, lead=64, ordered_at=3):
-    """Return the keys of every iteration of a run whose batch grows from 1 to 3 when that is ordered."""
+    """Return the keys of every iteration of a run whose batch grows from 1 to 3 on request."""
     plan, keys = BatchPlan(1, lead), []
     loader = TrainLoader(
         FakeSet(), seed=3, batch_size=plan, total_iter=lead + 10, accum_iter=accum_iter, workers=workers, timeout_s=30
@@ -97,18 +97,18 @@ def grown(workers, accum_iter=1, lead=64, ordered_at=3):
 
 
 @pytest.mark.parametrize("workers", [1, 2, 16, 32])
-def test_a_batch_that_grows_gives_the_same_stream_for_any_number_of_workers(workers):
+def test_growing_batch_stream_is_independent_of_worker_count(workers):
     expected = grown(0)
     assert [len(step[0]) for step in expected] == [1] * 67 + [3] * 7
     assert grown(workers) == expected
 
 
 @pytest.mark.parametrize(("workers", "accum_iter"), [(1, 1), (2, 1), (2, 3), (5, 1), (8, 2)])
-def test_a_short_lead_is_never_read_past(workers, accum_iter):
+def test_short_lead_is_never_exceeded(workers, accum_iter):
     assert grown(workers, accum_iter, lead=4) == grown(0, accum_iter, lead=4)
 
 
-def test_workers_that_the_lead_has_no_room_for_are_left_out_and_reported():
+def test_workers_exceeding_the_lead_are_dropped_and_reported():
     loader = TrainLoader(FakeSet(), seed=0, batch_size=BatchPlan(1), total_iter=1, workers=65)
     assert loader._loader.num_workers == 64
     assert loader.notices[0].startswith("Only 64 of 65 data workers are used")
@@ -129,16 +129,16 @@ def test_real_images_are_the_same_for_any_number_of_workers(tmp_path):
 @pytest.mark.parametrize("workers", [0, 2])
 @pytest.mark.parametrize("accum_iter", [1, 2])
 @pytest.mark.parametrize("start", [1, 4, 5, 8])
-def test_it_goes_on_from_any_iteration(workers, accum_iter, start):
+def test_continues_from_any_iteration(workers, accum_iter, start):
     whole = run(FakeSet(), accum_iter=accum_iter)
     assert run(FakeSet(), accum_iter=accum_iter, workers=workers, start_iteration=start) == whole[start:]
 
 
-def test_nothing_is_left_at_the_end():
+def test_no_batches_are_left_at_the_end():
     assert run(FakeSet(), start_iteration=9) == []
 
 
-def test_two_ranks_interleave_to_what_one_sees():
+def test_two_ranks_interleave_to_one_rank_order():
     one = run(FakeSet(), batch_size=4, accum_iter=2)
     ranks = [run(FakeSet(), batch_size=2, accum_iter=2, rank=rank, world=2) for rank in (0, 1)]
     for step, first, second in zip(one, *ranks, strict=True):
@@ -153,7 +153,7 @@ def test_accumulation_is_a_larger_batch():
     assert [[key for batch in step for key in batch[2]] for step in parts] == [list(step[0][2]) for step in large]
 
 
-def test_every_image_comes_once_per_epoch_and_differs_between_epochs():
+def test_every_image_appears_once_per_epoch_in_a_new_order():
     steps = run(FakeSet(), batch_size=5, total_iter=8)
     keys = [key for step in steps for batch in step for key in batch[2]]
     for epoch in range(4):
@@ -162,14 +162,14 @@ def test_every_image_comes_once_per_epoch_and_differs_between_epochs():
     assert len(set(images)) == 40
 
 
-def test_an_enlarged_set_comes_several_times_with_other_draws():
+def test_enlarged_dataset_repeats_with_different_draws():
     steps = run(FakeSet(), batch_size=6, total_iter=5, enlarge_ratio=3)
     keys = [key for step in steps for batch in step for key in batch[2]]
     assert sorted(keys) == sorted([f"key{n}" for n in range(10)] * 3)
     assert len({str(image) for step in steps for batch in step for image in batch[0]}) == 30
 
 
-def test_a_set_smaller_than_the_batch_repeats():
+def test_dataset_smaller_than_the_batch_repeats():
     steps = run(FakeSet(1), batch_size=3, total_iter=2)
     assert [batch[2] for step in steps for batch in step] == [("key0",) * 3] * 2
 
@@ -179,7 +179,7 @@ def test_seeds_differ():
 
 
 @pytest.mark.parametrize("workers", [0, 2])
-def test_global_randomness_is_neither_read_nor_moved(workers):
+def test_global_rng_is_not_touched(workers):
     expected = run(FakeSet(), workers=workers)
     torch.manual_seed(99)
     np.random.seed(99)
@@ -189,7 +189,7 @@ def test_global_randomness_is_neither_read_nor_moved(workers):
 
 
 @pytest.mark.parametrize("workers", [0, 2])
-def test_eight_and_sixteen_bits_meet_exactly(workers):
+def test_8_and_16_bit_scores_agree_exactly(workers):
     (step,) = run(FakeSet(4, deep=frozenset({2})), batch_size=4, total_iter=1, workers=workers)
     ((lq, _, keys, _, kind),) = step
     assert kind is torch.uint16
@@ -198,7 +198,7 @@ def test_eight_and_sixteen_bits_meet_exactly(workers):
         assert image[1][1] == [index * (1 if index == 2 else 257)] * 3
 
 
-def test_widening_is_exact_for_every_value_and_leaves_plain_batches_alone():
+def test_widening_is_exact_and_leaves_plain_batches_unchanged():
     every = np.arange(256, dtype=np.uint8).reshape(16, 16, 1).repeat(3, 2)
     deep = np.arange(768, dtype=np.uint16).reshape(16, 16, 3) * 85
     mixed = collate([Sample(every, every, "a"), Sample(deep, deep, "b", skipped=("x",))])
@@ -235,20 +235,20 @@ def ends(dataset, **options):
 
 
 @pytest.mark.parametrize("workers", [0, 2])
-def test_a_data_error_ends_the_run_with_its_own_words(workers):
+def test_data_error_ends_the_run_with_its_message(workers):
     text = ends(FakeSet(faults={5: fail(DataError("set x: no image can be read"))}), workers=workers)
     assert text == "set x: no image can be read"
 
 
 @pytest.mark.parametrize("workers", [0, 2])
-def test_a_read_error_becomes_a_data_error(tmp_path, workers):
+def test_read_error_is_a_data_error(tmp_path, workers):
     error = OSError(errno.EIO, "Input/output error", "d/x.png")
     text = ends(FakeSet(faults={5: fail(error)}), workers=workers)
     assert text == "image 5 cannot be read: [Errno 5] Input/output error: 'd/x.png'"
 
 
 @pytest.mark.parametrize("workers", [0, 2])
-def test_a_bug_stays_a_bug(workers):
+def test_internal_error_is_not_hidden(workers):
     with pytest.raises(ZeroDivisionError, match="planted"):
         run(FakeSet(faults={5: fail(ZeroDivisionError("planted"))}), workers=workers)
     with pytest.raises(RuntimeError, match="planted"):
@@ -256,17 +256,17 @@ def test_a_bug_stays_a_bug(workers):
 
 
 @pytest.mark.parametrize("name", ["SIGKILL", "SIGSEGV"])
-def test_a_killed_worker_ends_the_run_soon(name):
+def test_killed_worker_ends_the_run_promptly(name):
     number = getattr(signal, name)
     text = ends(FakeSet(faults={5: lambda: os.kill(os.getpid(), number)}), workers=2)
     assert text.startswith("Data worker died (killed, maybe out of RAM). Lower num_worker_per_gpu")
 
 
-def test_a_worker_that_leaves_ends_the_run_soon():
+def test_exiting_worker_ends_the_run_promptly():
     assert ends(FakeSet(faults={5: lambda: os._exit(0)}), workers=2).startswith("Data worker died")
 
 
-def test_a_worker_killed_with_a_finished_batch_in_its_hands_ends_the_run(monkeypatch):
+def test_worker_killed_holding_a_batch_ends_the_run(monkeypatch):
     loader = TrainLoader(FakeSet(), seed=0, batch_size=1, total_iter=20, workers=1, timeout_s=30)
     stream = iter(loader)
     next(stream)
@@ -275,7 +275,7 @@ def test_a_worker_killed_with_a_finished_batch_in_its_hands_ends_the_run(monkeyp
         time.sleep(0.01)
     worker.kill()
     worker.join()
-    # torch looks for the dead only once, when a killed process may not have ended yet.
+    # torch checks for dead workers only once, when a killed process may not have ended yet.
     monkeypatch.setattr(worker, "is_alive", lambda: True)
     try:
         with pytest.raises(DataError, match="Data worker died"):
@@ -284,12 +284,12 @@ def test_a_worker_killed_with_a_finished_batch_in_its_hands_ends_the_run(monkeyp
         loader.close()
 
 
-def test_a_hanging_read_ends_the_run_and_is_named(tmp_path):
+def test_hanging_read_ends_the_run_and_is_named(tmp_path):
     write_pairs(tmp_path, 4)
     dataset = PairedImageDataset(2, str(tmp_path / "lr"), str(tmp_path / "hr"), files=FileOptions(lq_size=8))
     dataset.open("train", "t")
     (tmp_path / "lr/002.png").unlink()
-    os.mkfifo(tmp_path / "lr/002.png")  # opening it waits for a writer that never comes
+    os.mkfifo(tmp_path / "lr/002.png")  # opening it blocks: there is no writer
     text = ends(dataset, workers=2, timeout_s=2)
     assert text.startswith("No data for 2 s (worker ")
     assert f"reading {tmp_path}/lr/002.png" in text
@@ -313,7 +313,7 @@ def test_several_hanging_workers_are_ended_together(monkeypatch):
 
 
 def test_image_work_before_the_fork_does_not_hang_the_workers():
-    # The pool of threads that OpenCV may have made in the main process is dead, but not gone, in a forked one.
+    # The OpenCV thread pool of the main process is dead in a forked process.
     def convert():
         cv2.cvtColor(np.zeros((2000, 2000, 3), np.uint8), cv2.COLOR_BGR2HSV)
 
@@ -327,7 +327,7 @@ def test_image_work_before_the_fork_does_not_hang_the_workers():
 
 
 @needs_sessions
-def test_workers_live_in_sessions_of_their_own_and_end_with_close():
+def test_workers_have_their_own_sessions_and_end_on_close():
     loader = TrainLoader(FakeSet(), seed=0, batch_size=1, total_iter=100, workers=2, timeout_s=30)
     next(iter(loader))
     processes = list(loader._iterator._workers)
@@ -341,7 +341,7 @@ def test_workers_live_in_sessions_of_their_own_and_end_with_close():
     loader.close()
 
 
-def test_starting_again_ends_the_first_workers():
+def test_restart_ends_the_first_workers():
     loader = TrainLoader(FakeSet(), seed=0, batch_size=1, total_iter=20, workers=1, timeout_s=30)
     first = next(iter(loader))[0].keys
     (worker,) = loader._iterator._workers
@@ -350,7 +350,7 @@ def test_starting_again_ends_the_first_workers():
     loader.close()
 
 
-def test_close_without_a_start_and_without_workers():
+def test_close_without_start_or_workers():
     loader = TrainLoader(FakeSet(), seed=0, batch_size=1, total_iter=2)
     loader.close()
     assert len(list(loader)) == 2
@@ -358,7 +358,7 @@ def test_close_without_a_start_and_without_workers():
     gc.collect()
 
 
-def test_the_cache_is_shared_out_among_the_workers():
+def test_cache_budget_is_split_among_workers():
     class Sharing(FakeSet):
         def share_cache(self, processes):
             self.processes = processes
@@ -372,7 +372,7 @@ def batch(*skipped):
     return Batch(torch.zeros(1), None, ("k",), skipped=skipped)
 
 
-def test_damage_is_told_once():
+def test_damage_is_reported_once():
     counter = DamageCounter(FakeSet(1000))
     assert counter.count([batch(), batch("a.png (truncated PNG)")]) == ["Skipping damaged image a.png (truncated PNG)"]
     assert counter.count([batch("a.png (truncated PNG)")]) == []
@@ -381,25 +381,25 @@ def test_damage_is_told_once():
     ]
 
 
-def test_the_same_damage_twice_in_one_step_is_told_once():
+def test_repeated_damage_in_one_step_is_reported_once():
     assert len(DamageCounter(FakeSet(1000)).count([batch("a", "a"), batch("a")])) == 1
 
 
-def test_one_percent_is_allowed_and_no_more():
+def test_one_percent_is_the_limit():
     counter = DamageCounter(FakeSet(300))
     counter.count([batch("a", "b", "c")])
     with pytest.raises(DataError, match=r"4 of 300 images are damaged: a; b; c; d\. Mend or remove them\."):
         counter.count([batch("d")])
 
 
-def test_a_strict_set_allows_none():
+def test_strict_dataset_allows_none():
     counter = DamageCounter(FakeSet(1000, strict=True))
     assert counter.count([batch()]) == []
     with pytest.raises(DataError, match=r"1 of 1000 images are damaged: a\."):
         counter.count([batch("a")])
 
 
-def test_a_long_list_is_cut():
+def test_long_list_is_truncated():
     with pytest.raises(DataError) as caught:
         DamageCounter(FakeSet(100)).count([batch(*(f"<{n}>" for n in range(30)))])
     assert "30 of 100" in str(caught.value)
@@ -408,6 +408,6 @@ def test_a_long_list_is_cut():
 
 
 @pytest.mark.parametrize("workers", [0, 2])
-def test_each_data_worker_is_started_once_before_its_first_sample(workers):
+def test_each_data_worker_is_started_once(workers):
     starts = {value for step in run(OpeningSet(), workers=workers) for value in np.ravel(step[0][0])}
     assert starts == {min(workers, 1)}

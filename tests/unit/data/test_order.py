@@ -14,13 +14,13 @@ FROZEN_DRAWS = [199, 964, 836, 380]
 
 @given(seed=st.integers(0, 2**40), length=st.integers(1, 60), epoch=st.integers(0, 9))
 @settings(max_examples=60, deadline=None)
-def test_every_index_comes_once_per_epoch(seed, length, epoch):
+def test_every_index_appears_once_per_epoch(seed, length, epoch):
     drawn = [at(seed, length, epoch * length + place) for place in range(length)]
     assert {e for e, _ in drawn} == {epoch}
     assert sorted(index for _, index in drawn) == list(range(length))
 
 
-def test_it_is_a_pure_function():
+def test_is_a_pure_function():
     forwards = [at(7, 13, position) for position in range(100)]
     permutation.cache_clear()
     np.random.seed(1)
@@ -28,8 +28,8 @@ def test_it_is_a_pure_function():
     assert forwards == backwards[::-1]
 
 
-def test_the_first_orders_are_frozen():
-    """A change here makes every resume of an older run inexact."""
+def test_first_orders_are_frozen():
+    """A change here makes resuming older runs inexact."""
     assert [at(0, 8, position) for position in range(16)] == FROZEN
     assert sample_rng(0, 0, 0).integers(0, 1000, 4).tolist() == FROZEN_DRAWS
 
@@ -39,7 +39,7 @@ def test_seeds_and_epochs_differ():
     assert len(orders) == 16
 
 
-def test_every_sample_has_its_own_randomness():
+def test_every_sample_has_its_own_seed():
     first = {
         tuple(sample_rng(seed, epoch, index).integers(0, 2**32, 4))
         for seed in range(3)
@@ -51,13 +51,13 @@ def test_every_sample_has_its_own_randomness():
     assert tuple(again) in first
 
 
-def test_no_order_shares_its_randomness_with_a_sample():
+def test_order_and_sample_seeds_never_coincide():
     length = 50
     orders = {tuple(permutation(0, 0, length))}
     assert not orders & {tuple(sample_rng(0, 0, index).permutation(length)) for index in range(100)}
 
 
-def test_all_places_are_equally_likely():
+def test_all_crop_positions_are_equally_likely():
     length, epochs = 6, 3000
     counts = np.zeros((length, length))
     for epoch in range(epochs):

@@ -1,4 +1,4 @@
-"""Samples that are no pairs of still images: on their way from the loader to a step, its retry and validation."""
+"""Samples other than image pairs, from the loader through a step, its retry and validation."""
 
 import numpy as np
 import pytest
@@ -21,7 +21,7 @@ RUNTIME = Runtime(torch.device("cpu"), "test", memory_format=torch.channels_last
 
 
 class Made(ImageSet):
-    """Samples of one shape, without the sides that are not asked for."""
+    """Samples of one shape, with only the requested sides."""
 
     def __init__(self, sides=("lq", "gt"), shape="still"):
         self.sides, self.shape = sides, SHAPES[shape]
@@ -51,7 +51,7 @@ def batches(dataset, workers=0, **options):
 
 @pytest.mark.parametrize("sides", [("gt",), ("lq",), ("lq", "gt")])
 @pytest.mark.parametrize("shape", SHAPES)
-def test_they_pass_loader_workers_and_transfer(sides, shape):
+def test_samples_pass_loader_workers_and_transfer(sides, shape):
     alone, read = batches(Made(sides, shape)), batches(Made(sides, shape), workers=2)
     for first, second in zip(alone, read, strict=True):
         assert (first.keys, first.seeds) == (second.keys, second.seeds)
@@ -65,7 +65,7 @@ def test_they_pass_loader_workers_and_transfer(sides, shape):
                 assert shape == "clip" or floats.is_contiguous(memory_format=torch.channels_last)
 
 
-def test_seeds_differ_by_epoch_and_image_and_not_by_the_way_it_is_read():
+def test_seeds_depend_on_epoch_and_image_only():
     seeds = [seed for batch in batches(Made(), batch_size=5, total_iter=4) for seed in batch.seeds]
     assert len(set(seeds)) == 20  # two epochs of ten images
     assert all(0 <= seed < 2**63 for seed in seeds)
@@ -73,7 +73,7 @@ def test_seeds_differ_by_epoch_and_image_and_not_by_the_way_it_is_read():
     assert [seed for batch in batches(Made(), batch_size=5, total_iter=4, seed=4) for seed in batch.seeds] != seeds
 
 
-def test_samples_that_do_not_go_together_are_named():
+def test_mismatched_samples_are_named():
     image, small = np.zeros((4, 4, 3), np.uint8), np.zeros((2, 2, 3), np.uint8)
     for samples, message in (
         ([Sample(image, image, "a"), Sample(image, None, "b")], "GT images of one batch differ: 4 x 4 x 3 for a, none"),
@@ -87,7 +87,7 @@ def test_samples_that_do_not_go_together_are_named():
 
 
 class Degrading(TrainableModel):
-    """Makes its LQ from GT, as a function of the seeds, and runs out of memory with more than two images if told to."""
+    """Makes LQ from GT depending on the seeds; can run out of memory with more than two images."""
 
     def __init__(self, network, fails):
         self.network, self.fails, self.noise = network, fails, {}
@@ -125,7 +125,7 @@ def trained(fails, shape):
 
 
 @pytest.mark.parametrize("shape", SHAPES)
-def test_gt_alone_trains_and_a_retried_split_step_draws_the_same(shape):
+def test_gt_only_trains_and_a_retried_step_draws_the_same(shape):
     plain, noise = trained(False, shape)
     split, again = trained(True, shape)
     assert plain != 0.5
@@ -144,7 +144,7 @@ def evaluate(dataset, **options):
     return one.run(upscale, lambda key, image: saved.update({key: image})), saved
 
 
-def test_lq_alone_is_upscaled_and_saved_without_scores():
+def test_lq_only_is_upscaled_and_saved_without_scores():
     dataset = Made(("lq",))
     scores, saved = evaluate(dataset)
     assert scores.mean() == {}
@@ -153,7 +153,7 @@ def test_lq_alone_is_upscaled_and_saved_without_scores():
 
 
 @pytest.mark.parametrize("tile_size", [0, 2])
-def test_a_clip_is_scored_and_saved_frame_by_frame(tile_size):
+def test_clip_is_scored_and_saved_per_frame(tile_size):
     dataset = Made(shape="clip")
     scores, saved = evaluate(dataset, tile_size=tile_size)
     assert len(saved) == len(scores.images) == 30
@@ -161,12 +161,12 @@ def test_a_clip_is_scored_and_saved_frame_by_frame(tile_size):
     assert {values["psnr"] for values in scores.images.values()} == {float("inf")}
 
 
-def test_gt_alone_cannot_be_validated_and_the_set_is_named():
+def test_gt_only_cannot_be_validated():
     with pytest.raises(DataError, match="val: 0 has no LQ image to upscale"):
         evaluate(Made(("gt",)))
 
 
-def test_a_metric_gets_what_it_asks_for():
+def test_metric_gets_requested_arguments():
     class Brightness:
         direction, needs_target = "higher", False
 

@@ -1,4 +1,4 @@
-"""Data workers started by spawn, as on systems that cannot fork, know nothing that the main process has imported."""
+"""Data workers started with spawn, as on systems without fork, do not have the imports of the main process."""
 
 import sys
 
@@ -16,7 +16,7 @@ import numpy as np
 
 from traiNNer.batch import ImageSet, Sample
 
-# Only in the process that is named: what a worker of its own sees differs.
+# Only in the named process: a worker has its own state.
 if os.environ.get("FAILS_OUTSIDE", str(os.getpid())) != str(os.getpid()):
     raise LookupError("no license in this process")
 
@@ -72,12 +72,12 @@ def stream(dataset, workers):
 
 
 @pytest.mark.parametrize("name", ["own_set_of_test.py", "own-set 2.py", "json.py"])
-def test_a_plugin_dataset_gives_the_same_samples(plugin, name):
+def test_plugin_dataset_gives_the_same_samples(plugin, name):
     dataset = plugin(name).PluginSet()
     assert stream(dataset, workers=1) == stream(dataset, workers=0)
 
 
-def test_a_plugin_that_fails_in_the_worker_is_reported_with_its_cause(plugin, monkeypatch):
+def test_plugin_failure_in_a_worker_is_reported_with_its_cause(plugin, monkeypatch):
     dataset = plugin().PluginSet()
     import os
 
@@ -87,7 +87,7 @@ def test_a_plugin_that_fails_in_the_worker_is_reported_with_its_cause(plugin, mo
 
 
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")  # torch's half-started iterator
-def test_a_dataset_that_cannot_travel_says_what_to_do(plugin):
+def test_unpicklable_dataset_suggests_a_fix(plugin):
     dataset = plugin().PluginSet(trouble=lambda: None)
     with pytest.raises(DataError, match=r"PluginSet cannot be sent to data workers .*num_worker_per_gpu: 0"):
         stream(dataset, workers=1)
@@ -111,7 +111,7 @@ class Failing(ImageSet):
         return {}
 
 
-def test_a_worker_that_ends_with_an_error_is_not_said_to_be_out_of_memory():
+def test_failed_worker_is_not_reported_as_oom():
     loader = TrainLoader(Failing(), seed=1, batch_size=1, total_iter=1, workers=1, timeout_s=30)
     with pytest.raises(DataError, match="Data worker ended with an error"):
         list(loader)

@@ -20,7 +20,7 @@ def positions(size=3):
 
 
 @pytest.mark.parametrize("scale", [1, 2, 3, 4])
-def test_crop_and_turn_keep_the_pair_together(scale):
+def test_crop_and_flip_keep_the_pair_aligned(scale):
     rng = np.random.default_rng(0)
     lq, gt = pair(9, 7, scale)
     for _ in range(200):
@@ -32,7 +32,7 @@ def test_crop_and_turn_keep_the_pair_together(scale):
         assert large.flags.c_contiguous
 
 
-def test_every_place_is_equally_likely():
+def test_every_crop_position_is_equally_likely():
     rng = np.random.default_rng(0)
     lq, gt = pair(5, 4, 2)
     places = Counter(int(random_crop(lq, gt, 3, 2, rng)[0][0, 0, 0]) for _ in range(6000))
@@ -40,7 +40,7 @@ def test_every_place_is_equally_likely():
     assert all(abs(count - 1000) < 150 for count in places.values())
 
 
-def test_a_crop_of_the_whole_image_is_the_image():
+def test_crop_of_the_whole_image_is_the_image():
     lq, gt = pair(4, 4, 2)
     small, large = random_crop(lq, gt, 4, 2, np.random.default_rng(0))
     np.testing.assert_array_equal(small, lq)
@@ -65,7 +65,7 @@ def test_positions(use_hflip, use_rot, count):
     assert all(abs(number - 1000) < 150 for number in found.values())
 
 
-def test_switching_one_off_does_not_change_the_others_draws():
+def test_disabling_one_does_not_change_the_others_draws():
     square = np.arange(9).reshape(3, 3, 1)
     for seed in range(50):
         results = {
@@ -80,7 +80,7 @@ def test_switching_one_off_does_not_change_the_others_draws():
         assert any(np.array_equal(turned, np.rot90(square, k)) for k in range(4))
 
 
-def test_the_input_is_not_touched():
+def test_input_is_not_touched():
     lq, gt = pair(6, 6, 2)
     before = lq.copy(), gt.copy()
     small, large = random_turn(

@@ -1,4 +1,4 @@
-"""What made-up devices are told."""
+"""Verdicts on simulated devices."""
 
 import pytest
 
@@ -24,19 +24,19 @@ def one(judge, **facts):
     return finding
 
 
-def test_a_device_is_called_what_a_user_calls_it():
+def test_device_has_its_user_facing_name():
     assert device_name(Facts(device=CARD, cpu="Some CPU")) == "NVIDIA X"
     assert device_name(Facts(device=CPU, cpu="Some CPU")) == "CPU (Some CPU)"
     assert device_name(Facts(device=None, cpu="")) == "CPU"
 
 
-def test_a_card_is_fine_and_the_first_of_several_is_taken():
+def test_first_of_several_gpus_is_used():
     finding = one(judge_device, device=CARD)
     assert (finding.status, finding.found) == ("ok", "NVIDIA X (CUDA is available)")
     assert one(judge_device, device=CARDS).found.endswith(", the first of 2")
 
 
-def test_a_machine_without_cards_is_fine():
+def test_machine_without_gpus_is_fine():
     finding = one(judge_device, device=CPU, cpu="Some CPU", graphics=Graphics())
     assert (finding.status, finding.fix) == ("ok", "")
     assert finding.found == "CPU (Some CPU), no CUDA or MPS device found"
@@ -53,7 +53,7 @@ def test_a_machine_without_cards_is_fine():
         (CPU, {}, Graphics(("NVIDIA X",), None), "torch says: nothing", "--gpus all"),
     ],
 )
-def test_a_card_that_stays_idle_is_explained(device, settings, graphics, meaning, fix):
+def test_idle_gpu_is_explained(device, settings, graphics, meaning, fix):
     finding = one(judge_device, device=device, settings=settings, graphics=graphics)
     assert finding.status == "warning"
     assert "but there is: NVIDIA X" in finding.found
@@ -71,7 +71,7 @@ def test_a_card_that_stays_idle_is_explained(device, settings, graphics, meaning
         (24, None, "problem", "A run would end with out of memory."),
     ],
 )
-def test_the_memory_that_is_left_decides(total, free, status, words):
+def test_free_memory_decides(total, free, status, words):
     memory = Memory(total * GIB, None if free is None else int(free * GIB))
     finding = one(judge_device_memory, device_memory=memory)
     assert finding.status == status
@@ -92,13 +92,13 @@ def precisions(bf16: Trial, fp16: Trial = Trial(0.01), plain: Trial = Trial(0.01
         (Trial(None, "no kernel"), "warning", "does not work: no kernel"),
     ],
 )
-def test_half_precision_must_work_and_be_worth_it(trial, status, words):
+def test_half_precision_must_work_and_be_faster(trial, status, words):
     finding = precisions(trial)["bf16"]
     assert (finding.status, finding.found) == (status, words)
     assert finding.fix == ("" if status == "ok" else "Leave use_amp with amp_bf16 out.")
 
 
-def test_fp16_matters_on_a_card_alone():
+def test_fp16_matters_only_on_a_gpu():
     broken = Trial(None, "no kernel")
     assert precisions(Trial(0.01), broken)["fp16"].status == "warning"
     finding = precisions(Trial(0.01), broken, device=CPU)["fp16"]
@@ -106,7 +106,7 @@ def test_fp16_matters_on_a_card_alone():
     assert precisions(Trial(0.01), device=CPU)["fp16"].found.startswith("works;")
 
 
-def test_without_float32_nothing_else_is_judged():
+def test_no_other_verdict_without_float32():
     found = precisions(Trial(0.01), plain=Trial(None, "no kernel image"))
     assert list(found) == ["float32"]
     assert found["float32"].status == "problem"
@@ -122,6 +122,6 @@ def test_without_float32_nothing_else_is_judged():
         (Trial(None, "too slow", is_timed_out=True), "warning", "timed out: too slow; runs go without it"),
     ],
 )
-def test_a_compiler_that_does_not_work_is_no_obstacle(trial, status, words):
+def test_broken_compiler_falls_back_to_eager(trial, status, words):
     finding = one(judge_compiling, compiling=trial)
     assert (finding.status, finding.found) == (status, words)

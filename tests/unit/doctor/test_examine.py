@@ -1,4 +1,4 @@
-"""The command itself, on the machine that the tests run on."""
+"""The command on the current machine."""
 
 import json
 import subprocess
@@ -35,11 +35,11 @@ def run(capsys, monkeypatch, tmp_path):
 
 
 def rows(output):
-    """Return the JSON report's findings by what was looked at."""
+    """Return the findings of the JSON report by check."""
     return {finding["check"]: finding for finding in json.loads(output)["findings"]}
 
 
-def test_the_report_ends_with_one_line_and_progress_is_told_beside_it(run, tmp_path):
+def test_report_ends_with_one_line_and_progress_goes_to_stderr(run, tmp_path):
     code, output, progress = run("--quick")
     assert code == 0
     last = output.splitlines()[-1]
@@ -50,7 +50,7 @@ def test_the_report_ends_with_one_line_and_progress_is_told_beside_it(run, tmp_p
     assert not list(tmp_path.iterdir())
 
 
-def test_the_json_report_has_every_key(run, tmp_path):
+def test_json_report_has_every_key(run, tmp_path):
     code, output, _ = run("--quick", "--json")
     report = json.loads(output)
     assert code == 0
@@ -69,7 +69,7 @@ def test_the_json_report_has_every_key(run, tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("told", "status", "found"),
+    ("reply", "status", "found"),
     [
         ('{"error": null}', "ok", "works"),
         (
@@ -79,8 +79,8 @@ def test_the_json_report_has_every_key(run, tmp_path):
         ),
     ],
 )
-def test_compiling_is_reported_in_one_line_either_way(run, monkeypatch, told, status, found):
-    monkeypatch.setattr(probes, "COMPILE_COMMAND", (*SAYS, f"print('noise'); print('{told}')"))
+def test_compilation_outcome_is_one_line(run, monkeypatch, reply, status, found):
+    monkeypatch.setattr(probes, "COMPILE_COMMAND", (*SAYS, f"print('noise'); print('{reply}')"))
     code, output, progress = run("--json")
     assert code == 0
     assert rows(output)["compile"]["status"] == status
@@ -88,7 +88,7 @@ def test_compiling_is_reported_in_one_line_either_way(run, monkeypatch, told, st
     assert "compiling a small network" in progress
 
 
-def test_a_child_that_dies_or_hangs_is_told_apart():
+def test_dead_and_hanging_children_are_distinguished():
     died = try_compiling((*SAYS, "import os, sys; print('bad cache', file=sys.stderr, flush=True); os._exit(3)"))
     assert died.error == "the process ended with code 3: bad cache"
     killed = try_compiling((*SAYS, "import os; os.kill(os.getpid(), 9)"))
@@ -100,7 +100,7 @@ def test_a_child_that_dies_or_hangs_is_told_apart():
 
 
 def is_running(pid):
-    """Whether a process is there and not merely waiting to be noticed as ended."""
+    """Whether a process is alive and not a zombie."""
     try:
         return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
     except FileNotFoundError:
@@ -108,7 +108,7 @@ def is_running(pid):
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="looks into /proc")
-def test_what_the_child_started_is_ended_with_it(tmp_path):
+def test_grandchildren_are_ended_with_the_child(tmp_path):
     number = tmp_path / "number"
     code = f"""
 import subprocess
@@ -118,7 +118,7 @@ child = subprocess.Popen(["sleep", "60"], stdin=quiet, stdout=quiet, stderr=quie
 Path({str(number)!r}).write_text(str(child.pid))
 child.wait()
 """
-    # A busy machine may not have come as far as starting its child.
+    # On a busy machine the child may not have started yet.
     assert any(try_compiling((*SAYS, code), limit_s=limit).is_timed_out and number.exists() for limit in (3, 20, 120))
     pid, limit = int(number.read_text()), time.monotonic() + 120
     while is_running(pid) and time.monotonic() < limit:
@@ -126,7 +126,7 @@ child.wait()
     assert not is_running(pid)
 
 
-def test_the_child_says_what_it_found(monkeypatch, capsys):
+def test_child_reports_its_findings(monkeypatch, capsys):
     monkeypatch.setattr(torch, "compile", lambda network: network)
     probes.compiled_step()
     assert json.loads(capsys.readouterr().out) == {"error": None}
@@ -156,7 +156,7 @@ PROBES = {
 
 
 @pytest.mark.parametrize("case", PROBES)
-def test_a_failing_probe_is_a_row_and_never_ends_the_command(run, monkeypatch, case):
+def test_failing_probe_is_a_row_not_an_exit(run, monkeypatch, case):
     module, name, check, expected = PROBES[case]
 
     def broken(*_):
@@ -171,7 +171,7 @@ def test_a_failing_probe_is_a_row_and_never_ends_the_command(run, monkeypatch, c
     assert finding["status"] == ("problem" if expected else "warning")
 
 
-def test_a_precision_that_fails_is_a_row(run, monkeypatch):
+def test_failing_precision_is_a_row(run, monkeypatch):
     place = Runtime.place
 
     def refuses(self, network):
@@ -185,8 +185,8 @@ def test_a_precision_that_fails_is_a_row(run, monkeypatch):
     assert rows(output)["bf16"]["found"] == "does not work: RuntimeError: bf16 is not supported"
 
 
-def test_the_command_works_where_torch_cannot_be_imported(tmp_path):
-    """The report is needed most where the installation is broken."""
+def test_command_works_where_torch_cannot_be_imported(tmp_path):
+    """The report must work on broken installations."""
     (tmp_path / "torch.py").write_text("raise ImportError('libcudart.so.12: cannot open shared object file')\n")
     code = f"import sys; sys.path.insert(0, {str(tmp_path)!r}); from traiNNer.cli import main; sys.exit(main())"
     command = [*SAYS, code, "doctor", "--quick", "--json", "--root", str(tmp_path)]
@@ -202,7 +202,7 @@ def test_trying_draws_no_random_numbers(run):
     assert torch.equal(torch.get_rng_state(), before)
 
 
-def test_the_key_of_measurements_names_the_machine(monkeypatch):
+def test_key_of_measurements_names_the_machine(monkeypatch):
     key = machine_id()
     assert key == machine_id()
     facts = machine_facts()
@@ -213,7 +213,7 @@ def test_the_key_of_measurements_names_the_machine(monkeypatch):
     assert machine_id() != key
 
 
-def test_the_container_s_memory_is_the_memory(tmp_path):
+def test_container_memory_limit_is_the_memory(tmp_path):
     (tmp_path / "proc/self").mkdir(parents=True)
     (tmp_path / "proc/meminfo").write_text("MemTotal: 8000 kB\nMemFree: 1 kB\nMemAvailable: 500 kB\n")
     assert machine.memory(tmp_path) == machine.Memory(8000 * 1024, 500 * 1024)
@@ -224,7 +224,7 @@ def test_the_container_s_memory_is_the_memory(tmp_path):
     assert machine.memory(tmp_path) == machine.Memory(2000 * 1024, 100 * 1024, limited=True)
 
 
-def test_a_folder_that_cannot_be_written_is_noticed(tmp_path, monkeypatch):
+def test_unwritable_folder_is_detected(tmp_path, monkeypatch):
     def refuses(**_):
         raise OSError(30, "Read-only file system")
 
@@ -232,7 +232,7 @@ def test_a_folder_that_cannot_be_written_is_noticed(tmp_path, monkeypatch):
     assert machine.disk(tmp_path / "a" / "b").refusal == "Read-only file system"
 
 
-def test_cards_that_torch_does_not_use_are_found(tmp_path, monkeypatch):
+def test_gpus_unused_by_torch_are_found(tmp_path, monkeypatch):
     monkeypatch.setattr(probes.shutil, "which", lambda name: None)
     for place, vendor, kind in (
         ("01", "0x10de", "0x030000"),
@@ -256,7 +256,7 @@ def test_cards_that_torch_does_not_use_are_found(tmp_path, monkeypatch):
     assert graphics(None, tmp_path).driver == "470.57.02"
 
 
-def test_the_made_photo_is_as_hard_to_read_as_a_photo():
+def test_synthetic_photo_decodes_as_slowly_as_a_photo():
     import cv2
 
     picture = photo(306, 408)

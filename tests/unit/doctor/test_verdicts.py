@@ -1,4 +1,4 @@
-"""What made-up machines are told."""
+"""Verdicts on simulated machines."""
 
 from dataclasses import replace
 
@@ -36,14 +36,14 @@ ON_CPU = replace(FINE, device=CPU, graphics=Graphics(), device_memory=None)
 
 
 def only(facts, check):
-    """Return the one finding of a check, after seeing that everything else is fine."""
+    """Return the finding of a check, after asserting that all others are fine."""
     findings = judge(facts)
     assert [f.check for f in findings if f.status != "ok" and f.check != check] == []
     (finding,) = [f for f in findings if f.check == check]
     return finding
 
 
-def test_a_good_machine_gets_a_row_for_everything_and_nothing_to_do():
+def test_healthy_machine_gets_all_rows_and_no_advice():
     for facts in (FINE, ON_CPU):
         findings = judge(facts)
         assert {f.status for f in findings} == {"ok"}
@@ -118,7 +118,7 @@ CASES = {
 
 
 @pytest.mark.parametrize("case", CASES)
-def test_each_trouble_gets_its_own_verdict_and_cure(case):
+def test_each_problem_gets_its_verdict_and_fix(case):
     facts, check, status, cure = CASES[case]
     finding = only(facts, check)
     assert finding.status == status
@@ -142,23 +142,23 @@ def test_each_trouble_gets_its_own_verdict_and_cure(case):
         "slow decoder": "feed 2.5 iterations of 16 images a second",
     }.items(),
 )
-def test_the_reason_is_said(case, said):
+def test_reason_is_reported(case, said):
     facts, check, *_ = CASES[case]
     assert said in only(facts, check).meaning
 
 
-def test_the_line_about_compiling_is_the_promised_one():
+def test_compile_message_matches_the_docs():
     found = only(CASES["no compiler"][0], "compile").found
     assert found == "torch.compile does not work here: InvalidCxxCompiler: none; runs go without it"
 
 
-def test_it_is_said_who_decided_how_threads_wait():
+def test_thread_waiting_source_is_reported():
     users = replace(ON_CPU, waiting=ThreadWaiting({"GOMP_SPINCOUNT": "9"}, is_ours=False, is_late=False))
     assert only(users, "waiting").found == "GOMP_SPINCOUNT=9, set in the environment: traiNNer leaves it as it is"
     assert only(ON_CPU, "waiting").found.endswith("(OMP_WAIT_POLICY=passive, set by traiNNer)")
 
 
-def test_a_cpu_without_fp16_loses_nothing():
+def test_cpu_without_fp16_is_not_reported():
     assert next(f for f in judge(CASES["slow bf16"][0]) if f.check == "fp16").status == "ok"
 
 
@@ -168,7 +168,7 @@ def test_limits_of_the_cores_are_explained():
     assert only(tied, "cores").found == "8 usable (of 64 in the machine, tied to 8)"
 
 
-def test_what_could_not_be_found_out_is_a_row_and_ends_nothing():
+def test_failed_checks_are_rows_and_not_fatal():
     facts = replace(FINE, memory=None, failures={"memory": "KeyError: 'MemTotal'"})
     finding = only(facts, "memory")
     assert finding.status == "warning"
@@ -183,7 +183,7 @@ def test_without_torch_or_a_decoder_training_is_impossible(field):
     assert problems[0].fix
 
 
-def test_nothing_known_is_judged_without_an_error():
+def test_unknown_measurements_give_no_error():
     assert judge(Facts()) == []
     names = [name for name in vars(Facts()) if name not in ("failures", "settings")]
     shown = judge(Facts(failures=dict.fromkeys(names, "ValueError: x")))
@@ -191,5 +191,5 @@ def test_nothing_known_is_judged_without_an_error():
     assert len(shown) == len(verdicts.CHECKS)
 
 
-def test_the_common_batch_is_read_as_the_loader_does():
+def test_shared_batch_is_read_like_the_loader():
     assert verdicts.BATCHES_AHEAD == loader.PREFETCH

@@ -1,4 +1,4 @@
-"""Two networks in one step: whose gradient, whose clipping, whose state."""
+"""Two networks in one step: separate gradients, clipping and state."""
 
 import math
 
@@ -22,7 +22,7 @@ OTHER = "net_d"
 
 
 class DoubleRuntime(Runtime):
-    """Computes in float64, so that the order of a sum is all that can differ."""
+    """Computes in float64, so that only the summation order can differ."""
 
     def to_float(self, images):
         return images.movedim(-1, -3).double().div(255)
@@ -38,7 +38,7 @@ class Generator(nn.Module):
 
 
 class Gan(TrainableModel):
-    """Counts its micro-batches; `only` names the learners that have a phase, `faults` at which calls memory is out."""
+    """Counts micro-batches; `only` names the learners with a phase, `faults` the calls that run out of memory."""
 
     def __init__(self, networks, only=(MAIN, OTHER)) -> None:
         self.generator, self.discriminator = networks[MAIN], networks[OTHER]
@@ -114,7 +114,7 @@ def same(one, other) -> bool:
     return len(one) == len(other) and all(torch.equal(a, b) for a, b in zip(one, other, strict=True))
 
 
-def test_the_gradient_of_a_phase_reaches_its_own_learner_only():
+def test_phase_gradient_reaches_only_its_learner():
     stepper, networks, data = make(), networks_of(), batch()
     stepper.step([data])
     lq, gt = (planes(images) for images in (data.lq, data.gt))
@@ -129,7 +129,7 @@ def test_the_gradient_of_a_phase_reaches_its_own_learner_only():
 
 
 @pytest.mark.parametrize(("only", "paused"), [((MAIN,), OTHER), ((OTHER,), MAIN)])
-def test_a_learner_without_a_phase_stays_as_it_is(only, paused):
+def test_learner_without_a_phase_is_unchanged(only, paused):
     stepper = make(only=only)
     before = {name: [p.detach().clone() for p in item.parameters] for name, item in stepper.learners.items()}
     report = stepper.step([batch()])
@@ -140,7 +140,7 @@ def test_a_learner_without_a_phase_stays_as_it_is(only, paused):
     assert stepper.learners[paused].gradients() == []
 
 
-def test_a_step_without_any_phase_is_an_error_of_the_model():
+def test_step_without_a_phase_is_a_model_error():
     with pytest.raises(ConfigError, match="gave no phase in iteration 1"):
         make(only=()).step([batch()])
 
@@ -152,7 +152,7 @@ def overflowing(only_in: str):
 
 
 @pytest.mark.parametrize("name", [MAIN, OTHER])
-def test_an_fp16_overflow_in_one_skips_both_and_halves_the_scale_once(name):
+def test_fp16_overflow_skips_both_learners_and_halves_the_scale_once(name):
     stepper = overflowing(name)
     before, scale = bits(stepper), stepper.runtime.scaler.get_scale()
     report = stepper.step([batch()])
@@ -162,7 +162,7 @@ def test_an_fp16_overflow_in_one_skips_both_and_halves_the_scale_once(name):
     assert stepper.runtime.scaler.get_scale() == scale / 2
 
 
-def test_two_learners_under_fp16_equal_a_hand_written_loop_with_one_scaler():
+def test_two_fp16_learners_equal_a_plain_loop_with_one_scaler():
     runtime = Runtime(torch.device("cpu"), "test", half=torch.float16)
     stepper, networks = make(runtime), networks_of()
     optimizers = {name: torch.optim.Adam(network.parameters(), 1e-2) for name, network in networks.items()}
@@ -190,7 +190,7 @@ def test_two_learners_under_fp16_equal_a_hand_written_loop_with_one_scaler():
     assert same(found, expected)
 
 
-def test_a_step_done_again_in_parts_equals_one_that_had_memory():
+def test_retried_micro_batch_step_equals_a_full_step():
     results = []
     for faults in ((), (1, 5)):
         stepper = make(DoubleRuntime(torch.device("cpu"), "test"), retries=True)
@@ -202,11 +202,11 @@ def test_a_step_done_again_in_parts_equals_one_that_had_memory():
     (clean, seen, _), (again, seen_again, calls) = results
     assert all((a - b).abs().max() < 1e-12 for a, b in zip(clean, again, strict=True))
     assert seen == 4
-    # Two steps were done again in two parts; what the failed attempts counted is forgotten.
+    # Two steps were retried in two micro-batches; counts of the failed attempts are discarded.
     assert (seen_again, calls) == (6, 8)
 
 
-def test_the_running_statistics_of_a_skipped_learner_are_restored():
+def test_running_statistics_of_a_skipped_learner_are_restored():
     stepper = make(norm=True)
     stepper.step([batch()])
     before = bits(stepper)
@@ -216,10 +216,10 @@ def test_the_running_statistics_of_a_skipped_learner_are_restored():
     stepper.model.factors[MAIN] = 1.0
     stepper.step([batch(seed=1)])
     statistics = stepper.learners[OTHER].network[1]
-    assert int(statistics.num_batches_tracked) == 6  # three forwards in each of the two steps that count
+    assert int(statistics.num_batches_tracked) == 6  # three forward passes in each of the two successful steps
 
 
-def test_a_snapshot_holds_both_learners_and_the_model():
+def test_snapshot_holds_both_learners_and_the_model():
     stepper = make(norm=True)
     snapshot = Snapshot(stepper.learners, stepper.model)
     stepper.step([batch()])
@@ -232,7 +232,7 @@ def test_a_snapshot_holds_both_learners_and_the_model():
     assert stepper.model.seen == 1
 
 
-def test_knobs_of_one_learner_leave_the_other_alone():
+def test_knobs_of_one_learner_do_not_affect_the_other():
     stepper = make(kind=torch.optim.SGD, lr=1.0)
     stepper.knobs[f"{OTHER}.{LR_FACTOR}"].set(0.25, 0)
     stepper.knobs[f"{OTHER}.{GRAD_CLIP}"].set(1e-3, 0)
@@ -249,7 +249,7 @@ def test_knobs_of_one_learner_leave_the_other_alone():
     assert norms.item() == pytest.approx(report.main.grad_norm.item(), rel=1e-5)
 
 
-def test_one_learner_is_bit_equal_to_a_plain_loop():
+def test_one_learner_equals_a_plain_loop_bitwise():
     network, plain = networks_of()[MAIN], networks_of()[MAIN]
     runtime, knobs = Runtime(torch.device("cpu"), "test"), Knobs(grad_clip=0.1)
     learner = Learner(MAIN, network, torch.optim.AdamW(network.parameters(), 1e-2), lambda i: 0.5**i, knobs)
@@ -270,7 +270,7 @@ def test_one_learner_is_bit_equal_to_a_plain_loop():
     assert same(list(network.state_dict().values()), list(plain.state_dict().values()))
 
 
-def test_hyperparameters_of_the_option_file_win_over_the_recorded_ones():
+def test_option_file_hyperparameters_override_recorded_ones():
     one, other = make(lr=1e-2), make(lr=1e-3)
     one.step([batch()])
     for name, learner in other.learners.items():
@@ -279,7 +279,7 @@ def test_hyperparameters_of_the_option_file_win_over_the_recorded_ones():
         assert len(learner.optimizer.state) == len(learner.parameters)
 
 
-def test_the_ema_is_shipped_where_there_is_one():
+def test_ema_is_exported_if_present():
     learner = make().learners[OTHER]
     assert learner.shipped is learner.average.network
     network = networks_of()[MAIN]

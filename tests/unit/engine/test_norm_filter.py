@@ -26,15 +26,15 @@ def simulated():
     sys.path[:] = path
 
 
-def accepts(gate: NormFilter, norm: float, limit: float = 10.0) -> bool:
+def accepts(norm_filter: NormFilter, norm: float, limit: float = 10.0) -> bool:
     value = torch.tensor(norm)
-    answer = gate.accepts(value, torch.isfinite(value), limit)
+    answer = norm_filter.accepts(value, torch.isfinite(value), limit)
     assert answer.dtype == torch.bool
     assert answer.shape == ()
     return bool(answer)
 
 
-def test_without_a_limit_the_answer_is_finite_itself():
+def test_without_a_limit_the_result_is_finite():
     finite = torch.tensor(False)
     assert NormFilter().accepts(torch.tensor(math.nan), finite, math.inf) is finite
 
@@ -45,34 +45,34 @@ def test_only_norms_above_the_limit_are_skipped():
 
 
 @pytest.mark.parametrize("norm", [math.nan, math.inf])
-def test_what_is_not_finite_is_never_made_and_not_counted(norm):
-    gate = NormFilter()
-    assert not any(accepts(gate, norm) for _ in range(20))
-    assert [accepts(gate, 11.0) for _ in range(6)] == [False] * 5 + [True]
+def test_nonfinite_update_is_never_made_or_counted(norm):
+    norm_filter = NormFilter()
+    assert not any(accepts(norm_filter, norm) for _ in range(20))
+    assert [accepts(norm_filter, 11.0) for _ in range(6)] == [False] * 5 + [True]
 
 
-def test_a_finite_norm_of_a_step_whose_loss_is_not_finite_is_not_counted():
-    gate = NormFilter()
+def test_finite_norm_of_a_nonfinite_loss_is_not_counted():
+    norm_filter = NormFilter()
     for _ in range(20):
-        assert not bool(gate.accepts(torch.tensor(99.0), torch.tensor(False), 10.0))
-    assert gate.state_dict() == {"streak": 0}
+        assert not bool(norm_filter.accepts(torch.tensor(99.0), torch.tensor(False), 10.0))
+    assert norm_filter.state_dict() == {"streak": 0}
 
 
-def test_the_sixth_in_a_row_is_a_new_regime_that_lasts_until_a_norm_within_the_limit():
-    gate = NormFilter()
-    assert [accepts(gate, 11.0) for _ in range(9)] == [False] * 5 + [True] * 4
-    assert accepts(gate, 9.0)
-    assert not accepts(gate, 11.0)
+def test_sixth_norm_in_a_row_above_the_limit_is_a_new_regime():
+    norm_filter = NormFilter()
+    assert [accepts(norm_filter, 11.0) for _ in range(9)] == [False] * 5 + [True] * 4
+    assert accepts(norm_filter, 9.0)
+    assert not accepts(norm_filter, 11.0)
 
 
-def test_a_norm_within_the_limit_ends_a_row():
-    gate = NormFilter()
-    assert [accepts(gate, norm) for norm in (11.0, 11.0, 11.0, 1.0)] == [False, False, False, True]
-    assert [accepts(gate, 11.0) for _ in range(6)] == [False] * 5 + [True]
+def test_norm_within_the_limit_resets_the_count():
+    norm_filter = NormFilter()
+    assert [accepts(norm_filter, norm) for norm in (11.0, 11.0, 11.0, 1.0)] == [False, False, False, True]
+    assert [accepts(norm_filter, 11.0) for _ in range(6)] == [False] * 5 + [True]
 
 
 @given(st.lists(NORMS, max_size=30), st.lists(NORMS, max_size=30))
-def test_a_restored_gate_goes_on_as_the_first_would(before, after):
+def test_restored_norm_filter_continues_identically(before, after):
     one, other = NormFilter(), NormFilter()
     for norm in before:
         accepts(one, norm)
@@ -80,22 +80,22 @@ def test_a_restored_gate_goes_on_as_the_first_would(before, after):
     assert [accepts(one, norm) for norm in after] == [accepts(other, norm) for norm in after]
 
 
-def test_the_twin_of_the_simulation_agrees(simulated):
+def test_simulation_reimplementation_agrees(simulated):
     @given(st.lists(st.tuples(NORMS, st.sampled_from([10.0, 10.0, 10.0, 2.0, math.inf])), max_size=60))
     def agree(steps):
-        gate, twin = NormFilter(), simulated.FloatGate()
-        assert [accepts(gate, *step) for step in steps] == [twin.accepts(*step) for step in steps]
+        norm_filter, twin = NormFilter(), simulated.FloatNormFilter()
+        assert [accepts(norm_filter, *step) for step in steps] == [twin.accepts(*step) for step in steps]
 
     agree()
 
 
 @pytest.mark.gpu
-def test_nothing_waits_for_the_device():
-    gate, norm = NormFilter(), torch.tensor(11.0, device="cuda")
+def test_no_device_sync():
+    norm_filter, norm = NormFilter(), torch.tensor(11.0, device="cuda")
     finite = torch.isfinite(norm)
-    gate.accepts(norm, finite, 10.0)
+    norm_filter.accepts(norm, finite, 10.0)
     torch.cuda.set_sync_debug_mode("error")
     try:
-        gate.accepts(norm, finite, 10.0)
+        norm_filter.accepts(norm, finite, 10.0)
     finally:
         torch.cuda.set_sync_debug_mode("default")

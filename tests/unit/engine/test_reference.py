@@ -10,7 +10,7 @@ from traiNNer.utils.resize import imresize
 
 @pytest.mark.parametrize("scale", [2, 3, 4])
 @pytest.mark.parametrize("memory_format", [torch.contiguous_format, torch.channels_last])
-def test_it_is_our_bicubic(scale, memory_format):
+def test_matches_our_bicubic(scale, memory_format):
     images = torch.rand(2, 3, 9, 14, dtype=torch.float64, generator=torch.Generator().manual_seed(scale))
     result = upscale(images.contiguous(memory_format=memory_format), scale)
     for image, enlarged in zip(images, result, strict=True):
@@ -18,7 +18,7 @@ def test_it_is_our_bicubic(scale, memory_format):
         assert np.abs(enlarged.permute(1, 2, 0).numpy() - expected).max() < 1e-12
 
 
-def test_it_measures_the_weighted_loss_of_bicubic():
+def test_measures_the_weighted_loss_of_bicubic():
     lq, gt = torch.rand(2, 3, 8, 8), torch.rand(2, 3, 16, 16)
     value = BicubicReference(L1Loss(), 2, weight=3.0)(Batch(lq, gt, ("a", "b")))
     assert value.item() == pytest.approx(3 * (upscale(lq, 2) - gt).abs().mean().item())

@@ -1,4 +1,4 @@
-"""A step that runs out of memory is done again in parts, and nobody can tell from the weights."""
+"""A step that runs out of memory is retried in micro-batches, with the same resulting weights."""
 
 import gc
 import math
@@ -19,14 +19,14 @@ from traiNNer.models.restoration import RestorationModel
 
 
 class DoubleRuntime(Runtime):
-    """Computes in float64, so that the order of a sum is all that can differ."""
+    """Computes in float64, so that only the summation order can differ."""
 
     def to_float(self, images):
         return images.permute(0, 3, 1, 2).double().div(255)
 
 
 class Fault(torch.autograd.Function):
-    """Raises in the backward."""
+    """Raises in the backward pass."""
 
     @staticmethod
     def forward(ctx, x):
@@ -38,7 +38,7 @@ class Fault(torch.autograd.Function):
 
 
 class Faulty(nn.Module):
-    """A network with dropout that runs out of memory where the test says so, once per order."""
+    """A network with dropout that runs out of memory on request, once per request."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -102,14 +102,14 @@ def test_weights_after_retries_equal_those_of_a_run_without(where):
         assert (a - b).abs().max() < 1e-12
 
 
-def test_a_fault_in_the_second_part_forgets_the_first():
+def test_failure_in_the_second_micro_batch_discards_the_first():
     _, clean = train({}, 1)
     _, faulty = train({0: ["forward", "", "backward"]}, 1)
     for a, b in zip(clean, faulty, strict=True):
         assert (a - b).abs().max() < 1e-12
 
 
-def test_uneven_parts_are_weighted():
+def test_uneven_micro_batches_are_weighted():
     _, stepper, knobs = make()
     whole = stepper.step([batch(7)])
     _, stepper, knobs = make()
@@ -131,7 +131,7 @@ def test_parts_are_balanced(images, size, sizes):
     assert torch.equal(torch.cat([part.lq for part, _ in parts]), batch(images).lq)
 
 
-def test_without_a_helper_the_error_goes_up():
+def test_without_automation_the_error_propagates():
     net, stepper, _ = make(answers=False)
     net.orders = ["forward"]
     with pytest.raises(torch.OutOfMemoryError, match="injected"):
@@ -145,7 +145,7 @@ def test_other_errors_are_never_retried():
         stepper.step([batch()])
 
 
-def test_it_ends_when_nothing_smaller_is_left():
+def test_stops_when_nothing_smaller_is_left():
     net, stepper, _ = make()
     net.orders = ["forward"] * 20
     with pytest.raises(torch.OutOfMemoryError, match="cannot be made smaller"):
@@ -153,7 +153,7 @@ def test_it_ends_when_nothing_smaller_is_left():
     assert all(parameter.grad is None for parameter in net.parameters())
 
 
-def test_the_failed_attempt_keeps_no_tensor_alive():
+def test_failed_attempt_keeps_no_tensor_alive():
     net, stepper, _ = make()
     seen = []
     stepper.on_out_of_memory = lambda: seen.append([ref() for ref in refs]) or False
@@ -166,7 +166,7 @@ def test_the_failed_attempt_keeps_no_tensor_alive():
     assert seen == [[None]]
 
 
-def test_random_numbers_and_statistics_are_those_of_one_attempt():
+def test_random_numbers_and_statistics_match_one_attempt():
     def run(orders):
         net, stepper, _ = make()
         net.drop, net.norm = nn.Dropout(0.5), nn.BatchNorm2d(3).double()
@@ -174,7 +174,7 @@ def test_random_numbers_and_statistics_are_those_of_one_attempt():
         inner = net.forward
         net.forward = lambda lq: inner(net.drop(net.norm(lq)))
         net.orders = list(orders)
-        # The second attempt is as large as the first: one part, so that dropout draws the same.
+        # The second attempt is as large as the first: one micro-batch, so that dropout draws the same.
         stepper.on_out_of_memory = lambda: True
         stepper.step([batch()])
         return [t.clone() for t in net.state_dict().values()], torch.get_rng_state()
@@ -187,7 +187,7 @@ def test_random_numbers_and_statistics_are_those_of_one_attempt():
     assert torch.equal(rng, rng_again)
 
 
-def test_an_exploding_gradient_is_skipped_but_counts_as_finite():
+def test_exploding_gradient_is_skipped_but_counts_as_finite():
     net, stepper, knobs = make()
     before = [parameter.detach().clone() for parameter in net.parameters()]
     knobs[GRAD_SKIP].set(1e-9, 0)
@@ -197,7 +197,7 @@ def test_an_exploding_gradient_is_skipped_but_counts_as_finite():
     assert all(torch.equal(a, b) for a, b in zip(before, net.parameters(), strict=True))
 
 
-def test_the_clip_knob_limits_the_step_taken():
+def test_clip_knob_limits_the_step_taken():
     moved = []
     for limit in (1e-3, 2e-3):
         net, stepper, knobs = make()
@@ -242,7 +242,7 @@ def test_measured_norms_are_those_of_the_whole_batch():
     assert parts.main.norms["l1"].item() == pytest.approx(whole.main.norms["l1"].item(), abs=1e-14)
 
 
-def test_out_of_memory_while_norms_are_measured_switches_the_measuring_off_and_splits_nothing():
+def test_out_of_memory_while_measuring_disables_measuring_first():
     net, stepper, knobs = make()
     stepper.measuring.is_on = True
     net.orders = ["backward"]
@@ -253,7 +253,7 @@ def test_out_of_memory_while_norms_are_measured_switches_the_measuring_off_and_s
     assert net.sizes == [8, 8]
 
 
-def test_the_models_own_state_is_that_of_one_attempt():
+def test_retry_restores_the_model_state():
     net, stepper, _ = make()
     model, seen, phases = stepper.model, {"steps": 0}, stepper.model.phases
 
@@ -268,7 +268,7 @@ def test_the_models_own_state_is_that_of_one_attempt():
     assert seen == {"steps": 2}
 
 
-def test_the_reference_is_that_of_the_whole_batch_and_of_one_attempt():
+def test_reference_equals_that_of_the_whole_batch():
     net, stepper, _ = make()
     stepper.reference = lambda part: part.lq.mean()
     whole = stepper.step([batch()]).reference

@@ -18,7 +18,7 @@ with FolderLock(Path(sys.argv[1])):
 """
 
 
-def test_a_second_process_is_told_who_owns_the_folder_and_a_killed_owner_frees_it(tmp_path):
+def test_run_folder_lock_names_its_owner_and_dies_with_it(tmp_path):
     owner = subprocess.Popen([sys.executable, "-c", HOLD, str(tmp_path)], stdout=subprocess.PIPE, text=True)
     try:
         assert owner.stdout.readline() == "locked\n"

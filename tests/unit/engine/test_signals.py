@@ -9,7 +9,7 @@ from traiNNer.engine.signals import StopSignals
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_the_first_signal_is_remembered_and_the_handlers_come_back(number):
+def test_first_signal_is_recorded_and_handlers_are_restored(number):
     before = [signal.getsignal(one) for one in (signal.SIGINT, signal.SIGTERM)]
     with StopSignals() as stop:
         assert stop.received == 0
@@ -18,7 +18,7 @@ def test_the_first_signal_is_remembered_and_the_handlers_come_back(number):
     assert [signal.getsignal(one) for one in (signal.SIGINT, signal.SIGTERM)] == before
 
 
-def test_the_second_signal_ends_at_once():
+def test_second_signal_ends_at_once():
     code = """
 import os, signal
 from traiNNer.engine.signals import StopSignals

@@ -35,7 +35,7 @@ def everything(net, optimizer, average):
 @pytest.mark.parametrize("kind", ["AdamW", "SGD"])
 @pytest.mark.parametrize("memory_format", [torch.contiguous_format, torch.channels_last])
 @pytest.mark.parametrize("taken_after", [0, 3])
-def test_training_goes_on_from_a_snapshot_as_it_did(kind, memory_format, taken_after):
+def test_training_from_a_snapshot_is_exact(kind, memory_format, taken_after):
     net, optimizer, average, snapshot = make(kind, memory_format)
     for iteration in range(1, taken_after + 1):
         step(net, optimizer, average, iteration)
@@ -50,14 +50,14 @@ def test_training_goes_on_from_a_snapshot_as_it_did(kind, memory_format, taken_a
         assert torch.equal(a, b)
 
 
-def test_without_one_nothing_happens():
+def test_restore_without_a_snapshot_is_a_no_op():
     net, optimizer, average, snapshot = make()
     before = everything(net, optimizer, average)
     assert not snapshot.restore()
     assert all(torch.equal(a, b) for a, b in zip(before, everything(net, optimizer, average), strict=True))
 
 
-def test_the_learning_rate_is_not_part_of_it():
+def test_snapshot_excludes_the_learning_rate():
     _, optimizer, _, snapshot = make()
     snapshot.take()
     optimizer.param_groups[0]["lr"] = 0.025
@@ -65,7 +65,7 @@ def test_the_learning_rate_is_not_part_of_it():
     assert optimizer.param_groups[0]["lr"] == 0.025
 
 
-def test_what_is_kept_does_not_change_with_the_network():
+def test_saved_entries_do_not_alias_the_network():
     net, optimizer, average, snapshot = make()
     step(net, optimizer, average, 1)
     snapshot.take()
@@ -74,7 +74,7 @@ def test_what_is_kept_does_not_change_with_the_network():
     assert torch.equal(snapshot.kept["learners"][MAIN]["network"]["0.weight"], kept)
 
 
-def test_what_is_kept_is_part_of_the_state():
+def test_snapshot_survives_state_round_trip():
     net, optimizer, average, snapshot = make()
     step(net, optimizer, average, 1)
     snapshot.take()
@@ -86,7 +86,7 @@ def test_what_is_kept_is_part_of_the_state():
     assert all(torch.equal(a, b) for a, b in zip(kept, everything(net, optimizer, average), strict=True))
 
 
-def test_a_block_leaves_no_trace():
+def test_restore_on_exit_undoes_the_block():
     """Weights, moments, random numbers and fp16 scale are as before; the snapshot that the run keeps is not touched."""
     net, optimizer, average, snapshot = make()
     runtime = Runtime(torch.device("cpu"), "test", half=torch.float16)

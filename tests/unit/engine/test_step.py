@@ -56,7 +56,7 @@ def snapshot(net, stepper):
 
 @pytest.mark.parametrize("poison", [math.nan, math.inf, -math.inf])
 @pytest.mark.parametrize("device_decides", [False, True])
-def test_a_step_that_is_not_finite_changes_not_one_bit(poison, device_decides, monkeypatch):
+def test_nonfinite_step_changes_nothing(poison, device_decides, monkeypatch):
     monkeypatch.setattr(Runtime, "reads_are_free", property(lambda self: not device_decides))
     net, stepper, switch = make(poison)
     assert bool(stepper.step([batch(2)]).finite)
@@ -72,7 +72,7 @@ def test_a_step_that_is_not_finite_changes_not_one_bit(poison, device_decides, m
     assert not all(torch.equal(a, b) for a, b in zip(before, snapshot(net, stepper), strict=True))
 
 
-def test_a_device_decision_equals_the_hosts(monkeypatch):
+def test_device_decision_equals_the_host_decision(monkeypatch):
     results = []
     for free in (True, False):
         monkeypatch.setattr(Runtime, "reads_are_free", property(lambda self, free=free: free))
@@ -105,7 +105,7 @@ def test_clipping_limits_the_norm_that_reaches_the_optimizer():
     assert clipped == pytest.approx(1e-3, rel=1e-3)
 
 
-def test_an_optimizer_without_a_device_decision_is_asked_on_the_host(monkeypatch):
+def test_optimizer_without_a_device_decision_decides_on_the_host(monkeypatch):
     monkeypatch.setattr(Runtime, "reads_are_free", property(lambda self: False))
     net, stepper, switch = make(math.nan, fused=False)
     stepper.step([batch(2)])
@@ -122,7 +122,7 @@ def half_precision(net, losses):
 
 
 @pytest.mark.parametrize("device_decides", [False, True])
-def test_a_loss_that_is_infinite_with_finite_gradients_is_skipped_with_a_scaler_too(device_decides, monkeypatch):
+def test_infinite_loss_with_finite_gradients_is_skipped_with_a_scaler(device_decides, monkeypatch):
     # An overflow in the last layer: the loss is infinite, but an L1 gradient is a sign, which is finite.
     monkeypatch.setattr(Runtime, "reads_are_free", property(lambda self: not device_decides))
     torch.manual_seed(0)
@@ -138,7 +138,7 @@ def test_a_loss_that_is_infinite_with_finite_gradients_is_skipped_with_a_scaler_
     assert not all(torch.equal(a, b) for a, b in zip(before, snapshot(net, stepper), strict=True))
 
 
-def test_an_fp16_overflow_halves_the_scale_and_skips():
+def test_fp16_overflow_halves_the_scale_and_skips():
     torch.manual_seed(0)
     net, factor = Net(), {"value": 1e30}
     stepper = half_precision(net, lambda output, target, **_: {"l1": (output - target).abs().mean() * factor["value"]})
@@ -152,7 +152,7 @@ def test_an_fp16_overflow_halves_the_scale_and_skips():
 
 
 class Reads(TorchDispatchMode):
-    """Counts how often a value is read on the host: each would make an accelerator wait."""
+    """Counts host reads of a value: each would synchronize with an accelerator."""
 
     count = 0
 
@@ -161,7 +161,7 @@ class Reads(TorchDispatchMode):
         return func(*args, **(kwargs or {}))
 
 
-def test_an_iteration_reads_nothing_on_the_host(monkeypatch):
+def test_iteration_does_not_sync_with_the_device(monkeypatch):
     monkeypatch.setattr(Runtime, "reads_are_free", property(lambda self: False))
     net, stepper, _ = make(max_norm=1.0)
     average, window, watch = (
@@ -185,15 +185,15 @@ def test_an_iteration_reads_nothing_on_the_host(monkeypatch):
     assert lists == [1, 1]  # one for the flags, one for the means: the price of a log line
     with Reads() as reads:
         bool(report.finite)
-    assert reads.count == 1  # the counter does count
+    assert reads.count == 1  # the counter works
 
 
-def test_the_total_of_a_phase_is_the_sum_of_its_terms():
+def test_total_of_a_phase_is_the_sum_of_its_terms():
     phase = PhaseLoss({"a": torch.tensor(1.5), "b": torch.tensor(2.0)})
     assert phase.total() == 3.5
 
 
-def test_a_model_without_a_phase_is_refused():
+def test_model_without_phase_is_refused():
     _, stepper, _ = make()
     stepper.model.phases = lambda batch, iteration: iter(())
     with pytest.raises(ConfigError, match="no phase in iteration 7"):

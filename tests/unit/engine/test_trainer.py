@@ -1,4 +1,4 @@
-"""The state of a run: whole, a resumed run repeats the uninterrupted one bit by bit; without any entry it does not."""
+"""The state of a run: complete, it resumes bitwise exactly; without any one entry it does not."""
 
 from types import SimpleNamespace
 from typing import Any
@@ -43,7 +43,7 @@ class Net(nn.Module):
 
 
 class Noisy(TrainableModel):
-    """Draws from the generator, counts, and is not finite in some iterations."""
+    """Draws random numbers, counts, and is non-finite in some iterations."""
 
     def __init__(self, network) -> None:
         self.network, self.seen = network, 0
@@ -62,7 +62,7 @@ class Noisy(TrainableModel):
 
 
 class Slower:
-    """Stands in for the automation host: lowers the learning rate with every iteration that it has seen."""
+    """A fake automation host: lowers the learning rate with every iteration."""
 
     stop = None
 
@@ -92,7 +92,7 @@ def batch(seed: int) -> Batch:
 
 
 def make(root, seed: int) -> Trainer:
-    """Return a trainer of a tiny network whose start is a matter of the seed."""
+    """Return a trainer of a tiny network with seeded weights."""
     torch.manual_seed(seed)
     runtime, knobs, book = Runtime(torch.device("cpu"), "test", half=torch.float16), Knobs(), Book()
     book.warn_all = book.warnings.extend
@@ -113,11 +113,11 @@ def make(root, seed: int) -> Trainer:
 
 
 def go(trainer: Trainer, end: int) -> list[Any]:
-    """Train to an iteration; return what each one did, bit by bit."""
+    """Train to an iteration; return the exact results of each one."""
     training, trail = trainer.training, []
     learner = training.learners[MAIN]
     while training.iteration < end:
-        # From the fourth iteration on every step is too large: five in a row are skipped, the sixth is made.
+        # From the fourth iteration on every step is too large: five in a row are skipped, the sixth is applied.
         learner._knobs[GRAD_SKIP].set(1e-9 if training.iteration >= 3 else float("inf"), 0)
         report = training.advance([batch(training.iteration)])
         number = training.iteration
@@ -154,7 +154,7 @@ def is_same(one: Any, other: Any) -> bool:
 
 @pytest.fixture(scope="module")
 def straight(tmp_path_factory):
-    """Return a folder with the checkpoint of an uninterrupted run, and the trail after it."""
+    """Return a folder with the checkpoint of an uninterrupted run, and the results after it."""
     root = tmp_path_factory.mktemp("straight")
     trainer = make(root, 0)
     go(trainer, SAVED)
@@ -163,7 +163,7 @@ def straight(tmp_path_factory):
 
 
 def resumed(straight, change=lambda restored, trainer: None) -> list[Any]:
-    """Resume in a fresh trainer of another seed, from the checkpoint as `change` leaves it."""
+    """Resume in a new trainer with another seed, from the checkpoint modified by `change`."""
     root, _ = straight
     trainer = make(root, 99)
     restored = trainer.saver.store.load(SAVED)
@@ -172,7 +172,7 @@ def resumed(straight, change=lambda restored, trainer: None) -> list[Any]:
     return go(trainer, TOTAL)
 
 
-def test_a_resumed_run_repeats_the_uninterrupted_one(straight):
+def test_resumed_run_repeats_the_uninterrupted_one(straight):
     _, trail = straight
     assert len(trail) == TOTAL - SAVED
     assert is_same(resumed(straight), trail)
@@ -189,7 +189,7 @@ def test_every_entry_is_saved(straight):
 
 
 @pytest.mark.parametrize("name", ENTRIES)
-def test_without_an_entry_in_the_file_the_resume_is_refused_or_differs(straight, name):
+def test_missing_state_entry_is_refused_or_changes_the_run(straight, name):
     def take_out(restored: Restored, _: Trainer) -> None:
         del restored.state[name]
 
@@ -201,16 +201,16 @@ def test_without_an_entry_in_the_file_the_resume_is_refused_or_differs(straight,
 
 
 @pytest.mark.parametrize("name", ENTRIES)
-def test_an_entry_that_is_not_restored_changes_the_resumed_run(straight, name):
+def test_unrestored_entry_changes_the_resumed_run(straight, name):
     def keep_fresh(restored: Restored, trainer: Trainer) -> None:
         restored.state[name] = trainer.state()[name].state_dict()
 
-    # A counter that is not restored runs on from zero: the run takes longer, and differs from its first iteration on.
+    # A counter that is not restored starts at zero: the run is longer, and differs from its first iteration.
     assert not is_same(resumed(straight, keep_fresh)[: TOTAL - SAVED], straight[1])
 
 
 @pytest.mark.parametrize("name", WITHIN)
-def test_a_part_of_a_learner_that_is_not_restored_changes_the_resumed_run(straight, name):
+def test_unrestored_learner_entry_changes_the_resumed_run(straight, name):
     def keep_fresh(restored: Restored, trainer: Trainer) -> None:
         restored.state["learners"][MAIN][name] = trainer.training.learners[MAIN].state_dict()[name]
 
@@ -223,14 +223,14 @@ def test_a_part_of_a_learner_that_is_not_restored_changes_the_resumed_run(straig
 
 
 @pytest.mark.parametrize("role", [MAIN, f"{MAIN}_ema"])
-def test_weights_that_are_not_restored_change_the_resumed_run(straight, role):
+def test_unrestored_weights_change_the_resumed_run(straight, role):
     def keep_fresh(restored: Restored, trainer: Trainer) -> None:
         restored.weights[role] = dict(trainer.training.learners[MAIN].weights()[role])
 
     assert not is_same(resumed(straight, keep_fresh), straight[1])
 
 
-def test_restoring_sets_what_messages_and_log_lines_show(straight):
+def test_restoring_updates_messages_and_log_lines(straight):
     root, _ = straight
     trainer = make(root, 3)
     trainer.restore(trainer.saver.store.load(SAVED))
@@ -241,7 +241,7 @@ def test_restoring_sets_what_messages_and_log_lines_show(straight):
 
 
 @pytest.mark.parametrize("is_watched", [False, True])
-def test_steps_that_were_not_inspected_yet_are_before_a_state_is_saved(tmp_path, is_watched):
+def test_pending_steps_are_inspected_before_saving(tmp_path, is_watched):
     """A state whose weights are not finite would be what the run continues from."""
     trainer = make(tmp_path, 3)
     training = trainer.training

@@ -25,7 +25,7 @@ def train_one(net: nn.Module) -> None:
     net.zero_grad()
 
 
-def test_agrees_with_torchs_own_average_bit_for_bit():
+def test_agrees_with_torch_ema_bitwise():
     torch.manual_seed(0)
     net = Net()
     ours = WeightAverage(net, 0.9)
@@ -41,7 +41,7 @@ def test_agrees_with_torchs_own_average_bit_for_bit():
             assert torch.equal(a, b)
 
 
-def test_every_buffer_is_carried_whatever_its_type():
+def test_every_buffer_is_carried_at_any_dtype():
     net = Net()
     average = WeightAverage(net, 0.99)
     assert not average.network.seen
@@ -52,7 +52,7 @@ def test_every_buffer_is_carried_whatever_its_type():
     assert average.network.norm.num_batches_tracked == 1
 
 
-def test_a_skipped_update_leaves_the_average_alone_on_host_and_device():
+def test_skipped_update_leaves_the_ema_unchanged():
     torch.manual_seed(0)
     net = Net()
     host, device = WeightAverage(net, 0.9), WeightAverage(net, 0.9)
@@ -68,7 +68,7 @@ def test_a_skipped_update_leaves_the_average_alone_on_host_and_device():
     torch.testing.assert_close(host.network.conv.weight, device.network.conv.weight, rtol=1e-6, atol=1e-7)
 
 
-def test_frozen_parameters_are_copied_exactly_and_nothing_needs_gradients():
+def test_frozen_parameters_are_copied_exactly_without_grad():
     net = Net()
     average = WeightAverage(net, 0.9)
     with torch.no_grad():
@@ -79,6 +79,6 @@ def test_frozen_parameters_are_copied_exactly_and_nothing_needs_gradients():
     assert not average.network.training
 
 
-def test_the_decay_is_a_function_of_the_update():
+def test_decay_is_a_function_of_the_update():
     assert decay_at(1, 0.999) == 2 / 11
     assert decay_at(10**6, 0.999) == 0.999

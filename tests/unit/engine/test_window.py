@@ -23,7 +23,7 @@ def test_means_over_the_window_and_a_total_of_several_terms():
     assert window.read() == {}
 
 
-def test_a_skipped_step_counts_nothing():
+def test_skipped_step_counts_nothing():
     window = Window(CPU)
     window.add(report(l1=1.0))
     window.add(report(finite=False, l1=math.inf))
@@ -32,7 +32,7 @@ def test_a_skipped_step_counts_nothing():
     assert window.read() == {}
 
 
-def test_an_open_window_survives_a_resume():
+def test_open_window_survives_a_resume():
     straight, first, second = Window(CPU), Window(CPU), Window(CPU)
     for value in (0.1, 0.2):
         straight.add(report(l1=value))
@@ -43,7 +43,7 @@ def test_an_open_window_survives_a_resume():
     assert straight.read() == second.read()
 
 
-def test_the_guilty_term_and_its_images_are_named():
+def test_failing_term_and_its_images_are_named():
     watch = NonfiniteWatch(limit=10, inspect_every=1)
     assert watch.add(1, report(l1=1.0), ("a",)) == []
     (text,) = watch.add(812, report(finite=False, l1=1.0, percep=math.nan), ("dir/x", "y"))
@@ -55,7 +55,7 @@ def test_the_guilty_term_and_its_images_are_named():
 
 
 @pytest.mark.parametrize("inspect_every", [1, 3, 10])
-def test_too_many_in_a_row_end_the_run_however_seldom_it_is_inspected(inspect_every):
+def test_too_many_in_a_row_end_the_run_at_any_inspection_interval(inspect_every):
     watch = NonfiniteWatch(limit=3, inspect_every=inspect_every)
     with pytest.raises(TrainingDiverged, match="3 updates in a row"):
         [watch.add(iteration, report(finite=False, l1=math.nan), ("a",)) for iteration in range(1, 21)]
@@ -64,7 +64,7 @@ def test_too_many_in_a_row_end_the_run_however_seldom_it_is_inspected(inspect_ev
         watch.add(iteration, report(finite=iteration % 3 == 0, l1=1.0), ("a",))
 
 
-def test_an_overflow_allowance_is_added_to_the_limit():
+def test_overflow_allowance_is_added_to_the_limit():
     watch = NonfiniteWatch(limit=2, inspect_every=1, overflow_allowance=3)
     for iteration in range(4):
         watch.add(iteration, report(finite=False, l1=1.0), ("a",))

@@ -1,4 +1,4 @@
-"""What files say of themselves: Pillow writes them, and what it wrote is what must be read."""
+"""Image headers: files written by Pillow must be read with the same properties."""
 
 import io
 import struct
@@ -51,7 +51,7 @@ def refused(data: bytes, limit: float = 100) -> str:
         ("TIFF", "RGBA", {"compression": "tiff_deflate"}),
     ],
 )
-def test_size_and_channels_are_those_that_pillow_wrote(form, mode, options):
+def test_size_and_channels_match_pillow(form, mode, options):
     data = written(form, mode, **options)
     header = parsed(data)
     assert header == Header(*SIZE, CHANNELS[mode], 8)
@@ -62,7 +62,7 @@ def test_size_and_channels_are_those_that_pillow_wrote(form, mode, options):
 
 @pytest.mark.filterwarnings("ignore:'mode' parameter is deprecated")
 @pytest.mark.parametrize("form", ["PNG", "WEBP", "TIFF"])
-def test_several_frames_are_seen(form):
+def test_several_frames_are_detected(form):
     frames = [Image.fromarray(numbers(21, 37, 3, seed=seed)) for seed in range(3)]
     file = io.BytesIO()
     frames[0].save(file, form, save_all=True, append_images=frames[1:])
@@ -71,13 +71,13 @@ def test_several_frames_are_seen(form):
 
 
 @pytest.mark.parametrize("order", ["<", ">"])
-def test_sixteen_bits_are_told(order):
+def test_16_bit_images_are_reported(order):
     image = numbers(21, 37, 3, bits=16)
     assert parsed(tiff_bytes(image, order)) == Header(*SIZE, 3, 16)
     assert parsed(png_bytes(image)) == Header(*SIZE, 3, 16)
 
 
-def test_a_bmp_whose_top_row_comes_first_has_a_positive_height():
+def test_top_down_bmp_has_a_positive_height():
     data = bytearray(written_bmp())
     data[22:26] = struct.pack("<i", -SIZE[1])
     assert parsed(bytes(data)).height == SIZE[1]
@@ -106,22 +106,22 @@ def written_bmp() -> bytes:
         (tiff_bytes(numbers(3, 3, 3), sample_format=3), "color type with floating-point or signed numbers"),
     ],
 )
-def test_what_cannot_be_used_is_told_with_the_reason(data, reason):
+def test_unusable_input_is_reported_with_the_reason(data, reason):
     assert refused(data).startswith(reason)
 
 
-def test_a_jpeg_of_cmyk_is_refused():
+def test_cmyk_jpeg_is_refused():
     file = io.BytesIO()
     Image.new("CMYK", SIZE).save(file, "JPEG")
     assert refused(file.getvalue()) == "color type CMYK is not supported, convert it to RGB"
 
 
-def test_a_bomb_is_refused_before_anything_is_decoded():
+def test_decompression_bomb_is_refused_before_decoding_anything():
     assert refused(png_raw(20_000, 10_000, 8, 2, None), 100) == "is 20000x10000 (200 Mpx), limit 100 Mpx"
     assert parsed(png_raw(10_000, 10_000, 8, 2, None), 100).width == 10_000
 
 
-def test_the_end_of_a_thumbnail_is_not_the_end_of_a_jpeg():
+def test_end_of_a_thumbnail_is_not_the_end_of_a_jpeg():
     file = io.BytesIO()
     Image.fromarray(numbers(SIZE[1], SIZE[0], 3)).save(file, "JPEG", exif=b"Exif\0\0" + b"\xff\xd8\xff\xd9" * 4)
     data = file.getvalue()

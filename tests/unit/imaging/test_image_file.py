@@ -121,7 +121,7 @@ def test_exif_rotation_is_ignored(tmp_path, name):
 
 
 @pytest.mark.parametrize("name", ["x.webp", "x.tif", "x.png"])
-def test_of_several_images_the_first_is_read(tmp_path, name):
+def test_first_of_several_frames_is_read(tmp_path, name):
     frames = [Image.fromarray(numbers(H, W, 3, seed=seed)) for seed in range(3)]
     options = {"lossless": True} if name.endswith("webp") else {}
     frames[0].save(tmp_path / name, save_all=True, append_images=frames[1:], **options)
@@ -129,7 +129,7 @@ def test_of_several_images_the_first_is_read(tmp_path, name):
     np.testing.assert_array_equal(read_image(tmp_path / name), np.asarray(frames[0]))
 
 
-def test_a_single_image_is_not_animated(tmp_path):
+def test_single_image_is_not_animated(tmp_path):
     Image.fromarray(ALPHA).save(tmp_path / "x.webp", lossless=True, exif=b"Exif\0\0MM\0*\0\0\0\x08\0\0")
     assert read_header(tmp_path / "x.webp") == Header(W, H, 4, 8)
 
@@ -170,7 +170,7 @@ def refusal(path, **options):
         ("x.tif", b"II*\0\xff\xff\xff\x7f", "truncated TIFF"),
     ],
 )
-def test_what_is_no_image_is_refused_with_its_reason(tmp_path, name, content, reason):
+def test_non_image_is_refused_with_its_reason(tmp_path, name, content, reason):
     path = tmp_path / name
     path.write_bytes(content)
     assert re.search(reason, refusal(path))
@@ -183,7 +183,7 @@ def test_cmyk_jpeg_and_float_tiff_of_other_programs_are_refused(tmp_path):
     assert "floating-point" in refusal(tmp_path / "x.tif")
 
 
-def test_a_missing_file_and_a_folder_with_the_name_of_an_image(tmp_path):
+def test_missing_file_and_a_folder_with_the_name_of_an_image(tmp_path):
     (tmp_path / "folder.png").mkdir()
     assert refusal(tmp_path / "folder.png") == "is a directory"
     assert refusal(tmp_path / "gone.png") == "no such file or directory"
@@ -200,7 +200,7 @@ def encoded(kind):
     ("kind", "title"), [("png", "PNG"), ("jpg", "JPEG"), ("webp", "WebP"), ("bmp", "BMP"), ("tif", "TIFF")]
 )
 @pytest.mark.parametrize("kept", [0.1, 0.5, 0.9, 0.999])
-def test_a_cut_off_file_is_named_as_such(tmp_path, kind, title, kept):
+def test_truncated_file_is_reported_as_such(tmp_path, kind, title, kept):
     data = encoded(kind)
     path = tmp_path / f"x.{kind}"
     path.write_bytes(data[: int(len(data) * kept)])
@@ -208,7 +208,7 @@ def test_a_cut_off_file_is_named_as_such(tmp_path, kind, title, kept):
 
 
 @pytest.mark.parametrize("kind", ["png", "jpg", "webp"])
-def test_every_possible_cut_is_noticed(tmp_path, kind):
+def test_every_truncation_is_detected(tmp_path, kind):
     _, data = cv2.imencode(f".{kind}", COLOUR)
     path = tmp_path / "x"
     for length in range(len(data) - (8 if kind == "png" else 1)):  # of a PNG's last chunk, the name is enough
@@ -220,13 +220,13 @@ def test_every_possible_cut_is_noticed(tmp_path, kind):
 
 
 @pytest.mark.parametrize("kind", ["png", "jpg"])
-def test_what_other_programs_append_is_no_damage(tmp_path, kind):
+def test_trailing_data_is_not_damage(tmp_path, kind):
     path = tmp_path / f"x.{kind}"
     path.write_bytes(encoded(kind) + bytes(10_000))
     assert read_image(path).shape == (64, 80, 3)
 
 
-def test_a_thumbnail_does_not_hide_that_a_jpeg_is_cut_off(tmp_path):
+def test_thumbnail_does_not_hide_a_truncated_jpeg(tmp_path):
     data = encoded("jpg")
     thumbnail = b"Exif\0\0" + data[:2000] + b"\xff\xd9"
     whole = data[:2] + b"\xff\xe1" + struct.pack(">H", len(thumbnail) + 2) + thumbnail + data[2:]
@@ -248,7 +248,7 @@ def test_damage_inside_is_found_when_decoding(tmp_path):
         read_image(path)
 
 
-def test_the_content_decides_not_the_ending(tmp_path):
+def test_content_decides_not_the_extension(tmp_path):
     Image.fromarray(COLOUR).save(tmp_path / "x.jpg", format="PNG")
     np.testing.assert_array_equal(read_image(tmp_path / "x.jpg"), COLOUR)
 
@@ -267,7 +267,7 @@ def test_the_content_decides_not_the_ending(tmp_path):
     ],
     ids=["PNG without data", "PNG", "BMP", "WebP", "TIFF"],
 )
-def test_a_bomb_is_refused_before_it_is_decoded(tmp_path, monkeypatch, read, content):
+def test_decompression_bomb_is_refused_before_decoding(tmp_path, monkeypatch, read, content):
     monkeypatch.setattr(cv2, "imdecode", lambda *_: pytest.fail("was decoded"))
     path = tmp_path / "x.png"
     path.write_bytes(content)
@@ -275,7 +275,7 @@ def test_a_bomb_is_refused_before_it_is_decoded(tmp_path, monkeypatch, read, con
         read(path)
 
 
-def test_a_bomb_that_could_be_decoded_is_not(tmp_path, monkeypatch):
+def test_decodable_decompression_bomb_is_refused(tmp_path, monkeypatch):
     zipped = zlib.compressobj()
     data = b"".join(zipped.compress(bytes(20_001)) for _ in range(20_000)) + zipped.flush()
     content = png_raw(20_000, 20_000, 8, 0, None)
@@ -286,7 +286,7 @@ def test_a_bomb_that_could_be_decoded_is_not(tmp_path, monkeypatch):
     assert refusal(path) == "is 20000x20000 (400 Mpx), limit 200 Mpx"
 
 
-def test_the_limit_can_be_set(tmp_path):
+def test_limit_can_be_set(tmp_path):
     path = write_png(tmp_path / "x.png", numbers(100, 100, 3))
     assert refusal(path, max_megapixels=0.005) == "is 100x100 (0 Mpx), limit 0.005 Mpx"
     assert read_image(path, 0.01).shape == (100, 100, 3)
@@ -304,20 +304,20 @@ def test_any_name_works(tmp_path, name, ending):
 
 
 @pytest.mark.parametrize("image", [COLOUR, COLOUR16], ids=["8 bit", "16 bit"])
-def test_what_is_written_comes_back(tmp_path, image):
+def test_round_trip(tmp_path, image):
     write_image(tmp_path / "deep/x.png", image)
     np.testing.assert_array_equal(read_image(tmp_path / "deep/x.png"), image)
     assert [path.name for path in (tmp_path / "deep").iterdir()] == ["x.png"]
 
 
-def test_the_error_travels_between_processes():
+def test_error_is_picklable():
     error = pickle.loads(pickle.dumps(ImageError("d/x.png", "truncated PNG")))
     assert (error.path, error.reason, str(error)) == ("d/x.png", "truncated PNG", "d/x.png (truncated PNG)")
 
 
 @pytest.mark.parametrize("kind", ["png", "jpg", "webp", "bmp", "tif"])
-def test_no_damage_leads_to_anything_but_an_image_or_a_refusal(tmp_path, kind):
-    """Bytes changed at random: no other error, no warning, no picture of another size than the header says."""
+def test_damaged_files_give_an_image_or_a_refusal(tmp_path, kind):
+    """Bytes changed at random: no other error, no warning, no image of another size than in the header."""
     done, data = cv2.imencode(f".{kind}", numbers(20, 24, 3))
     assert done
     rng = np.random.default_rng(0)

@@ -52,7 +52,7 @@ def test_features_are_those_of_torchvision():
         torch.testing.assert_close(found, activations[place])
 
 
-def test_layers_after_the_last_wanted_one_are_not_kept():
+def test_layers_after_the_last_used_one_are_dropped():
     assert sum(b.numel() for b in Vgg19Features(("relu1_1",), random_state(LAYERS[-1:])).buffers()) == 64 * 28 + 6
 
 
@@ -96,7 +96,7 @@ def test_gradient_reaches_the_output_only():
     assert not loss.state_dict()
 
 
-def test_half_precision_images_are_seen_in_float32():
+def test_half_precision_images_are_converted_to_float32():
     loss = random_loss(layers=SHALLOW)
     output, target = pair()
     value = loss(output.bfloat16(), target)
@@ -104,7 +104,7 @@ def test_half_precision_images_are_seen_in_float32():
     torch.testing.assert_close(value, loss(output.bfloat16().float(), target))
 
 
-def test_random_features_are_repeatable_and_leave_the_generators_alone():
+def test_random_features_are_repeatable_and_do_not_touch_the_rng():
     before = torch.get_rng_state(), random.getstate(), np.random.get_state()[1].copy()
     first = random_loss(layers=SHALLOW)
     assert torch.equal(torch.get_rng_state(), before[0])

@@ -19,7 +19,7 @@ def planes(output, target):
 
 
 def restated(output, target):
-    """MS-SSIM of one plane in float64, on scipy's filters, as the paper writes it."""
+    """MS-SSIM of one plane in float64 with scipy filters, as in the paper."""
     x, y = output.astype(np.float64), target.astype(np.float64)
     bell = np.exp(-((np.arange(11) - 5.0) ** 2) / (2 * 1.5**2))
     bell /= bell.sum()
@@ -51,7 +51,7 @@ def test_agrees_with_a_float64_restatement(side, width):
     assert MSSIMLoss()(output, target).item() == pytest.approx(expected, abs=2e-5)
 
 
-def test_one_scale_is_ssim_of_scikit_image():
+def test_one_scale_equals_scikit_image_ssim():
     output, target = pair(21)
     values = [
         structural_similarity(o, t, data_range=1, gaussian_weights=True, sigma=1.5, use_sample_covariance=False)
@@ -61,7 +61,7 @@ def test_one_scale_is_ssim_of_scikit_image():
 
 
 @pytest.mark.parametrize(("side", "count"), [(11, 1), (21, 1), (22, 2), (48, 3), (96, 4), (176, 5), (1000, 5)])
-def test_as_many_scales_as_fit(side, count):
+def test_number_of_scales_fits_the_image(side, count):
     weights = weights_that_fit(side)
     assert len(weights) == count
     assert sum(weights) == pytest.approx(1, abs=1e-12)

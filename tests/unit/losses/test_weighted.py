@@ -35,7 +35,7 @@ def test_sizes_must_agree():
         WeightedLosses([("L1Loss", L1Loss(), 1.0)])(output, target[..., :3])
 
 
-def test_a_loss_must_be_a_scalar():
+def test_loss_must_be_a_scalar():
     class PerPixel(nn.Module):
         def forward(self, output, target):
             return (output - target).abs()
@@ -44,7 +44,7 @@ def test_a_loss_must_be_a_scalar():
         WeightedLosses([("PerPixel", PerPixel(), 1.0)])(*images())
 
 
-def test_every_loss_gets_what_it_asks_for_by_name_and_needs_is_the_union():
+def test_losses_get_requested_arguments_and_needs_is_the_union():
     losses = WeightedLosses(
         [
             ("a", type("A", (nn.Module,), {"forward": lambda self, lq, output: (output - 2 * lq).sum()})(), 1.0),
@@ -53,7 +53,7 @@ def test_every_loss_gets_what_it_asks_for_by_name_and_needs_is_the_union():
                 type("B", (nn.Module,), {"forward": lambda self, iteration, output: output.sum() * iteration})(),
                 2.0,
             ),
-            ("c", nn.L1Loss(), 1.0),  # torch's own are written (input, target)
+            ("c", nn.L1Loss(), 1.0),  # torch losses are called (input, target)
         ]
     )
     assert losses.needs == {"output", "target", "lq", "iteration"}
@@ -62,7 +62,7 @@ def test_every_loss_gets_what_it_asks_for_by_name_and_needs_is_the_union():
     assert {name: value.item() for name, value in terms.items()} == {"a": 2.0, "b": 24.0, "c": 2.0}
 
 
-def test_the_average_is_computed_once_and_only_for_a_loss_that_asks():
+def test_ema_output_is_computed_once_and_on_demand():
     calls = []
 
     def average():
@@ -78,7 +78,7 @@ def test_the_average_is_computed_once_and_only_for_a_loss_that_asks():
     assert len(calls) == 1
 
 
-def test_no_target_is_needed_where_no_loss_asks_for_one():
+def test_no_target_is_needed_if_no_loss_uses_it():
     losses = loss_of(lambda self, output: output.mean())
     assert losses(output=torch.full((2, 2), 3.0))["loss"].item() == 3.0
 
@@ -90,12 +90,12 @@ def test_no_target_is_needed_where_no_loss_asks_for_one():
         (lambda self, output, output_ema: 0, "'output_ema', and there is none: set train.ema_decay above 0"),
     ],
 )
-def test_what_is_asked_for_and_not_there_is_reported(forward, message):
+def test_missing_requested_features_are_reported(forward, message):
     with pytest.raises(ValueError, match=message):
         loss_of(forward)(*images())
 
 
-def test_images_that_the_training_set_does_not_give_are_a_problem_of_the_data():
+def test_missing_training_images_are_a_data_error():
     with pytest.raises(
         DataError, match=r"datasets\.train: l1 asks for 'target', and the images have no ground truth\."
     ):
@@ -104,6 +104,6 @@ def test_images_that_the_training_set_does_not_give_are_a_problem_of_the_data():
         loss_of(lambda self, output, lq: 0)(*images())
 
 
-def test_an_unknown_name_is_refused_with_the_known_ones():
+def test_unknown_name_is_refused_with_the_known_ones():
     with pytest.raises(ValueError, match=r"asks for 'mask'.*known: output, target, lq, output_ema, iteration"):
         loss_of(lambda self, output, target, mask: 0)

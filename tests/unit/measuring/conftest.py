@@ -1,4 +1,4 @@
-"""Small sets of photo-like pictures."""
+"""Small datasets of photo-like images."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""A run that is stepped by hand, on synthetic crops and on its own images."""
+"""A manually stepped run, on synthetic crops and on its own images."""
 
 import math
 
@@ -37,7 +37,7 @@ def bench(options):
         made.close()
 
 
-def test_synthetic_crops_are_as_the_options_say_and_always_the_same(options):
+def test_synthetic_crops_follow_the_options_and_are_deterministic(options):
     (batch,) = synthetic_batches(options)
     assert (tuple(batch.lq.shape), tuple(batch.gt.shape)) == ((2, 12, 12, 3), (2, 24, 24, 3))
     assert (batch.lq.dtype, batch.seeds) == (torch.uint8, (0, 1))
@@ -52,7 +52,7 @@ def test_synthetic_lq_is_the_mean_of_gt(options):
     assert (F.avg_pool2d(gt, 2) - lq).abs().max() <= 1.01
 
 
-def test_every_micro_batch_of_an_iteration_is_made(options):
+def test_every_micro_batch_of_an_iteration_is_computed(options):
     data = options.datasets["train"].model_copy(update={"accum_iter": 3})
     several = options.model_copy(update={"datasets": {**options.datasets, "train": data}})
     batches = synthetic_batches(several)
@@ -60,7 +60,7 @@ def test_every_micro_batch_of_an_iteration_is_made(options):
     assert not torch.equal(batches[0].gt, batches[1].gt)
 
 
-def test_a_step_trains_and_returns_the_sum_of_the_losses(bench, options):
+def test_step_trains_and_returns_the_sum_of_the_losses(bench, options):
     batches = synthetic_batches(options)
     before = [p.detach().clone() for p in bench.training.learners["net_g"].parameters]
     first, *_, last = [bench.step(batches) for _ in range(8)]
@@ -74,8 +74,8 @@ def test_training_on_its_own_images_counts_iterations_and_their_seconds(bench):
     assert 0 < bench.waited_s < sum(seconds)
 
 
-@pytest.mark.parametrize("diverges", ["raises", "is no number"])
-def test_a_trial_that_diverges_is_no_number(bench, monkeypatch, diverges):
+@pytest.mark.parametrize("diverges", ["raises", "is NaN"])
+def test_diverging_trial_is_nan(bench, monkeypatch, diverges):
     def step(_):
         if diverges == "raises":
             raise TrainingDiverged("not finite")
@@ -85,7 +85,7 @@ def test_a_trial_that_diverges_is_no_number(bench, monkeypatch, diverges):
     assert math.isnan(bench.train(2))
 
 
-def test_it_is_scored_by_the_weights_that_would_be_shipped(bench, options):
+def test_score_uses_the_exported_weights(bench, options):
     bench.step(synthetic_batches(options))
     before = bench.score()
     assert 5 < before < 60
@@ -101,7 +101,7 @@ def test_it_is_scored_by_the_weights_that_would_be_shipped(bench, options):
     assert bench.score() != before
 
 
-def test_closing_ends_the_stream_and_it_can_begin_again(bench, monkeypatch):
+def test_closed_stream_can_be_restarted(bench, monkeypatch):
     bench.train(1)
     closed = []
     monkeypatch.setattr(bench._loader, "close", lambda: closed.append(1))
@@ -111,13 +111,13 @@ def test_closing_ends_the_stream_and_it_can_begin_again(bench, monkeypatch):
     assert bench.train(1) > 0
 
 
-def test_what_is_released_is_gone(bench, options):
+def test_released_items_are_gone(bench, options):
     release(options, bench)
     assert not {"training", "sets"} & set(vars(bench))
     assert (bench._stream, bench._loader) == (None, None)
 
 
-def test_it_says_nothing_and_never_splits_a_step(options, monkeypatch):
+def test_is_silent_and_never_splits_a_step(options, monkeypatch):
     seen = []
     real = module.assemble_training
 

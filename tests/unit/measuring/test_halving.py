@@ -10,7 +10,7 @@ RATES = [2e-4, 5e-4, 1e-3, 2e-3, 4e-3, 8e-3]
 
 
 class Fake:
-    """A trial whose score is a function of its rate and length."""
+    """A trial whose score is a function of its learning rate and length."""
 
     def __init__(self, rate, score, log):
         self.rate, self.scoring, self.log = rate, score, log
@@ -39,7 +39,7 @@ def run(score, length=10):
     return halve(RATES, length, start, lambda _: None), log, trials
 
 
-def test_the_better_half_continues_and_the_best_of_the_last_round_wins():
+def test_better_half_survives_and_the_last_best_wins():
     outcome, log, trials = run(lambda rate, done: -abs(math.log(rate / 2e-3)))
     assert outcome.best == 2e-3
     assert outcome.lengths == (10, 20, 40)
@@ -49,19 +49,19 @@ def test_the_better_half_continues_and_the_best_of_the_last_round_wins():
     assert all(trial.is_closed for trial in trials)
 
 
-def test_a_late_starter_among_the_survivors_can_win():
+def test_slow_starter_among_the_survivors_can_win():
     outcome, _, _ = run(lambda rate, done: rate * 1000 if done < 40 else -rate)
     assert outcome.best == 2e-3  # the last round is between 4e-3 and 2e-3
 
 
-def test_a_rate_that_diverges_is_out():
+def test_diverging_learning_rate_is_eliminated():
     outcome, log, _ = run(lambda rate, done: rate)
     assert outcome.best == 4e-3
     assert [iterations for rate, iterations in log if rate == 8e-3] == [10]
     assert outcome.scores[8e-3] == (-math.inf,)
 
 
-def test_when_all_diverge_there_is_no_best():
+def test_no_best_if_all_diverge():
     outcome = halve([6e-3, 8e-3], 10, lambda rate: Fake(rate, lambda *_: 1.0, []), lambda _: None)
     assert outcome.best is None
 
@@ -82,7 +82,7 @@ def test_trials_are_closed_when_one_breaks():
     assert all(trial.is_closed for trial in trials)
 
 
-def test_when_time_is_over_the_last_finished_round_counts():
+def test_timeout_uses_the_last_finished_round():
     calls = []
 
     def is_over():
@@ -91,7 +91,7 @@ def test_when_time_is_over_the_last_finished_round_counts():
 
     start = lambda rate: Fake(rate, lambda rate, done: rate if done <= 10 else -rate, [])  # noqa: E731
     outcome = halve(RATES[:4], 10, start, lambda _: None, is_over)
-    # The second round was finished, the third was not begun.
+    # The second round finished, the third did not start.
     assert outcome.lengths == (10, 20)
     assert outcome.best == 1e-3
     outcome = halve(RATES[:4], 10, start, lambda _: None, lambda: True)
@@ -100,7 +100,7 @@ def test_when_time_is_over_the_last_finished_round_counts():
 
 
 @pytest.mark.parametrize(("step_s", "score_s"), [(0.12, 0.3), (0.01, 0.05), (0.5, 1.0)])
-def test_the_length_fills_the_time(step_s, score_s):
+def test_length_fills_the_time(step_s, score_s):
     length = first_length(6, 45, step_s, score_s)
     # 6, 3 and 2 trials of once, once more and twice more the length, each scored.
     spent = lambda n: (6 + 3 + 2 * 2) * n * step_s + 11 * score_s  # noqa: E731

@@ -1,4 +1,4 @@
-"""The measuring process: what it sends, what it leaves behind, and how it may end."""
+"""The measuring process: its messages, side effects and exits."""
 
 import os
 import random
@@ -25,7 +25,7 @@ GRAY = Comparison("gray", {"use_amp": True}, 1.0, 0.0, False, "no")
 
 
 class Timer:
-    """A timer that goes off when a test says so."""
+    """A timer that fires on request."""
 
     running = None
 
@@ -41,7 +41,7 @@ class Timer:
 
 @pytest.fixture
 def child(monkeypatch):
-    """Let the measuring process be a script that has the real job and messages; returns a function for its text."""
+    """Replace the measuring process by a script with the real job and messages; return a function that sets it."""
 
     def use(script):
         def popen(arguments, **options):
@@ -70,7 +70,7 @@ def silent(text):
     pass
 
 
-def test_what_it_finds_is_gathered_and_what_it_does_is_reported(child):
+def test_findings_are_collected_and_progress_is_reported(child):
     child("tell(Progress('working on ' + job.tree['name'] + str(job.validated)))\n"
           "tell(Stage('ready'))\ntell(Measured(fit=FIT))\ntell(Measured(fit=FIT, settings=(GRAY,), pace=PACE))\n"
           "tell(Stage('done'))")  # fmt: skip
@@ -92,7 +92,7 @@ def test_what_it_finds_is_gathered_and_what_it_does_is_reported(child):
         ('sys.stdout.write(\'{"kind": "meas\'); sys.stdout.flush(); os._exit(4)', "the process ended (exit code 4)"),
     ],
 )
-def test_a_process_that_ends_early_leaves_what_it_had_found(child, end, said):
+def test_early_exit_keeps_partial_results(child, end, said):
     child("tell(Measured(fit=FIT))\ntell(Progress('testing 8'))\n" + end)
     assert measure(JOB, silent) == Measured(fit=FIT, ended=f"testing 8: {said}")
 
@@ -110,7 +110,7 @@ def test_a_process_that_ends_early_leaves_what_it_had_found(child, end, said):
         ("\xff", "Invalid JSON"),
     ],
 )
-def test_a_line_that_is_no_message_is_named(child, line, said):
+def test_invalid_message_line_is_reported(child, line, said):
     child(f"tell(Measured(fit=FIT))\nsys.stdout.buffer.write({line.encode('latin-1')!r} + b'\\n')\nsys.stdout.flush()\n"
           "time.sleep(600)")  # fmt: skip
     found = measure(JOB, silent)
@@ -118,7 +118,7 @@ def test_a_line_that_is_no_message_is_named(child, line, said):
     assert re.match(f"starting: the measuring process sent an invalid message: {said}", found.ended)
 
 
-def test_a_job_that_is_none_is_named(child, monkeypatch):
+def test_invalid_job_is_reported(child, monkeypatch):
     monkeypatch.setattr(module, "encode", lambda job: '{"tree": {}, "workers": [0], "decoded_mb": 1}')
     child("")
     assert "MessageError: validated: Field required in " in measure(JOB, silent).ended
@@ -126,11 +126,11 @@ def test_a_job_that_is_none_is_named(child, monkeypatch):
 
 
 def at(wanted):
-    """Let time run out when the process says something."""
+    """Fire the timeout when the process sends a message."""
     return lambda text: Timer.running.function() if text == wanted else None
 
 
-def test_what_takes_too_long_is_ended(child):
+def test_timeout_ends_the_child(child):
     child("tell(Measured(fit=FIT))\ntell(Progress('testing 8'))\ntime.sleep(600)")
     assert measure(JOB, at("testing 8")) == Measured(fit=FIT, ended="testing 8: it took too long")
 
@@ -142,7 +142,7 @@ def test_what_takes_too_long_is_ended(child):
         ("raise RuntimeError('no compiler')", "RuntimeError: no compiler (exit code 1)"),
     ],
 )
-def test_compiling_is_cut_short_without_harm(child, end, note):
+def test_compilation_can_be_aborted(child, end, note):
     child("tell(Measured(fit=FIT, settings=(GRAY,), pace=PACE))\ntell(Stage('expendable'))\n"
           "tell(Progress('trying settings: compiled'))\n" + end)  # fmt: skip
     seconds = []
@@ -158,7 +158,7 @@ def test_compiling_is_cut_short_without_harm(child, end, note):
     assert found == Measured(fit=FIT, settings=(GRAY, compiled), pace=PACE)
 
 
-def test_when_not_even_one_crop_fits(child):
+def test_not_one_crop_fits(child):
     child("tell(Stage('nothing fits'))")
     with pytest.raises(OutOfMemory, match="Not even one training crop"):
         measure(JOB, silent)
@@ -184,14 +184,14 @@ def test_only_complete_results_are_remembered():
     assert calls == ["killed", None, None, None, None, None]
 
 
-def test_scores_that_are_no_numbers_are_remembered():
+def test_nan_scores_are_remembered():
     trials = Trials({1e-3: (float("-inf"),), 2.5e-4: (20.5, 21.0)}, (20, 40), 3.0)
     remembered(conditions(), lambda: Measured(fit=FIT, pace=PACE, trials=trials))
     assert remembered(conditions(), Measured).trials == trials
 
 
 @pytest.mark.parametrize("content", ["", "{", "[]", '{"fit": {}}', '{"fit": null}', "{}"])
-def test_a_damaged_memory_is_measured_anew(own_cache, content):
+def test_damaged_measurement_cache_is_rebuilt(own_cache, content):
     remembered(conditions(), lambda: Measured(fit=FIT, pace=PACE))
     (store,) = (own_cache / "trainner/measured").iterdir()
     store.write_text(content)
@@ -200,13 +200,13 @@ def test_a_damaged_memory_is_measured_anew(own_cache, content):
 
 
 def state():
-    # torch names its compiler's folder there when it first needs it, whoever asks.
+    # torch sets its compiler folder there on first use.
     environment = {key: value for key, value in os.environ.items() if key != "TORCHINDUCTOR_CACHE_DIR"}
     return torch.get_rng_state().tolist(), random.getstate(), np.random.get_state()[1].tolist(), environment
 
 
-def test_the_real_process_measures_a_tiny_run_and_leaves_no_trace(photos, tmp_path, monkeypatch):
-    """The whole way, with the real network on tiny pictures; the tree that comes out is complete.
+def test_real_process_measures_a_tiny_run_and_leaves_no_trace(photos, tmp_path, monkeypatch):
+    """End to end, with the real network on tiny images; the resulting tree is complete.
 
     Nothing that is checked depends on the machine's speed: no limit of time can be reached, and the trials are as long
     as the run, whose iterations are given.
@@ -242,7 +242,7 @@ def test_the_real_process_measures_a_tiny_run_and_leaves_no_trace(photos, tmp_pa
     assert made.draft.checked().options.train.total_iter == 80
 
 
-def test_the_crops_that_are_chosen_are_the_ones_that_are_trained(photos, monkeypatch):
+def test_chosen_crops_are_trained(photos, monkeypatch):
     import io
 
     from traiNNer.measuring import child, settings
@@ -264,7 +264,7 @@ def test_the_crops_that_are_chosen_are_the_ones_that_are_trained(photos, monkeyp
     assert measuring.sets["train"].sample(0, np.random.default_rng(0)).lq.shape == (32, 32, 3)
 
 
-def test_a_process_that_finds_no_room_says_so_and_does_nothing_else(photos, monkeypatch):
+def test_measurement_without_free_memory_reports_and_exits(photos, monkeypatch):
     import io
 
     from traiNNer.measuring import child

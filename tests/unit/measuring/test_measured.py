@@ -1,18 +1,18 @@
-"""What follows from measured values."""
+"""Decisions from measured values."""
 
 import math
 
 from traiNNer.measuring.measured import Costs, Measured, Pace, Trials
 
 
-def test_the_best_of_the_last_finished_round_counts():
+def test_best_of_the_last_finished_round_is_used():
     trials = Trials({1e-3: (9.0,), 2e-3: (5.0, 7.0), 4e-3: (6.0, 6.5)}, (20, 40))
     assert trials.last() == {2e-3: 7.0, 4e-3: 6.5}
     assert trials.best == 2e-3
     assert Measured(trials=trials).learning_rate == 2e-3
 
 
-def test_where_all_diverged_or_none_was_tried_there_is_no_best():
+def test_no_best_if_all_diverged_or_none_was_tried():
     assert Trials({1e-3: (-math.inf,), 2e-3: (math.nan,)}, (20,)).best is None
     assert Trials().best is None
     assert Measured().learning_rate is None

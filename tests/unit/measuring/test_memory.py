@@ -9,7 +9,7 @@ from traiNNer.measuring.memory import fitting_tile, largest_fit, sizes_up_to
 
 
 class Options:
-    """As much of the options as is looked at."""
+    """The options that are read."""
 
     def __init__(self, batch=8, tile=0):
         data = type("Data", (), {"batch_size_per_gpu": batch})
@@ -27,30 +27,30 @@ def test_sizes_divide_the_step_and_grow(batch, sizes):
 
 
 def fit(monkeypatch, train, batch=8):
-    tried, told = [], []
+    tried, reported = [], []
 
     def fake(options, sets, size, total_host):
         tried.append(size)
         return train(size)
 
     monkeypatch.setattr(module, "_train", fake)
-    return largest_fit(Options(batch), {}, told.append, lambda _: None), tried, told
+    return largest_fit(Options(batch), {}, reported.append, lambda _: None), tried, reported
 
 
 def test_all_sizes_fit(monkeypatch):
-    best, tried, told = fit(monkeypatch, lambda size: (size * 10, 1000))
+    best, tried, reported = fit(monkeypatch, lambda size: (size * 10, 1000))
     assert best == Fit(8, 80, 1000)
     assert tried == [1, 2, 4, 8]
-    assert told[-1] == best
+    assert reported[-1] == best
 
 
-def test_above_the_target_the_size_before_is_taken(monkeypatch):
+def test_above_the_target_the_previous_size_is_used(monkeypatch):
     best, tried, _ = fit(monkeypatch, lambda size: (size * 220, 1000))
     assert best == Fit(2, 440, 1000, failed=4)
     assert tried == [1, 2, 4]
 
 
-def test_out_of_memory_the_size_before_is_taken(monkeypatch):
+def test_after_oom_the_previous_size_is_used(monkeypatch):
     def train(size):
         if size > 4:
             raise torch.OutOfMemoryError
@@ -67,7 +67,7 @@ def test_not_even_one(monkeypatch):
     assert fit(monkeypatch, train)[0] is None
 
 
-def test_another_error_is_no_lack_of_memory(monkeypatch):
+def test_other_errors_are_not_oom(monkeypatch):
     def train(size):
         raise RuntimeError("shapes differ")
 
@@ -75,11 +75,11 @@ def test_another_error_is_no_lack_of_memory(monkeypatch):
         fit(monkeypatch, train)
 
 
-def test_where_memory_is_not_known_every_size_that_runs_is_taken(monkeypatch):
+def test_unknown_memory_accepts_every_size_that_runs(monkeypatch):
     assert fit(monkeypatch, lambda size: (0, 0))[0] == Fit(8, 0, 0)
 
 
-def test_an_image_that_is_too_large_to_validate_whole_gets_tiles(monkeypatch):
+def test_too_large_validation_image_is_tiled(monkeypatch):
     tried = []
 
     def validate(bench, size):

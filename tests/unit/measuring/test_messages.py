@@ -1,4 +1,4 @@
-"""What crosses the pipe comes out as it went in, and nothing else is taken for a message."""
+"""Messages round-trip through the pipe, and nothing else is accepted as a message."""
 
 import pytest
 
@@ -39,21 +39,21 @@ JOB = Job(
 
 
 @pytest.mark.parametrize("message", [Progress("two\nlines"), Stage("ready"), Stage("done"), Measured()])
-def test_a_message_is_one_line_and_comes_back(message):
+def test_message_is_one_line_and_round_trips(message):
     line = encode(message)
     assert line.count("\n") == 1
     assert line.endswith("\n")
     assert read_message(line) == message
 
 
-def test_everything_that_is_measured_comes_back():
+def test_all_measurements_are_returned():
     for read in (read_message, read_measured):
         again = read(encode(MEASURED))
-        assert str(again) == str(MEASURED)  # a number that is none equals nothing, not even itself
+        assert str(again) == str(MEASURED)  # NaN is not equal to itself
         assert list(again.crop.step_s) == [64, 48]
 
 
-def test_a_job_comes_back():
+def test_job_round_trips():
     assert read_job(encode(JOB)) == JOB
 
 
@@ -67,12 +67,12 @@ def test_a_job_comes_back():
         (encode(JOB).replace('"crops"', '"sides"'), "sides: Unexpected keyword argument"),
     ],
 )
-def test_what_is_no_job_is_named(text, said):
+def test_invalid_job_is_named(text, said):
     with pytest.raises(MessageError, match=f"^{said}") as caught:
         read_job(text)
     assert "\n" not in str(caught.value)
 
 
-def test_a_job_is_no_message():
+def test_job_is_not_a_message():
     with pytest.raises(MessageError, match="Unable to extract tag using discriminator 'kind'"):
         read_message(encode(JOB))

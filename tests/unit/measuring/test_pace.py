@@ -1,4 +1,4 @@
-"""Which number of data workers is taken, and what is counted beside the steps."""
+"""The choice of the number of data workers, and the measured times."""
 
 from types import SimpleNamespace
 
@@ -9,7 +9,7 @@ from traiNNer.measuring import pace as module
 
 @pytest.fixture
 def measure(monkeypatch):
-    """Return a function that measures made-up runs: iterations a second and waiting by number of workers."""
+    """Return a function that measures simulated runs: iterations per second and waiting by number of workers."""
 
     def use(runs, decoded_mb=10.0):
         tried = []
@@ -29,7 +29,7 @@ def measure(monkeypatch):
     return use
 
 
-def test_more_workers_are_not_tried_where_nothing_waits(measure):
+def test_no_more_workers_are_tried_without_waiting(measure):
     found, tried = measure({0: (10, 0.02), 2: (20, 0.0)})
     assert (found.workers, found.it_per_s, found.tried) == (0, 10, {0: 10})
     assert (found.trained, found.trained_s, found.waiting) == (60, 6.0, 0.02)
@@ -37,17 +37,17 @@ def test_more_workers_are_not_tried_where_nothing_waits(measure):
     assert tried == [(0, True)]
 
 
-def test_a_number_has_to_be_clearly_faster_than_the_best_so_far(measure):
+def test_worker_count_must_be_clearly_faster_than_the_best(measure):
     found, _ = measure({0: (100, 0.5), 2: (102, 0.3), 8: (200, 0.2)})
     assert (found.workers, found.tried) == (8, {0: 100, 2: 102, 8: 200})
     found, _ = measure({0: (100, 0.5), 2: (102, 0.3), 8: (103, 0.2)})
     assert found.workers == 0
 
 
-def test_reading_counts_at_the_start_only_where_all_images_stay_in_memory(measure):
+def test_reading_counts_at_start_only_with_a_full_cache(measure):
     assert measure({0: (10, 0.0)})[0].decode_s == 7.0
     assert measure({0: (10, 0.0)}, decoded_mb=20)[0].decode_s == 0.0
-    # Two workers have half of the room each.
+    # Two workers have half of the memory each.
     found, tried = measure({0: (10, 0.5), 2: (20, 0.0)})
     assert (found.workers, found.decode_s) == (2, 0.0)
     assert tried == [(0, True), (2, False)]

@@ -1,4 +1,4 @@
-"""A setting is taken when it is faster and gives the same."""
+"""A setting is chosen if it is faster with the same result."""
 
 from dataclasses import dataclass
 
@@ -36,7 +36,7 @@ def compare(monkeypatch, seconds, losses=lambda options: [1.0, 1.0], candidates=
     return list(compare_settings(Options(), {}, candidates, lambda _: None, **more))
 
 
-def test_a_faster_one_is_taken(monkeypatch):
+def test_faster_setting_is_chosen(monkeypatch):
     ((result, options),) = compare(monkeypatch, lambda o: 0.1 if o.fast else 0.2)
     assert result.is_taken
     assert result.ratio == pytest.approx(2)
@@ -44,20 +44,20 @@ def test_a_faster_one_is_taken(monkeypatch):
 
 
 @pytest.mark.parametrize("seconds", [0.2, 0.196, 0.25, 0.35, 2.0])
-def test_one_that_is_not_clearly_faster_is_not(monkeypatch, seconds):
+def test_setting_not_clearly_faster_is_rejected(monkeypatch, seconds):
     ((result, options),) = compare(monkeypatch, lambda o: seconds if o.fast else 0.2)
     assert not result.is_taken
     assert not options.fast
 
 
 @pytest.mark.parametrize("loss", [1.02, 0.9, float("nan")])
-def test_one_that_gives_something_else_is_not(monkeypatch, loss):
+def test_setting_with_different_output_is_rejected(monkeypatch, loss):
     ((result, _),) = compare(monkeypatch, lambda o: 0.1 if o.fast else 0.2, lambda o: [1.0, loss if o.fast else 1.0])
     assert not result.is_taken
     assert "differ" in result.note
 
 
-def test_one_that_fails_is_told_and_the_next_is_tried(monkeypatch):
+def test_failure_is_reported_and_the_next_is_tried(monkeypatch):
     def seconds(options):
         if options.fast:
             raise RuntimeError("no compiler\nat all")
@@ -70,14 +70,14 @@ def test_one_that_fails_is_told_and_the_next_is_tried(monkeypatch):
     assert second[1] == Options(other=True)
 
 
-def test_noise_in_one_direction_does_not_make_a_setting_faster(monkeypatch):
-    """The old one is slow in most blocks, as by another program, but its best is as good."""
+def test_one_sided_noise_does_not_make_a_setting_faster(monkeypatch):
+    """The old setting is slow in most blocks, as beside another program, but its best block is as fast."""
     times = iter([0.2, 0.2] + [0.4, 0.2] * 3 + [0.2, 0.2] * 20)
     ((result, _),) = compare(monkeypatch, lambda o: next(times))
     assert not result.is_taken
 
 
-def test_one_may_be_refused_for_what_it_costs(monkeypatch):
+def test_costly_setting_may_be_refused(monkeypatch):
     ((result, _),) = compare(monkeypatch, lambda o: 0.1 if o.fast else 0.2, worth=lambda found: found.first_step_s < 5)
     assert not result.is_taken
     assert "takes 7 s to start" in result.note

@@ -1,4 +1,4 @@
-"""Parts of an image set that stand for the whole."""
+"""Subsets that represent a whole dataset."""
 
 import numpy as np
 import pytest
@@ -10,7 +10,7 @@ RNG = np.random.default_rng(0)
 
 
 class Whole(ImageSet):
-    """Ten images of 2x, each higher than the one before; each pixel tells its row and column."""
+    """Ten 2x images of increasing height; each pixel encodes its row and column."""
 
     crop_size = 4
 
@@ -40,7 +40,7 @@ def test_few_are_evenly_chosen(count, places):
     assert few.fingerprint() == {"count": len(places)}
 
 
-def test_the_center_of_each_is_the_same_place_in_both_images():
+def test_centers_are_the_same_region_in_both_images():
     whole = Whole().whole(0)
     part = Few(Whole(), 2, 2, side=4).whole(0)
     assert np.array_equal(part.lq, whole.lq[2:6, 4:8])
@@ -50,7 +50,7 @@ def test_the_center_of_each_is_the_same_place_in_both_images():
     assert part.key == "0"
 
 
-def test_an_image_smaller_than_the_part_is_whole():
+def test_image_smaller_than_the_crop_is_whole():
     part = Few(Whole(), 1, 2, side=10).whole(0)
     assert (part.lq.shape, part.gt.shape) == ((8, 10, 3), (16, 20, 3))
 
@@ -61,14 +61,14 @@ def test_without_ground_truth_there_is_none():
     assert few.whole(0).gt is None
 
 
-def test_the_share_is_that_of_the_pixels():
+def test_share_is_per_pixel():
     assert Few(Whole(), 10, 2).share() == 1
     assert Few(Whole(), 5, 2).share() == 0.5
     few = Few(Whole(), 2, 2, side=4)  # 16 of 8 x 12 and of 13 x 12 pixels, and 2 of 10 images
     assert few.share() == pytest.approx(32 / (96 + 156) * 2 / 10)
 
 
-def test_a_sample_of_few_is_the_whole_part():
+def test_sample_of_few_is_all_of_them():
     few = Few(Whole(), 2, 2, side=4)
     assert np.array_equal(few.sample(1, RNG).lq, few.whole(1).lq)
     assert few.crop_size == 4
@@ -86,11 +86,11 @@ def test_warm_reads_only_the_first_images_and_looks_like_the_whole():
     assert Warm(whole, 99).count == 10
 
 
-def test_a_crop_of_warm_draws_from_the_given_generator():
+def test_warm_crop_uses_the_given_generator():
     expected = Whole().sample(1, np.random.default_rng(5)).key
     assert Warm(Whole(), 3).sample(4, np.random.default_rng(5)).key == expected
 
 
-def test_images_that_are_measured_have_an_lq():
+def test_scored_images_have_an_lq():
     image = np.zeros((2, 2, 3), np.uint8)
     assert lq_of(Sample(image, None, "a")) is image

@@ -68,7 +68,7 @@ def test_equal_images_are_at_distance_zero(metric):
     assert metric.direction == "lower"
 
 
-def test_building_is_silent(weights, capsys):
+def test_build_prints_nothing(weights, capsys):
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         LPIPS(scale=2, weights=str(weights))

@@ -19,7 +19,7 @@ def test_luma_has_no_channels():
     assert comparable(image(9, 12), image(9, 12), 1, to_luma=True)[0].shape == (7, 10)
 
 
-def test_what_cannot_be_compared_is_said():
+def test_incomparable_runs_are_reported():
     with pytest.raises(ValueError, match="there is none"):
         comparable(image(8, 8), None, 0)
     with pytest.raises(ValueError, match="output is 8x9 but the ground truth is 8x8"):

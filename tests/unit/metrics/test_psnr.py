@@ -37,7 +37,7 @@ def test_agrees_with_scikit_image(noise):
     assert PSNR(2, crop_border=0, test_y_channel=False)(output, target) == pytest.approx(expected, abs=1e-10)
 
 
-def test_equal_images_are_infinitely_good():
+def test_equal_images_have_infinite_psnr():
     assert PSNR(2)(stored("output"), stored("output")) == math.inf
 
 

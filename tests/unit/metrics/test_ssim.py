@@ -42,12 +42,12 @@ def test_equal_and_flat_images():
     flat = np.full((20, 20, 3), 90, np.uint8)
     assert SSIM(2)(stored("output"), stored("output")) == pytest.approx(1, abs=1e-12)
     assert SSIM(2)(flat, flat) == pytest.approx(1, abs=1e-12)
-    # Without any structure only the means count: (2 ab + c1) / (a² + b² + c1).
+    # Without structure only the means matter: (2 ab + c1) / (a² + b² + c1).
     expected = (2 * 90 * 200 + 6.5025) / (90**2 + 200**2 + 6.5025)
     assert SSIM(2, test_y_channel=False)(flat, np.full_like(flat, 200)) == pytest.approx(expected, abs=1e-10)
 
 
-def test_an_image_smaller_than_the_window_is_refused():
+def test_image_smaller_than_the_window_is_refused():
     small = np.zeros((14, 40, 3), np.uint8)
     with pytest.raises(ValueError, match="40x14 leaves 36x10 inside crop_border 2"):
         SSIM(2)(small, small)

@@ -11,7 +11,7 @@ LQ, GT = torch.full((1, 3, 2, 2), 2.0), torch.full((1, 3, 2, 2), 5.0)
 
 
 def asked(batch: Batch, averages) -> dict:
-    """Return what the losses are offered."""
+    """Return the arguments offered to the losses."""
     offered = {}
 
     def losses(**inputs):
@@ -23,7 +23,7 @@ def asked(batch: Batch, averages) -> dict:
     return offered
 
 
-def test_losses_are_offered_everything_by_name():
+def test_losses_get_all_inputs_by_name():
     weight = nn.Parameter(torch.tensor(4.0))
     offered = asked(Batch(LQ, GT, ("a",)), {MAIN: lambda lq: weight * lq})
     assert torch.equal(offered["output"], 3 * LQ)
@@ -35,7 +35,7 @@ def test_losses_are_offered_everything_by_name():
     assert not average.requires_grad
 
 
-def test_there_may_be_no_ground_truth_and_no_average():
+def test_gt_and_ema_are_optional():
     offered = asked(Batch(LQ, None, ("a",)), {})
     assert offered["target"] is None
     assert offered["output_ema"] is None

@@ -51,13 +51,13 @@ def test_agrees_with_torchs_plain_loop(name):
 
 
 @pytest.mark.parametrize("name", USABLE)
-def test_defaults_are_torchs_own(name):
+def test_defaults_match_torch(name):
     signature = inspect.signature(CLASSES[name]).parameters
     options = OPTIMIZERS[name].options.model_validate({})
     assert dict(options) == {key: p.default for key, p in signature.items() if key not in SWITCHES}
 
 
-def test_every_optimizer_of_torch_has_an_answer():
+def test_every_torch_optimizer_is_classified():
     known = {n for n, c in CLASSES.items() if issubclass(c, torch.optim.Optimizer)} - {"optimizer"}
     assert known | set(OWN) == {component.name for component in OPTIMIZERS}
     assert known - set(OPTIMIZERS.names()) == {"lbfgs", "sparseadam"}
@@ -116,7 +116,7 @@ def test_damped_momentum_starts_as_in_torch():
     torch.testing.assert_close(ours, plain, rtol=1e-6, atol=1e-7)
 
 
-def test_frozen_parameters_are_left_out_and_the_base_rate_is_noted():
+def test_frozen_parameters_are_skipped_and_the_base_rate_is_stored():
     weights = parameters()
     weights[0].requires_grad_(False)
     (group,) = build_optimizer("ADAMW", {"lr": 2e-4}, iter(weights)).param_groups

@@ -52,12 +52,12 @@ def build(name, options):
 def test_agrees_with_torch(name, options):
     schedule = build(name, options)
     rates = [BASE * schedule(iteration) for iteration in range(TOTAL)]
-    # torch multiplies its way along, so its own rounding grows; an absolute term covers rates that reach zero.
+    # torch multiplies step by step, so its rounding errors grow; an absolute term covers rates that reach zero.
     assert rates == pytest.approx(torch_rates(name, options, TOTAL), rel=1e-12, abs=1e-18)
 
 
 @pytest.mark.parametrize(("name", "options"), CASES)
-def test_is_a_function_of_the_iteration_alone(name, options):
+def test_depends_only_on_the_iteration(name, options):
     schedule = build(name, options)
     forward = [schedule(iteration) for iteration in range(0, TOTAL, 7)]
     assert [schedule(iteration) for iteration in reversed(range(0, TOTAL, 7))] == forward[::-1]

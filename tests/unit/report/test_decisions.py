@@ -22,7 +22,7 @@ ENTRIES = [
 
 @pytest.fixture
 def explain(tmp_path, capsys):
-    """Return a function that writes a record and gives exit code, output and errors of the command."""
+    """Return a function that writes a record and returns exit code, output and errors of the command."""
 
     def run(text=None, name="run", asked="run"):
         (tmp_path / name).mkdir()
@@ -50,7 +50,7 @@ def test_every_decision_is_a_row(explain):
     ]
 
 
-def test_a_line_for_each_helper_counts(explain):
+def test_every_automation_line_counts(explain):
     _, output, _ = explain(lines_of(*ENTRIES))
     assert output.splitlines()[-2:] == [
         f"{RATE}: 3 decisions (lr_factor 2, rollback 1)",
@@ -59,24 +59,24 @@ def test_a_line_for_each_helper_counts(explain):
 
 
 @pytest.mark.parametrize("rest", ['{"event": "decisi', "[1]\n", "\n", '"text"'])
-def test_a_line_that_a_killed_run_left_is_skipped(explain, rest):
+def test_partial_line_of_a_killed_run_is_skipped(explain, rest):
     code, output, _ = explain(lines_of(ENTRIES[0]) + rest)
     assert code == 0
     assert output.splitlines()[-1] == f"{RATE}: 1 decision (lr_factor 1)"
 
 
 @pytest.mark.parametrize("text", [None, "", lines_of({"event": "run_started"}), '{"event"'])
-def test_a_run_without_decisions_says_so(explain, text):
+def test_run_without_decisions_is_reported(explain, text):
     assert explain(text) == (0, "run: no decisions were recorded.\n", "")
 
 
-def test_an_entry_with_hardly_anything_is_shown(explain):
+def test_minimal_entry_is_shown(explain):
     code, output, _ = explain(lines_of({"event": "decision", "evidence": 3, "iter": 5}))
     assert code == 0
     assert output.splitlines()[-1] == ": 1 decision (other 1)"
 
 
-def test_an_unknown_run_names_the_nearest(explain, tmp_path):
+def test_unknown_run_suggests_the_nearest(explain, tmp_path):
     (tmp_path / "2x_spann").mkdir()
     (tmp_path / "other").mkdir()
     code, output, errors = explain(name="2x_span", asked="2x_Span2")
@@ -84,7 +84,7 @@ def test_an_unknown_run_names_the_nearest(explain, tmp_path):
     assert errors == f"There is no run {tmp_path / '2x_Span2'}; nearest: 2x_span, 2x_spann\n"
 
 
-def test_an_unknown_run_unlike_any_lists_what_is_there(explain, tmp_path):
+def test_unknown_run_lists_the_existing_ones(explain, tmp_path):
     assert explain(asked="zzzz")[2] == f"There is no run {tmp_path / 'zzzz'}; there: run\n"
 
 
@@ -96,13 +96,13 @@ def test_no_folder_of_runs(tmp_path, capsys):
 
 
 @pytest.mark.parametrize("name", ["../x", "..", "a/b", "/etc", "", "."])
-def test_a_name_that_leaves_the_root_is_refused(explain, name):
+def test_name_escaping_the_root_is_refused(explain, name):
     code, output, errors = explain(asked=name)
     assert (code, output) == (2, "")
     assert "is not allowed" in errors
 
 
-def test_a_record_that_cannot_be_read(explain, tmp_path):
+def test_unreadable_record(explain, tmp_path):
     (tmp_path / "odd" / "decisions.jsonl").mkdir(parents=True)
     code, _, errors = explain(asked="odd")
     assert code == 2

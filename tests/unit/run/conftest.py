@@ -1,4 +1,4 @@
-"""A folder with small pairs to stand in, and option files loaded from it."""
+"""A working folder with small pairs, and option files loaded from it."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -20,7 +20,7 @@ SMALL = {
 
 @pytest.fixture
 def place(tmp_path: Path, monkeypatch) -> Path:
-    """Return the folder that the test stands in."""
+    """Return the working folder of the test."""
     monkeypatch.chdir(workplace(tmp_path))
     return tmp_path
 
@@ -37,5 +37,5 @@ def loaded(place) -> Callable[..., Loaded]:
 
 @pytest.fixture
 def book() -> Book:
-    """Return a log that remembers."""
+    """Return a log that records."""
     return Book()

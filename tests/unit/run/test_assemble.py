@@ -1,4 +1,4 @@
-"""The objects of a run, as its options ask for them."""
+"""The objects of a run, built from its options."""
 
 import pytest
 import torch
@@ -27,7 +27,7 @@ AUTOMATIONS = {
 
 @pytest.fixture
 def training(loaded):
-    """Return a function that assembles what trains from changes of the tiny file."""
+    """Return a function that assembles a trainer from changes to the tiny file."""
 
     def build(changes=None, **given):
         options = loaded(changes=merged(SMALL, changes or {})).options
@@ -38,7 +38,7 @@ def training(loaded):
     return build
 
 
-def test_without_automations_there_is_no_host_and_no_retry(training):
+def test_no_host_and_no_retry_without_automations(training):
     made = training()
     assert made.automations is None
     assert made.stepper.on_out_of_memory is None
@@ -46,14 +46,14 @@ def test_without_automations_there_is_no_host_and_no_retry(training):
     assert (made.iteration, made.plan.size(0)) == (0, 2)
 
 
-def test_a_host_may_answer_out_of_memory_unless_steps_must_not_be_split(training):
+def test_host_handles_oom_unless_steps_are_not_splittable(training):
     made = training(AUTOMATIONS)
     assert made.stepper.on_out_of_memory == made.automations.out_of_memory
     assert made.automations.plan is made.plan
     assert training(AUTOMATIONS, may_split=False).stepper.on_out_of_memory is None
 
 
-def test_what_a_host_asks_for_reaches_training(training):
+def test_host_requests_reach_training(training):
     made = training(AUTOMATIONS)
     actions = made.automations.actions
     assert actions[Rollback](Rollback("nothing kept yet")) is False
@@ -78,7 +78,7 @@ def test_fp16_may_overflow_until_its_scale_is_found(training):
 
 
 @pytest.mark.parametrize(("decay", "role"), [(0.9, "net_g_ema"), (0, "net_g")])
-def test_the_network_that_is_shipped_is_scored_and_saved_under_its_role(loaded, tmp_path, decay, role):
+def test_exported_network_is_scored_and_saved_under_its_role(loaded, tmp_path, decay, role):
     options = loaded(changes=merged(SMALL, {"train": {"ema_decay": decay}, "val": {"save_img": True}})).options
     runtime, book = start_runtime(options)[0], Book()
     sets = {key: open_dataset(options, key, book) for key in options.datasets}

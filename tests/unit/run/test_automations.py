@@ -1,4 +1,4 @@
-"""What an option file makes of the automations: which are active, and what they leave behind when disabled."""
+"""Automations of an option file: which are active, and their fallbacks when disabled."""
 
 import math
 from pathlib import Path
@@ -25,14 +25,14 @@ def load():
 
 @pytest.fixture
 def registered(monkeypatch):
-    """Let a test register automations that are gone afterwards."""
+    """Let a test register automations that are removed afterwards."""
     monkeypatch.setattr(AUTOMATIONS, "_components", dict(AUTOMATIONS._components))
     return AUTOMATIONS
 
 
 @pytest.mark.parametrize("threshold", [0.7, None])
 @pytest.mark.parametrize("clips", [True, False])
-def test_clipping_switched_off_by_itself_leaves_its_fallback_behind(load, threshold, clips):
+def test_clipping_that_disables_itself_leaves_its_fallback(load, threshold, clips):
     fallback = f"{CLIPPING}.fallback={{threshold: {threshold or '~'}}}"
     both = (f"train.grad_clip={str(clips).lower()}", "train.grad_clip_max_norm=2.5", fallback)
     knobs = build_knobs(load(*both, f"{CLIPPING}.enabled=false"))
@@ -42,7 +42,7 @@ def test_clipping_switched_off_by_itself_leaves_its_fallback_behind(load, thresh
         assert build_knobs(load(*both, others))[GRAD_CLIP].value == (2.5 if clips else math.inf)
 
 
-def test_what_a_plugins_automation_leaves_behind_counts_too(load, registered):
+def test_plugin_automation_side_effects_count(load, registered):
     @registered.register
     class Slower(Automation):
         def __init__(self, factor: float = 0.5) -> None: ...
@@ -56,7 +56,7 @@ def test_what_a_plugins_automation_leaves_behind_counts_too(load, registered):
     assert build_knobs(load(f"{at}.factor=0.25"))[LR_FACTOR].at() == 1.0
 
 
-def test_the_balancing_of_losses_goes_by_its_own_switch_alone(load):
+def test_loss_balancing_has_its_own_switch(load):
     alone = load("train.training_automations.enabled=false", f"{BALANCE}={{enabled: true, auto_calibrate: false}}")
     (name,) = chosen_automations(alone)
     assert name == "DynamicLossScheduling"
@@ -65,7 +65,7 @@ def test_the_balancing_of_losses_goes_by_its_own_switch_alone(load):
         assert name not in chosen_automations(load("train.training_automations.enabled=true", off))
 
 
-def test_the_best_weights_of_a_watched_set_are_kept(load, registered):
+def test_best_weights_of_a_watched_set_are_kept(load, registered):
     @registered.register
     class Watching(Automation):
         def __init__(self, score: str) -> None: ...
@@ -81,7 +81,7 @@ def test_the_best_weights_of_a_watched_set_are_kept(load, registered):
     assert own_best(stopping) == {"set5/psnr": "higher"}
 
 
-def test_a_plugins_automation_must_be_one(load, registered):
+def test_plugin_automation_must_be_an_automation(load, registered):
     registered.register(object, name="NoAutomation")
     with pytest.raises(ConfigError, match=r"NoAutomation: must be derived from traiNNer\.engine\.control\.automation"):
         build_automations(load("train.training_automations.NoAutomation={}"))

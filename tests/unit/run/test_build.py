@@ -32,20 +32,20 @@ def raising(error: Exception):
     return make
 
 
-def test_what_somebody_elses_code_raises_names_component_error_and_line():
+def test_plugin_exception_names_component_error_and_line():
     with pytest.raises(ConfigError, match=r"^train\.x cannot be used: KeyError: 'a' \(build\.py line \d+\)$"):
         attempt("train.x", raising(KeyError("a")))
     assert attempt("train.x", lambda: 5) == 5
 
 
-@pytest.mark.parametrize("error", [DataError("told already"), torch.OutOfMemoryError("full"), MemoryError()])
-def test_errors_for_the_user_and_of_memory_stay_what_they_are(error):
+@pytest.mark.parametrize("error", [DataError("already reported"), torch.OutOfMemoryError("full"), MemoryError()])
+def test_user_and_memory_errors_are_not_wrapped(error):
     with pytest.raises(type(error)) as caught:
         attempt("train.x", raising(error))
     assert caught.value is error
 
 
-def test_the_demo_is_prepared_only_where_its_folders_are_named_and_missing(loaded, book, monkeypatch, place):
+def test_demo_is_prepared_only_if_its_folders_are_used_and_missing(loaded, book, monkeypatch, place):
     made = []
     monkeypatch.setattr(build, "prepare_demo", lambda root: made.append(root) or "prepared")
     build.prepare_demo_if_named(loaded().options, book)
@@ -59,7 +59,7 @@ def test_the_demo_is_prepared_only_where_its_folders_are_named_and_missing(loade
     assert len(made) == 1
 
 
-def test_a_set_is_opened_for_its_purpose_and_a_batch_larger_than_it_is_told(loaded, book):
+def test_dataset_is_opened_for_its_purpose_and_warns_below_a_batch(loaded, book):
     options = loaded("datasets.train.batch_size_per_gpu=3", "datasets.train.accum_iter=2").options
     assert len(build.open_dataset(options, "train", book)) == 5
     assert book.warnings == ["Only 5 images for batch 6; images repeat within an epoch."]
@@ -69,7 +69,7 @@ def test_a_set_is_opened_for_its_purpose_and_a_batch_larger_than_it_is_told(load
     assert len(book.warnings) == 1
 
 
-def test_a_set_that_is_none_is_refused(loaded, book):
+def test_invalid_dataset_is_refused(loaded, book):
     DATASETS.register(object, name="NoSet")
     options = loaded("datasets.val={type: NoSet}").options
     with pytest.raises(ConfigError, match=r"datasets\.val: NoSet must be derived from traiNNer\.batch\.ImageSet"):
@@ -77,7 +77,7 @@ def test_a_set_that_is_none_is_refused(loaded, book):
     assert issubclass(type(build.open_dataset(options, "train", book)), ImageSet)
 
 
-def test_networks_are_built_by_learner_and_describe_themselves(loaded):
+def test_networks_are_built_by_learner_with_a_description(loaded):
     options = loaded().options
     networks = build.build_networks(options)
     assert list(networks) == ["net_g"]
@@ -100,20 +100,20 @@ def test_metrics_know_their_direction_and_can_be_switched_off(loaded):
 
 
 @pytest.mark.parametrize("attributes", [{}, {"direction": "up", "needs_target": True}, {"direction": "higher"}])
-def test_a_metric_must_say_which_direction_is_better_and_what_it_needs(loaded, attributes):
+def test_metric_must_declare_direction_and_needs(loaded, attributes):
     METRICS.register(type("Odd", (), {"__init__": lambda self: None, **attributes}))
     options = loaded("val.metrics={odd: {}}").options
     with pytest.raises(ConfigError, match=r"val\.metrics\.odd: odd needs the attributes direction"):
         build.build_metrics(options)
 
 
-def test_every_set_but_the_training_one_is_evaluated_under_its_own_name(loaded):
+def test_every_evaluation_dataset_is_evaluated_under_its_name(loaded):
     options = loaded("datasets.val.name=set5", "val.tile_size=64", "val.tile_overlap=4").options
     (found,) = build.build_evaluations(options, {key: [] for key in options.datasets}, RUNTIME)
     assert (found.name, sorted(found.metrics)) == ("set5", ["psnr", "ssim"])
 
 
-def test_the_loader_starts_where_the_run_does(loaded, book):
+def test_loader_starts_at_the_iteration_of_the_run(loaded, book):
     options = loaded("train.total_iter=4").options
     dataset = build.open_dataset(options, "train", book)
 
@@ -129,7 +129,7 @@ def test_the_loader_starts_where_the_run_does(loaded, book):
     assert [len(names) for names in keys(0, plan=BatchPlan(3))] == [3] * 4
 
 
-def test_the_schedule_is_the_options_times_the_warm_up(loaded):
+def test_schedule_is_the_options_times_the_warm_up(loaded):
     scheduled = "train.scheduler={type: MultiStepLR, milestones: [4], gamma: 0.5}"
     factor = build.build_schedule(loaded(scheduled, "train.total_iter=8").options)
     assert [factor(iteration) for iteration in (0, 3, 4, 7)] == [1, 1, 0.5, 0.5]
@@ -139,7 +139,7 @@ def test_the_schedule_is_the_options_times_the_warm_up(loaded):
 
 
 @pytest.mark.parametrize("decay", [0.0, 0.9])
-def test_a_learner_has_an_optimizer_for_its_network_and_an_ema_where_one_is_wanted(loaded, decay):
+def test_learner_has_an_optimizer_and_an_optional_ema(loaded, decay):
     options = loaded(f"train.ema_decay={decay}", "train.optim_g.lr=0.25").options
     networks = build.build_networks(options)
     (learner,) = build.build_learners(options, networks, RUNTIME, Knobs()).values()
@@ -149,7 +149,7 @@ def test_a_learner_has_an_optimizer_for_its_network_and_an_ema_where_one_is_want
     assert (learner.average is not None) == (decay > 0)
 
 
-def test_a_model_must_be_one(loaded):
+def test_model_must_be_a_model(loaded):
     MODELS.register(nn.Identity, name="NoModel")
     options = loaded("model=NoModel").options
     learners = build.build_learners(options, build.build_networks(options), RUNTIME, Knobs())
@@ -160,7 +160,7 @@ def test_a_model_must_be_one(loaded):
     assert type(usual).__name__ == "RestorationModel"
 
 
-def test_memory_is_pinned_for_a_card_alone(loaded, book, monkeypatch):
+def test_memory_is_pinned_only_for_a_gpu(loaded, book, monkeypatch):
     given = []
     monkeypatch.setattr(build, "TrainLoader", lambda *_, **options: given.append(options["pin_memory"]))
     options = loaded().options

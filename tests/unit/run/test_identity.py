@@ -1,4 +1,4 @@
-"""Every option is compared when a run is resumed, but for those that say that they change nothing."""
+"""Every option is compared on resume, except those declared to change nothing."""
 
 import pytest
 import yaml
@@ -41,7 +41,7 @@ SET = {"type": "PairedImageDataset", "dataroot_gt": "more/hr", "dataroot_lq": "m
 
 
 class Images:
-    """A set of which only the fingerprint is asked."""
+    """A dataset with only a fingerprint."""
 
     def __init__(self, count=5):
         self.count = count
@@ -58,7 +58,7 @@ def stream(options):
     return stream_identity(options, {"train": Images(), "val": Images()}, plain_options(options))
 
 
-def told(before, now):
+def warnings_of(before, now):
     state = {"progress": {"iteration": 5}, "environment": {}, "stream": stream(before)}
     return " ".join(exactness_warnings(state, {}, stream(now)))
 
@@ -70,7 +70,7 @@ class Unchecked(StrictOptions):
 
 
 def another(value):
-    """Return another value of the same type; whether the option takes it does not matter here."""
+    """Return another value of the same type; it need not be valid for the option."""
     if isinstance(value, bool):
         return not value
     if isinstance(value, int | float):
@@ -116,15 +116,15 @@ def is_listed(path, listed):
     return path in listed or f"{path.split('.')[0]}.*" in listed
 
 
-def test_every_option_is_named_when_it_changes_but_for_those_that_declare_otherwise(tmp_path):
+def test_every_changed_option_is_named_unless_declared_otherwise(tmp_path):
     options = load(tmp_path, FULL)
     seen = dict.fromkeys(Influence, 0)
     for path, changed, influence in variants(options):
-        text, seen[influence] = told(options, changed), seen[influence] + 1
+        text, seen[influence] = warnings_of(options, changed), seen[influence] + 1
         assert is_listed(path, NEUTRAL) == (influence is Influence.NEUTRAL), path
         assert (path in RUNTIME) == (influence is Influence.RUNTIME), path
         is_compared = influence not in (Influence.NEUTRAL, Influence.RUNTIME)
-        whole = path.endswith(".enabled") and "[" not in path and path.count(".") == 2  # a section that is switched off
+        whole = path.endswith(".enabled") and "[" not in path and path.count(".") == 2  # a disabled section
         name = path.removesuffix(".enabled") if whole else path
         assert (f"{name} (" in text or f"{name}.added (" in text) if is_compared else text == "", (path, text)
     assert min(seen.values()) > 0
@@ -144,12 +144,12 @@ def test_every_option_is_named_when_it_changes_but_for_those_that_declare_otherw
     ],
 )
 def test_sections_that_come_and_go_are_named(tmp_path, changes, text):
-    assert text in told(load(tmp_path), load(tmp_path, changes))
+    assert text in warnings_of(load(tmp_path), load(tmp_path, changes))
 
 
-def test_a_section_that_is_off_is_as_one_that_is_not_there(tmp_path):
+def test_disabled_section_equals_no_section(tmp_path):
     off = {"train": {"training_automations": AUTOMATIONS | {"enabled": False}}}
-    assert told(load(tmp_path), load(tmp_path, off)) == ""
+    assert warnings_of(load(tmp_path), load(tmp_path, off)) == ""
 
 
 @pytest.mark.parametrize(
@@ -169,11 +169,11 @@ def test_only_what_is_built_from_the_length_makes_it_count(tmp_path, scheduler, 
     assert stream(load_options(path, TrainOptions, []).options)["needs_length"] == needs
     longer = load_options(path, TrainOptions, ["train.total_iter=24"]).options
     before = load_options(path, TrainOptions, []).options
-    assert ("train.total_iter (12 -> 24)" in told(before, longer)) == needs
+    assert ("train.total_iter (12 -> 24)" in warnings_of(before, longer)) == needs
 
 
 @pytest.mark.parametrize("switch", sorted(RUNTIME))
-def test_what_the_runtime_makes_of_a_switch_is_in_its_environment(tmp_path, switch, restored_switches):
+def test_runtime_switches_are_in_the_environment(tmp_path, switch, restored_switches):
     base = {"num_gpu": 0, "use_amp": True, "amp_bf16": True}
     options = load(tmp_path, base)
     other = options.model_copy(update={switch: not getattr(options, switch)})
@@ -194,7 +194,7 @@ def restored_switches():
         os.environ.pop("CUBLAS_WORKSPACE_CONFIG", None)
 
 
-def test_the_identity_knows_the_shapes_of_the_network_not_its_values(tmp_path):
+def test_identity_depends_on_shapes_not_values(tmp_path):
     options = load(tmp_path)
     one, same, wider = (identity(options, {"net_g": nn.Linear(2, width)}) for width in (3, 3, 4))
     assert one == same
@@ -202,7 +202,7 @@ def test_the_identity_knows_the_shapes_of_the_network_not_its_values(tmp_path):
     assert one["network_g.upsampler_alpha"] == 0.5
 
 
-def test_a_plugin_that_was_edited_is_noticed(tmp_path, monkeypatch):
+def test_edited_plugin_is_detected(tmp_path, monkeypatch):
     plugin = tmp_path / "own_loss.py"
     plugin.write_text("A = 1\n")
     monkeypatch.setattr("traiNNer.run.identity.imported_files", lambda: [(str(plugin), "plugin")])

@@ -1,4 +1,4 @@
-"""What is tried before a run, with networks, losses and metrics that break their contracts."""
+"""Preflight checks with networks, losses and metrics that violate their contracts."""
 
 import numpy as np
 import pytest
@@ -12,7 +12,7 @@ from traiNNer.run.preflight import check_losses, check_metrics, check_network, c
 
 
 class Set(ImageSet):
-    """A set of one size, of which nothing is read."""
+    """A dataset of one size that is never read."""
 
     def __init__(self, crop=None, smallest=None, has_gt=True) -> None:
         self.crop_size, self.smallest, self.has_gt = crop, smallest, has_gt
@@ -30,7 +30,7 @@ class Set(ImageSet):
 
 
 class Nearest(nn.Module):
-    """Twice as large; remembers what it was given."""
+    """Upscales by 2; records its inputs."""
 
     def __init__(self, factor: int = 2) -> None:
         super().__init__()
@@ -53,19 +53,19 @@ def _clean(monkeypatch):
         monkeypatch.setattr(registry, "_components", dict(registry._components))
 
 
-def test_a_crop_in_training_and_the_smallest_image_of_every_other_set_go_through(loaded):
+def test_training_crop_and_smallest_images_pass_the_preflight(loaded):
     options = loaded().options
     check_network(Nearest(), options, {"train": Set(12), "val": Set(smallest=(40, 60)), "val_2": Set()})
     assert shapes == [((2, 3, 12, 12), True), ((1, 3, 20, 30), False), ((1, 3, 32, 32), False)]
 
 
-def test_large_images_are_stood_in_for_by_ones_of_the_same_remainder(loaded):
+def test_large_images_are_replaced_by_ones_of_the_same_remainder(loaded):
     check_network(Nearest(), loaded().options, {"val": Set(smallest=(2 * 1001, 2 * 127))})
     ((shape, _),) = shapes
     assert shape == (1, 3, 64 + 1001 % 64, 127)
 
 
-def test_the_run_s_own_network_and_random_numbers_are_left_alone(loaded):
+def test_network_and_rng_of_the_run_are_not_touched(loaded):
     network = Nearest().train()
     torch.manual_seed(3)
     expected = torch.rand(2)
@@ -84,7 +84,7 @@ def test_the_run_s_own_network_and_random_numbers_are_left_alone(loaded):
         (lambda: Returning(["no tensor"]), r"paragonsr2 must return a tensor, not list"),
     ],
 )
-def test_a_network_that_breaks_the_contract_is_told(loaded, make, words):
+def test_network_contract_violation_is_reported(loaded, make, words):
     with pytest.raises(ConfigError, match=words):
         check_network(make(), loaded().options, {"train": Set(12)})
 
@@ -110,7 +110,7 @@ def test_warnings_of_an_untrained_network_are_not_reported(loaded, recwarn):
     assert not recwarn.list
 
 
-def test_the_crop_is_asked_of_the_set_else_a_usual_one_that_fits(loaded):
+def test_crop_comes_from_the_dataset_or_a_fitting_default(loaded):
     ARCHS.register(Nearest, name="Particular", size_multiple=20)
     options = loaded("network_g={type: Particular}", "datasets.train.lq_size=40").options
     assert crop_side(options, Set(12)) == 12
@@ -136,7 +136,7 @@ def loss(body):
         (lambda output, target: {}["a"], r" cannot be used: KeyError: 'a'"),
     ],
 )
-def test_a_loss_that_breaks_the_contract_is_told_with_its_place(loaded, body, words):
+def test_loss_contract_violation_is_reported_with_its_location(loaded, body, words):
     loss(body)
     options = loaded("train.losses=[{type: L1Loss}, {type: OwnLoss}]").options
     with pytest.raises(ConfigError, match=rf"train\.losses\[1\] OwnLoss{words}"):
@@ -172,20 +172,20 @@ def metric(value, needs_target=True):
         (lambda *_: int("x"), DataError, r"datasets\.val: own cannot be computed for its smallest image"),
     ],
 )
-def test_a_metric_that_breaks_the_contract_is_told(loaded, value, kind, words):
+def test_metric_contract_violation_is_reported(loaded, value, kind, words):
     metric(value)
     with pytest.raises(kind, match=words):
         check_metrics(loaded("val.metrics={own: {}}").options, {"val": Set()})
 
 
-def test_metrics_are_tried_on_the_smallest_image_of_every_set_but_the_training_one(loaded):
+def test_metrics_are_tried_on_the_smallest_evaluation_images(loaded):
     metric(lambda *_: 1.0)
     sets = {"train": Set(12), "val": Set(smallest=(30, 40)), "val_2": Set()}
     assert check_metrics(loaded("val.metrics={own: {}}").options, sets) == []
     assert shapes == [(30, 40, 3), (64, 64, 3)]
 
 
-def test_what_cannot_be_scored_or_is_turned_round_is_a_warning(loaded):
+def test_unscorable_or_inverted_metrics_are_warnings(loaded):
     options = loaded("val.metrics.psnr.better=lower").options
     assert check_metrics(options, {"val": Set(has_gt=False)}) == [
         "val.metrics.psnr: better is 'lower', but of psnr higher is better",

@@ -1,4 +1,4 @@
-"""Weights that a run starts from."""
+"""Pretrained weights of a run."""
 
 import pytest
 import torch
@@ -10,7 +10,7 @@ from traiNNer.run.pretrained import load_given_weights
 
 @pytest.fixture
 def saved(loaded, place):
-    """Return options that name a weights file, the network that wrote it, and one of other weights."""
+    """Return options with a weights file, the network that wrote it, and one with other weights."""
     options = loaded("path.pretrain_network_g=w.pth").options
     origin = build_networks(options)["net_g"]
     other = build_networks(options.model_copy(update={"manual_seed": 1}))["net_g"]
@@ -21,7 +21,7 @@ def saved(loaded, place):
     return options, origin, other
 
 
-def test_without_a_file_nothing_is_changed(loaded, book):
+def test_no_changes_without_a_file(loaded, book):
     options = loaded().options
     network = build_networks(options)["net_g"]
     before = {name: tensor.clone() for name, tensor in network.state_dict().items()}
@@ -30,7 +30,7 @@ def test_without_a_file_nothing_is_changed(loaded, book):
     assert (book.infos, book.warnings) == ([], [])
 
 
-def test_the_weights_are_those_of_the_file_and_a_line_says_so(saved, book):
+def test_weights_match_the_file_and_are_logged(saved, book):
     options, origin, network = saved
     load_given_weights(network, options, book)
     for name, tensor in origin.state_dict().items():
@@ -39,7 +39,7 @@ def test_the_weights_are_those_of_the_file_and_a_line_says_so(saved, book):
     assert line.startswith("w.pth: ")
 
 
-def test_the_key_of_the_file_is_used(saved, book, place):
+def test_key_of_the_file_is_used(saved, book, place):
     options, origin, network = saved
     torch.save({"params_ema": origin.state_dict(), "params": network.state_dict()}, place / "w.pth")
     chosen = options.path.model_copy(update={"param_key_g": "params_ema"})
@@ -48,7 +48,7 @@ def test_the_key_of_the_file_is_used(saved, book, place):
 
 
 @pytest.mark.parametrize(("strict", "option"), [(True, False), (False, True), (False, False)])
-def test_what_does_not_fit_completely_is_refused_where_that_is_wanted(saved, book, place, strict, option):
+def test_partial_match_is_refused_in_strict_mode(saved, book, place, strict, option):
     options, origin, network = saved
     state = origin.state_dict()
     del state["conv_out.bias"]
@@ -63,7 +63,7 @@ def test_what_does_not_fit_completely_is_refused_where_that_is_wanted(saved, boo
         assert torch.equal(network.state_dict()["conv_in.weight"], origin.state_dict()["conv_in.weight"])
 
 
-def test_a_missing_file_is_told_with_its_option(loaded, book):
+def test_missing_file_is_reported_with_its_option(loaded, book):
     options = loaded("path.pretrain_network_g=none.pth").options
     with pytest.raises(ConfigError, match=r"^path\.pretrain_network_g: .*none\.pth"):
         load_given_weights(build_networks(options)["net_g"], options, book)

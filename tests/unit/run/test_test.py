@@ -1,4 +1,4 @@
-"""A test of weights from options to the last line."""
+"""Testing weights, from options to the last line."""
 
 import json
 
@@ -16,7 +16,7 @@ NETWORK = {"type": "paragonsr2", "num_feat": 8, "num_groups": 1, "num_blocks": 1
 
 @pytest.fixture
 def go(loaded, place, capsys):
-    """Return a function that tests the weights of a small network and returns how it ended and what was said."""
+    """Return a function that tests the weights of a small network and returns its result and log."""
     changes = {
         "datasets": {"train": None, "val": None, "test": {"type": "PairedImageDataset", "dataroot_gt": "val/hr",
                                                           "dataroot_lq": "val/lr"}},
@@ -51,14 +51,14 @@ def test_every_image_of_every_set_is_scored(go, place):
     assert "w.pth: " in said
 
 
-def test_one_process_tests_and_says_so(go):
+def test_one_process_tests_and_reports_it(go):
     ended, said = go("dist=true", check=True)
     assert ended.startswith("checked")
     assert "dist has no effect in test.py" in said
     assert "dist has no effect" not in go(check=True)[1]
 
 
-def test_weights_must_fit_completely(go, place):
+def test_weights_must_match_completely(go, place):
     state = torch.load(place / "w.pth", weights_only=True)
     del state["conv_out.bias"]
     torch.save(state, place / "w.pth")

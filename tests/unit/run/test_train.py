@@ -1,4 +1,4 @@
-"""A training run from options to how it ended."""
+"""A training run, from options to its result."""
 
 import pytest
 import torch
@@ -13,7 +13,7 @@ from traiNNer.run.train import train
 
 @pytest.fixture
 def go(loaded, capsys):
-    """Return a function that trains and returns how it ended and what was said."""
+    """Return a function that trains and returns its result and log."""
 
     def run(*sets, check=False, overwrite=False):
         given, log = loaded(*sets), Logbook()
@@ -32,7 +32,7 @@ def test_checking_prints_the_options_and_writes_nothing(go, place):
     assert not (place / "experiments").exists()
 
 
-def test_a_run_leaves_its_options_as_given_and_as_active(go, place):
+def test_run_saves_given_and_effective_options(go, place):
     ended, said = go()
     assert ended == "finished: 2/2"
     assert "paragonsr2 2x: " in said
@@ -43,21 +43,21 @@ def test_a_run_leaves_its_options_as_given_and_as_active(go, place):
     assert (root / "training_states/2.state").exists()
 
 
-def test_a_run_that_is_over_has_nothing_left_to_do(go):
+def test_finished_run_has_nothing_left_to_do(go):
     go()
     ended, said = go("auto_resume=true")
     assert ended.startswith("finished: 2/2 (nothing left to do; raise train.total_iter")
     assert "Resuming run at iteration 2 (exact)." in said
 
 
-def test_it_resumes_and_says_so(go):
+def test_resumes_and_reports_it(go):
     go()
     ended, said = go("auto_resume=true", "train.total_iter=3")
     assert ended == "finished: 3/3"
     assert "Resuming run at iteration 2" in said
 
 
-def test_an_old_run_is_kept_aside_when_another_overwrites_it(go, place):
+def test_overwritten_run_is_archived(go, place):
     go()
     ended, said = go("train.total_iter=1", overwrite=True)
     assert ended == "finished: 1/1"
@@ -69,17 +69,17 @@ def test_an_old_run_is_kept_aside_when_another_overwrites_it(go, place):
     assert not (place / "experiments/run/training_states/2.state").exists()
 
 
-def test_the_folder_is_locked_while_it_trains_and_free_again_afterwards(go, monkeypatch):
-    told = []
+def test_folder_is_locked_during_training_and_released_after(go, monkeypatch):
+    events = []
     enter, leave, run = FolderLock.__enter__, FolderLock.__exit__, Trainer.run
-    monkeypatch.setattr(FolderLock, "__enter__", lambda self: told.append("locked") or enter(self))
-    monkeypatch.setattr(FolderLock, "__exit__", lambda self, *error: told.append("free") or leave(self, *error))
-    monkeypatch.setattr(Trainer, "run", lambda self, *given: told.append("trains") or run(self, *given))
+    monkeypatch.setattr(FolderLock, "__enter__", lambda self: events.append("locked") or enter(self))
+    monkeypatch.setattr(FolderLock, "__exit__", lambda self, *error: events.append("free") or leave(self, *error))
+    monkeypatch.setattr(Trainer, "run", lambda self, *given: events.append("trains") or run(self, *given))
     go()
-    assert told == ["locked", "trains", "free"]
+    assert events == ["locked", "trains", "free"]
 
 
-def test_running_out_of_memory_is_told_with_what_to_change(go, monkeypatch):
+def test_oom_is_reported_with_what_to_change(go, monkeypatch):
     def fail(self, *_):
         raise torch.OutOfMemoryError("CUDA out of memory")
 
@@ -89,7 +89,7 @@ def test_running_out_of_memory_is_told_with_what_to_change(go, monkeypatch):
         go()
 
 
-def test_any_other_error_stays_what_it_is_and_the_loader_is_closed(go, monkeypatch):
+def test_other_errors_propagate_and_close_the_loader(go, monkeypatch):
     closed = []
 
     class Loader:

@@ -36,7 +36,7 @@ def test_version_2_inside_a_container(tmp_path):
     assert memory_limit(tmp_path) == (1000 * MIB, 550 * MIB)
 
 
-def test_a_limit_above_the_own_group_counts(tmp_path):
+def test_parent_cgroup_limit_counts(tmp_path):
     top = "sys/fs/cgroup/user.slice/"
     plant(
         tmp_path,
@@ -56,7 +56,7 @@ def test_a_limit_above_the_own_group_counts(tmp_path):
 
 @pytest.mark.parametrize("visible", ["docker/abc/", ""], ids=["host tree", "own tree"])
 def test_version_1(tmp_path, visible):
-    """Inside a container the path of the own group is one of the host's, which is not mounted."""
+    """Inside a container the cgroup path belongs to the host and is not mounted."""
     cpu, memory = f"sys/fs/cgroup/cpu/{visible}", f"sys/fs/cgroup/memory/{visible}"
     plant(
         tmp_path,
@@ -73,7 +73,7 @@ def test_version_1(tmp_path, visible):
     assert memory_limit(tmp_path) == (512 * MIB, 112 * MIB)
 
 
-def test_what_version_1_says_without_a_limit(tmp_path):
+def test_version_1_without_a_limit(tmp_path):
     plant(
         tmp_path,
         **{

@@ -1,4 +1,4 @@
-"""Reading what a package declares gives what importing it would register."""
+"""Statically read declarations equal what importing would register."""
 
 import subprocess
 import sys
@@ -26,7 +26,7 @@ def make(name): ...
 variant = make("variant", 3)
 different = make("another")
 """
-# In a process of its own: other tests import components, and register some.
+# In a separate process, because other tests import and register components.
 AGREE = """
 from traiNNer import registry
 found = {name: one for name, one in vars(registry).items() if isinstance(one, registry.Registry)}
@@ -42,7 +42,7 @@ for name, one in found.items():
 """
 
 
-def test_both_forms_are_seen_in_every_folder(tmp_path):
+def test_training_and_release_forms_are_found_in_every_folder(tmp_path):
     (tmp_path / "below").mkdir()
     (tmp_path / "some.py").write_text(SOURCE)
     (tmp_path / "below" / "__init__.py").write_text("@BOXES.register()\nclass Inner: ...\n")
@@ -51,18 +51,18 @@ def test_both_forms_are_seen_in_every_folder(tmp_path):
     assert declared("package", [str(tmp_path)], "BOXES.register") == expected | {"inner": "package.below"}
 
 
-def test_a_plain_function_that_registers(tmp_path):
+def test_registered_plain_function(tmp_path):
     (tmp_path / "nets.py").write_text("@arch(scales=(2,))\nclass Net: ...\n")
     assert declared("package", [str(tmp_path)], "arch") == {"net": "package.nets"}
 
 
-def test_what_is_declared_is_what_importing_registers():
+def test_static_traits_equal_registered_traits():
     done = subprocess.run([sys.executable, "-c", AGREE], capture_output=True, check=False, text=True)
     assert done.returncode == 0, done.stderr
 
 
 @pytest.mark.parametrize("name", ["adamw", "sgd", "lbfgs"])
-def test_the_optimizers_of_torch_are_known_without_it(name):
+def test_torch_optimizers_are_known_without_torch(name):
     from traiNNer.optim.names import torch_optimizers
 
     assert name in torch_optimizers()

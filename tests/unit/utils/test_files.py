@@ -13,7 +13,7 @@ from traiNNer.utils.files import is_folder, natural_key, nearest_existing, sha25
 
 @pytest.fixture
 def calls(monkeypatch):
-    """Record write, fsync and rename in their order, and fail at the one that a test names."""
+    """Record write, fsync and rename in order, and fail at a chosen one."""
     log: list[str] = []
     failing: dict[str, OSError] = {}
     real_fsync, real_replace, real_open = os.fsync, os.replace, Path.open
@@ -68,7 +68,7 @@ linux = pytest.mark.skipif(not Path("/proc/self/fd").exists(), reason="tells fol
 
 
 @linux
-def test_the_order_survives_a_power_loss(tmp_path, calls):
+def test_write_order_survives_a_power_loss(tmp_path, calls):
     log, _ = calls
     write_bytes_atomic(tmp_path / "a/b/x.bin", b"new")
     assert log == ["write", "flush", "fsync file", "rename", "fsync folder"]
@@ -78,7 +78,7 @@ def test_the_order_survives_a_power_loss(tmp_path, calls):
 @linux
 @pytest.mark.parametrize("name", ["write", "flush", "fsync file", "rename"])
 @pytest.mark.parametrize("code", [errno.ENOSPC, errno.EIO])
-def test_a_failure_leaves_the_old_content_and_no_temporary_file(tmp_path, calls, name, code):
+def test_failure_leaves_the_old_content_and_no_temporary_file(tmp_path, calls, name, code):
     path = tmp_path / "x.bin"
     path.write_bytes(b"old content")
     calls[1][name] = OSError(code, os.strerror(code))
@@ -89,7 +89,7 @@ def test_a_failure_leaves_the_old_content_and_no_temporary_file(tmp_path, calls,
 
 
 @linux
-def test_an_interrupt_leaves_no_temporary_file_either(tmp_path, calls):
+def test_interrupt_leaves_no_temporary_file_either(tmp_path, calls):
     calls[1]["fsync file"] = KeyboardInterrupt()
     with pytest.raises(KeyboardInterrupt):
         write_bytes_atomic(tmp_path / "x.bin", b"new")
@@ -97,13 +97,13 @@ def test_an_interrupt_leaves_no_temporary_file_either(tmp_path, calls):
 
 
 @linux
-def test_a_folder_that_cannot_be_synced_is_no_failure(tmp_path, calls):
+def test_unsyncable_folder_is_not_an_error(tmp_path, calls):
     calls[1]["fsync folder"] = OSError(errno.EINVAL, "Invalid argument")
     write_bytes_atomic(tmp_path / "x.bin", b"new")
     assert (tmp_path / "x.bin").read_bytes() == b"new"
 
 
-def test_it_is_written_aside_in_the_same_folder(tmp_path, monkeypatch):
+def test_temporary_file_is_in_the_same_folder(tmp_path, monkeypatch):
     seen = []
     monkeypatch.setattr(os, "replace", lambda source, target: seen.append((Path(source), Path(target))))
     write_bytes_atomic(tmp_path / "x.bin", b"1")
@@ -112,7 +112,7 @@ def test_it_is_written_aside_in_the_same_folder(tmp_path, monkeypatch):
     assert source.name.startswith(".x.bin.tmp-")
 
 
-def test_the_file_has_the_usual_rights(tmp_path):
+def test_file_has_the_usual_rights(tmp_path):
     write_bytes_atomic(tmp_path / "x.bin", b"1")
     (tmp_path / "y.bin").write_bytes(b"1")
     assert (tmp_path / "x.bin").stat().st_mode == (tmp_path / "y.bin").stat().st_mode
@@ -139,12 +139,12 @@ def test_nearest_existing(tmp_path):
     assert nearest_existing(Path("/no such root folder/x")) == Path("/")
 
 
-def test_a_relative_path_finds_the_working_folder(tmp_path, monkeypatch):
+def test_relative_path_starts_at_the_working_folder(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     assert nearest_existing(Path("missing/deeper")) == tmp_path
 
 
-def test_a_folder_that_may_not_be_entered_is_none(tmp_path, monkeypatch):
+def test_inaccessible_folder_is_not_a_folder(tmp_path, monkeypatch):
     def refuse(_):
         raise PermissionError(errno.EACCES, "Permission denied")
 

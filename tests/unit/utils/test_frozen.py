@@ -20,7 +20,7 @@ from traiNNer.utils.frozen import FrozenDict
         lambda d: d.__ior__({"b": 2}),
     ],
 )
-def test_no_way_of_changing_it_works(change):
+def test_is_immutable(change):
     frozen = FrozenDict({"a": 1})
     with pytest.raises(TypeError, match="frozen"):
         change(frozen)
@@ -28,13 +28,13 @@ def test_no_way_of_changing_it_works(change):
 
 
 @pytest.mark.parametrize("copied", [copy.copy, copy.deepcopy, lambda one: pickle.loads(pickle.dumps(one))])
-def test_copies_are_frozen_too(copied):
+def test_copies_are_frozen(copied):
     other = copied(FrozenDict({"a": [1]}))
     assert other == {"a": [1]}
     assert type(other) is FrozenDict
 
 
-def test_it_is_a_dictionary_to_others():
+def test_behaves_like_a_dict():
     frozen = FrozenDict({"a": 1})
     assert json.dumps(frozen) == '{"a": 1}'
     assert type(frozen | {"b": 2}) is dict

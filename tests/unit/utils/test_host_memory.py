@@ -1,4 +1,4 @@
-"""Freed memory stays in the process: the next allocation of the same size costs no page faults."""
+"""Freed memory stays in the process: the next allocation of that size causes no page faults."""
 
 import subprocess
 import sys
@@ -22,8 +22,8 @@ else:
 """
 
 
-def test_same_sizes_again_cost_no_page_faults():
-    # In a process of its own, because the setting cannot be taken back.
+def test_repeated_sizes_cost_no_page_faults():
+    # In a separate process, because the setting cannot be reverted.
     done = subprocess.run([sys.executable, "-c", PROGRAM], capture_output=True, text=True, check=True)
     faults = int(done.stdout)
     if faults < 0:

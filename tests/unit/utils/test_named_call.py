@@ -22,26 +22,26 @@ VALUES = {"output": 1, "target": 2, "lq": 3}
         (lambda output, lq=7: (output, lq), ("output", "lq"), (1, 3)),
     ],
 )
-def test_a_function_gets_what_it_asks_for(function, asked, expected):
+def test_function_gets_requested_arguments(function, asked, expected):
     call = NamedCall("it", function, OFFERED)
     assert call.asked == asked
     assert call(**VALUES) == expected
 
 
-def test_a_parameter_with_a_default_is_left_at_it_where_there_is_no_value():
+def test_parameter_without_a_value_keeps_its_default():
     call = NamedCall("it", lambda output, lq=7: (output, lq), OFFERED)
     assert call.required == ("output",)
     assert call(output=1, lq=None) == (1, None)
     assert call(output=1) == (1, 7)
 
 
-def test_a_value_that_is_needed_and_not_there_is_reported_with_the_reason():
+def test_missing_required_value_is_reported_with_the_reason():
     with pytest.raises(ValueError, match="it asks for 'target', and there is none: no truth"):
         NamedCall("it", lambda pred, gt: 0, OFFERED)(output=1)
 
 
 @pytest.mark.parametrize("function", [lambda image: 0, lambda output, target, mask: 0, lambda output, *, mask: 0])
-def test_an_unknown_name_is_refused(function):
-    # Two unknown parameters stand for output and target; one or three do not say what they mean.
+def test_unknown_name_is_refused(function):
+    # Two unknown parameters mean output and target; one or three are ambiguous.
     with pytest.raises(ValueError, match=r"it asks for '(image|mask)', which there is not   known: output, target, lq"):
         NamedCall("it", function, OFFERED)

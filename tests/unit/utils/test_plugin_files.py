@@ -1,4 +1,4 @@
-"""Files of users: imported once, under a name that other processes find, and blamed only for their own errors."""
+"""Plugin files: imported once, under a name that other processes find, with errors attributed correctly."""
 
 import subprocess
 import sys
@@ -13,7 +13,7 @@ from traiNNer.utils.plugin_files import import_file, imported_files, is_raised_b
 
 @pytest.fixture(autouse=True)
 def _fresh(monkeypatch, tmp_path):
-    """Forget what a test imports; every other module stays."""
+    """Remove the modules that a test imports; keep all others."""
     monkeypatch.setattr(sys, "path", [*sys.path])
     monkeypatch.setattr(plugin_files, "_imported", {})
     yield
@@ -34,7 +34,7 @@ def raised(call) -> BaseException:
     return caught.value
 
 
-def test_a_file_is_run_once_and_known_by_its_own_name(tmp_path):
+def test_plugin_file_is_imported_once_under_its_own_name(tmp_path):
     path = written(tmp_path, "plugin_of_this_test.py", "calls = []\ncalls.append(1)\n")
     module = import_file(path)
     assert import_file(path) is module
@@ -50,7 +50,7 @@ def test_plugins_of_one_folder_import_each_other(tmp_path):
 
 
 @pytest.mark.parametrize("name", ["json.py", "2x-net.py"])
-def test_a_name_that_is_taken_or_none_gets_another(tmp_path, name):
+def test_taken_or_empty_name_is_replaced(tmp_path, name):
     import json
 
     module = import_file(written(tmp_path, name, "value = 1\n"))
@@ -65,7 +65,7 @@ def test_another_process_chooses_the_name(tmp_path):
     )
 
 
-def test_a_file_that_fails_leaves_nothing_behind_and_is_tried_again(tmp_path):
+def test_failed_plugin_import_leaves_no_trace_and_is_retried(tmp_path):
     path = written(tmp_path, "broken_of_this_test.py", "raise ValueError('x')\n")
     assert isinstance(raised(lambda: import_file(path)), ValueError)
     assert "broken_of_this_test" not in sys.modules
@@ -74,7 +74,7 @@ def test_a_file_that_fails_leaves_nothing_behind_and_is_tried_again(tmp_path):
     assert import_file(path).value == 1
 
 
-def test_what_is_no_python_file_is_told(tmp_path):
+def test_non_python_file_is_reported(tmp_path):
     with pytest.raises(ImportError, match="is not a Python file"):
         import_file(written(tmp_path, "notes.txt", ""))
 
@@ -96,7 +96,7 @@ def of_ours():
 """
 
 
-def test_an_error_is_blamed_on_whoever_raised_it(tmp_path):
+def test_error_is_attributed_to_its_origin(tmp_path):
     module = import_file(written(tmp_path, "body_of_this_test.py", BODY))
     found = [(is_raised_by_plugin(error), place_of(error)) for error in map(raised, (module.own, module.of_a_library))]
     assert found == [(True, "body_of_this_test.py line 6"), (True, "body_of_this_test.py line 10")]
@@ -104,7 +104,7 @@ def test_an_error_is_blamed_on_whoever_raised_it(tmp_path):
     assert (is_raised_by_plugin(error), place_of(error)) == (False, "body_of_this_test.py line 14")
 
 
-def test_without_a_plugin_our_own_line_is_named_else_the_last():
+def test_without_a_plugin_our_line_or_the_last_is_named():
     error = raised(lambda: LOSSES["no such loss"])
     assert not is_raised_by_plugin(error)
     assert place_of(error).startswith("registry.py line ")

@@ -17,7 +17,7 @@ def hub(tmp_path, monkeypatch):
     return tmp_path / "checkpoints"
 
 
-def test_a_file_in_the_cache_is_taken_without_network(hub, monkeypatch):
+def test_cached_file_is_used_offline(hub, monkeypatch):
     monkeypatch.setattr(torch.hub, "urlopen", lambda *_: pytest.fail("asked the network"))
     (hub / "net-1234abcd.pth").write_bytes(b"x")
     assert cached_weights("https://example.org/a/net-1234abcd.pth", "test") == hub / "net-1234abcd.pth"
@@ -44,7 +44,7 @@ def test_offline_names_file_place_and_option(hub, monkeypatch, error):
     assert list(hub.iterdir()) == []
 
 
-def test_a_download_is_checked_against_the_hash_in_its_name(hub, tmp_path):
+def test_download_is_checked_against_the_hash_in_its_name(hub, tmp_path):
     content = tmp_path / "content"
     content.write_bytes(b"weights")
     right = hashlib.sha256(b"weights").hexdigest()[:8]

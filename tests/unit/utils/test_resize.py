@@ -23,7 +23,7 @@ def test_frozen_images(entry):
     np.testing.assert_allclose(result, expected, rtol=0, atol=1e-12 if kind.kind == "f" else 0)
 
 
-def test_the_golden_images_cover_every_type_and_both_directions():
+def test_golden_images_cover_every_type_and_both_directions():
     kinds = {(entry["type"], entry["scale"] > 1) for entry in GOLDEN}
     assert {kind for kind, _ in kinds} == {"uint8", "uint16", "float64"}
     assert {up for _, up in kinds} == {True, False}
@@ -43,7 +43,7 @@ def test_any_size_equals_the_definition(height, width, new, seed):
 
 
 @pytest.mark.parametrize("scale", [0.5, 0.25, 2.0, 3.0])
-def test_away_from_the_border_it_equals_torch(scale):
+def test_equals_torch_away_from_the_border(scale):
     image = np.random.default_rng(0).normal(size=(48, 40))
     size = (int(48 * scale), int(40 * scale))
     tensor = torch.from_numpy(image)[None, None]
@@ -62,7 +62,7 @@ def test_scale_one_changes_nothing(kind):
 
 @pytest.mark.parametrize("scale", [0.5, 0.3, 1.5, 4])
 @pytest.mark.parametrize("value", [0, 1, 254, 255])
-def test_a_constant_image_stays_constant(scale, value):
+def test_constant_image_stays_constant(scale, value):
     image = np.full((11, 6, 3), value, np.uint8)
     result = imresize(image, scale)
     assert np.unique(result).tolist() == [value]
@@ -107,7 +107,7 @@ def test_weights_sum_to_one_and_the_input_is_not_touched():
     np.testing.assert_array_equal(image, before)
 
 
-def test_the_kernel_has_keys_values():
+def test_kernel_has_keys_values():
     np.testing.assert_allclose(cubic(np.array([0, 0.5, -0.5, 1, 1.5, 2, 3])), [1, 0.5625, 0.5625, 0, -0.0625, 0, 0])
 
 
@@ -117,7 +117,7 @@ def test_one_of_scale_and_size_is_needed(arguments):
         imresize(np.zeros((4, 4)), **arguments)
 
 
-def test_an_empty_result_is_refused():
+def test_empty_result_is_refused():
     with pytest.raises(ValueError, match="5x4 image cannot be resized to 0x2"):
         imresize(np.zeros((4, 5)), size=(2, 0))
 
@@ -146,7 +146,7 @@ def pattern(kind, scale, shape, seed):
 
 @pytest.mark.parametrize("kind", [np.uint8, np.uint16])
 @pytest.mark.parametrize("scale", [1, 2, 3, 4, 8])
-def test_a_part_equals_the_part_of_the_whole_bit_for_bit(scale, kind):
+def test_cropped_decode_equals_crop_of_full_decode_bitwise(scale, kind):
     rng = np.random.default_rng(scale)
     for seed in range(30):
         rows, columns = (int(side) for side in rng.integers(1, 30, 2))
@@ -166,7 +166,7 @@ def test_half_levels_round_alike_in_the_part_and_the_whole():
 
 
 @pytest.mark.parametrize("scale", [2, 3, 4])
-def test_a_part_of_gray_and_of_float_images(scale):
+def test_cropped_decode_of_gray_and_float_images(scale):
     image = np.random.default_rng(5).normal(size=(scale * 9, scale * 8))
     checked_crop(image, scale, 2, 0, 5, 8)
     checked_crop((image * 20 + 100).astype(np.uint8), scale, 0, 3, 9, 5)
@@ -179,6 +179,6 @@ def test_only_the_pixels_that_matter_are_read():
 
 
 @pytest.mark.parametrize("part", [(-1, 0, 2, 2), (0, -1, 2, 2), (0, 0, 0, 2), (0, 0, 2, 0), (4, 0, 2, 2), (0, 5, 2, 2)])
-def test_a_part_beyond_the_image_is_refused(part):
+def test_region_beyond_the_image_is_refused(part):
     with pytest.raises(ValueError, match="are not in a 6x5 image"):
         imresize_crop(np.zeros((10, 12, 3), np.uint8), 2, *part)

@@ -1,4 +1,4 @@
-"""Every entry point decides how threads wait before torch is loaded, unless the user has."""
+"""Every entry point sets how threads wait before torch is loaded, unless the user has."""
 
 import os
 import subprocess
@@ -9,7 +9,7 @@ from runkit import REPOSITORY, workplace, write_options
 
 from traiNNer.utils.threads import OPENMP, VARIABLES
 
-# Stands for torch: notes what is in the environment when it is loaded, and ends the process.
+# A fake torch: records the environment when it is loaded, and ends the process.
 TORCH = """
 import os
 names = ("OMP_WAIT_POLICY", "GOMP_SPINCOUNT")
@@ -42,7 +42,7 @@ TEST_FILE = {"datasets": {"train": None, "val": None, "test": TESTED}, "train": 
 
 
 def noted(arguments, folder, **environment) -> list[str]:
-    """Return what the environment said about waiting whenever torch was loaded."""
+    """Return the wait settings in the environment whenever torch was loaded."""
     (folder / "fake/torch").mkdir(parents=True)
     (folder / "fake/torch/__init__.py").write_text(TORCH)
     write_options(workplace(folder))
@@ -67,7 +67,7 @@ def test_threads_sleep_before_torch_is_loaded(entry, tmp_path):
 
 @pytest.mark.parametrize("entry", ["train.py", "test.py", "trainner", "tests"])
 @pytest.mark.parametrize(("name", "value"), [("OMP_WAIT_POLICY", "active"), ("GOMP_SPINCOUNT", "7")])
-def test_what_the_user_has_decided_stays(entry, name, value, tmp_path):
+def test_user_decisions_are_kept(entry, name, value, tmp_path):
     assert set(noted(ENTRIES[entry], tmp_path, **{name: value})) == {f"{name}={value}"}
 
 
@@ -80,7 +80,7 @@ def first_call(before: str, **environment) -> str:
     return done.stdout.strip()
 
 
-def test_the_answer_says_who_decided_and_whether_it_was_too_late():
+def test_thread_report_names_the_source_and_late_imports():
     ours = "{'OMP_WAIT_POLICY': 'passive', 'GOMP_SPINCOUNT': '8000'}"
     passive = f"ThreadWaiting(settings={ours}, is_ours=True, is_late="
     assert first_call("") == passive + "False)"
@@ -99,5 +99,5 @@ def test_the_answer_says_who_decided_and_whether_it_was_too_late():
         ("/usr/lib/libompitrace.so", False),
     ],
 )
-def test_openmp_is_known_by_its_file(path, is_openmp):
+def test_openmp_is_detected_by_its_file(path, is_openmp):
     assert bool(OPENMP.search(f"7f00-7f01 r-xp 00000000 08:01 12 {path}\n")) is is_openmp

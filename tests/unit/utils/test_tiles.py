@@ -30,8 +30,8 @@ def test_equals_whole_when_overlap_covers_the_receptive_field(size, tile, overla
     torch.testing.assert_close(run_tiled(model, lq, scale, tile, overlap), model(lq), rtol=0, atol=1e-5)
 
 
-def test_overlap_is_what_makes_it_exact():
-    # Guards the test above against tiles that read everything anyway.
+def test_overlap_is_required_for_exactness():
+    # Ensures that the tiles of the test above do not read everything.
     def blur(lq):
         return F.conv2d(lq, torch.ones(3, 1, 61, 61) / 61**2, padding=30, groups=3)
 
@@ -89,7 +89,7 @@ def test_no_seams_or_dark_lines_with_too_little_overlap():
     tiled = run_tiled(blur, lq, 1, 32, 4)[0, 0, 48]
     inside = tiled[20:-20]
     hard = blur(lq[..., :32])[0, 0, 48, -1]
-    assert hard < 0.55  # what cutting into tiles without blending would show
+    assert hard < 0.55  # the seams of tiles without blending
     assert inside.min() > 0.9
     assert inside.diff().abs().max() < 0.05
 

@@ -8,7 +8,7 @@ from traiNNer.utils.upscaling import Tiling, reflect, upscale_image
 
 
 class Picky:
-    """Means of blocks, upscaled; only sizes that fit are taken."""
+    """Block means, upscaled; accepts only matching sizes."""
 
     def __init__(self, traits, scale=2):
         self.traits, self.scale, self.seen = traits, scale, []
@@ -28,7 +28,7 @@ def image(height, width):
 
 @pytest.mark.parametrize("side", [1, 2, 3, 17])
 @pytest.mark.parametrize("size", [17, 18, 33, 64])
-def test_reflection_is_that_of_numpy_for_images_of_any_size(side, size):
+def test_reflection_padding_matches_numpy_at_any_size(side, size):
     import numpy as np
 
     lq = image(side, 5)
@@ -38,7 +38,7 @@ def test_reflection_is_that_of_numpy_for_images_of_any_size(side, size):
 
 @pytest.mark.parametrize("size", [(90, 70), (1, 1), (3, 200), (16, 16)])
 @pytest.mark.parametrize(("multiple", "least"), [(8, 16), (1, 20), (12, 1), (16, 40)])
-def test_images_of_any_size_are_the_part_of_the_padded_whole(size, multiple, least):
+def test_images_of_any_size_match_the_padded_whole(size, multiple, least):
     traits = ArchTraits(size_multiple=multiple, least_size=least)
     network, lq = Picky(traits), image(*size)
     output = upscale_image(network, lq, 2, traits)
@@ -46,7 +46,7 @@ def test_images_of_any_size_are_the_part_of_the_padded_whole(size, multiple, lea
     assert torch.equal(output, Picky(traits)(padded)[..., : 2 * size[0], : 2 * size[1]])
 
 
-def test_sizes_that_are_taken_go_through_untouched():
+def test_supported_sizes_pass_unchanged():
     traits = ArchTraits(size_multiple=8, least_size=16)
     for declared, lq in ((ArchTraits(), image(13, 7)), (traits, image(24, 16))):
         network = Picky(declared)
@@ -65,7 +65,7 @@ def test_tiles_see_the_blocks_of_the_padded_whole(size, multiple, least, tile):
     torch.testing.assert_close(tiled, upscale_image(Picky(traits), lq, 2, traits), rtol=0, atol=1e-5)
 
 
-def test_without_demands_tiles_are_as_they_were():
+def test_tiles_are_unchanged_without_demands():
     assert spans(257, 32, 8) == spans(257, 32, 8, 8, 1)
     second = spans(257, 32, 8)[1]
     assert (second.start, second.stop) == (16, 72)

@@ -1,4 +1,4 @@
-"""Small sets of photo-like pictures, and a measuring process that finds the same every time."""
+"""Small datasets of photo-like images, and a measuring process with fixed results."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -33,7 +33,7 @@ def photos(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def measured(monkeypatch) -> list[Job]:
-    """Let the measuring find what `FOUND` says, in no time; returns the jobs that it was given."""
+    """Replace measuring by the results in `FOUND`; return the jobs it gets."""
     jobs = []
 
     def measure(job, say, limit_s):

@@ -23,7 +23,7 @@ def init(*arguments) -> int:
 
 
 @pytest.mark.parametrize("preset", ["convenience", "fidelity"])
-def test_the_file_loads_and_every_decision_has_its_reason(photos, measured, capsys, preset):
+def test_file_loads_and_every_decision_has_its_reason(photos, measured, capsys, preset):
     assert init("--gt", photos / "hr", "--lq", photos / "lr", "--preset", preset, "-o", "a.yml") == 0
     loaded = load_options(photos.parent / "a.yml", TrainOptions)
     assert loaded.options.scale == 2
@@ -36,7 +36,7 @@ def test_the_file_loads_and_every_decision_has_its_reason(photos, measured, caps
     assert "Next: python train.py -opt a.yml" in out
 
 
-def test_the_plan_is_printed_and_stands_in_the_file(photos, measured, capsys):
+def test_plan_is_printed_and_written_to_the_file(photos, measured, capsys):
     assert init("--gt", photos / "hr", "--budget", "30m") == 0
     line = next(line for line in capsys.readouterr().out.splitlines() if line.startswith("paragonsr2_nano"))
     assert line.startswith("paragonsr2_nano 2x on 9 photos: 10.0 it/s, 16,800 iterations in 29 min")
@@ -48,7 +48,7 @@ def test_the_plan_is_printed_and_stands_in_the_file(photos, measured, capsys):
     assert "best of 3 after 40 iterations: 27.00 dB (0.008: 26.50)" in text
 
 
-def test_the_command_in_the_file_makes_the_same_file(photos, measured, tmp_path):
+def test_command_in_the_file_makes_the_same_file(photos, measured, tmp_path):
     assert init("--gt", photos / "hr", "--scale", 2, "--budget", "90m", "-o", "a.yml") == 0
     first = (tmp_path / "a.yml").read_text().splitlines()[0]
     assert first.startswith("# Made by: trainner init --gt ")
@@ -56,7 +56,7 @@ def test_the_command_in_the_file_makes_the_same_file(photos, measured, tmp_path)
     assert "--scale 2" in first
 
 
-def test_a_file_that_exists_is_not_replaced(photos, measured, capsys):
+def test_existing_file_is_not_overwritten(photos, measured, capsys):
     (photos.parent / "my.yml").write_text("mine")
     assert init("--gt", photos / "hr") == 2
     assert "my.yml exists" in capsys.readouterr().err
@@ -78,7 +78,7 @@ def test_a_file_that_exists_is_not_replaced(photos, measured, capsys):
         ([], 2, "needs --gt"),
     ],
 )
-def test_bad_input_ends_with_its_code_and_writes_nothing(photos, measured, capsys, tmp_path, arguments, code, said):
+def test_bad_input_exits_with_its_code_and_writes_nothing(photos, measured, capsys, tmp_path, arguments, code, said):
     before = sorted(tmp_path.iterdir())
     assert init(*arguments) == code
     assert said in capsys.readouterr().err
@@ -87,7 +87,7 @@ def test_bad_input_ends_with_its_code_and_writes_nothing(photos, measured, capsy
     ]
 
 
-def test_a_name_with_strange_characters_neither_breaks_the_header_nor_the_yaml(tmp_path, measured):
+def test_special_characters_in_names_keep_header_and_yaml_valid(tmp_path, measured):
     write_pairs(tmp_path / "a # b\nscale: 9", 9, (70, 70), smooth=True)
     folder = tmp_path / "a # b\nscale: 9" / "hr"
     assert init("--gt", folder, "-o", "a.yml") == 0
@@ -96,7 +96,7 @@ def test_a_name_with_strange_characters_neither_breaks_the_header_nor_the_yaml(t
     assert tree["datasets"]["train"]["dataroot_gt"] == str(folder)
 
 
-def test_what_the_headers_tell_is_said(tmp_path, measured, capsys):
+def test_header_findings_are_reported(tmp_path, measured, capsys):
     write_pairs(tmp_path / "p", 9, (70, 70), smooth=True)
     write_png(tmp_path / "p/hr/gray.png", numbers(140, 140, 1))
     assert init("--gt", tmp_path / "p/hr", "-o", "a.yml") == 0
@@ -124,23 +124,23 @@ def test_four_questions():
     assert (args.gt, args.lq, args.scale, args.preset, args.budget) == ("photos", None, 3, "convenience", "30m")
 
 
-def test_with_small_images_the_scale_need_not_be_asked():
+def test_scale_is_not_asked_with_small_images():
     args, questions = asked(["photos", "small", "best"])
     assert len(questions) == 3
     assert (args.lq, args.scale, args.preset, args.budget) == ("small", None, "fidelity", None)
 
 
-def test_an_answer_that_is_no_scale():
+def test_invalid_scale_answer():
     with pytest.raises(ConfigError, match=r"'twice' is not a scale\. Use 2, 3 or 4\."):
         asked(["photos", "", "twice", ""])
 
 
-def test_no_folder_no_run():
+def test_no_run_without_a_folder():
     with pytest.raises(ConfigError, match="nothing to train on"):
         asked([""])
 
 
-def test_swapped_folders_are_swapped_when_a_person_says_yes(photos, measured, monkeypatch, tmp_path):
+def test_swapped_folders_are_swapped_on_yes(photos, measured, monkeypatch, tmp_path):
     monkeypatch.setattr(command, "_is_terminal", lambda: True)
     monkeypatch.setattr(command, "_answer", lambda *_: "y")
     assert init("--gt", photos / "lr", "--lq", photos / "hr", "-o", "a.yml") == 0
@@ -148,7 +148,7 @@ def test_swapped_folders_are_swapped_when_a_person_says_yes(photos, measured, mo
     assert (train["dataroot_gt"], train["dataroot_lq"]) == (str(photos / "hr"), str(photos / "lr"))
 
 
-def test_swapped_folders_stay_refused_when_a_person_says_no(photos, measured, monkeypatch):
+def test_swapped_folders_are_refused_on_no(photos, measured, monkeypatch):
     monkeypatch.setattr(command, "_is_terminal", lambda: True)
     monkeypatch.setattr(command, "_answer", lambda *_: "n")
     assert init("--gt", photos / "lr", "--lq", photos / "hr", "-o", "a.yml") == 3

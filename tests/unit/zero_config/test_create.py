@@ -1,4 +1,4 @@
-"""From folders to a complete option tree, with a measuring process that is made up."""
+"""From folders to a complete option tree, with a fake measuring process."""
 
 import inspect
 import shutil
@@ -23,7 +23,7 @@ def loaded(tree, folder):
     return load_options(path, TrainOptions)
 
 
-def test_the_signature_is_the_documents():
+def test_signature_is_the_documents():
     names = list(inspect.signature(traiNNer.create_zero_config_training).parameters)
     assert names == ["architecture", "dataset_gt_path", "dataset_lq_path", "val_gt_path", "val_lq_path", "preset",
                      "scale", "budget", "custom_overrides"]  # fmt: skip
@@ -44,7 +44,7 @@ def test_the_signature_is_the_documents():
         }),
     ],
 )  # fmt: skip
-def test_a_preset_gives_the_values_of_the_document(photos, measured, preset, wanted):
+def test_preset_gives_the_values_of_the_document(photos, measured, preset, wanted):
     tree = create_zero_config_training(NANO, photos / "hr", photos / "lr", preset=preset)
     short = {"STOP": "train.training_automations.IntelligentEarlyStopping",
              "RATE": "train.training_automations.IntelligentLearningRateScheduler"}  # fmt: skip
@@ -68,15 +68,15 @@ def test_all_five_automations_are_active(photos, measured, tmp_path, preset):
         "IntelligentEarlyStopping",
         "DynamicLossScheduling",
     }
-    assert options.train.grad_clip  # without it the clipping automation could only watch
+    assert options.train.grad_clip  # without it the clipping automation could only observe
 
 
-def test_the_scale_comes_from_the_sizes(tmp_path, measured):
+def test_scale_comes_from_the_sizes(tmp_path, measured):
     write_pairs(tmp_path / "p", 9, (60, 60), scale=3, smooth=True)
     assert create_zero_config_training(NANO, tmp_path / "p/hr", tmp_path / "p/lr")["scale"] == 3
 
 
-def test_hr_alone_makes_lr_on_the_fly_and_holds_images_out(photos, measured):
+def test_hr_only_makes_lr_on_the_fly_and_holds_images_out(photos, measured):
     tree = create_zero_config_training(NANO, photos / "hr")
     train, val = tree["datasets"]["train"], tree["datasets"]["val"]
     assert (train["type"], train["split"]) == ("SingleGTDataset", "train")
@@ -84,14 +84,14 @@ def test_hr_alone_makes_lr_on_the_fly_and_holds_images_out(photos, measured):
     assert tree["scale"] == 2
 
 
-def test_validation_folders_are_used_as_they_are(photos, measured, tmp_path):
+def test_validation_folders_are_used_unchanged(photos, measured, tmp_path):
     write_pairs(tmp_path / "v", 2, (30, 30), smooth=True)
     tree = create_zero_config_training(NANO, photos / "hr", photos / "lr", tmp_path / "v/hr", tmp_path / "v/lr")
     assert tree["datasets"]["val"]["dataroot_gt"] == str(tmp_path / "v/hr")
     assert "split" not in tree["datasets"]["train"]
 
 
-def test_what_was_measured_is_decided(photos, measured):
+def test_measurements_decide(photos, measured):
     tree = create_zero_config_training(NANO, photos / "hr", photos / "lr")
     assert tree["use_amp"] is True
     assert tree["amp_bf16"] is True
@@ -100,11 +100,11 @@ def test_what_was_measured_is_decided(photos, measured):
     assert measured[0].rates == ()
 
 
-def test_a_budget_finds_the_rate_and_fits_the_run(photos, measured):
+def test_budget_finds_the_learning_rate_and_fits_the_run(photos, measured):
     tree = create_zero_config_training(NANO, photos / "hr", photos / "lr", budget="30m")
     train = tree["train"]
     assert train["optim_g"]["lr"] == 4e-3
-    # The rate was tried with a fixed limit of the gradient; the automation must not lift it.
+    # The learning rate was tried with a fixed gradient clip; the automation must not raise it.
     assert train["training_automations"]["AdaptiveGradientClipping"]["max_threshold"] == 1.0
     seconds = train["total_iter"] / 10.0 + 2 * train["total_iter"] / tree["val"]["val_freq"]
     assert 0.85 * 1800 < seconds < 1800
@@ -113,7 +113,7 @@ def test_a_budget_finds_the_rate_and_fits_the_run(photos, measured):
     assert measured[0].rate_seconds == 40
 
 
-def test_the_users_values_win_over_measured_and_planned_ones(photos, measured):
+def test_users_values_win_over_measured_and_planned_ones(photos, measured):
     overrides = {
         "train": {"optim_g": {"lr": 1e-3}, "total_iter": 777, "val": {"val_freq": 70}},
         "datasets": {"train": {"batch_size_per_gpu": 3, "num_worker_per_gpu": 1}},
@@ -131,12 +131,12 @@ def test_the_users_values_win_over_measured_and_planned_ones(photos, measured):
     assert job.tree["datasets"]["train"]["batch_size_per_gpu"] == 3
 
 
-def test_a_crop_that_does_not_fit_is_made_smaller(tmp_path, measured):
+def test_too_large_crop_is_reduced(tmp_path, measured):
     write_pairs(tmp_path / "p", 9, (50, 45), smooth=True)
     assert create_zero_config_training(NANO, tmp_path / "p/hr")["datasets"]["train"]["lq_size"] == 45
 
 
-def test_the_second_time_is_remembered(photos, measured):
+def test_second_run_uses_the_cache(photos, measured):
     trees = [create_zero_config_training(NANO, photos / "hr", photos / "lr") for _ in range(2)]
     assert trees[0] == trees[1]
     assert len(measured) == 1
@@ -152,17 +152,17 @@ def test_images_that_change_are_measured_again(photos, measured):
     assert len(measured) == 2
 
 
-# Bad input: each a clear message, and nothing is measured
+# Bad input: a clear message each, and nothing is measured
 
 
-def test_an_empty_folder(tmp_path, measured):
+def test_empty_folder(tmp_path, measured):
     (tmp_path / "empty").mkdir()
     with pytest.raises(DataError, match="has no images"):
         create_zero_config_training(NANO, tmp_path / "empty")
     assert not measured
 
 
-def test_a_missing_folder_names_the_nearest(tmp_path, measured):
+def test_missing_folder_suggests_the_nearest(tmp_path, measured):
     with pytest.raises(DataError, match="no such folder"):
         create_zero_config_training(NANO, tmp_path / "none" / "hr")
 
@@ -173,7 +173,7 @@ def test_one_image_only(tmp_path, measured):
         create_zero_config_training(NANO, tmp_path / "p/hr", tmp_path / "p/lr")
 
 
-def test_one_image_with_others_to_validate_is_enough(tmp_path, measured):
+def test_one_training_image_with_separate_validation_is_enough(tmp_path, measured):
     write_pairs(tmp_path / "p", 1, (60, 70), smooth=True)
     write_pairs(tmp_path / "v", 1, (30, 30), smooth=True)
     tree = create_zero_config_training(NANO, tmp_path / "p/hr", None, tmp_path / "v/hr")
@@ -193,12 +193,12 @@ def test_one_image_with_others_to_validate_is_enough(tmp_path, measured):
         {"scale": 4, "datasets": {"train": {"lq_size": 16}}},
     ],
 )  # fmt: skip
-def test_overrides_that_leave_something_out_or_are_unusual_go_through(photos, measured, overrides):
+def test_partial_and_unusual_overrides_are_accepted(photos, measured, overrides):
     tree = create_zero_config_training(NANO, photos / "hr", budget="30m", custom_overrides=overrides)
     assert tree["train"]["total_iter"] >= 5
 
 
-def test_an_arch_of_a_plugin(tmp_path, photos, measured, monkeypatch):
+def test_arch_of_a_plugin(tmp_path, photos, measured, monkeypatch):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "own_arch.py").write_text(
         "from torch import nn\nfrom traiNNer.archs.traits import Recipe, arch\n"
@@ -213,22 +213,22 @@ def test_an_arch_of_a_plugin(tmp_path, photos, measured, monkeypatch):
         "zeroconfigownarch", photos / "hr", budget="30m", custom_overrides={"plugins": ["own_arch.py"]}
     )
     assert tree["plugins"] == [str(tmp_path / "own_arch.py")]
-    # Its published settings come with it: rates are tried around its own, crops are its own.
+    # Its published settings are used: learning rates around its own, and its own crops.
     assert measured[0].rates[0][0] == 1e-3
     assert measured[0].tree["train"]["optim_g"]["lr"] == 1e-3
     assert measured[0].tree["datasets"]["train"]["batch_size_per_gpu"] == 4
     assert tree["datasets"]["train"]["lq_size"] == 32
 
 
-def test_a_run_gets_a_name_that_is_not_taken(photos, measured, tmp_path, monkeypatch):
+def test_run_gets_a_free_name(photos, measured, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     name = create_zero_config_training(NANO, photos / "hr")["name"]
     (tmp_path / "experiments" / name).mkdir(parents=True)
     assert create_zero_config_training(NANO, photos / "hr")["name"] == f"{name}_2"
-    assert len(measured) == 1  # what was measured holds for both
+    assert len(measured) == 1  # the measurements hold for both
 
 
-def test_equal_names_in_another_folder_are_measured_anew(tmp_path, measured, monkeypatch):
+def test_same_names_in_another_folder_are_measured_again(tmp_path, measured, monkeypatch):
     for place in ("a", "b"):
         write_pairs(tmp_path / place / "photos", 9, (70, 70), smooth=True)
         monkeypatch.chdir(tmp_path / place)
@@ -236,7 +236,7 @@ def test_equal_names_in_another_folder_are_measured_anew(tmp_path, measured, mon
     assert len(measured) == 2
 
 
-def test_a_list_says_which_images_count(photos, measured, tmp_path):
+def test_list_selects_the_images(photos, measured, tmp_path):
     (tmp_path / "list.txt").write_text("".join(f"{number:03}.png\n" for number in range(9)))
     request = create.Request(NANO, create.folders_of(photos / "hr", photos / "lr", None, None, tmp_path / "list.txt"))
     made = create.make(request, lambda _: None)
@@ -251,7 +251,7 @@ def test_all_images_smaller_than_the_crop(tmp_path, measured):
         create_zero_config_training(NANO, tmp_path / "p/hr", tmp_path / "p/lr")
 
 
-def test_a_few_small_images_are_named_with_the_way_out(tmp_path, measured):
+def test_few_small_images_are_reported_with_a_fix(tmp_path, measured):
     write_pairs(tmp_path / "p", 9, (70, 70), smooth=True)
     write_pairs(tmp_path / "q", 1, (10, 10), smooth=True)
     for part in ("hr", "lr"):
@@ -260,7 +260,7 @@ def test_a_few_small_images_are_named_with_the_way_out(tmp_path, measured):
         create_zero_config_training(NANO, tmp_path / "p/hr", tmp_path / "p/lr")
 
 
-def test_swapped_folders_are_named_with_the_right_command(photos, measured):
+def test_swapped_folders_are_reported_with_the_right_command(photos, measured):
     with pytest.raises(DataError, match="are swapped") as caught:
         create_zero_config_training(NANO, photos / "lr", photos / "hr")
     assert f"--gt {photos / 'hr'} --lq {photos / 'lr'}" in str(caught.value)
@@ -281,33 +281,33 @@ def test_another_scale_than_the_images(photos, measured):
         create_zero_config_training(NANO, photos / "hr", photos / "lr", scale=4)
 
 
-def test_an_unknown_arch_names_the_nearest(photos, measured):
+def test_unknown_arch_suggests_the_nearest(photos, measured):
     with pytest.raises(ConfigError, match="did you mean 'paragonsr2_nano'"):
         create_zero_config_training("paragonsr2_nan", photos / "hr")
 
 
-def test_an_unknown_override(photos, measured):
+def test_unknown_override(photos, measured):
     with pytest.raises(ConfigError, match=r"train\.total_itr = 5 +unknown option; did you mean 'total_iter'"):
         create_zero_config_training(NANO, photos / "hr", custom_overrides={"train": {"total_itr": 5}})
     assert not measured
 
 
-def test_an_unknown_preset(photos, measured):
+def test_unknown_preset(photos, measured):
     with pytest.raises(ConfigError, match="must be convenience or fidelity"):
         create_zero_config_training(NANO, photos / "hr", preset="best")  # pyright: ignore[reportArgumentType]
 
 
-def test_validation_lq_alone(photos, measured):
+def test_validation_with_lq_only(photos, measured):
     with pytest.raises(ConfigError, match="--val-lq without --val-gt"):
         create_zero_config_training(NANO, photos / "hr", photos / "lr", None, photos / "lr")
 
 
-def test_a_budget_that_is_too_short(photos, measured):
+def test_too_short_budget(photos, measured):
     with pytest.raises(ConfigError, match=r"too short for one validation.*The least is"):
         create_zero_config_training(NANO, photos / "hr", photos / "lr", budget="5s")
 
 
-def test_a_full_disk(photos, measured, monkeypatch):
+def test_disk_full(photos, measured, monkeypatch):
     usage = shutil.disk_usage(photos)
     monkeypatch.setattr(create.shutil, "disk_usage", lambda _: type(usage)(usage.total, usage.total - 2**20, 2**20))
     with pytest.raises(ConfigError, match=r"has 1 MB free; this run needs about [\d,]+ MB"):

@@ -45,7 +45,7 @@ def decided(overrides=None, **found) -> Draft:
     return made
 
 
-def test_nothing_measured_decides_nothing():
+def test_no_decision_without_measurements():
     assert decided().tree() == draft().tree()
     assert decided().reasons == draft().reasons
 
@@ -58,14 +58,14 @@ def test_nothing_measured_decides_nothing():
         (Fit(8, 2**30, 2**33, failed=16), 8, 2, "1.0 of 8.0 GB; 16 do not fit"),
     ],
 )
-def test_a_batch_is_trained_in_micro_batches_that_fit(fit, size, parts, words):
+def test_batch_is_split_into_micro_batches_that_fit(fit, size, parts, words):
     made = decided(fit=fit)
     assert (made.value(BATCH), made.value(ACCUM)) == (size, parts)
     assert words in made.reasons[BATCH]
     assert made.reasons[ACCUM] == "micro-batches per step: 16 crops"
 
 
-def test_a_batch_that_the_user_gave_stays():
+def test_user_batch_size_is_kept():
     made = decided({"datasets": {"train": {"batch_size_per_gpu": 32}}}, fit=Fit(4, 0, 0))
     assert made.value(BATCH) == 32
     assert ACCUM not in made.reasons
@@ -73,7 +73,7 @@ def test_a_batch_that_the_user_gave_stays():
     assert (only.value(BATCH), only.value(ACCUM)) == (4, 2)
 
 
-def test_tiles_and_crops_are_decided_with_what_they_gain():
+def test_tiles_and_crops_are_decided_with_their_gain():
     made = decided(tile=256, crop=Crop(32, {48: 0.3, 32: 0.1}))
     assert made.value("val.tile_size") == 256
     assert made.value(f"{TRAIN}.lq_size") == 32
@@ -81,7 +81,7 @@ def test_tiles_and_crops_are_decided_with_what_they_gain():
     assert decided(crop=Crop(48, {48: 0.3, 32: 0.1})).tree() == draft().tree()
 
 
-def test_a_setting_is_taken_or_the_reason_against_it_noted():
+def test_setting_is_chosen_or_rejected_with_a_reason():
     taken = Comparison("bf16", {"use_amp": True}, 1.7, 0.0, True, "1.70 times as fast")
     assert (decided(settings=(taken,)).value("use_amp"), decided(settings=(taken,)).reasons["use_amp"]) == (
         True,
@@ -93,7 +93,7 @@ def test_a_setting_is_taken_or_the_reason_against_it_noted():
 
 
 @pytest.mark.parametrize(("waiting", "more"), [(0.004, ""), (0.1, "; 10% of the time is waiting for images")])
-def test_data_workers_are_those_of_the_best_pace(waiting, more):
+def test_worker_count_is_that_of_the_best_throughput(waiting, more):
     made = decided(pace=replace(PACE, waiting=waiting))
     key = f"{TRAIN}.num_worker_per_gpu"
     assert made.value(key) == 2
@@ -103,7 +103,7 @@ def test_data_workers_are_those_of_the_best_pace(waiting, more):
 TRIALS = Trials({2e-4: (20.0,), 4e-3: (25.0, 27.0), 8e-3: (26.0, 26.5)}, (20, 40), 40.0)
 
 
-def test_the_best_learning_rate_is_taken_and_clipping_bounded_by_what_it_was_tried_with():
+def test_best_learning_rate_is_used_with_bounded_clipping():
     made = decided({"train": {"grad_clip_max_norm": 2.5}}, trials=TRIALS)
     assert made.value("train.optim_g.lr") == 4e-3
     assert made.reasons["train.optim_g.lr"] == describe_trials(TRIALS, 4e-3)
@@ -112,13 +112,13 @@ def test_the_best_learning_rate_is_taken_and_clipping_bounded_by_what_it_was_tri
     assert nothing.tree() == draft().tree()
 
 
-def test_trials_are_described_with_the_others_of_the_last_round():
+def test_trials_are_compared_with_the_last_round():
     assert describe_trials(TRIALS, 4e-3) == "best of 3 after 40 iterations: 27.00 dB (0.008: 26.50)"
     alone = Trials({1e-3: (30.0,)}, (10,))
     assert describe_trials(alone, 1e-3) == "best of 1 after 10 iterations: 30.00 dB"
 
 
-def test_a_plan_fills_in_everything_that_depends_on_the_length():
+def test_plan_sets_every_length_dependent_option():
     made = draft()
     decide_plan(made, Plan(1000, 50, 100, 200, 40, 250, 1700.0, 0.04), 1800)
     values = {

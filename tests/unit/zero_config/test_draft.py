@@ -9,7 +9,7 @@ from traiNNer.errors import ConfigError
 from traiNNer.zero_config.draft import Draft
 from traiNNer.zero_config.presets import preset_values
 
-# The example of the document that the user wrote, with `val` under `train`.
+# The example of the user, with `val` under `train`.
 DOCUMENT = {
     "train": {
         "total_iter": 100000,
@@ -41,14 +41,14 @@ def draft(overrides=None, preset="convenience") -> Draft:
     return made
 
 
-def test_what_is_decided_loads_like_a_file():
+def test_decisions_load_like_a_file():
     options = draft().checked().options
     assert isinstance(options, TrainOptions)
     assert options.train.total_iter == 40_000
     assert options.datasets["train"].options.dataroot_gt == "photos  # not a comment"
 
 
-def test_the_yaml_reads_back_as_the_tree_and_carries_the_reasons(tmp_path):
+def test_yaml_round_trips_with_reasons(tmp_path):
     made = draft(DOCUMENT)
     text = made.yaml()
     assert yaml.safe_load(text) == made.tree()
@@ -57,7 +57,7 @@ def test_the_yaml_reads_back_as_the_tree_and_carries_the_reasons(tmp_path):
     assert lr.endswith("# yours")
 
 
-def test_the_overrides_of_the_document_give_exactly_the_named_values():
+def test_documented_overrides_give_the_named_values():
     tree = draft(DOCUMENT, "fidelity").tree()
     automations = tree["train"]["training_automations"]
     assert tree["train"]["total_iter"] == 100_000
@@ -68,12 +68,12 @@ def test_the_overrides_of_the_document_give_exactly_the_named_values():
     assert automations["IntelligentLearningRateScheduler"]["min_lr_factor"] == 0.7
     assert tree["val"]["val_freq"] == 200
     assert "val" not in tree["train"]
-    # What the document does not name stays.
+    # Values not named in the document are unchanged.
     assert tree["train"]["warmup_iter"] == 2000
     assert automations["IntelligentLearningRateScheduler"]["improvement_threshold"] == 0.0005
 
 
-def test_no_decision_replaces_a_value_of_the_user():
+def test_decisions_never_replace_user_values():
     made = draft({"train": {"optim_g": {"lr": 1e-3}}})
     made.decide("train.optim_g.lr", 4e-3, "measured")
     assert made.tree()["train"]["optim_g"]["lr"] == 1e-3
@@ -92,7 +92,7 @@ def test_no_decision_replaces_a_value_of_the_user():
         ("train.scheduler.eta_min", True),
     ],
 )
-def test_it_knows_what_was_given(key, given):
+def test_given_keys_are_known(key, given):
     overrides = {
         "train": {
             "optim_g": {"lr": 1e-3},
@@ -104,14 +104,14 @@ def test_it_knows_what_was_given(key, given):
     assert draft(overrides).is_given(key) is given
 
 
-def test_an_automation_is_found_under_any_spelling():
+def test_automation_is_found_under_any_spelling():
     tree = draft({"training_automations": {"intelligent_early_stopping": {"patience": 9000}}}).tree()
     automations = tree["train"]["training_automations"]
     assert automations["IntelligentEarlyStopping"]["patience"] == 9000
     assert "intelligent_early_stopping" not in automations
 
 
-def test_another_component_takes_nothing_over_from_the_one_that_was_decided():
+def test_another_component_keeps_no_options_of_the_chosen_one():
     schedule = {"type": "MultiStepLR", "milestones": [9]}
     made = draft({"train": {"optim_g": {"type": "SGD", "lr": 0.1}, "scheduler": schedule}})
     made.decide("train.scheduler.type", "CosineAnnealingLR")
@@ -132,7 +132,7 @@ def test_lists_replace():
     assert tree["train"]["losses"] == [{"type": "MSELoss"}]
 
 
-def test_unknown_keys_are_told_as_in_a_file_and_all_at_once():
+def test_unknown_keys_are_reported_together_as_in_a_file():
     with pytest.raises(ConfigError) as caught:
         draft({"train": {"total_itr": 5, "optim_g": {"lr": "fast"}}, "sclae": 3, "val": {"val_freq": 0}}).checked()
     text = str(caught.value)
@@ -142,12 +142,12 @@ def test_unknown_keys_are_told_as_in_a_file_and_all_at_once():
     assert "did you mean 'scale'?" in text
 
 
-def test_a_place_named_twice_is_refused():
+def test_duplicate_path_is_refused():
     with pytest.raises(ConfigError, match=r"train\.val +also written as val"):
         Draft({"train": {"val": {"val_freq": 3}}, "val": {"val_freq": 1}})
 
 
-def test_the_overrides_are_left_as_they_were():
+def test_overrides_are_not_modified():
     overrides = {"train": {"val": {"val_freq": 200}}}
     draft(overrides).checked()
     assert overrides == {"train": {"val": {"val_freq": 200}}}

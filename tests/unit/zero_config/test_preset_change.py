@@ -1,4 +1,4 @@
-"""The other preset for a file that exists: only the preset's own values change, everything else stays as it is."""
+"""The other preset for an existing file: only values of the preset change."""
 
 from pathlib import Path
 
@@ -58,12 +58,12 @@ def test_comments_and_places_stay():
     assert after[0] == "# Made by: trainner init --gt hr --preset fidelity -o my.yml"
 
 
-def test_there_and_back_is_the_same_text():
+def test_text_round_trips():
     there = upgrade(text(), "fidelity", PATH).text
     assert upgrade(there, "convenience", PATH).text == text()
 
 
-def test_what_a_person_changed_stays():
+def test_user_changes_are_kept():
     edited = text(train__total_iter=10_900, train__optim_g__lr=4e-3)
     done = upgrade(edited, "fidelity", PATH)
     tree = yaml.safe_load(done.text)
@@ -73,7 +73,7 @@ def test_what_a_person_changed_stays():
     assert tree["train"]["warmup_iter"] == 2000
 
 
-def test_a_line_that_was_deleted_comes_back_with_the_new_value():
+def test_deleted_line_is_restored_with_the_new_value():
     lines = [line for line in text().splitlines() if "warmup_iter" not in line and "weight_decay" not in line]
     done = upgrade("\n".join(lines), "fidelity", PATH)
     tree = yaml.safe_load(done.text)
@@ -82,7 +82,7 @@ def test_a_line_that_was_deleted_comes_back_with_the_new_value():
     assert done.changed["train.warmup_iter"] == (None, 2000)
 
 
-def test_a_section_that_was_deleted_stays_away():
+def test_deleted_section_stays_deleted():
     lines = text().splitlines()
     start = next(place for place, line in enumerate(lines) if "IntelligentEarlyStopping:" in line)
     end = next(place for place in range(start + 1, len(lines)) if not lines[place].startswith("      "))
@@ -91,18 +91,18 @@ def test_a_section_that_was_deleted_stays_away():
     assert "train.training_automations.IntelligentEarlyStopping.patience" in done.left_out
 
 
-def test_a_file_of_that_preset_is_refused():
+def test_file_of_that_preset_is_refused():
     with pytest.raises(ConfigError, match="a file of the preset fidelity already"):
         upgrade(text("fidelity"), "fidelity", PATH)
 
 
-def test_a_file_of_somebody_else_is_refused():
+def test_foreign_file_is_refused():
     other = "name: a\nscale: 2\ntrain:\n  total_iter: 1000\n  optim_g: {type: AdamW, lr: 1e-3}\n"
     with pytest.raises(ConfigError, match=r"is not a file that `trainner init` made"):
         upgrade(other, "fidelity", PATH)
 
 
-def test_a_value_within_braces_is_told_with_its_line():
+def test_value_within_braces_is_reported_with_its_line():
     lines = text().splitlines()
     start = next(place for place, line in enumerate(lines) if "optim_g:" in line)
     flow = [*lines[:start], "  optim_g: {type: AdamW, lr: 2e-4, weight_decay: 1e-4}"]

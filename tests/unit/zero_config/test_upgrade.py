@@ -1,4 +1,4 @@
-"""`trainner init --from`: which file is written, which is kept, and the list of changes."""
+"""`trainner init --from`: the written file, the kept one, and the list of changes."""
 
 import argparse
 from pathlib import Path
@@ -15,7 +15,7 @@ DONE = Upgrade("convenience", "new text", {"train.lr": (None, 2), "val.a": (1, 3
 
 @pytest.fixture
 def go(monkeypatch, tmp_path, capsys):
-    """Return a function that upgrades `my.yml` and returns the presets asked for and what was said."""
+    """Return a function that upgrades `my.yml` and returns the requested presets and the output."""
     (tmp_path / "my.yml").write_text("old text")
     seen = []
     monkeypatch.setattr(module, "load_options", lambda *_: None)
@@ -33,7 +33,7 @@ def files(folder: Path) -> dict[str, str]:
     return {path.name: path.read_text() for path in folder.iterdir()}
 
 
-def test_a_file_that_is_replaced_is_kept_beside_it_under_a_free_name(go, tmp_path):
+def test_replaced_file_is_kept_under_a_free_name(go, tmp_path):
     (text, preset), said = go()
     assert (text, preset) == ("old text", "fidelity")
     assert files(tmp_path) == {"my.yml": "new text", "my.convenience.yml": "old text"}
@@ -52,13 +52,13 @@ def test_another_file_leaves_the_old_one(go, tmp_path):
     assert preset == "convenience"
 
 
-def test_what_would_need_a_new_file_is_refused(go, tmp_path):
+def test_override_requiring_a_new_file_is_refused(go, tmp_path):
     with pytest.raises(ConfigError, match=r"--val-gt, --find-lr would need a new one"):
         go(val_gt="x", find_lr=True)
     assert files(tmp_path) == {"my.yml": "old text"}
 
 
-def test_every_change_is_a_line_and_what_stayed_too():
+def test_every_changed_and_kept_value_is_a_line():
     assert difference(DONE) == [
         "  train.lr          new -> 2",
         "  val.a             1 -> 3",

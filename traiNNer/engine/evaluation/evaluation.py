@@ -1,5 +1,6 @@
 """Scores of a network on one set of whole images, with bicubic upscaling beside it."""
 
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
@@ -19,6 +20,8 @@ from traiNNer.utils.upscaling import Tiling, upscale_image
 STRIP_SIZE = 128
 STRIP_COUNT = 4
 SMALLEST_TILE = 32
+PERFECT = 100.0
+"""What an infinite score, a PSNR of equal images, counts as in a mean: one such image must not decide a set."""
 
 
 class EvaluationStopped(Exception):
@@ -33,9 +36,13 @@ class Scores:
     strips: dict[str, np.ndarray] = field(default_factory=dict)
 
     def mean(self) -> dict[str, float]:
-        """Return the mean over the images of every score."""
+        """Return the mean over the images of every score; an infinite one counts as `PERFECT`."""
         names = {name: None for values in self.images.values() for name in values}
-        return {name: float(np.mean([values[name] for values in self.images.values()])) for name in names}
+        return {name: float(np.mean([capped(values[name]) for values in self.images.values()])) for name in names}
+
+    def perfect(self) -> list[str]:
+        """Return the keys of images with an infinite score."""
+        return [key for key, values in self.images.items() if math.inf in values.values()]
 
 
 class Evaluation:

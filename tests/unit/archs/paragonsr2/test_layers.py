@@ -1,4 +1,4 @@
-"""The blocks by themselves, against torch's own operations."""
+"""Single blocks against torch operations."""
 
 import pytest
 import torch
@@ -43,14 +43,14 @@ def block(window: int | None = None) -> ParagonBlock:
     return made.eval()
 
 
-def test_layer_scale_starts_at_nearly_nothing_and_scales_each_channel():
+def test_layer_scale_starts_near_zero_and_scales_each_channel():
     scale = LayerScale(2)
     assert scale.gamma.tolist() == pytest.approx([1e-5, 1e-5])
     scale.gamma.data = torch.tensor([2.0, -3.0])
     assert scale(torch.ones(1, 2, 1, 2)).tolist() == [[[[2, 2]], [[-3, -3]]]]
 
 
-def test_the_context_filters_an_eighth_each_with_a_square_a_row_and_a_column():
+def test_context_uses_square_row_and_column_filters():
     context, x = InceptionContext(24, 5), torch.zeros(1, 24, 9, 9)
     for conv in (context.dwconv_hw, context.dwconv_w, context.dwconv_h):
         nn.init.ones_(conv.weight)
@@ -61,22 +61,22 @@ def test_the_context_filters_an_eighth_each_with_a_square_a_row_and_a_column():
     assert reach == [(1, 1)] * 15 + [(3, 3)] * 3 + [(1, 5)] * 3 + [(5, 1)] * 3
 
 
-def test_folding_the_scale_into_the_context_changes_nothing():
+def test_folding_the_scale_into_the_context_is_exact():
     context, scale, x = InceptionContext(16, 5), scale_of(16), torch.rand(2, 16, 7, 9)
     close(context.added_to(x, scale), x + scale(context(x)))
 
 
-def test_folding_the_scale_into_a_convolution_changes_nothing():
+def test_folding_the_scale_into_a_convolution_is_exact():
     conv, scale, x = nn.Conv2d(4, 3, 3), scale_of(3), torch.rand(2, 4, 6, 6)
     close(F.conv2d(x, *fold_scale(conv, scale)), scale(conv(x)))
 
 
-def test_kernels_are_what_the_predictor_gives_as_written():
+def test_predicted_kernels_match_the_description():
     generator, x = KernelGenerator(5), torch.rand(2, 5, 4, 6)
     close(generator(x.mean((2, 3))), generator.predictor(x).view(2, 5, 3, 3))
 
 
-def test_the_first_batch_sets_the_tracked_kernel_and_later_ones_move_it_by_the_momentum():
+def test_first_batch_sets_the_tracked_kernel_and_momentum_moves_it():
     layer = transformer(momentum=0.25)
     means = []
     for _ in range(2):
@@ -87,7 +87,7 @@ def test_the_first_batch_sets_the_tracked_kernel_and_later_ones_move_it_by_the_m
     assert not layer.tracked_kernel.requires_grad
 
 
-def test_evaluation_uses_identity_until_something_was_tracked_and_tracks_nothing():
+def test_evaluation_uses_identity_until_tracked_and_tracks_nothing():
     layer, x = transformer().eval(), torch.rand(1, 4, 5, 5)
     close(layer.features(x), F.leaky_relu(layer.project_in(x), 0.1))
     assert not layer.tracked_initialized
@@ -99,7 +99,7 @@ def test_evaluation_uses_identity_until_something_was_tracked_and_tracks_nothing
     assert torch.equal(layer.tracked_kernel, kernel)
 
 
-def test_kernels_per_sample_do_not_depend_on_the_rest_of_the_batch():
+def test_per_sample_kernels_are_independent_of_the_batch():
     layer, x = transformer("per_sample").eval(), torch.rand(3, 4, 5, 5)
     close(layer(x)[1:2], layer(x[1:2]))
     assert not layer.tracked_initialized
@@ -109,7 +109,7 @@ def test_kernels_per_sample_do_not_depend_on_the_rest_of_the_batch():
 
 
 @pytest.mark.parametrize("window", [None, 4])
-def test_a_folded_block_is_the_block(window):
+def test_folded_block_equals_the_block(window):
     made, x = block(window), torch.rand(1, 8, 8, 12)
     folded, plain = made(x.clone(), True), made(x.clone(), False)
     close(folded, plain)
@@ -120,12 +120,12 @@ def test_a_folded_block_is_the_block(window):
     close(plain, middle)
 
 
-def test_a_group_adds_its_input_to_its_blocks_in_order():
+def test_group_adds_its_input_to_its_blocks_in_order():
     one, two, x = block(), block(), torch.rand(1, 8, 6, 6)
     close(ResidualGroup([one, two])(x.clone(), False), two(one(x, False), False) + x)
 
 
-def test_the_block_at_the_outputs_size_leaves_its_input_alone():
+def test_output_size_block_does_not_modify_its_input():
     layer, x = HRBlock(3), torch.rand(1, 3, 5, 5)
     kept = x.clone()
     close(layer(x), x + layer.conv2(F.leaky_relu(layer.conv1(x), 0.1)))

@@ -1,4 +1,4 @@
-"""ParagonSR2 against its description, restated plainly, and against the published table."""
+"""ParagonSR2 against a plain reimplementation of its description, and against the published table."""
 
 import copy
 import warnings
@@ -107,7 +107,7 @@ def test_tensor_names_are_the_published_ones():
 
 @pytest.mark.parametrize("scale", [1, 2, 3])
 @pytest.mark.parametrize("innermost", [False, True])
-def test_training_forward_and_gradients_are_the_description_in_float64(scale, innermost):
+def test_training_forward_and_gradients_match_a_float64_reference(scale, innermost):
     torch.manual_seed(0)
     network = visible(ParagonSR2(scale, 24, 1, 2, 1.5, 5, upsampler_alpha=0.7)).double()
     plain = copy.deepcopy(network)
@@ -164,7 +164,7 @@ def test_untrained_evaluation_warns_once_and_uses_the_identity():
     torch.testing.assert_close(network(torch.ones(1, 3, 8, 8)), output)
 
 
-def test_half_precision_keeps_layer_scales_that_a_folded_weight_would_lose():
+def test_half_precision_keeps_small_layer_scales():
     torch.manual_seed(0)
     network, x = ParagonSR2(2, 16, 1, 2), torch.rand(2, 3, 8, 8)
     expected = torch.autograd.grad(network(x).sum(), network.body[0].blocks[0].ls2.gamma)[0]
@@ -188,7 +188,7 @@ def test_release_computes_the_evaluation_function(options):
     assert not any(parameter.requires_grad for parameter in released.parameters())
 
 
-def test_released_nano_keeps_about_31_thousand_weights_besides_the_filters():
+def test_released_nano_has_about_31k_learned_weights():
     with torch.device("meta"):
         network = paragonsr2_nano(scale=2)
     released = paragonsr2_nano(scale=2).fuse_for_release()
@@ -214,14 +214,14 @@ def test_alpha_is_clamped():
     assert ParagonSR2(2, 8, 1, 1, upsampler_alpha=-1.0).magic_upsampler.alpha == 0
 
 
-def test_options_that_cannot_work_are_refused_with_what_can():
+def test_impossible_options_are_refused_with_alternatives():
     with pytest.raises(ConfigError, match=r"num_feat 50 .*3 attention heads.*48"):
         ParagonSR2(2, 50, 1, 1, use_attention=True)
     with pytest.raises(ValidationError, match="odd; nearest: 7, 9"):
         ARCHS.build("ParagonSR2", {"band_kernel_size": 8}, scale=2)
 
 
-def test_the_users_guide_options_build():
+def test_users_guide_options_build():
     options = {"num_feat": 48, "num_groups": 3, "num_blocks": 4, "use_attention": True}
     network = ARCHS.build("ParagonSR2", options, scale=2)
     assert "body.2.blocks.3.attention.qkv.weight" in network.state_dict()

@@ -1,4 +1,4 @@
-"""The inference-only form part by part, against the part of the network that it stands for."""
+"""The inference-only form, compared module by module with the training network."""
 
 import pytest
 import torch
@@ -35,7 +35,7 @@ def block(window: int | None = None) -> ParagonBlock:
     return made.eval()
 
 
-def test_a_frozen_convolution_holds_copies_without_gradient_and_keeps_the_size():
+def test_frozen_convolution_copies_weights_without_grad():
     weight, bias = torch.rand(6, 1, 3, 5, requires_grad=True), torch.rand(6)
     conv, x = frozen_conv(weight, bias, groups=6), torch.rand(1, 6, 7, 9)
     assert torch.equal(conv(x), F.conv2d(x, weight.detach(), bias, padding=(1, 2), groups=6))
@@ -48,18 +48,18 @@ def test_a_frozen_convolution_holds_copies_without_gradient_and_keeps_the_size()
 
 
 @pytest.mark.parametrize("window", [None, 4])
-def test_a_released_block_is_the_block_in_evaluation(window):
+def test_released_block_equals_the_block_in_eval(window):
     made, x = block(window), torch.rand(1, 8, 8, 12)
     close(ReleasedBlock(made)(x), made(x, False))
 
 
-def test_a_released_group_is_the_group():
+def test_released_group_equals_the_group():
     group, x = ResidualGroup([block(), block()]), torch.rand(1, 8, 6, 7)
     close(ReleasedGroup(group)(x), group(x, False))
 
 
 @pytest.mark.parametrize("scale", [1, 2, 3, 4, 8])
-def test_phase_kernels_are_the_filter_of_the_enlarged_image_up_to_the_border(scale):
+def test_phase_kernels_equal_the_upsampled_filter_inside_the_border(scale):
     kernels, x = torch.rand(2, 1, 5, 5), torch.rand(1, 2, 6, 7)
     enlarged = x.repeat_interleave(scale, 2).repeat_interleave(scale, 3)
     small = phase_kernels(kernels, scale)
@@ -68,14 +68,14 @@ def test_phase_kernels_are_the_filter_of_the_enlarged_image_up_to_the_border(sca
 
 
 @pytest.mark.parametrize("alpha", [0.0, 0.4, 1.0])
-def test_a_released_upsampler_is_the_upsampler(alpha):
+def test_released_upsampler_equals_the_upsampler(alpha):
     upsampler, x = MagicUpsampler(3, 2, alpha), torch.rand(1, 3, 9, 11)
     released = ReleasedUpsampler(upsampler)
     close(released(x), upsampler(x))
     assert isinstance(released.sharpen, nn.Identity) == (alpha == 0)
 
 
-def test_a_released_network_shares_nothing_with_its_origin():
+def test_released_network_shares_no_tensors():
     network = ParagonSR2(2, 16, 1, 1, band_kernel_size=5).eval()
     released, x = ARCHS["paragonsr2"].traits.release(network), torch.rand(1, 3, 8, 8)
     expected = released(x)

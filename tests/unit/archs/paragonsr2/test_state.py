@@ -1,4 +1,4 @@
-"""What a bare state dict tells: options, scale, generation."""
+"""Options, scale and generation inferred from a bare state dict."""
 
 import pytest
 import torch
@@ -51,7 +51,7 @@ def test_every_hidden_size_survives_the_division():
             assert int(channels * found["ffn_expansion"]) == hidden
 
 
-def test_earlier_generation_loads_and_says_so():
+def test_old_weights_load_with_a_notice():
     network, state = earlier_generation()
     found = TRAITS.infer_options(state)
     assert (found["scale"], found["upsampler_alpha"], found["hr_blocks"]) == (2, 1.0, 0)
@@ -65,7 +65,7 @@ def test_earlier_generation_loads_and_says_so():
     torch.testing.assert_close(rebuilt(x), network(x), rtol=0, atol=0)
 
 
-def test_other_families_are_left_alone():
+def test_other_families_are_unchanged():
     state = {"conv_in.weight": torch.zeros(8, 3, 3, 3), "upsampler.weight": torch.zeros(8, 8, 3, 3)}
     assert TRAITS.infer_options(state) is None
     adapted, notes = TRAITS.adapt_state(state)

@@ -1,4 +1,4 @@
-"""The stencils against plain restatements in float64."""
+"""The stencils against plain float64 implementations."""
 
 import pytest
 import torch
@@ -31,7 +31,7 @@ def by_definition(x: Tensor, kernels: Tensor) -> Tensor:
 
 
 @pytest.mark.parametrize("innermost", [False, True])
-def test_per_sample_filter_and_its_gradients_match_shifted_sums(innermost):
+def test_per_sample_filter_and_gradients_match_shifted_sums(innermost):
     x, kernels = make(3, 5, 6, 7, innermost=innermost), make(3, 5, 3, 3)
     assert has_channels_innermost(x) is innermost
     fast = filter_per_sample(x, kernels, 0.1)
@@ -45,7 +45,7 @@ def test_per_sample_filter_and_its_gradients_match_shifted_sums(innermost):
         torch.testing.assert_close(one, other, rtol=0, atol=1e-12)
 
 
-def test_own_backward_passes_gradcheck():
+def test_custom_backward_passes_gradcheck():
     x, kernels = make(2, 3, 4, 3, innermost=True), make(2, 3, 3, 3)
     assert torch.autograd.gradcheck(lambda x, k: filter_per_sample(x, k, 0.1), (x, kernels))
     assert torch.autograd.gradcheck(mean_of_planes, (x,))

@@ -11,12 +11,12 @@ def close(one, other):
 
 
 @pytest.mark.parametrize("taps", [SHARPEN_TAPS, RESAMPLE_TAPS])
-def test_the_taps_keep_the_brightness_and_are_symmetric(taps):
+def test_taps_keep_the_brightness_and_are_symmetric(taps):
     assert sum(taps) == pytest.approx(1)
     assert taps == taps[::-1]
 
 
-def test_a_filter_spreads_a_point_into_its_kernel_in_every_channel_and_never_learns():
+def test_fixed_filter_has_the_kernel_as_impulse_response_and_no_gradient():
     taps = (0.1, 0.7, 0.2)
     made, x = SeparableFilter(2, taps), torch.zeros(1, 2, 5, 5)
     x[..., 2, 2] = 1
@@ -29,7 +29,7 @@ def test_a_filter_spreads_a_point_into_its_kernel_in_every_channel_and_never_lea
 
 @pytest.mark.parametrize("scale", [2, 3, 4])
 @pytest.mark.parametrize("alpha", [0.0, 0.4, 1.0])
-def test_it_sharpens_enlarges_by_repetition_and_smooths(scale, alpha):
+def test_sharpens_repeats_pixels_and_smooths(scale, alpha):
     up, x = MagicUpsampler(2, scale, alpha), torch.rand(1, 2, 8, 9, generator=torch.Generator().manual_seed(0))
     sharp = x + alpha * (up.sharpen(x) - x)
     close(up(x), up.resample_conv(sharp.repeat_interleave(scale, 2).repeat_interleave(scale, 3)))
@@ -40,6 +40,6 @@ def test_sharpening_stays_between_none_and_all(asked, used):
     assert MagicUpsampler(1, 2, asked).alpha == used
 
 
-def test_an_even_image_stays_even_away_from_the_border():
+def test_constant_image_stays_constant_away_from_the_border():
     y = MagicUpsampler(1, 2, 1.0)(torch.full((1, 1, 12, 12), 0.5))
     close(y[..., 8:-8, 8:-8], torch.full((1, 1, 8, 8), 0.5))

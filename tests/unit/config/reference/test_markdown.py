@@ -45,7 +45,7 @@ def test_every_option_has_a_row_and_a_description():
         "| `fallback.early_stopping` | `true`/`false` | `false` | Stop by plain patience; false never stops. |" in page
     )
     assert "`automations`" not in page
-    assert "### `tinynet`\n\nA network that is particular about sizes.\n" in page
+    assert "### `tinynet`\n\nA network with size constraints.\n" in page
     assert "| `dim` | whole number > 0 | `8` | Channels of every layer. |" in page
     assert "| `milestones` | list of: whole number > 0 | required |" in page
 
@@ -60,7 +60,7 @@ def test_no_field_of_the_tree_lacks_its_text():
     assert bare == []
 
 
-def test_words_of_types():
+def test_names_of_types():
     assert words({"type": "array", "prefixItems": [{"type": "number"}, {"type": "number"}]}) == "list of number, number"
     assert words({"anyOf": [{"type": "string"}, {"type": "null"}]}) == "text or null"
     assert words({"type": "number", "exclusiveMinimum": 0, "maximum": 0.5}) == "number > 0 and ≤ 0.5"

@@ -1,4 +1,4 @@
-"""The JSON schema accepts what the loader accepts, by a small validator of the draft's words that it uses."""
+"""The JSON schema accepts what the loader accepts, checked by a small validator of the keywords it uses."""
 
 import re
 from pathlib import Path
@@ -74,7 +74,7 @@ def accepts_items(schema, value, root):
     return all(accepts(below, item, root) for below, item in pairs)
 
 
-def test_the_guide_and_the_base_file_are_accepted(base):
+def test_guide_and_the_base_file_are_accepted(base):
     schema = json_schema()
     assert accepts(schema, load_yaml(GUIDE.read_text(encoding="utf-8"), "").tree, schema)
     assert accepts(schema, load_yaml(base, "").tree, schema)
@@ -125,7 +125,7 @@ def test_other_spellings_are_accepted_as_by_the_loader(load, base, change):
 
 
 @pytest.mark.parametrize("change", REFUSED.values(), ids=REFUSED)
-def test_mistakes_are_refused_as_by_the_loader(problems, base, change):
+def test_errors_are_refused_as_by_the_loader(problems, base, change):
     schema = json_schema()
     text = base.replace(*change, 1)
     assert problems(text)
@@ -149,7 +149,7 @@ def test_names_and_texts_for_completion():
     assert fallback["description"] == "Stop by plain patience; false never stops."
 
 
-def test_a_test_file(base):
+def test_test_file(base):
     schema = json_schema(TestOptions)
     text = base[: base.index("train:\n  total")].replace("  train:", "  test:") + "path: {pretrain_network_g: w.pth}\n"
     assert accepts(schema, load_yaml(text, "").tree, schema)

@@ -1,4 +1,4 @@
-"""What the parser complains of, in the words of the user, with the right line."""
+"""Parser errors as clear messages with the right line."""
 
 import pytest
 import yaml
@@ -27,20 +27,20 @@ def found(text: str) -> tuple[int | None, str]:
         ("a:\n  b: 1\n\tc: 2\n", 3, "a tab in the indentation; use spaces"),
     ],
 )
-def test_a_mistake_is_told_with_its_line(text, line, words):
+def test_error_is_reported_with_its_line(text, line, words):
     at, message = found(text)
     assert at == line
     assert words in message
 
 
-def test_a_tab_is_found_on_the_line_before_the_one_complained_of():
+def test_tab_is_located_on_its_own_line():
     mark = yaml.Mark("", 0, 2, 0, None, None)
     error = yaml.MarkedYAMLError(problem="expected <block end>", problem_mark=mark)
     assert explain(error, ["a:", "\tb: 1", "c: 2"]) == (2, "a tab in the indentation; use spaces.")
     assert explain(error, ["a:", "b:\t1", "c:\t2"])[1].startswith("the indentation does not fit")
 
 
-def test_what_nobody_put_into_words_is_passed_on():
+def test_unknown_errors_propagate():
     mark = yaml.Mark("", 0, 4, 0, None, None)
     assert explain(yaml.MarkedYAMLError(problem="is odd", problem_mark=mark), []) == (5, "is odd.")
     assert explain(yaml.YAMLError("is odd"), []) == (None, "is odd")

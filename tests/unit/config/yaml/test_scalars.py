@@ -22,7 +22,7 @@ def test_values(word, value):
 
 
 @pytest.mark.parametrize(("word", "message"), REFUSED.items())
-def test_what_others_read_differently_is_refused(word, message):
+def test_ambiguous_yaml_is_refused(word, message):
     with pytest.raises(ValueError) as caught:  # noqa: PT011 - the whole message is compared
         plain_scalar(word)
     assert str(caught.value) == message

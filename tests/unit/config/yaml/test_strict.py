@@ -90,7 +90,7 @@ TRAPS = {
 
 
 @pytest.mark.parametrize(("text", "line", "words"), TRAPS.values(), ids=TRAPS)
-def test_traps_are_refused_with_their_line(text, line, words, both_parsers):
+def test_yaml_traps_are_refused_with_their_line(text, line, words, both_parsers):
     with pytest.raises(ConfigError) as caught:
         load_yaml(text, "f.yml")
     assert [p.line for p in caught.value.problems] == [line]
@@ -98,14 +98,14 @@ def test_traps_are_refused_with_their_line(text, line, words, both_parsers):
     assert str(caught.value).startswith("f.yml: 1 problem")
 
 
-def test_traps_are_told_together():
+def test_yaml_traps_are_reported_together():
     with pytest.raises(ConfigError) as caught:
         load_yaml("a: 012\nb: 1:30\na: !x 1\n", "f.yml")
     assert [p.line for p in caught.value.problems] == [1, 2, 3, 3]
 
 
 @pytest.mark.parametrize("text", [BOMB, "[" * 1_000_000, "- " * 500_000, "a: 1\n" * 150_000, "{a: " * 200_000])
-def test_bombs_cost_little(text):
+def test_yaml_bombs_are_cheap_to_refuse(text):
     calls = count(1)
     tracemalloc.start()
     sys.setprofile(lambda *_: next(calls))
@@ -121,7 +121,7 @@ def test_bombs_cost_little(text):
     assert len(str(caught.value)) < 20_000
 
 
-def test_a_text_over_1_mb_is_refused_and_one_below_the_limit_of_values_is_read():
+def test_yaml_size_and_value_limits():
     with pytest.raises(ConfigError, match="larger than 1 MB"):
         load_yaml("#" * 1_048_577, "f.yml")
     assert len(load_yaml("".join(f"k{i}: v\n" for i in range(90_000)), "f.yml").tree) == 90_000
@@ -144,7 +144,7 @@ def test_lines_of_keys_items_and_what_is_missing(both_parsers):
     assert document.line_of(("b", "c", 7)) == 3
 
 
-def test_a_merged_copy_does_not_share_values():
+def test_merged_copy_shares_no_values():
     tree = load_yaml("a: &a {x: [1]}\nb: *a\n", "f.yml").tree
     tree["a"]["x"].append(2)
     assert tree["b"] == {"x": [1]}

@@ -1,4 +1,4 @@
-"""What every set of image files shares, with a smallest dataset in the place of the real ones."""
+"""Behavior shared by all image datasets, with a minimal dataset."""
 
 import numpy as np
 import pytest
@@ -62,7 +62,7 @@ def opened(root, purpose="train", **files) -> Files:
     return made
 
 
-def test_opening_checks_the_crop_in_training_alone_and_returns_the_notices(root):
+def test_opening_checks_the_training_crop_and_returns_notices(root):
     made = Files(root, gt_size=5)
     assert made.open("train", "x") == ["a notice"]
     made.open("val", "x")
@@ -78,7 +78,7 @@ def test_training_needs_ground_truth_and_a_crop(root):
     Files(root).open("val", "set")
 
 
-def test_a_broken_set_is_not_opened(root):
+def test_broken_dataset_is_not_opened(root):
     made = Files(root, gt_size=4)
     made.is_broken = True
     with pytest.raises(DataError, match="this set cannot be used"):
@@ -86,7 +86,7 @@ def test_a_broken_set_is_not_opened(root):
     assert len(made) == 0
 
 
-def test_a_sample_is_the_crop_turned_as_the_options_say(root):
+def test_sample_is_the_augmented_crop(root):
     gt = numbers(8, 12, 3, seed=0)
     plain = opened(root, use_hflip=False, use_rot=False).sample(0, RNG)
     assert np.array_equal(plain.gt, gt[:4, :4])
@@ -99,7 +99,7 @@ def test_a_sample_is_the_crop_turned_as_the_options_say(root):
     assert seen == {np.ascontiguousarray(turn).tobytes() for turn in turns}
 
 
-def test_a_damaged_image_is_replaced_by_the_next_good_one_also_past_the_end(root):
+def test_damaged_image_is_replaced_by_the_next_good_one_cyclically(root):
     made = opened(root)
     made.damaged = {3, 0}
     sample = made.sample(3, RNG)
@@ -108,7 +108,7 @@ def test_a_damaged_image_is_replaced_by_the_next_good_one_also_past_the_end(root
     assert made.sample(2, RNG).skipped == ()
 
 
-def test_when_nothing_can_be_read_it_ends(root, monkeypatch):
+def test_nothing_readable_ends_the_run(root, monkeypatch):
     made = opened(root)
     made.damaged = {0, 1, 2, 3}
     with pytest.raises(DataError, match=r"datasets.train: 4 images in a row cannot be read; first: .*2.png"):
@@ -119,7 +119,7 @@ def test_when_nothing_can_be_read_it_ends(root, monkeypatch):
     assert MOST_IN_A_ROW == 100
 
 
-def test_a_damaged_whole_image_is_an_error(root):
+def test_damaged_whole_image_is_an_error(root):
     made = opened(root)
     assert made.whole(1).gt.shape == (10, 12, 3)
     made.damaged = {1}
@@ -127,14 +127,14 @@ def test_a_damaged_whole_image_is_an_error(root):
         made.whole(1)
 
 
-def test_a_file_that_changed_since_the_start_is_damaged(root):
+def test_file_changed_since_start_is_damaged(root):
     made = opened(root, cache_mb=0)
     write_png(root / "1.png", numbers(20, 12, 3))
     with pytest.raises(DataError, match=r"changed since the start: 12x10 -> 12x20"):
         made.whole(1)
 
 
-def test_decoded_images_are_kept_and_the_memory_is_shared_out(root):
+def test_decoded_images_are_cached_within_a_shared_budget(root):
     made = opened(root, cache_mb=1)
     first = made.whole(0).gt
     (root / "0.png").unlink()
@@ -144,7 +144,7 @@ def test_decoded_images_are_kept_and_the_memory_is_shared_out(root):
         made.whole(0)
 
 
-def test_what_it_tells_of_itself(root):
+def test_self_description(root):
     made = opened(root)
     assert made.smallest_output() == (8, 12)
     assert made.describe(2) == str(root / "2.png")

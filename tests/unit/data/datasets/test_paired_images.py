@@ -33,7 +33,7 @@ def damage(path: Path) -> None:
     path.write_bytes(data)
 
 
-def test_a_sample_is_a_crop_of_its_pair(tmp_path):
+def test_sample_is_a_crop_of_its_pair(tmp_path):
     write_pairs(tmp_path, 3)
     dataset = build(tmp_path, use_hflip=False, use_rot=False)
     lq, gt = read_image(tmp_path / "lr/001.png"), read_image(tmp_path / "hr/001.png")
@@ -48,7 +48,7 @@ def test_a_sample_is_a_crop_of_its_pair(tmp_path):
 
 
 @pytest.mark.parametrize("cache_mb", [0, 1024])
-def test_a_sample_depends_on_index_and_generator_alone(tmp_path, cache_mb):
+def test_sample_depends_on_index_and_generator_only(tmp_path, cache_mb):
     write_pairs(tmp_path, 3)
     first = [build(tmp_path).sample(index, rng(index)) for index in range(3)]
     dataset = build(tmp_path, cache_mb=cache_mb)
@@ -60,7 +60,7 @@ def test_a_sample_depends_on_index_and_generator_alone(tmp_path, cache_mb):
             np.testing.assert_array_equal(sample.gt, first[index].gt)
 
 
-def test_cached_images_are_not_altered_by_who_writes_into_a_sample(tmp_path):
+def test_modifying_a_sample_does_not_alter_the_cache(tmp_path):
     write_pairs(tmp_path, 1, size=(8, 8))
     dataset = build(tmp_path)
     before = dataset.sample(0, rng()).lq.copy()
@@ -111,7 +111,7 @@ def test_several_roots(tmp_path):
 @pytest.mark.parametrize(
     ("options", "missing"), [({"dataroot_gt": None}, "dataroot_gt"), ({"lq_size": None}, r"lq_size \(or gt_size\)")]
 )
-def test_training_says_what_it_needs(tmp_path, options, missing):
+def test_training_names_missing_requirements(tmp_path, options, missing):
     write_pairs(tmp_path, 1)
     with pytest.raises(DataError, match=rf"datasets.train: training needs {missing}"):
         build(tmp_path, **options)
@@ -127,7 +127,7 @@ def test_wrong_options_are_refused(tmp_path, options):
 
 
 @pytest.mark.parametrize("side", ["lr", "hr"])
-def test_a_damaged_pair_is_replaced_by_the_next_good_one(tmp_path, side):
+def test_damaged_pair_is_replaced_by_the_next_good_one(tmp_path, side):
     write_pairs(tmp_path, 4)
     dataset = build(tmp_path, cache_mb=0)
     for name in ("001", "002"):
@@ -143,7 +143,7 @@ def test_a_damaged_pair_is_replaced_by_the_next_good_one(tmp_path, side):
     assert dataset.sample(3, rng()).key == "000"
 
 
-def test_a_vanished_and_an_exchanged_file_are_damaged_ones(tmp_path):
+def test_deleted_and_replaced_files_are_damaged(tmp_path):
     write_pairs(tmp_path, 3)
     dataset = build(tmp_path, cache_mb=0)
     (tmp_path / "hr/000.png").unlink()
@@ -156,7 +156,7 @@ def test_a_vanished_and_an_exchanged_file_are_damaged_ones(tmp_path):
     )
 
 
-def test_when_nothing_can_be_read_it_ends(tmp_path, monkeypatch):
+def test_nothing_readable_ends_the_run(tmp_path, monkeypatch):
     write_pairs(tmp_path, 3)
     dataset = build(tmp_path)
     shutil.rmtree(tmp_path / "lr")
@@ -167,7 +167,7 @@ def test_when_nothing_can_be_read_it_ends(tmp_path, monkeypatch):
         dataset.sample(1, rng())
 
 
-def test_a_damaged_image_ends_a_validation(tmp_path):
+def test_damaged_image_is_fatal_in_validation(tmp_path):
     write_pairs(tmp_path, 3)
     dataset = build(tmp_path, purpose="val")
     damage(tmp_path / "hr/001.png")
@@ -176,7 +176,7 @@ def test_a_damaged_image_ends_a_validation(tmp_path):
         dataset.whole(1)
 
 
-def test_the_fingerprint_is_that_of_the_content_not_of_the_place(tmp_path):
+def test_fingerprint_depends_on_content_not_path(tmp_path):
     write_pairs(tmp_path / "here", 5)
     fingerprint = build(tmp_path / "here").fingerprint()
     assert fingerprint["count"] == 5
@@ -188,7 +188,7 @@ def test_the_fingerprint_is_that_of_the_content_not_of_the_place(tmp_path):
 
 
 @pytest.mark.parametrize("change", ["added", "removed", "renamed", "resized"])
-def test_the_fingerprint_tells_changes(tmp_path, change):
+def test_fingerprint_detects_changes(tmp_path, change):
     write_pairs(tmp_path, 5)
     before = build(tmp_path).fingerprint()
     for side, factor in (("lr", 1), ("hr", 2)):
@@ -206,7 +206,7 @@ def test_the_fingerprint_tells_changes(tmp_path, change):
     assert after["count"] == {"added": 6, "removed": 4}.get(change, 5)
 
 
-def test_the_order_of_the_disk_changes_nothing(tmp_path, monkeypatch):
+def test_directory_order_is_ignored(tmp_path, monkeypatch):
     write_pairs(tmp_path, 6)
     before = build(tmp_path)
     real = os.walk
@@ -222,7 +222,7 @@ def test_the_order_of_the_disk_changes_nothing(tmp_path, monkeypatch):
 
 
 @pytest.mark.parametrize(("processes", "images_kept"), [(0, 4), (1, 4), (2, 2), (4, 1), (5, 0)])
-def test_the_memory_is_shared_out_evenly(tmp_path, monkeypatch, processes, images_kept):
+def test_memory_is_split_evenly(tmp_path, monkeypatch, processes, images_kept):
     write_pairs(tmp_path, 4, size=(8, 8), scale=2)
     dataset = build(tmp_path, cache_mb=0)
     dataset._cache_bytes = 4 * (8 * 8 + 16 * 16) * 3
@@ -240,13 +240,13 @@ def test_the_memory_is_shared_out_evenly(tmp_path, monkeypatch, processes, image
     assert dataset._cache.used_bytes <= dataset._cache_bytes // max(1, processes)
 
 
-def test_sixteen_bits_keep_their_precision(tmp_path):
+def test_16_bit_images_keep_their_precision(tmp_path):
     write_pairs(tmp_path, 1, bits=16)
     sample = build(tmp_path, purpose="val").whole(0)
     np.testing.assert_array_equal(sample.lq, numbers(12, 14, 3, seed=0, bits=16))
 
 
-def test_the_description_names_the_file(tmp_path):
+def test_description_names_the_file(tmp_path):
     write_pairs(tmp_path, 2)
     assert build(tmp_path).describe(1) == str(tmp_path / "lr/001.png")
 

@@ -48,8 +48,8 @@ def assert_same(first: Sample, second: Sample) -> None:
 
 @pytest.mark.parametrize("bits", [8, 16])
 @pytest.mark.parametrize("scale", [1, 2, 3, 4])
-def test_it_is_a_paired_set_whose_lq_was_made_before(tmp_path, scale, bits):
-    """The plain way, LQ files on the disk, is the oracle for what is made on the fly."""
+def test_single_gt_equals_a_paired_dataset_with_precomputed_lq(tmp_path, scale, bits):
+    """LQ files on disk are the reference for LQ made on the fly."""
     photos = write_photos(tmp_path / "photos", bits)
     for path in photos.iterdir():
         image = read_image(path)
@@ -68,7 +68,7 @@ def test_it_is_a_paired_set_whose_lq_was_made_before(tmp_path, scale, bits):
             assert_same(single.sample(index, rng(seed)), paired.sample(index, rng(seed)))
 
 
-def test_a_crop_as_large_as_the_image_is_the_whole_one(tmp_path):
+def test_full_size_crop_is_the_image(tmp_path):
     write_png(tmp_path / "1.png", numbers(25, 24, 3))
     dataset = build(tmp_path, use_hflip=False, use_rot=False)
     assert_same(dataset.sample(0, rng()), dataset.whole(0))
@@ -76,7 +76,7 @@ def test_a_crop_as_large_as_the_image_is_the_whole_one(tmp_path):
 
 
 @pytest.mark.parametrize("cache_mb", [0, 1024])
-def test_a_sample_depends_on_index_and_generator_alone(tmp_path, cache_mb):
+def test_sample_depends_on_index_and_generator_only(tmp_path, cache_mb):
     write_photos(tmp_path)
     first = [build(tmp_path).sample(index, rng(index)) for index in range(3)]
     dataset = build(tmp_path, cache_mb=cache_mb)
@@ -86,7 +86,7 @@ def test_a_sample_depends_on_index_and_generator_alone(tmp_path, cache_mb):
             assert_same(dataset.sample(index, rng(index)), first[index])
 
 
-def test_the_lq_of_a_validation_is_made_once(tmp_path, monkeypatch):
+def test_validation_lq_is_made_once(tmp_path, monkeypatch):
     write_photos(tmp_path)
     calls = []
     monkeypatch.setattr(
@@ -153,7 +153,7 @@ def test_kinds_of_images_are_counted_once(tmp_path):
     assert dataset.open("train", "t") == ["t: 1 images have transparency, which is dropped"]
 
 
-def test_a_damaged_image_is_replaced_in_training_and_ends_a_validation(tmp_path):
+def test_damaged_image_is_replaced_in_training_and_fatal_in_validation(tmp_path):
     write_photos(tmp_path)
     dataset = build(tmp_path, cache_mb=0)
     path = tmp_path / "001.png"
@@ -169,7 +169,7 @@ def test_a_damaged_image_is_replaced_in_training_and_ends_a_validation(tmp_path)
     assert dataset.describe(1) == str(path)
 
 
-def test_the_fingerprint_is_that_of_names_and_sizes(tmp_path):
+def test_fingerprint_depends_on_names_and_sizes(tmp_path):
     write_photos(tmp_path / "a")
     before = build(tmp_path / "a").fingerprint()
     shutil.copytree(tmp_path / "a", tmp_path / "b")
@@ -190,7 +190,7 @@ def write_many(root: Path, names) -> Path:
 
 
 @pytest.mark.parametrize("kind", ["single", "paired"])
-def test_training_and_held_out_images_are_all_images_without_a_common_one(tmp_path, kind):
+def test_training_and_held_out_images_partition_the_dataset(tmp_path, kind):
     names = [f"{image:02}_s{crop:03}" for image in range(12) for crop in range(3)]
     write_many(tmp_path / "hr", names)
     for number, name in enumerate(names):
@@ -208,11 +208,11 @@ def test_training_and_held_out_images_are_all_images_without_a_common_one(tmp_pa
 
     train, val = opened("train"), opened("val")
     assert sorted(train + val) == names == opened("all")
-    assert len(val) == 6  # eight of 36 would tear a third photo apart
+    assert len(val) == 6  # eight of 36 would split a third photo
     assert not {name[:2] for name in train} & {name[:2] for name in val}
 
 
-def test_a_paired_and_a_single_set_are_split_alike_whatever_is_appended_to_the_names(tmp_path):
+def test_paired_and_single_datasets_split_alike_for_any_suffix(tmp_path):
     names = [f"{image:03}" for image in range(40)]
     write_many(tmp_path / "hr", [f"{name}_HR" for name in names])
     for name in names:
@@ -225,7 +225,7 @@ def test_a_paired_and_a_single_set_are_split_alike_whatever_is_appended_to_the_n
     assert len(single) == 8
 
 
-def test_what_is_wrong_with_the_other_part_does_not_matter(tmp_path):
+def test_errors_outside_the_crop_are_ignored(tmp_path):
     names = [f"{image:03}" for image in range(8)]
     write_many(tmp_path, names)
     held = keys(build(tmp_path, purpose="val", split="val"))

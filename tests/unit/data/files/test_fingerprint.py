@@ -1,4 +1,4 @@
-"""Images are known by what they are, not by where or when they were written."""
+"""Images are identified by content, not by path or time."""
 
 import numpy as np
 import pytest
@@ -29,12 +29,12 @@ def overwrite(path, place):
     path.write_bytes(content)
 
 
-def test_the_same_images_elsewhere_are_the_same(tmp_path):
+def test_same_images_at_another_path_are_the_same(tmp_path):
     assert of(files(tmp_path / "a", 3)) == of(files(tmp_path / "b", 3))
 
 
 @pytest.mark.parametrize("place", [0, SAMPLE_BYTES - 1, 20_000, 20_000 + SAMPLE_BYTES - 1, 40_000 - SAMPLE_BYTES, -1])
-def test_other_content_of_equal_length_is_seen_in_three_places(tmp_path, place):
+def test_changed_content_of_equal_length_is_detected(tmp_path, place):
     paths = files(tmp_path, 3)
     before = of(paths)
     overwrite(paths[1], place)
@@ -42,7 +42,7 @@ def test_other_content_of_equal_length_is_seen_in_three_places(tmp_path, place):
     assert {key for key in before if before[key] != after[key]} == {"content"}
 
 
-def test_another_length_is_seen_in_every_file(tmp_path):
+def test_changed_length_is_detected_in_every_file(tmp_path):
     paths = files(tmp_path, 200, 10)
     before = of(paths)
     for path in paths:
@@ -53,7 +53,7 @@ def test_another_length_is_seen_in_every_file(tmp_path):
     assert of(paths) == before
 
 
-def test_another_size_or_name_is_seen(tmp_path):
+def test_changed_size_or_name_is_detected(tmp_path):
     paths = files(tmp_path, 2)
     assert of(paths)["sha256"] != of(paths, Header(200, 50, 3, 8))["sha256"]
     renamed = [paths[0], paths[1].rename(tmp_path / "x.bmp")]
@@ -74,7 +74,7 @@ def test_every_file_of_a_pair_is_sampled(tmp_path):
 
 
 @pytest.mark.parametrize(("count", "expected"), [(1, 1), (63, 63), (64, 64), (65, 64), (1000, 64)])
-def test_the_number_of_files_that_are_read_is_bounded(tmp_path, monkeypatch, count, expected):
+def test_number_of_read_files_is_bounded(tmp_path, monkeypatch, count, expected):
     paths = files(tmp_path, count, 10)
     read = []
     monkeypatch.setattr(module, "_sample", lambda path: read.append(path) or b"")
@@ -84,7 +84,7 @@ def test_the_number_of_files_that_are_read_is_bounded(tmp_path, monkeypatch, cou
     assert paths.index(read[-1]) >= count - 1 - count // 64
 
 
-def test_a_png_of_equal_name_and_size_is_another_image(tmp_path):
+def test_png_of_equal_name_and_size_is_a_different_image(tmp_path):
     path = tmp_path / "a.png"
     write_png(path, numbers(16, 16, 3))
     before = of([path])

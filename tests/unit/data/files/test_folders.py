@@ -1,4 +1,4 @@
-"""The folders of a set: paired in order, and what is missing is told with what is there."""
+"""The folders of a dataset: paired in order, and missing ones are reported with the existing ones."""
 
 import os
 from pathlib import Path
@@ -26,13 +26,13 @@ def test_every_lq_folder_is_paired_with_the_gt_folder_at_its_place(tmp_path):
     assert found[1].pairs[0].lq == tmp_path / "b/lr/000.png"
 
 
-def test_without_gt_folders_the_small_images_stand_alone(tmp_path):
+def test_small_images_without_gt_folders(tmp_path):
     write_pairs(tmp_path, 2)
     (pairing,) = find_pairs("set", None, [tmp_path / "lr"], None)
     assert [(pair.lq, pair.gt) for pair in pairing.pairs] == [(tmp_path / f"lr/00{n}.png", None) for n in range(2)]
 
 
-def test_gt_alone_is_found_in_every_folder(tmp_path):
+def test_gt_only_is_found_in_every_folder(tmp_path):
     write_pairs(tmp_path, 2)
     found = find_gt("set", [tmp_path / "hr", tmp_path / "lr"], None)
     assert [[pair.gt for pair in pairing.pairs] for pairing in found] == [
@@ -51,7 +51,7 @@ def test_only_the_names_of_a_list_count(tmp_path):
 
 
 @pytest.mark.parametrize("part", ["hr", "lr"])
-def test_the_folder_without_images_is_the_one_that_is_named(tmp_path, part):
+def test_folder_without_images_is_named(tmp_path, part):
     write_pairs(tmp_path, 2)
     (tmp_path / "empty").mkdir()
     roots = {"hr": tmp_path / "hr", "lr": tmp_path / "lr"} | {part: tmp_path / "empty"}
@@ -61,7 +61,7 @@ def test_the_folder_without_images_is_the_one_that_is_named(tmp_path, part):
 
 
 @pytest.mark.parametrize(("part", "option"), [("hr", "dataroot_gt"), ("lr", "dataroot_lq")])
-def test_a_missing_folder_is_told_by_its_option(tmp_path, part, option):
+def test_missing_folder_is_reported_with_its_option(tmp_path, part, option):
     write_pairs(tmp_path, 1)
     roots = {"hr": tmp_path / "hr", "lr": tmp_path / "lr"} | {part: tmp_path / "none"}
     message = refused(lambda: find_pairs("datasets.val", [roots["hr"]], [roots["lr"]], None))
@@ -69,7 +69,7 @@ def test_a_missing_folder_is_told_by_its_option(tmp_path, part, option):
     assert message.endswith("with the folders hr, lr.")
 
 
-def test_of_many_folders_the_first_in_natural_order_are_shown(tmp_path):
+def test_first_folders_in_natural_order_are_shown(tmp_path):
     for number in range(1, 11):
         (tmp_path / f"part{number}").mkdir()
     message = refused(lambda: require_folder("set", tmp_path / "none/deeper"))
@@ -79,7 +79,7 @@ def test_of_many_folders_the_first_in_natural_order_are_shown(tmp_path):
     require_folder("set", tmp_path)
 
 
-def test_a_folder_that_cannot_be_read_is_told(tmp_path, monkeypatch):
+def test_unreadable_folder_is_reported(tmp_path, monkeypatch):
     write_pairs(tmp_path, 1)
 
     def refuse(path):

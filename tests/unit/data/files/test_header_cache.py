@@ -29,7 +29,7 @@ def files(tmp_path):
     return [write_png(tmp_path / "set" / f"{n}.png", numbers(4 + n, 5, 3)) for n in range(3)]
 
 
-def test_the_second_time_nothing_is_opened(files, reads):
+def test_second_scan_opens_nothing(files, reads):
     first = read_headers(files, 200)
     assert first == {path: Header(5, 4 + n, 3, 8) for n, path in enumerate(files)}
     assert sorted(reads) == ["0.png", "1.png", "2.png"]
@@ -45,7 +45,7 @@ def test_order_and_count_survive_many_files(tmp_path):
     assert all(found[path] == Header(1 + n % 11, 1 + n % 7, 3, 8) for n, path in enumerate(files))
 
 
-def test_another_size_or_time_means_reading_again(files, reads):
+def test_changed_size_or_mtime_invalidates_the_cache(files, reads):
     read_headers(files, 200)
     reads.clear()
     status = files[0].stat()
@@ -59,14 +59,14 @@ def test_another_size_or_time_means_reading_again(files, reads):
     assert found[files[0]] == Header(60, 50, 3, 8)
 
 
-def test_another_limit_means_reading_again(files, reads):
+def test_changed_limit_invalidates_the_cache(files, reads):
     read_headers(files, 200)
     assert isinstance(read_headers(files, 1e-5)[files[2]], ImageError)
     assert all(isinstance(header, Header) for header in read_headers(files, 200).values())
     assert len(reads) == 9
 
 
-def test_what_cannot_be_read_is_returned_and_never_remembered(files, reads):
+def test_unreadable_files_are_returned_and_not_cached(files, reads):
     files[1].write_bytes(b"")
     (error,) = [value for value in read_headers(files, 200).values() if isinstance(value, ImageError)]
     assert str(error) == f"{files[1]} (empty file)"
@@ -75,7 +75,7 @@ def test_what_cannot_be_read_is_returned_and_never_remembered(files, reads):
     assert reads == ["1.png"]
 
 
-def test_a_missing_file_is_an_error_each_time(files):
+def test_missing_file_is_an_error_each_time(files):
     files[0].unlink()
     for _ in range(2):
         found = read_headers(files, 200)[files[0]]
@@ -83,14 +83,14 @@ def test_a_missing_file_is_an_error_each_time(files):
         assert found.reason == "no such file or directory"
 
 
-def test_sets_under_one_roof_do_not_forget_each_other(tmp_path, reads):
+def test_datasets_in_one_root_share_the_cache(tmp_path, reads):
     sets = [[write_png(tmp_path / name / "1.png", numbers(4, 5, 3))] for name in ("a", "b", "c")]
     for files in sets * 2:
         read_headers(files, 200)
     assert len(reads) == 3
 
 
-def test_a_cache_that_cannot_be_written_is_done_without(files, reads, own_cache, monkeypatch):
+def test_unwritable_cache_is_skipped(files, reads, own_cache, monkeypatch):
     blocked = own_cache / "blocked"
     blocked.write_text("a file where the folder should be")
     monkeypatch.setenv("XDG_CACHE_HOME", str(blocked))
@@ -99,7 +99,7 @@ def test_a_cache_that_cannot_be_written_is_done_without(files, reads, own_cache,
     assert len(reads) == 6
 
 
-def test_a_user_without_a_home_has_no_cache(files, reads, monkeypatch):
+def test_user_without_a_home_has_no_cache(files, reads, monkeypatch):
     def nowhere():
         raise RuntimeError("Could not determine home directory.")
 
@@ -114,7 +114,7 @@ def test_a_user_without_a_home_has_no_cache(files, reads, monkeypatch):
     "content",
     [b"", b"{", b"[]", b"\xff\xfe", b"3", b'{"a": 1}', "entry", "null", '["x", "abcde"]'],
 )
-def test_a_damaged_cache_is_read_over(files, reads, own_cache, content):
+def test_damaged_cache_is_rebuilt(files, reads, own_cache, content):
     expected = read_headers(files, 200)
     (store,) = own_cache.rglob("*.json")
     if isinstance(content, str):

@@ -47,7 +47,7 @@ def test_blank_lines_comments_repetitions_and_line_ends(tmp_path):
 @pytest.mark.parametrize(
     "line", ["../a.png", "a/../../b.png", "/etc/a.png", "C:/a.png", "\\\\server\\a.png", "C:\\a.png"]
 )
-def test_what_leads_out_is_refused_with_its_line(tmp_path, line):
+def test_escaping_paths_are_refused_with_their_line(tmp_path, line):
     found = read_meta_info("m", Path(write(tmp_path, f"a.png\n{line}\n")))
     assert found.names == ("a.png",)
     assert found.refused == (f"{tmp_path}/list.txt line 2: {line}",)
@@ -62,7 +62,7 @@ def test_what_leads_out_is_refused_with_its_line(tmp_path, line):
         (None, r"m: no such file .*list\.txt\. The nearest folder that exists is "),
     ],
 )
-def test_lists_that_cannot_be_used(tmp_path, content, message):
+def test_unusable_lists(tmp_path, content, message):
     path = tmp_path / "list.txt"
     if content is not None:
         path.write_bytes(content)
@@ -70,7 +70,7 @@ def test_lists_that_cannot_be_used(tmp_path, content, message):
         read_meta_info("m", path)
 
 
-def test_a_folder_is_no_list(tmp_path):
+def test_folder_is_not_a_list(tmp_path):
     with pytest.raises(DataError, match=r"m: cannot read .* \(.*directory"):
         read_meta_info("m", tmp_path)
 
@@ -91,12 +91,12 @@ def single(root: Path, text: str, **options) -> SingleGTDataset:
 
 
 @pytest.mark.parametrize("build", [paired, single])
-def test_only_what_is_listed_is_used(tmp_path, build):
+def test_only_listed_images_are_used(tmp_path, build):
     write_pairs(tmp_path, 5)
     assert keys(build(tmp_path, "003.png (24,28,3)\n001.png\n")) == ["001", "003"]
 
 
-def test_what_is_not_listed_may_be_in_any_state(tmp_path):
+def test_unlisted_images_are_ignored(tmp_path):
     write_pairs(tmp_path, 4)
     (tmp_path / "lr/001.png").unlink()
     (tmp_path / "hr/002.png").unlink()
@@ -107,7 +107,7 @@ def test_what_is_not_listed_may_be_in_any_state(tmp_path):
     assert keys(single(tmp_path, "000.png\n003.png")) == ["000", "003"]
 
 
-def test_a_listed_image_needs_its_partner(tmp_path):
+def test_listed_image_needs_its_partner(tmp_path):
     write_pairs(tmp_path, 4)
     (tmp_path / "lr/001.png").unlink()
     with pytest.raises(DataError, match=rf"1 GT images without an LQ partner: {tmp_path}/hr/001\.png$"):
@@ -122,7 +122,7 @@ def test_partners_with_suffixes_are_found(tmp_path):
 
 
 @pytest.mark.parametrize("build", [paired, single])
-def test_missing_and_refused_names_are_counted_with_the_first_five(tmp_path, build):
+def test_missing_and_refused_names_are_counted_and_shown(tmp_path, build):
     write_pairs(tmp_path, 3)
     text = "\n".join(["000.png", *(f"x{number}.png" for number in range(7)), "../hr/001.png"])
     with pytest.raises(DataError) as caught:
@@ -136,7 +136,7 @@ def test_missing_and_refused_names_are_counted_with_the_first_five(tmp_path, bui
     assert rows[2] == f"      7 names in meta_info that no image in dataroot_gt has: {shown} … and 2 more"
 
 
-def test_a_name_is_looked_up_in_every_root(tmp_path):
+def test_name_is_resolved_in_every_root(tmp_path):
     for name in "ab":
         write_pairs(tmp_path / name, 3)
     write_png(tmp_path / "b/hr/new.png", numbers(24, 28, 3))
@@ -153,7 +153,7 @@ def test_images_in_sub_folders(tmp_path):
     assert keys(single(tmp_path, "b/1.png")) == ["b/1"]
 
 
-def test_the_split_is_made_of_the_list(tmp_path):
+def test_list_is_split(tmp_path):
     write_pairs(tmp_path, 12)
     text = "\n".join(f"{number:03}.png" for number in range(8))
     parts = [keys(single(tmp_path, text, split=split)) for split in ("train", "val")]
@@ -161,7 +161,7 @@ def test_the_split_is_made_of_the_list(tmp_path):
     assert sorted(parts[0] + parts[1]) == [f"{number:03}" for number in range(8)]
 
 
-def test_a_list_without_ground_truth_is_refused(tmp_path):
+def test_list_without_ground_truth_is_refused(tmp_path):
     write_pairs(tmp_path, 2)
     dataset = PairedImageDataset(2, str(tmp_path / "lr"), files=FileOptions(meta_info=write(tmp_path, "000.png")))
     with pytest.raises(DataError, match="v: meta_info lists images of dataroot_gt, which is left out"):

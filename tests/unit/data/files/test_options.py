@@ -14,7 +14,7 @@ def test_every_dataset_has_its_own_options_and_the_shared_ones(name):
     assert set(DATASETS[name].options.model_fields) == OWN[name] | set(FileOptions.model_fields)
 
 
-def test_the_builder_gets_the_group_back_as_one_object():
+def test_builder_gets_the_group_as_one_object():
     dataset = DATASETS.build("singlegtdataset", {"dataroot_gt": "x", "gt_size": 24, "strict": True}, scale=2)
     assert dataset.files == FileOptions(gt_size=24, strict=True)
     assert (dataset.crop_size, dataset.strict, dataset.has_gt) == (12, True, True)
@@ -23,11 +23,11 @@ def test_the_builder_gets_the_group_back_as_one_object():
 @pytest.mark.parametrize(
     ("options", "size"), [({}, None), ({"lq_size": 8}, 8), ({"gt_size": 24}, 8), ({"lq_size": 8, "gt_size": 24}, 8)]
 )
-def test_the_crop_side_is_derived_in_one_place(options, size):
+def test_crop_size_is_derived_in_one_place(options, size):
     assert FileOptions(**options).crop_size(3) == size
 
 
-def test_an_option_must_not_stand_twice():
+def test_duplicate_option_is_refused():
     class Group(OptionGroup):
         size: int = 1
 

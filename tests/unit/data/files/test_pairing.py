@@ -27,7 +27,7 @@ def pairs(root: Path) -> list[tuple[str, str, str]]:
     ]
 
 
-def test_equal_names_pair_whatever_their_ending(tmp_path):
+def test_same_names_pair_with_any_extension(tmp_path):
     touch(tmp_path / "hr", "b.png", "a.JPG")
     touch(tmp_path / "lr", "a.webp", "b.tif", "notes.txt", ".hidden.png")
     assert pairs(tmp_path) == [("a", "a.webp", "a.JPG"), ("b", "b.tif", "b.png")]
@@ -49,7 +49,7 @@ def test_suffixes_are_inferred(tmp_path, gt_suffix, lq_suffix, folder):
     assert [pairing.without_gt, pairing.without_lq, pairing.ambiguous] == [[], [], []]
 
 
-def test_a_suffix_is_not_inferred_where_names_are_equal():
+def test_suffix_is_not_inferred_for_equal_names():
     assert infer_suffixes(["1x2", "2x2", "3x2"], ["1x2", "2x2", "3x2"]) == ("", "")
     assert infer_suffixes(["1", "2", "3", "3x2"], ["1", "2", "3x2"]) == ("", "")
     assert infer_suffixes(["cat", "dog"], ["0001x2", "0002x2"]) == ("", "")
@@ -64,7 +64,7 @@ def test_sub_folders_belong_to_the_name(tmp_path):
     assert pairing.without_gt == [tmp_path / "lr/c/1.png"]
 
 
-def test_one_stem_with_two_endings_stays_two_images(tmp_path):
+def test_same_stem_with_two_extensions_is_two_images(tmp_path):
     for side in ("hr", "lr"):
         touch(tmp_path / side, "a.png", "a.jpg", "b.png")
     assert [key for key, *_ in pairs(tmp_path)] == ["a.jpg", "a.png", "b"]
@@ -83,7 +83,7 @@ def test_both_names_of_a_base_are_reported(tmp_path):
     assert [set(files) for files in pairing.ambiguous] == [{tmp_path / "lr/1.png", tmp_path / "lr/1x2.png"}]
 
 
-def test_the_order_is_natural_and_does_not_depend_on_the_disk(tmp_path, monkeypatch):
+def test_order_is_natural_and_does_not_depend_on_the_disk(tmp_path, monkeypatch):
     names = ["10.png", "9.png", "a1.png", "A1.png", "a01.png", "b/2.png", "b/10.png"]
     keys = list(list_images(touch(tmp_path, *names)))
     assert keys == ["9", "10", "A1", "a01", "a1", "b/2", "b/10"]
@@ -105,7 +105,7 @@ def test_links_to_folders_are_followed_and_loops_end(tmp_path):
     assert list(list_images(tmp_path / "root")) == ["2", "link/1"]
 
 
-def test_hidden_folders_are_left_out_and_a_folder_named_like_an_image_is_not(tmp_path):
+def test_hidden_folders_are_skipped_but_not_image_like_names(tmp_path):
     touch(tmp_path, ".ipynb_checkpoints/1-checkpoint.png", "1.png", "folder.png/2.png")
     assert list(list_images(tmp_path)) == ["1", "folder", "folder.png/2"]
 
@@ -129,7 +129,7 @@ def test_without_ground_truth_every_file_is_an_image(tmp_path):
     assert [(pair.key, pair.gt) for pair in found] == [("1x2", None), ("2", None)]
 
 
-def test_an_unreadable_folder_is_an_error_not_an_empty_one(tmp_path, monkeypatch):
+def test_unreadable_folder_is_an_error_not_an_empty_one(tmp_path, monkeypatch):
     real = os.scandir
 
     def refuse(path):
@@ -155,7 +155,7 @@ STEMS = st.lists(
     stems=STEMS, suffix=st.sampled_from(["", "x2", "_x4", "-lr", "_LRBI"]), folder=st.sampled_from(["", "s/", "s/t/"])
 )
 @settings(max_examples=200, deadline=None)
-def test_a_suffix_never_pairs_wrong_names(stems, suffix, folder):
+def test_suffix_never_pairs_wrong_names(stems, suffix, folder):
     gt = [folder + stem for stem in stems]
     lq = [key + suffix for key in gt]
     found_gt, found_lq = infer_suffixes(gt, lq)
@@ -163,7 +163,7 @@ def test_a_suffix_never_pairs_wrong_names(stems, suffix, folder):
     bases_lq = {key.removesuffix(found_lq): key for key in lq if key.endswith(found_lq)}
     paired = {(bases_gt[base], bases_lq[base]) for base in bases_gt.keys() & bases_lq.keys()}
     right = set(zip(gt, lq, strict=True))
-    # Names that themselves end like a suffix allow other readings; without such names all pair, and only rightly.
+    # Names that end like a suffix are ambiguous; without such names all pair correctly.
     if not any(stem.lower().rstrip("0123456789").endswith(("x", "lr", "b")) for stem in stems):
         assert paired == right
     else:
@@ -174,7 +174,7 @@ def test_a_suffix_never_pairs_wrong_names(stems, suffix, folder):
     names=st.lists(st.sampled_from(["a", "a.png", "b", "c d", "é", "a.jpg"]), min_size=1, unique=True), data=st.data()
 )
 @settings(max_examples=40, deadline=None)
-def test_every_file_is_in_exactly_one_place(tmp_path_factory, names, data):
+def test_every_file_is_in_exactly_one_split(tmp_path_factory, names, data):
     root = tmp_path_factory.mktemp("pairs")
     endings = st.lists(st.sampled_from([".png", ".jpg", ".webp"]), min_size=1, max_size=2, unique=True)
     for side in ("hr", "lr"):

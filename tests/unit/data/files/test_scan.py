@@ -18,7 +18,7 @@ def refusal(root, **options):
     return str(caught.value)
 
 
-def test_a_good_set_has_no_problems_and_every_header(tmp_path):
+def test_valid_dataset_has_no_problems_and_every_header(tmp_path):
     write_pairs(tmp_path, 3)
     found = scan(tmp_path, crop=12)
     found.raise_if_broken()
@@ -38,7 +38,7 @@ def test_missing_partners_on_both_sides(tmp_path):
     assert f"1 LQ images without a GT partner: {tmp_path}/lr/002.png" in text
 
 
-def test_the_first_five_names_are_shown_and_the_others_counted(tmp_path):
+def test_first_five_names_are_shown_and_the_others_counted(tmp_path):
     write_pairs(tmp_path, 12)
     for number in range(1, 12):
         (tmp_path / f"lr/{number:03}.png").unlink()
@@ -56,7 +56,7 @@ def test_two_files_for_one_name(tmp_path):
     assert f"1 names that mean two files: {tmp_path}/lr/001.png and {tmp_path}/lr/001x2.png" in refusal(tmp_path)
 
 
-def test_unreadable_files_of_every_kind_are_named_with_the_cause(tmp_path):
+def test_unreadable_files_are_named_with_the_cause(tmp_path):
     write_pairs(tmp_path, 6)
     data = (tmp_path / "lr/000.png").read_bytes()
     (tmp_path / "lr/000.png").write_bytes(data[: len(data) // 2])
@@ -77,13 +77,13 @@ def test_unreadable_files_of_every_kind_are_named_with_the_cause(tmp_path):
         assert f"{tmp_path}/{name}.png ({cause})" in text
 
 
-def test_a_bomb_is_refused_unread(tmp_path):
+def test_decompression_bomb_is_refused_unread(tmp_path):
     write_pairs(tmp_path, 2)
     (tmp_path / "hr/001.png").write_bytes(png_raw(60_000, 60_000, 8, 2, None))
     assert f"{tmp_path}/hr/001.png (is 60000x60000 (3,600 Mpx), limit 200 Mpx)" in refusal(tmp_path)
 
 
-def test_another_ratio_is_named_and_proposed(tmp_path):
+def test_different_ratio_is_reported_and_proposed(tmp_path):
     write_pairs(tmp_path, 7, size=(10, 12), scale=4)
     text = refusal(tmp_path)
     assert "7 pairs do not fit scale 2 (7 of them look like 4x: is `scale` right?)" in text
@@ -103,7 +103,7 @@ def test_swapped_folders_are_recognized(tmp_path):
     assert "in 3 of them LQ is the larger one: are dataroot_lq and dataroot_gt swapped?" in refusal(tmp_path)
 
 
-def test_one_wrong_pair_proposes_no_scale_of_its_own(tmp_path):
+def test_one_wrong_pair_proposes_no_scale(tmp_path):
     write_pairs(tmp_path, 3)
     write_png(tmp_path / "hr/001.png", numbers(26, 28, 3))
     assert "1 pairs do not fit scale 2: " in refusal(tmp_path)
@@ -116,7 +116,7 @@ def test_every_side_counts(tmp_path, height, width):
     assert f"hr/001.png {width}x{height} vs" in refusal(tmp_path)
 
 
-def test_less_than_one_lq_pixel_too_much_is_cropped_with_a_notice(tmp_path):
+def test_excess_below_one_lq_pixel_is_cropped_with_a_notice(tmp_path):
     write_pairs(tmp_path, 3)
     write_png(tmp_path / "hr/001.png", numbers(25, 29, 3))
     found = scan(tmp_path)
@@ -131,7 +131,7 @@ def test_too_small_for_the_crop(tmp_path):
     assert f"3 LQ images too small for lq_size 13: {tmp_path}/lr/000.png 14x12" in text
 
 
-def test_all_kinds_of_problems_come_at_once(tmp_path):
+def test_all_kinds_of_problems_are_reported_together(tmp_path):
     write_pairs(tmp_path, 6)
     (tmp_path / "lr/000.png").unlink()
     (tmp_path / "lr/001.png").write_bytes(b"")
@@ -172,7 +172,7 @@ def test_several_roots_keep_their_keys_apart(tmp_path):
 
 
 @pytest.mark.parametrize("empty", ["hr", "lr"])
-def test_an_empty_folder_is_named_on_either_side(tmp_path, empty):
+def test_empty_folder_is_reported_on_either_side(tmp_path, empty):
     write_pairs(tmp_path, 2)
     shutil.rmtree(tmp_path / empty)
     (tmp_path / empty).mkdir()
@@ -187,7 +187,7 @@ def test_one_empty_root_of_several_is_named(tmp_path):
         scan_set("datasets.val", None, [tmp_path / "a/lr", tmp_path / "b"], 2, None, 200)
 
 
-def test_a_missing_folder_names_the_nearest_and_what_is_in_it(tmp_path):
+def test_missing_folder_suggests_the_nearest_with_its_content(tmp_path):
     write_pairs(tmp_path, 1)
     for number in range(10):
         (tmp_path / f"set{number}").mkdir()
@@ -201,13 +201,13 @@ def test_a_missing_folder_names_the_nearest_and_what_is_in_it(tmp_path):
         scan_set("t", None, [tmp_path / "set0/x/y"], 2, None, 200)
 
 
-def test_a_file_in_place_of_a_folder(tmp_path):
+def test_file_in_place_of_a_folder(tmp_path):
     write_pairs(tmp_path, 1)
     with pytest.raises(DataError, match="no such folder"):
         scan_set("t", None, [tmp_path / "lr/000.png"], 2, None, 200)
 
 
-def test_a_folder_that_cannot_be_read_is_a_data_error(tmp_path, monkeypatch):
+def test_unreadable_folder_is_a_data_error(tmp_path, monkeypatch):
     import os
 
     write_pairs(tmp_path, 1)

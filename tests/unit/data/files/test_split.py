@@ -20,14 +20,14 @@ def test_how_many_are_held_out(images, expected):
     assert len(held_out(photos(images))) == expected
 
 
-def test_the_choice_is_frozen():
-    """A change of the hash would train on the images that yesterday's run validated with."""
-    # What `sha256sum` puts first.
+def test_choice_is_frozen():
+    """A changed hash would train on images that older runs held out."""
+    # As printed by `sha256sum`.
     assert held_out(photos(40)) == {f"photo000{number}" for number in ("06", "08", "10", "12", "21", "25", "32", "37")}
 
 
 @given(st.lists(st.text(min_size=1), min_size=2, max_size=60, unique=True), st.randoms())
-def test_the_order_changes_nothing_and_something_is_left(names, rng):
+def test_order_is_ignored_and_something_is_left(names, rng):
     held = held_out(names)
     shuffled = names.copy()
     rng.shuffle(shuffled)
@@ -36,12 +36,12 @@ def test_the_order_changes_nothing_and_something_is_left(names, rng):
     assert bool(held) == (len({group_of(name) for name in names}) > 1)
 
 
-def test_names_that_are_not_unicode_are_hashed_too():
+def test_non_unicode_names_are_hashed():
     names = [*photos(40), "caf\udce9"]
     assert held_out(names) == held_out(reversed(names))
 
 
-def test_one_name_written_in_two_ways_is_one():
+def test_two_spellings_of_a_name_are_one():
     assert group_of("caf\u00e9_s001") == group_of("cafe\u0301_s002")
 
 
@@ -74,7 +74,7 @@ def test_one_name_written_in_two_ways_is_one():
         ("photo_s001_b", "photo_s001_b"),
     ],
 )
-def test_what_crops_have_in_common(name, group):
+def test_group_of_a_crop_name(name, group):
     assert group_of(name) == group
 
 
@@ -87,15 +87,15 @@ def test_crops_of_one_image_never_straddle_the_split(form):
     assert not {group_of(name) for name in held} & {group_of(name) for name in set(names) - held}
 
 
-def test_where_no_group_is_small_enough_the_smallest_is_taken():
+def test_smallest_group_is_used_if_none_is_small_enough():
     names = [f"{image}_s{crop:03}" for image in range(20) for crop in range(40 + image)]
     assert held_out(names) == {f"0_s{crop:03}" for crop in range(40)}
 
 
 @pytest.mark.parametrize("names", [[], ["a"], ["a", "a"], ["a_s1", "a_s2", "a"]])
-def test_what_cannot_be_split(names):
+def test_unsplittable_names(names):
     assert held_out(names) == set()
 
 
-def test_a_name_of_two_folders_counts_twice():
+def test_name_in_two_folders_counts_twice():
     assert len(held_out(photos(20) * 2)) == 4  # 8 of 40 images

@@ -1,4 +1,4 @@
-"""What a resume says of every difference between a state and the run."""
+"""Warnings of a resume for every difference between a state and the run."""
 
 import copy
 
@@ -27,14 +27,14 @@ VALIDATION = (
 )
 
 
-def told(environment=(), recorded=(), **now):
+def warnings_of(environment=(), recorded=(), **now):
     """Return the lines for a state of `STREAM` with `recorded` parts, resumed with other parts."""
     state = {"progress": {"iteration": 1200}, "environment": ENVIRONMENT, "stream": STREAM | dict(recorded)}
     return exactness_warnings(copy.deepcopy(state), ENVIRONMENT | dict(environment), copy.deepcopy(STREAM) | now)
 
 
-def test_nothing_is_said_where_nothing_changed():
-    assert told() == []
+def test_no_message_without_changes():
+    assert warnings_of() == []
 
 
 @pytest.mark.parametrize(
@@ -46,47 +46,47 @@ def test_nothing_is_said_where_nothing_changed():
         ({"plugins": {}}, "plugins.loss.py (12ab -> none)"),
     ],
 )
-def test_what_changes_training_is_named_with_both_values(now, text):
-    (line,) = told(**now)
+def test_training_changes_are_named_with_both_values(now, text):
+    (line,) = warnings_of(**now)
     assert line == EXACT_OFF.format(text)
 
 
-def test_the_environment_is_named_in_words_before_the_options():
+def test_environment_changes_are_reported_before_options():
     other = STREAM["training"] | {"manual_seed": 8}
-    assert told({"number of ranks": 2}, training=other) == [
+    assert warnings_of({"number of ranks": 2}, training=other) == [
         EXACT_OFF.format("number of ranks (1 -> 2), manual_seed (7 -> 8)")
     ]
 
 
 @pytest.mark.parametrize("needs", [(True, False), (False, True)])
-def test_the_length_counts_where_something_is_built_from_it(needs):
+def test_length_matters_for_length_dependent_parts(needs):
     longer = {"train": {"total_iter": 24}}
-    assert told(length=longer) == []
+    assert warnings_of(length=longer) == []
     before, now = needs
-    assert told(recorded={"needs_length": before}, length=longer, needs_length=now) == [
+    assert warnings_of(recorded={"needs_length": before}, length=longer, needs_length=now) == [
         EXACT_OFF.format("train.total_iter (12 -> 24)")
     ]
 
 
-def test_what_only_validation_sees_leaves_training_alone():
-    assert told(scores={"val": {"val_freq": 8}}) == [VALIDATION.format("val.val_freq (4 -> 8)")]
+def test_validation_only_options_do_not_change_training():
+    assert warnings_of(scores={"val": {"val_freq": 8}}) == [VALIDATION.format("val.val_freq (4 -> 8)")]
     other = {"train": FILES, "val": FILES | {"content": "c"}}
-    assert told(files=other) == [VALIDATION.format("datasets.val (5 images of other content)")]
+    assert warnings_of(files=other) == [VALIDATION.format("datasets.val (5 images of other content)")]
 
 
 @pytest.mark.parametrize("when", ["before", "now"])
-def test_an_automation_may_act_on_what_validation_sees(when):
+def test_automation_may_act_on_validation_results(when):
     active = {"automations": {"stopping": {}}, "order": ["stopping"]}
     recorded = active if when == "before" else {"order": ["stopping"]}
     now = active if when == "now" else {"order": ["stopping"]}
-    assert told(recorded=recorded, **now, scores={"val": {"val_freq": 8}}) == [
+    assert warnings_of(recorded=recorded, **now, scores={"val": {"val_freq": 8}}) == [
         EXACT_OFF.format("val.val_freq (4 -> 8)")
     ]
 
 
-def test_the_order_in_which_automations_are_asked_counts():
+def test_automation_order_matters():
     two = {"a": {}, "b": {}}
-    lines = told(recorded={"automations": two, "order": ["a", "b"]}, automations=two, order=["b", "a"])
+    lines = warnings_of(recorded={"automations": two, "order": ["a", "b"]}, automations=two, order=["b", "a"])
     assert lines == [EXACT_OFF.format("order of the automations ([a, b] -> [b, a])")]
 
 
@@ -98,8 +98,8 @@ def test_the_order_in_which_automations_are_asked_counts():
         ({"content": "x"}, "5 images of other content"),
     ],
 )
-def test_other_training_images_are_told_in_words(change, text):
-    assert told(files={"train": FILES | change, "val": FILES}) == [
+def test_other_training_images_are_reported(change, text):
+    assert warnings_of(files={"train": FILES | change, "val": FILES}) == [
         f"Dataset changed since the checkpoint: {text}. Continuing at iteration 1,200."
     ]
 
@@ -144,11 +144,11 @@ IDENTITY = {
         ({"network_g.tensors": "b"}, "network_g.tensors is b in the options, a in the checkpoint"),
     ],
 )
-def test_a_state_that_does_not_fit_is_refused(change, text):
+def test_state_that_does_not_fit_is_refused(change, text):
     with pytest.raises(CheckpointError) as caught:
         refuse_mismatch(IDENTITY, IDENTITY | change)
     assert str(caught.value).startswith(f"Cannot resume: {text}")
 
 
-def test_an_option_of_the_network_that_keeps_its_tensors_fits():
+def test_network_option_that_keeps_tensor_shapes_is_compatible():
     refuse_mismatch(IDENTITY, IDENTITY | {"network_g.alpha": 0.3})

@@ -44,7 +44,7 @@ def damage(folder: RunFolder, iteration: int) -> None:
     (folder.training_states / f"{iteration}.state").write_bytes(b"damaged")
 
 
-def test_an_empty_folder_starts_anew(folder):
+def test_empty_folder_starts_from_scratch(folder):
     start = decide_start(options_of(), folder, CheckpointStore(folder), overwrite=False)
     assert (start.restored, start.warnings, start.iteration) == (None, [], 0)
     start = decide_start(options_of(auto_resume=True), folder, CheckpointStore(folder), overwrite=False)
@@ -52,7 +52,7 @@ def test_an_empty_folder_starts_anew(folder):
     assert is_fresh(options_of(), folder, overwrite=False)
 
 
-def test_a_run_that_exists_is_not_touched_unasked(folder):
+def test_existing_run_is_not_modified_without_a_flag(folder):
     store = save(folder, 3)
     with pytest.raises(ConfigError, match=r"last saved iteration: 3\). Add --auto_resume"):
         decide_start(options_of(), folder, store, overwrite=False)
@@ -60,7 +60,7 @@ def test_a_run_that_exists_is_not_touched_unasked(folder):
     assert is_fresh(options_of(), folder, overwrite=True)
 
 
-def test_auto_resume_takes_the_newest_whole_checkpoint(folder):
+def test_auto_resume_uses_the_newest_complete_checkpoint(folder):
     store = save(folder, 3, 12)
     assert decide_start(options_of(auto_resume=True), folder, store, overwrite=False).iteration == 12
     damage(folder, 12)
@@ -69,7 +69,7 @@ def test_auto_resume_takes_the_newest_whole_checkpoint(folder):
     assert "Checkpoint 12 is damaged" in start.warnings[0]
 
 
-def test_a_named_state_wins_over_later_ones_and_falls_back_to_earlier_ones(folder):
+def test_named_state_wins_and_falls_back_to_earlier_ones(folder):
     store = save(folder, 3, 6, 9)
     named = options_of(folder.training_states / "6.state")
     assert decide_start(named, folder, store, overwrite=False).iteration == 6
@@ -84,7 +84,7 @@ def test_a_named_state_wins_over_later_ones_and_falls_back_to_earlier_ones(folde
         decide_start(options_of(folder.training_states / "7.state"), folder, store, overwrite=False)
 
 
-def test_a_state_of_another_run_is_taken_over_into_an_empty_folder_only(folder, tmp_path):
+def test_foreign_state_is_adopted_only_into_an_empty_folder(folder, tmp_path):
     save(folder, 3)
     other = folder_at(tmp_path / "other")
     named = options_of(folder.training_states / "3.state")
@@ -105,7 +105,7 @@ def test_a_state_of_another_run_is_taken_over_into_an_empty_folder_only(folder, 
         ("missing/3.state", "no such folder; nearest"),
     ],
 )
-def test_other_files_are_refused_with_what_they_are(tmp_path, name, text):
+def test_other_files_are_refused_and_identified(tmp_path, name, text):
     with pytest.raises(ConfigError, match=text):
         refuse_other_files(tmp_path / name)
 
@@ -122,7 +122,7 @@ def test_overwrite_contradicts_a_named_state_and_folders_elsewhere(folder, tmp_p
         refuse_contradiction(options_of(), mixed, overwrite=True)
 
 
-def test_an_old_run_is_set_aside_whole(folder):
+def test_old_run_is_archived_completely(folder):
     save(folder, 3)
     aside = set_aside(folder)
     assert not folder.root.exists()

@@ -30,7 +30,7 @@ def full_disk(*_):
     raise OSError(28, "No space left on device")
 
 
-def test_every_file_describes_the_network_of_its_own_role(saver):
+def test_every_file_describes_the_network_of_its_role(saver):
     assert saver.last_good() == "no checkpoint was saved yet"
     saver.save(5, 10, WEIGHTS, {"format": 2}, must_succeed=False)
     assert saver.last == 5
@@ -40,7 +40,7 @@ def test_every_file_describes_the_network_of_its_own_role(saver):
             assert json.loads(file.metadata()["traiNNer"]) == {"arch": arch, "iteration": 5, "role": role}
 
 
-def test_a_failure_is_reported_and_the_third_in_a_row_ends_the_run(saver, monkeypatch):
+def test_third_failure_in_a_row_ends_the_run(saver, monkeypatch):
     saver.save(1, 10, WEIGHTS, {"format": 2}, must_succeed=False)
     with monkeypatch.context() as broken:
         broken.setattr(saver.store, "save", full_disk)
@@ -49,7 +49,7 @@ def test_a_failure_is_reported_and_the_third_in_a_row_ends_the_run(saver, monkey
     assert saver.last == 1
     assert "Could not save iteration 3:" in saver.logbook.warnings[1]
     assert saver.logbook.warnings[1].endswith("Training continues; last good checkpoint: 1.")
-    saver.save(4, 10, WEIGHTS, {"format": 2}, must_succeed=False)  # a success begins the count anew
+    saver.save(4, 10, WEIGHTS, {"format": 2}, must_succeed=False)  # a success resets the count
     monkeypatch.setattr(saver.store, "save", full_disk)
     saver.save(5, 10, WEIGHTS, {}, must_succeed=False)
     saver.save(6, 10, WEIGHTS, {}, must_succeed=False)
@@ -57,21 +57,21 @@ def test_a_failure_is_reported_and_the_third_in_a_row_ends_the_run(saver, monkey
         saver.save(7, 10, WEIGHTS, {}, must_succeed=False)
 
 
-def test_a_save_that_must_succeed_ends_the_run_at_once(saver, monkeypatch):
+def test_failed_mandatory_save_ends_the_run(saver, monkeypatch):
     monkeypatch.setattr(saver.store, "save", full_disk)
     with pytest.raises(CannotWrite, match="Could not save iteration 10"):
         saver.save(10, 10, WEIGHTS, {}, must_succeed=True)
 
 
 @pytest.mark.parametrize("role", WEIGHTS)
-def test_weights_that_are_not_finite_are_never_written(saver, role):
+def test_nonfinite_weights_are_never_saved(saver, role):
     bad = WEIGHTS | {role: {"count": torch.tensor(1), "w": torch.tensor([1.0, float("inf")])}}
     with pytest.raises(TrainingDiverged, match=rf"{role}\.w is not finite at 5/10"):
         saver.save(5, 10, bad, {"format": 2}, must_succeed=False)
     assert list(saver.store.folder.models.iterdir()) == []
 
 
-def test_what_is_left_behind_is_the_best_or_else_the_present_network(saver, monkeypatch):
+def test_final_network_is_the_best_or_the_current_one(saver, monkeypatch):
     models = saver.store.folder.models
     assert saver.keep_final("net_g", WEIGHTS["net_g"], None, 7) == "net_g_final, the weights of iteration 7"
     saver.save_best("psnr", 31.5, 6, "net_g", {"w": torch.full((2,), 6.0)})

@@ -10,7 +10,7 @@ from traiNNer.errors import CheckpointError
 
 
 class Number:
-    """Remembers a number, and in `order` who was restored when."""
+    """Holds a number, and records the order of restoring."""
 
     order: ClassVar[list[str]] = []
 
@@ -25,7 +25,7 @@ class Number:
         Number.order.append(self.name)
 
 
-def test_a_table_saves_and_restores_every_entry_in_its_order():
+def test_table_saves_and_restores_every_entry_in_its_order():
     saved = StateTable({"b": Number("b", 2), "a": StateTable({"x": Number("x", 3)})}).state_dict()
     assert saved == {"b": {"value": 2}, "a": {"x": {"value": 3}}}
     Number.order.clear()
@@ -35,7 +35,7 @@ def test_a_table_saves_and_restores_every_entry_in_its_order():
     assert Number.order == ["b", "x"]
 
 
-def test_what_the_state_lacks_is_named_and_nothing_is_restored():
+def test_missing_state_entries_are_named_and_nothing_is_restored():
     kept = Number("a", 1)
     table = StateTable({"a": kept, "b": Number("b"), "c": Number("c")})
     with pytest.raises(CheckpointError, match="the training state lacks b, c"):
@@ -49,7 +49,7 @@ def test_missing_part_of_an_entry_is_named():
         table.load_state_dict({"learners": {"net_g": {}}})
 
 
-def test_an_optional_entry_begins_anew_and_an_unknown_one_is_ignored():
+def test_missing_optional_entry_resets_and_unknown_entries_are_ignored():
     one, other = Number("a"), Number("b", 5)
     StateTable({"a": one, "b": other}, optional=("b",)).load_state_dict({"a": {"value": 7}, "old": {}})
     assert (one.value, other.value) == (7, 5)
@@ -74,7 +74,7 @@ def test_random_numbers_continue_where_they_were_saved():
 
 
 @pytest.mark.parametrize(("rank", "taken"), [(0, 0), (1, 1), (2, 0), (3, 1)])
-def test_a_rank_that_was_not_there_takes_the_state_of_another(rank, taken):
+def test_new_rank_takes_the_state_of_another(rank, taken):
     restored = []
     runtime = SimpleNamespace(rank=rank, rng=SimpleNamespace(restore=restored.append))
     RandomState(runtime).load_state_dict({"ranks": [0, 1]})

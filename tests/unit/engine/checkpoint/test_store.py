@@ -40,7 +40,7 @@ def save(store: CheckpointStore, iteration: int) -> None:
 
 
 @pytest.mark.parametrize("ending", ["safetensors", "pth"])
-def test_a_checkpoint_comes_back_bit_for_bit(folder, ending):
+def test_checkpoint_round_trip_is_bitwise_exact(folder, ending):
     store = CheckpointStore(folder, ending)
     save(store, 5)
     restored = store.load(5)
@@ -52,7 +52,7 @@ def test_a_checkpoint_comes_back_bit_for_bit(folder, ending):
             assert restored.weights[role][name].dtype == tensor.dtype
 
 
-def test_the_newest_is_by_number_and_only_keep_last_states_stay(folder):
+def test_newest_is_by_number_and_only_keep_last_states_stay(folder):
     store = CheckpointStore(folder, keep_last=2)
     for iteration in (900, 1000, 99, 2000):
         save(store, iteration)
@@ -88,7 +88,7 @@ def damage_pointer(path, rng):
 @pytest.mark.parametrize(
     "name", ["models/net_g_20.safetensors", "models/net_g_ema_20.safetensors", "training_states/20.state"]
 )
-def test_every_damage_is_noticed_named_and_the_previous_state_is_used(folder, damage, name):
+def test_every_damage_is_reported_and_the_previous_state_is_used(folder, damage, name):
     store = CheckpointStore(folder)
     rng = random.Random(1)
     for _ in range(10):
@@ -107,7 +107,7 @@ def test_every_damage_is_noticed_named_and_the_previous_state_is_used(folder, da
 @pytest.mark.parametrize(
     "text", ["", "{", "[]", "null", '{"iteration": 20, "files": {}}', '{"iteration": 20, "files": {"../x": {}}}']
 )
-def test_a_broken_record_does_not_count(folder, text):
+def test_broken_record_is_ignored(folder, text):
     store = CheckpointStore(folder)
     save(store, 10)
     save(store, 20)
@@ -115,7 +115,7 @@ def test_a_broken_record_does_not_count(folder, text):
     assert store.newest()[0].iteration == 10
 
 
-def test_a_record_cannot_name_a_file_elsewhere(folder, tmp_path):
+def test_record_cannot_name_a_file_outside_its_folder(folder, tmp_path):
     store = CheckpointStore(folder)
     save(store, 10)
     record = json.loads((folder.training_states / "10.json").read_text())
@@ -125,7 +125,7 @@ def test_a_record_cannot_name_a_file_elsewhere(folder, tmp_path):
         store.load(10)
 
 
-def test_foreign_names_and_states_without_a_record_are_ignored(folder):
+def test_foreign_files_and_unrecorded_states_are_ignored(folder):
     store = CheckpointStore(folder)
     save(store, 10)
     for name in ("100_bak.state", "100_bak.json", "200.state", "²³.json", "-5.json"):
@@ -133,7 +133,7 @@ def test_foreign_names_and_states_without_a_record_are_ignored(folder):
     assert store.iterations() == [10]
 
 
-def test_nothing_usable_is_an_error_that_changes_nothing(folder):
+def test_no_usable_image_is_an_error_without_changes(folder):
     store = CheckpointStore(folder)
     save(store, 10)
     (folder.training_states / "10.state").write_bytes(b"x")
@@ -144,7 +144,7 @@ def test_nothing_usable_is_an_error_that_changes_nothing(folder):
 
 
 @pytest.mark.parametrize("call", range(12))
-def test_a_failure_at_any_write_leaves_the_previous_checkpoint(folder, call, monkeypatch):
+def test_failure_at_any_write_leaves_the_previous_checkpoint(folder, call, monkeypatch):
     import os
 
     store = CheckpointStore(folder)
@@ -186,7 +186,7 @@ def test_leftovers_of_a_killed_save_are_removed(folder):
     assert not list(folder.training_states.iterdir())
 
 
-def test_states_of_an_abandoned_course_are_superseded(folder):
+def test_states_of_an_abandoned_branch_are_superseded(folder):
     store = CheckpointStore(folder)
     for iteration in (10, 20, 30):
         save(store, iteration)
@@ -218,7 +218,7 @@ def test_code_in_a_state_is_refused_even_when_its_record_fits(folder, tmp_path):
     assert not (tmp_path / "executed").exists()
 
 
-def test_an_old_state_that_cannot_be_deleted_is_a_warning_not_a_failed_save(folder, monkeypatch):
+def test_undeletable_old_state_is_a_warning(folder, monkeypatch):
     store = CheckpointStore(folder, keep_last=1)
     save(store, 1)
 
@@ -240,7 +240,7 @@ def test_tied_weights_are_saved(folder):
     assert torch.equal(store.load(1).weights["net_g"]["b"], tied)
 
 
-def test_weights_are_read_from_another_folder_when_they_were_moved(folder, tmp_path):
+def test_moved_weights_are_read_from_another_folder(folder, tmp_path):
     save(CheckpointStore(folder), 3)
     moved = tmp_path / "moved"
     folder.models.rename(moved)
@@ -250,7 +250,7 @@ def test_weights_are_read_from_another_folder_when_they_were_moved(folder, tmp_p
         CheckpointStore(folder).load(3)
 
 
-def test_what_was_set_aside_before_stays_too(folder):
+def test_earlier_archives_are_kept(folder):
     store = CheckpointStore(folder)
     for seed in (1, 2, 3):
         store.save_best("net_g_best_psnr", "net_g_ema", weights(seed), {"iteration": seed})
@@ -260,13 +260,13 @@ def test_what_was_set_aside_before_stays_too(folder):
     assert kept == {name: 1, f"{name}-2": 2, f"{name}-3": 3}
 
 
-def test_best_weights_of_the_other_format_still_count(folder):
+def test_best_weights_of_the_other_format_are_used(folder):
     CheckpointStore(folder, "pth").save_best("net_g_best_psnr", "net_g_ema", weights(1), {"iteration": 4})
     assert CheckpointStore(folder, "safetensors").keep_best_until(5, ["psnr"]) == []
 
 
 @pytest.mark.parametrize("ending", ["safetensors", "pth"])
-def test_best_weights_of_an_abandoned_course_are_set_aside(folder, ending):
+def test_best_weights_of_an_abandoned_branch_are_archived(folder, ending):
     store = CheckpointStore(folder, ending)
     store.save_best("net_g_best_psnr", "net_g_ema", weights(1), {"iteration": 8})
     store.save_best("net_g_best_ssim", "net_g_ema", weights(1), {"iteration": 4})
@@ -275,7 +275,7 @@ def test_best_weights_of_an_abandoned_course_are_set_aside(folder, ending):
     assert names == {f"net_g_best_psnr.{ending}.superseded", f"net_g_best_ssim.{ending}"}
 
 
-def test_a_state_of_another_format_is_refused_as_a_whole(folder):
+def test_state_of_another_format_is_refused(folder):
     store = CheckpointStore(folder)
     store.save(5, {"net_g": weights(5)}, {"iteration": 5, "optimizer": {}}, {"net_g": {"arch": "x"}})
     with pytest.raises(

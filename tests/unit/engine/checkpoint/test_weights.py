@@ -38,13 +38,13 @@ def state(scale: int = 2, **options) -> dict[str, torch.Tensor]:
 
 @pytest.mark.parametrize("wrap", [None, "params", "params_ema", "state_dict", "model"])
 @pytest.mark.parametrize("prefix", ["", "module.", "_orig_mod.", "module._orig_mod."])
-def test_wrappers_and_prefixes_are_found_by_themselves(tmp_path, wrap, prefix):
+def test_wrappers_and_prefixes_are_detected(tmp_path, wrap, prefix):
     tensors = {prefix + name: tensor for name, tensor in state().items()}
     torch.save({wrap: tensors} if wrap else tensors, tmp_path / "w.pth")
     assert set(read_weights(tmp_path / "w.pth").tensors) == set(state())
 
 
-def test_the_average_is_preferred_and_a_key_can_be_named(tmp_path):
+def test_ema_is_preferred_and_a_key_can_be_named(tmp_path):
     torch.save({"params": state(), "params_ema": {k: v + 1 for k, v in state().items()}}, tmp_path / "w.pth")
     assert torch.equal(read_weights(tmp_path / "w.pth").tensors["up.bias"], state()["up.bias"] + 1)
     assert torch.equal(read_weights(tmp_path / "w.pth", "params").tensors["up.bias"], state()["up.bias"])
@@ -52,7 +52,7 @@ def test_the_average_is_preferred_and_a_key_can_be_named(tmp_path):
         read_weights(tmp_path / "w.pth", "net")
 
 
-def test_another_scale_loads_what_fits_and_says_so(tmp_path):
+def test_another_scale_loads_matching_tensors_and_reports_it(tmp_path):
     save_file(
         state(4), tmp_path / "x4.safetensors", {"traiNNer": '{"arch": "tinyforweights", "scale": 4, "options": {}}'}
     )
@@ -71,7 +71,7 @@ def test_weights_of_another_arch_are_refused(tmp_path):
         load_pretrained(Tiny(2), ABOUT, read_weights(tmp_path / "o.safetensors"), strict=False)
 
 
-def test_a_file_rebuilds_its_network(tmp_path):
+def test_file_rebuilds_its_network(tmp_path):
     about = '{"arch": "TinyForWeights", "scale": 3, "options": {"channels": 6}}'
     save_file(state(3, channels=6), tmp_path / "w.safetensors", {"traiNNer": about})
     network = rebuild(read_weights(tmp_path / "w.safetensors"))
@@ -80,7 +80,7 @@ def test_a_file_rebuilds_its_network(tmp_path):
     assert torch.equal(network.up.weight, state(3, channels=6)["up.weight"])
 
 
-def test_a_file_of_no_known_arch_says_so(tmp_path):
+def test_unknown_arch_file_is_reported(tmp_path):
     save_file({"what.weight": torch.ones(3)}, tmp_path / "w.safetensors")
     with pytest.raises(ConfigError, match="no known arch recognizes"):
         rebuild(read_weights(tmp_path / "w.safetensors"))
@@ -100,7 +100,7 @@ class Payload:
 @foreign_pickles
 @pytest.mark.parametrize("protocol", [2, 4])
 @pytest.mark.parametrize("legacy", [False, True])
-def test_code_in_a_weights_file_is_named_and_never_runs(tmp_path, protocol, legacy):
+def test_code_in_a_weights_file_is_reported_and_never_runs(tmp_path, protocol, legacy):
     marker = tmp_path / "executed"
     payload = {"params": Payload(f"touch {marker}"), "w": torch.ones(1)}
     torch.save(payload, tmp_path / "w.pth", pickle_protocol=protocol, _use_new_zipfile_serialization=not legacy)
@@ -110,7 +110,7 @@ def test_code_in_a_weights_file_is_named_and_never_runs(tmp_path, protocol, lega
 
 
 @foreign_pickles
-def test_plain_pickles_do_not_run_either(tmp_path):
+def test_plain_pickles_are_not_executed(tmp_path):
     marker = tmp_path / "executed"
     (tmp_path / "w.pth").write_bytes(pickle.dumps(Payload(f"touch {marker}")))
     with pytest.raises(ConfigError):
@@ -118,7 +118,7 @@ def test_plain_pickles_do_not_run_either(tmp_path):
     assert not marker.exists()
 
 
-def test_a_compressed_bomb_is_refused_unread(tmp_path):
+def test_compressed_decompression_bomb_is_refused_unread(tmp_path):
     torch.save({"params": {"w": torch.zeros(20_000_000)}}, tmp_path / "plain.pth")
     with zipfile.ZipFile(tmp_path / "plain.pth") as source, zipfile.ZipFile(tmp_path / "bomb.pth", "w") as bomb:
         for name in source.namelist():
@@ -137,25 +137,25 @@ def test_a_compressed_bomb_is_refused_unread(tmp_path):
         ("5.state", b"x", "is a training state, not a weights file. To go on from it use path.resume_state"),
     ],
 )
-def test_files_that_are_no_weights_are_told_apart(tmp_path, name, data, text):
+def test_non_weights_files_are_identified(tmp_path, name, data, text):
     (tmp_path / name).write_bytes(data)
     with pytest.raises(ConfigError, match=text):
         read_weights(tmp_path / name)
 
 
 @pytest.mark.parametrize("state", [{"iteration": 5, "optimizer": {}}, {"progress": {}, "learners": {}}])
-def test_a_state_under_another_name_is_recognized(tmp_path, state):
+def test_state_under_another_name_is_recognized(tmp_path, state):
     torch.save(state, tmp_path / "w.pth")
     with pytest.raises(ConfigError, match="is a training state"):
         read_weights(tmp_path / "w.pth")
 
 
-def test_the_report_counts_and_names():
+def test_report_counts_and_names():
     report = load_into(Tiny(2), {"body.weight": torch.zeros(4, 3, 3, 3), "extra": torch.ones(1)})
     assert str(report) == "loaded 1/4 tensors; new: body.bias, up.weight, up.bias; not used: extra"
 
 
-def test_a_damaged_file_is_refused_in_words_whatever_is_wrong_with_it(tmp_path):
+def test_any_damaged_file_is_refused_with_a_message(tmp_path):
     torch.save({"params": state(2)}, tmp_path / "good.pth")
     data = (tmp_path / "good.pth").read_bytes()
     generator = random.Random(0)
@@ -168,10 +168,10 @@ def test_a_damaged_file_is_refused_in_words_whatever_is_wrong_with_it(tmp_path):
         try:
             read_weights(path)
         except ConfigError as error:
-            assert str(path) in str(error)  # noqa: PT017 - a file whose tensors alone were hit is still readable
+            assert str(path) in str(error)  # noqa: PT017 - a file with damage only in its tensors is still readable
 
 
-def test_an_earlier_generation_with_another_alpha_is_not_computed_wrongly(tmp_path):
+def test_old_weights_with_another_alpha_are_refused(tmp_path):
     from traiNNer.archs.paragonsr2.network import ParagonSR2
 
     sizes = {"num_feat": 24, "num_groups": 2, "num_blocks": 2, "ffn_expansion": 1.5, "band_kernel_size": 9}
@@ -190,7 +190,7 @@ def test_an_earlier_generation_with_another_alpha_is_not_computed_wrongly(tmp_pa
         load_pretrained(nano, about, file, strict=True)
 
 
-def test_a_bare_file_that_does_not_tell_its_scale_is_taken_as_2x_with_a_warning_or_as_said(tmp_path):
+def test_bare_weights_without_a_scale_default_to_2x_with_a_warning(tmp_path):
     save_file(ARCHS.build("paragonsr2_nano", scale=4).state_dict(), tmp_path / "bare.safetensors")
     file = read_weights(tmp_path / "bare.safetensors")
     with pytest.warns(UserWarning, match="does not record its scale: 2 is assumed"):
@@ -198,12 +198,12 @@ def test_a_bare_file_that_does_not_tell_its_scale_is_taken_as_2x_with_a_warning_
     assert rebuild(file, scale=4).scale == 4
 
 
-def test_metadata_that_says_too_little_is_refused(tmp_path):
+def test_incomplete_metadata_is_refused(tmp_path):
     save_file(state(2), tmp_path / "w.safetensors", {"traiNNer": '{"arch": "tinyforweights"}'})
     with pytest.raises(ConfigError, match="does not say completely what it is of"):
         rebuild(read_weights(tmp_path / "w.safetensors"))
 
 
-def test_a_folder_is_no_weights_file(tmp_path):
+def test_folder_is_not_a_weights_file(tmp_path):
     with pytest.raises(ConfigError, match="is a folder, not a file"):
         read_weights(tmp_path)

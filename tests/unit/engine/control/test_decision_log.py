@@ -9,7 +9,7 @@ from traiNNer.engine.control.decision_log import DecisionLog
 from traiNNer.engine.control.events import SetKnob
 from traiNNer.engine.control.knobs import BATCH_SIZE, GRAD_CLIP, LR_FACTOR, MICRO_BATCH
 
-SLOT = SimpleNamespace(name="Helper", adjustments=3)
+SLOT = SimpleNamespace(name="Example", adjustments=3)
 
 
 def log(shadow: bool = False) -> tuple[DecisionLog, Book]:
@@ -27,14 +27,14 @@ def log(shadow: bool = False) -> tuple[DecisionLog, Book]:
         ("own", 1.0, 1.23456, "own 1 -> 1.235, reason: because"),
     ],
 )
-def test_a_knob_has_its_own_sentence(knob, old, new, line):
+def test_every_knob_has_its_own_message(knob, old, new, line):
     made, book = log()
     made.knob(100, SLOT, SetKnob(knob, new, "because", {"loss": 0.1}), old, new)
-    assert book.infos == [f"Automation Helper: {line}"]
+    assert book.infos == [f"Automation Example: {line}"]
     assert book.decisions == [
         {
             "iter": 100,
-            "automation": "Helper",
+            "automation": "Example",
             "knob": knob,
             "old": old,
             "new": new,
@@ -45,18 +45,18 @@ def test_a_knob_has_its_own_sentence(knob, old, new, line):
     ]
 
 
-def test_a_value_that_was_bounded_says_so_and_what_was_wanted():
+def test_clamped_value_reports_the_request():
     made, book = log()
     made.knob(1, SLOT, SetKnob(LR_FACTOR, 9.0, "because"), 1.0, 2.0)
     assert book.infos[0].endswith("reason: because (bounded)")
     assert book.decisions[0]["evidence"] == {"clamped_from": 9.0}
 
 
-def test_an_action_is_told_with_its_text_or_only_noted():
+def test_action_is_reported_or_recorded():
     made, book = log()
     made.action(7, SLOT, "stop", "no progress", {"score": 1}, "stopping")
     made.action(8, SLOT, "rollback", "diverged", {}, "")
-    assert book.infos == ["Automation Helper: stopping"]
+    assert book.infos == ["Automation Example: stopping"]
     assert [(entry["iter"], entry["action"], entry["knob"]) for entry in book.decisions] == [
         (7, "stop", None),
         (8, "rollback", None),
@@ -64,7 +64,7 @@ def test_an_action_is_told_with_its_text_or_only_noted():
     assert book.decisions[0]["evidence"] == {"score": 1}
 
 
-def test_in_shadow_mode_every_line_and_entry_says_that_nothing_was_applied():
+def test_shadow_mode_marks_every_line_as_not_applied():
     made, book = log(shadow=True)
     made.knob(1, SLOT, SetKnob(LR_FACTOR, 0.5, "because"), 1.0, 0.5)
     made.action(2, SLOT, "stop", "because", {}, "stopping")

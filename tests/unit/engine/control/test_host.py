@@ -15,7 +15,7 @@ from traiNNer.engine.control.knobs import Knobs, Range
 
 
 class Scripted(Automation):
-    """Answers events with what the test says: `script[hook][iteration]`, a list of decisions or an exception."""
+    """Answers events from `script[hook][iteration]`: a list of decisions or an exception."""
 
     every = 5
 
@@ -77,7 +77,7 @@ def drive(built, start, end, **values):
         built.after_step(iteration, report(**values))
 
 
-def test_a_window_holds_every_iteration_once():
+def test_window_holds_every_iteration_once():
     automation = Scripted()
     built, _, _ = host(automation)
     drive(built, 1, 12)
@@ -88,7 +88,7 @@ def test_a_window_holds_every_iteration_once():
     assert step.signal() == pytest.approx(math.log(2))
 
 
-def test_helpers_share_windows():
+def test_automations_share_windows():
     first, second = Scripted(), Scripted()
     second.every = 3
     built, _, _ = host(first, second)
@@ -96,7 +96,7 @@ def test_helpers_share_windows():
     assert [(event.iteration, len(event.steps)) for event in first.windows] == [(3, 3), (5, 2), (6, 1)]
 
 
-def test_a_decision_is_applied_recorded_told_and_counted():
+def test_decision_is_applied_recorded_logged_and_counted():
     automation = Scripted(window={5: [SetKnob("lr_factor", 0.8, "plateau detection", {"estimate": 0.5})]})
     built, book, _ = host(automation)
     drive(built, 1, 5)
@@ -141,7 +141,7 @@ def test_requests_are_clamped_and_no_change_is_silent():
     assert book.infos[-1].endswith("(bounded)")
 
 
-def test_at_the_limit_the_knob_freezes_but_protection_stays():
+def test_knob_freezes_at_the_limit_but_protection_stays():
     script = {5 * i: [SetKnob("lr_factor", 1 - i / 10, "down")] for i in range(1, 6)}
     script[30] = [SetKnob("lr_factor", 0.1, "divergence", forced=True)]
     automation = Scripted(window=script)
@@ -177,19 +177,19 @@ def test_automation_that_raises_is_disabled_with_its_fallback_active(hook):
 
 
 @pytest.mark.parametrize("hook", ["out of memory", "not finite"])
-def test_a_failure_rule_that_raises_is_off_too(hook):
+def test_failure_rule_that_raises_is_disabled(hook):
     built, book, _ = host(Scripted(**{hook: {1: ValueError("boom"), 0: ValueError("boom")}}))
     _ = built.out_of_memory() if hook == "out of memory" else built.not_finite()
     assert "its failure rule failed" in book.warnings[0]
 
 
-def test_a_summary_that_raises_is_shown_and_goes_on():
+def test_summary_that_raises_is_reported_and_not_fatal():
     built, book, _ = host(Scripted(summary={0: ValueError("boom")}))
     built.finish()
     assert any("ValueError: boom" in text for text in book.infos)
 
 
-def test_a_change_rule_that_raises_switches_its_helper_off():
+def test_change_rule_that_raises_disables_its_automation():
     one, two = Scripted(window={5: [SetKnob("lr_factor", 0.5, "down")]}), Scripted("grad_clip", change={5: KeyError()})
     built, book, _ = host(one, two)
     drive(built, 1, 5)
@@ -203,7 +203,7 @@ class WithoutRanges(Scripted):
         raise ValueError("boom")
 
 
-def test_ranges_that_raise_switch_the_helper_off():
+def test_ranges_that_raise_disable_the_automation():
     built, book, _ = host(WithoutRanges(window={5: [SetKnob("lr_factor", 0.5, "down")]}))
     drive(built, 1, 5)
     assert "its ranges rule failed" in book.warnings[0]
@@ -214,20 +214,20 @@ def test_ranges_that_raise_switch_the_helper_off():
     "decision",
     [
         SetKnob("lr_factr", 0.5, "a typo"),
-        SetKnob("lr_factor", math.nan, "no number"),
-        SetKnob("lr_factor", "a lot", "no number"),
+        SetKnob("lr_factor", math.nan, "not a number"),
+        SetKnob("lr_factor", "a lot", "not a number"),
         "stop",
         None,
     ],
 )
-def test_a_decision_that_cannot_be_carried_out_switches_its_helper_off(decision):
+def test_impossible_decision_disables_its_automation(decision):
     built, book, _ = host(Scripted(window={5: [decision]}))
     drive(built, 1, 5)
     assert "its window rule failed" in book.warnings[0]
     assert built.knobs["lr_factor"].at(5) == 1.0
 
 
-def test_numbers_of_other_libraries_are_recorded_as_plain_ones():
+def test_foreign_number_types_are_recorded_as_plain_numbers():
     evidence = {"a": np.float32(0.5), "b": torch.tensor(2), "c": Range(), "d": None}
     built, book, _ = host(Scripted(window={5: [SetKnob("lr_factor", np.float32(0.5), "down", evidence)]}))
     drive(built, 1, 5)
@@ -235,21 +235,21 @@ def test_numbers_of_other_libraries_are_recorded_as_plain_ones():
 
 
 def test_one_burst_of_nan_is_one_recovery():
-    automation = Scripted(window={7: [Rollback("seen in the window")]}, **{"not finite": {7: [Rollback("told")]}})
+    automation = Scripted(window={7: [Rollback("seen in the window")]}, **{"not finite": {7: [Rollback("requested")]}})
     built, _, done = host(automation)
     drive(built, 1, 7)
     assert built.not_finite()
     assert len(done) == 1
 
 
-def test_a_rewind_that_finds_no_snapshot_rescues_nothing():
-    built, _, _ = host(Scripted(**{"not finite": {7: [Rollback("told")]}}))
+def test_rewind_without_a_snapshot_does_nothing():
+    built, _, _ = host(Scripted(**{"not finite": {7: [Rollback("requested")]}}))
     built.actions[Rollback] = lambda decision: False
     drive(built, 1, 7)
     assert not built.not_finite()
 
 
-def test_nothing_piles_up_when_nobody_looks():
+def test_unread_values_do_not_accumulate():
     automation = Scripted()
     automation.every = 10**12
     built, _, _ = host(automation)
@@ -257,7 +257,7 @@ def test_nothing_piles_up_when_nobody_looks():
     assert built.state_dict()["observations"]["steps"] == []
 
 
-def test_a_knob_without_a_helper_is_the_files():
+def test_knob_without_automation_keeps_the_file_value():
     before, _, _ = host(Scripted(window={5: [SetKnob("lr_factor", 0.5, "down")]}), Scripted("grad_clip"))
     drive(before, 1, 5)
     after, _, _ = host(Scripted("grad_clip"))
@@ -265,7 +265,7 @@ def test_a_knob_without_a_helper_is_the_files():
     assert after.knobs["lr_factor"].at(6) == 1.0
 
 
-def test_giving_up_is_a_change_that_the_others_hear_of():
+def test_disabling_is_a_change_event_for_the_others():
     one, two = (
         Scripted(bounds=Range(0.1, 2.0, start=0.5, fallback=1.0), window={5: ValueError()}),
         Scripted("grad_clip"),
@@ -275,14 +275,14 @@ def test_giving_up_is_a_change_that_the_others_hear_of():
     assert [(event.knob, event.old, event.new) for event in two.changes] == [("lr_factor", 0.5, 1.0)]
 
 
-def test_a_larger_batch_that_is_given_up_is_ordered_back():
+def test_abandoned_larger_batch_is_reset():
     script = {5: [SetKnob("batch_size", 16, "idle memory")], 10: ValueError()}
     built, _, _ = host(Scripted("batch_size", Range(1, 32, fallback=8), window=script))
     drive(built, 1, 10)
     assert [built.plan.size(i) for i in (68, 69, 73, 74)] == [8, 16, 16, 8]
 
 
-def test_windows_tell_the_batch_that_was_trained():
+def test_windows_report_the_trained_batch_size():
     automation = Scripted("batch_size", Range(1, 32), window={5: [SetKnob("batch_size", 16, "idle memory")]})
     built, _, _ = host(automation)
     built.plan.lead = 3
@@ -297,7 +297,7 @@ def test_strict_lets_exceptions_through():
 
 
 @pytest.mark.parametrize(("needs", "values"), [("signal", {"loss": math.nan}), ("grad_norm", {"norm": math.inf})])
-def test_a_hundred_missing_inputs_in_a_row_are_too_many(needs, values):
+def test_hundred_missing_inputs_in_a_row_are_reported(needs, values):
     automation = Scripted()
     automation.needs = needs
     built, book, _ = host(automation)
@@ -309,7 +309,7 @@ def test_a_hundred_missing_inputs_in_a_row_are_too_many(needs, values):
     assert f"{needs} was missing 100 times in a row" in book.warnings[0]
 
 
-def test_a_metric_missing_for_long_is_too():
+def test_long_missing_metric_is_reported():
     automation = Scripted()
     automation.needs = "val/psnr"
     built, book, _ = host(automation)
@@ -320,7 +320,7 @@ def test_a_metric_missing_for_long_is_too():
     assert "val/psnr was missing 100 times in a row" in book.warnings[0]
 
 
-def test_going_to_and_fro_switches_it_off():
+def test_oscillation_disables_it():
     script = {5 * i: [SetKnob("lr_factor", 1.0 if i % 2 else 0.5, "hm")] for i in range(2, 30)}
     built, book, _ = host(Scripted(window=script))
     drive(built, 1, 100)
@@ -334,7 +334,7 @@ def test_automation_may_disable_itself():
     assert "is disabled for the rest of the run: 6 times out of memory" in book.warnings[0]
 
 
-def test_snapshot_rewind_stop_and_words():
+def test_snapshot_rewind_stop_and_messages():
     stop = Stop("no improvement in val/psnr for 5000 iterations", {"window": 10}, best="val/psnr")
     decisions = [KeepSnapshot(), Rollback("divergence"), Say("hello"), Say("careful", warn=True), MeasureTerms(3), stop]
     built, book, done = host(Scripted(window={5: decisions}))
@@ -350,24 +350,24 @@ def test_snapshot_rewind_stop_and_words():
     assert done[-1] == MeasureTerms(0)
 
 
-def test_a_rewind_without_a_snapshot_says_so():
+def test_rewind_without_a_snapshot_is_reported():
     built, book, _ = host(Scripted(window={5: [Rollback("divergence")]}))
     built.actions[Rollback] = lambda decision: False
     drive(built, 1, 5)
     assert "there are no good weights to return to" in book.infos[-1]
 
 
-def test_a_helper_can_keep_a_run_that_is_not_finite_alive():
+def test_automation_can_keep_a_nonfinite_run_alive():
     automation = Scripted(**{"not finite": {7: [Rollback("not finite")]}})
     built, _, done = host(automation)
     drive(built, 1, 7)
     assert built.not_finite()
-    assert len(automation.windows[-1].steps) == 2  # it saw the open window first
+    assert len(automation.windows[-1].steps) == 2  # it got the open window first
     assert len(done) == 1
     assert not host(Scripted())[0].not_finite()
 
 
-def test_out_of_memory_is_answered_with_a_smaller_micro_batch():
+def test_oom_reduces_the_micro_batch():
     automation = Scripted(
         "micro_batch", Range(1, 8), **{"out of memory": {1: [SetKnob("micro_batch", 4, "out of memory", forced=True)]}}
     )
@@ -376,13 +376,13 @@ def test_out_of_memory_is_answered_with_a_smaller_micro_batch():
     assert built.knobs["micro_batch"].at() == 4
     assert book.decisions[0]["n_adjustments"] == 0
     built.after_step(1, report())
-    # Nobody knows a smaller size: the same one is tried twice more, then the run ends.
+    # No smaller size is known: the same one is tried twice more, then the run ends.
     assert [built.out_of_memory() for _ in range(3)] == [True, True, False]
     built.after_step(2, report())
     assert built.out_of_memory()
 
 
-def test_a_run_stays_protected_after_the_helper_gave_up():
+def test_run_stays_protected_after_the_automation_is_disabled():
     built, _, _ = host(Scripted("micro_batch", Range(1, 8), window={5: [Disable("too often")]}))
     drive(built, 1, 5)
     assert [built.out_of_memory() for _ in range(6)] == [True] * 5 + [False]
@@ -392,7 +392,7 @@ def test_a_run_stays_protected_after_the_helper_gave_up():
     assert resumed.knobs["micro_batch"].at() == 1
 
 
-def test_a_shadow_records_without_touching_anything():
+def test_shadow_mode_only_records():
     decisions = [SetKnob("lr_factor", 0.5, "down"), KeepSnapshot(), Rollback("x"), Stop("enough")]
     automation = Scripted(bounds=Range(0.1, 2.0, start=0.9), window={5: decisions}, validation={6: ValueError()})
     built, book, done = host(automation, shadow=True)
@@ -407,7 +407,7 @@ def test_a_shadow_records_without_touching_anything():
     assert sum("(shadow: not applied)" in text for text in book.infos) == 3
 
 
-def test_a_resumed_host_goes_on_where_it_was():
+def test_resumed_host_continues_where_it_was():
     def script():
         return Scripted(window={15: [SetKnob("lr_factor", 0.7, "later")], 5: [SetKnob("lr_factor", 0.5, "down")]})
 
@@ -433,7 +433,7 @@ def torch_round_trip(state):
     return torch.load(file, weights_only=True)
 
 
-def test_a_helper_that_gave_up_stays_off_after_a_resume():
+def test_disabled_automation_stays_off_after_resume():
     before, _, _ = host(Scripted(window={5: ValueError("boom")}))
     drive(before, 1, 5)
     after, book, _ = host(Scripted())
@@ -445,7 +445,7 @@ def test_a_helper_that_gave_up_stays_off_after_a_resume():
     assert not book.warnings
 
 
-def test_a_stop_is_remembered_unless_its_helper_was_changed():
+def test_stop_is_remembered_unless_its_automation_changed():
     same = {"options": {"Automation": {"patience": 5}}}
     before, _, _ = host(Scripted(window={5: [Stop("enough", best="val/psnr", failed=True)]}), **same)
     drive(before, 1, 5)
@@ -457,7 +457,7 @@ def test_a_stop_is_remembered_unless_its_helper_was_changed():
     assert changed.stop is None
 
 
-def test_the_summary_is_one_line():
+def test_summary_is_one_line():
     built, book, _ = host(Scripted(), Scripted(window={5: ValueError()}))
     drive(built, 1, 5)
     built.finish()

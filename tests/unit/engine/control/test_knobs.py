@@ -5,7 +5,7 @@ import pytest
 from traiNNer.engine.control.knobs import GRAD_CLIP, LR_BATCH, LR_FACTOR, Knob, Knobs, Range
 
 
-def test_a_request_beyond_the_bounds_is_clamped():
+def test_request_beyond_the_bounds_is_clamped():
     knob = Knob(1.0, 0.1, 2.0)
     knob.set(5.0, 10)
     assert knob.value == knob.at(10) == 2.0
@@ -30,7 +30,7 @@ def test_disabled_automation_leaves_its_fallback_active():
     assert [knob.at(i) for i in (0, 1, 3)] == [1.0, 0.5, 0.25]
 
 
-def test_without_a_fallback_it_is_the_value_of_the_file():
+def test_without_a_fallback_the_file_value_is_used():
     knob = Knob(3.0)
     knob.set(7.0, 1)
     knob.is_disabled = True
@@ -44,7 +44,7 @@ def test_start_value_of_an_automation_is_active_at_once():
     assert knobs[GRAD_CLIP].claimed
 
 
-def test_a_shadow_pretends_to_move():
+def test_shadow_mode_only_simulates_changes():
     knob = Knob(5.0)
     knob.shadow()
     knob.configure(Range(start=1.0))
@@ -54,7 +54,7 @@ def test_a_shadow_pretends_to_move():
     assert knob.at(10) == 5.0
 
 
-def test_the_rate_is_the_product_of_both_factors():
+def test_learning_rate_is_the_product_of_both_factors():
     knobs = Knobs()
     knobs[LR_FACTOR].set(0.5, 0)
     knobs[LR_BATCH].set(2.0, 0)
@@ -68,7 +68,7 @@ def test_only_factors_that_differ_are_applied():
     assert knobs.loss_weights() == {"ssim": 3.0}
 
 
-def test_the_state_survives_and_respects_new_bounds():
+def test_state_survives_and_respects_new_bounds():
     old, new = Knobs(1.0, 8, ("l1",)), Knobs(1.0, 8)
     old[LR_FACTOR].set(2.0, 5)
     old[LR_BATCH].set(2.0, 100)

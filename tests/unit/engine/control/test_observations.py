@@ -1,4 +1,4 @@
-"""The iterations of a window as automations see them."""
+"""The iterations of a window as seen by automations."""
 
 import math
 
@@ -15,7 +15,7 @@ def noted(anchor: str | None = None) -> Observations:
     return Observations(Runtime(torch.device("cpu"), "test"), anchor)
 
 
-def test_a_window_has_a_step_for_each_iteration_and_starts_anew():
+def test_window_has_a_step_per_iteration_and_resets():
     seen = noted()
     seen.add(report_of({"l1": 0.25, "l2": 0.5}, norm=2.0, reference=4.0))
     seen.add(report_of({"l1": 0.5}, norm=1.0, finite=False))
@@ -28,14 +28,14 @@ def test_a_window_has_a_step_for_each_iteration_and_starts_anew():
     assert seen.read(21) is None
 
 
-def test_the_anchor_is_watched_alone_and_without_it_the_sum():
+def test_watches_the_anchor_loss_or_the_sum_without_one():
     for anchor, loss in (("l2", 0.5), (None, 0.75), ("unknown", 0.75)):
         seen = noted(anchor)
         seen.add(report_of({"l1": 0.25, "l2": 0.5}))
         assert seen.read(1).steps[0].loss == loss
 
 
-def test_norms_of_single_terms_keep_their_names_also_when_they_come_and_go():
+def test_term_norms_keep_their_names_when_terms_come_and_go():
     seen = noted()
     seen.add(report_of({"l1": 1.0}, norms={"a": torch.tensor(1.0), "b": torch.tensor(2.0)}))
     seen.add(report_of({"l1": 2.0}))
@@ -45,13 +45,13 @@ def test_norms_of_single_terms_keep_their_names_also_when_they_come_and_go():
     assert [step.loss for step in steps] == [1.0, 2.0, 3.0]
 
 
-def test_an_iteration_of_another_learner_is_not_one():
+def test_other_learners_iteration_is_not_counted():
     seen = noted()
     seen.add(StepReport({}, torch.tensor(True), None))
     assert seen.read(1) is None
 
 
-def test_the_pace_is_the_median_so_that_a_pause_does_not_count(monkeypatch):
+def test_throughput_is_the_median_and_ignores_pauses(monkeypatch):
     times = iter([0.0, 1.0, 2.0, 100.0, 101.0])
     monkeypatch.setattr(observations.time, "perf_counter", lambda: next(times))
     seen = noted()
@@ -60,7 +60,7 @@ def test_the_pace_is_the_median_so_that_a_pause_does_not_count(monkeypatch):
     assert seen.read(5).seconds == 1.0
 
 
-def test_a_single_first_iteration_has_no_pace():
+def test_first_iteration_alone_has_no_throughput():
     seen = noted()
     seen.add(report_of({"l1": 1.0}))
     assert math.isnan(seen.read(1).seconds)
@@ -76,7 +76,7 @@ def test_every_rank_reads_the_mean_with_one_wait(monkeypatch):
     assert len(calls) == 1
 
 
-def test_an_open_window_is_kept_over_a_resume():
+def test_open_window_is_kept_across_resume():
     first, second = noted(), noted()
     first.add(report_of({"l1": 0.5}, norms={"a": torch.tensor(1.0)}))
     first.add(report_of({"l1": 0.25}, finite=False))

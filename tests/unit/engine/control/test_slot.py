@@ -1,4 +1,4 @@
-"""One automation in its host: its failures cannot hurt, its counts are kept."""
+"""One automation in its host: failures are contained, counts are kept."""
 
 import math
 
@@ -16,7 +16,7 @@ KNOBS = (LR_FACTOR,)
 
 
 class Plain(Automation):
-    """Remembers one number."""
+    """Holds one number."""
 
     def __init__(self) -> None:
         self.memory = 0
@@ -37,7 +37,7 @@ def fail(*_):
     raise ValueError("a mistake")
 
 
-def test_decisions_come_checked_with_what_the_automation_wants_next():
+def test_decisions_are_checked_and_carry_the_next_request():
     made, _ = slot()
     made.automation.every, made.automation.needs = 5, "loss"
     decided = made.decide("window", lambda _: [SetKnob(LR_FACTOR, np.float32(0.5), "why")], KNOBS)
@@ -47,7 +47,7 @@ def test_decisions_come_checked_with_what_the_automation_wants_next():
 
 
 @pytest.mark.parametrize("ask", [fail, lambda _: ["nothing"], lambda _: [SetKnob("own", 1.0, "why")]])
-def test_an_automation_that_fails_is_disabled_and_shown_once(ask):
+def test_failing_automation_is_disabled_and_reported_once(ask):
     made, book = slot()
     for _ in range(2):
         assert made.decide("window", ask, KNOBS).decisions == [Disable("its window rule failed")]
@@ -58,13 +58,13 @@ def test_an_automation_that_fails_is_disabled_and_shown_once(ask):
     assert len(book.infos) == 2
 
 
-def test_in_strict_mode_its_error_ends_the_run():
+def test_strict_mode_errors_end_the_run():
     made, _ = slot(strict=True)
     with pytest.raises(ValueError, match="a mistake"):
         made.decide("window", fail, KNOBS)
 
 
-def test_success_is_whether_it_raised_not_what_it_returned():
+def test_success_depends_on_exceptions_not_return_values():
     made, _ = slot()
     assert made.succeeds("load", lambda: None)
     assert not made.succeeds("load", fail)
@@ -80,7 +80,7 @@ def test_setting_up_gives_the_knobs_their_bounds():
     assert (knobs[LR_FACTOR].low, knobs[LR_FACTOR].high) == (0.25, 2.0)
 
 
-def test_one_that_cannot_say_its_bounds_claims_nothing_and_moves_no_bound():
+def test_automation_without_bounds_claims_no_knob():
     plain, knobs = Plain(), Knobs()
     before = (knobs[LR_FACTOR].low, knobs[LR_FACTOR].high)
     plain.ranges = lambda run: {LR_FACTOR: Range(0.25, 2.0), "own": Range(0, 1)}
@@ -90,7 +90,7 @@ def test_one_that_cannot_say_its_bounds_claims_nothing_and_moves_no_bound():
     assert (knobs[LR_FACTOR].low, knobs[LR_FACTOR].high) == before
 
 
-def test_a_knob_oscillates_after_enough_reversals_among_the_last_adjustments():
+def test_knob_oscillates_after_enough_recent_reversals():
     made, _ = slot()
     for number in range(REVERSALS):
         made.count("a", number % 2 == 0)
@@ -104,7 +104,7 @@ def test_a_knob_oscillates_after_enough_reversals_among_the_last_adjustments():
     assert not made.oscillates("a")
 
 
-def test_only_misses_in_a_row_count():
+def test_only_consecutive_misses_count():
     made, _ = slot()
     assert not any(made.misses_input(math.nan) for _ in range(MISSES_ALLOWED - 1))
     assert not made.misses_input(1.0)
@@ -112,7 +112,7 @@ def test_only_misses_in_a_row_count():
     assert made.misses_input(math.nan)
 
 
-def test_a_disabled_one_no_longer_listens_and_may_leave_a_fallback_rule():
+def test_disabled_automation_gets_no_events_and_may_leave_a_fallback():
     made, _ = slot()
     assert made.listens
     assert not made.uses_fallback_rule
@@ -123,7 +123,7 @@ def test_a_disabled_one_no_longer_listens_and_may_leave_a_fallback_rule():
     assert made.uses_fallback_rule
 
 
-def test_counts_and_memory_are_restored():
+def test_counts_and_history_are_restored():
     made, _ = slot()
     made.automation.memory = 5
     made.count("a", True)
@@ -140,7 +140,7 @@ def test_counts_and_memory_are_restored():
     }
 
 
-def test_a_memory_that_cannot_be_read_is_left_out_and_the_counts_stay():
+def test_unreadable_memory_is_omitted_and_the_counts_stay():
     made, book = slot()
     made.automation.state_dict = fail
     state = made.state_dict()
@@ -152,7 +152,7 @@ def test_a_memory_that_cannot_be_read_is_left_out_and_the_counts_stay():
     assert len(book.infos) == 1
 
 
-def test_a_decision_must_be_possible():
+def test_impossible_decision_is_refused():
     with pytest.raises(TypeError, match="'x' is not a decision"):
         checked("x", KNOBS)
     with pytest.raises(ValueError, match=f"there is no knob 'own'; known: {LR_FACTOR}"):

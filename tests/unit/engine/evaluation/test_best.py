@@ -3,7 +3,7 @@ import math
 from traiNNer.engine.evaluation.best import BestScores
 
 
-def test_each_metric_keeps_its_best_in_its_own_direction():
+def test_each_metric_keeps_its_best_in_its_direction():
     best = BestScores({"psnr": "higher", "lpips": "lower"})
     assert best.update(10, {"psnr": 30.0, "lpips": 0.2}) == ["psnr", "lpips"]
     assert best.update(20, {"psnr": 31.0, "lpips": 0.3}) == ["psnr"]
@@ -18,7 +18,7 @@ def test_nan_score_is_ignored():
     assert best.update(30, {"psnr": math.nan}) == []
 
 
-def test_the_scores_survive_a_resume():
+def test_scores_survive_a_resume():
     best = BestScores({"psnr": "higher"})
     best.update(10, {"psnr": 30.0})
     again = BestScores({"psnr": "higher"})

@@ -40,7 +40,7 @@ def evaluation(data, **options):
     return Evaluation("set", data, {"psnr": PSNR(2), "ssim": SSIM(2)}, 2, RUNTIME, **options)
 
 
-def test_scores_are_those_of_the_rounded_output_with_bicubic_beside():
+def test_scores_use_the_rounded_output_and_include_bicubic():
     data = Pictures()
     scores = evaluation(data).run(nearest)
     for index in range(3):
@@ -55,7 +55,7 @@ def test_scores_are_those_of_the_rounded_output_with_bicubic_beside():
     assert set(mean) == {"psnr", "ssim", "psnr_bicubic", "ssim_bicubic"}
 
 
-def test_the_baseline_is_computed_once_per_set(monkeypatch):
+def test_baseline_is_computed_once_per_set(monkeypatch):
     data = Pictures(count=6)
     one = evaluation(data)
     first = one.run(nearest)
@@ -70,7 +70,7 @@ def test_the_baseline_is_computed_once_per_set(monkeypatch):
     assert len(second.strips) == 4
 
 
-def test_images_without_ground_truth_are_written_and_not_scored(tmp_path):
+def test_images_without_gt_are_saved_and_not_scored(tmp_path):
     data = Pictures(with_gt=False)
     scores = evaluation(data).run(nearest, lambda key, output: write_image(tmp_path / f"{key}.png", output))
     assert scores.images == {f"folder/{i}": {} for i in range(3)}
@@ -80,7 +80,7 @@ def test_images_without_ground_truth_are_written_and_not_scored(tmp_path):
         assert np.array_equal(written, data.lq[index].repeat(2, 0).repeat(2, 1))
 
 
-def test_tiles_that_cover_the_receptive_field_give_the_whole_image():
+def test_tiles_covering_the_receptive_field_are_exact():
     torch.manual_seed(0)
     conv = torch.nn.Conv2d(3, 12, 5, padding=2)
 
@@ -92,12 +92,12 @@ def test_tiles_that_cover_the_receptive_field_give_the_whole_image():
     assert whole.images == tiled.images
 
 
-def test_sixteen_bit_pictures_are_scored_in_eight():
+def test_16_bit_images_are_scored_in_8_bit():
     scores = evaluation(Pictures(dtype=np.uint16)).run(nearest)
     assert 15 < scores.mean()["psnr"] < 60
 
 
-def test_nothing_random_is_disturbed_and_no_gradient_is_kept():
+def test_rng_is_unchanged_and_no_gradient_is_kept():
     torch.manual_seed(3)
     np.random.seed(3)
     expected = torch.rand(2), np.random.rand(2)
@@ -117,7 +117,7 @@ def test_nothing_random_is_disturbed_and_no_gradient_is_kept():
     assert np.array_equal(np.random.rand(2), expected[1])
 
 
-def test_a_stop_is_seen_between_two_images():
+def test_stop_is_checked_between_images():
     seen = []
 
     def stop_at_the_second():
@@ -129,7 +129,7 @@ def test_a_stop_is_seen_between_two_images():
     assert seen == ["folder/0"]
 
 
-def test_an_image_that_a_metric_refuses_is_named():
+def test_image_rejected_by_a_metric_is_named():
     with pytest.raises(DataError, match=r"set: ssim cannot be computed for folder/0"):
         evaluation(Pictures(side=12)).run(nearest)
 
@@ -141,7 +141,7 @@ def test_outputs_are_clamped_and_rounded_and_deep_levels_narrowed():
     assert to_eight_bits(deep).tolist() == [0, 0, 1, 255]
 
 
-def test_a_strip_shows_lr_bicubic_output_and_ground_truth_of_one_place():
+def test_strip_shows_lr_bicubic_output_and_gt_of_one_region():
     data = Pictures(side=200)
     image = evaluation(data).run(nearest).strips["folder/0"]
     assert image.shape == (128, 4 * 128 + 3 * 4, 3)
@@ -153,14 +153,14 @@ def test_a_strip_shows_lr_bicubic_output_and_ground_truth_of_one_place():
     assert np.array_equal(parts[3], data.whole(0).gt[inside])
 
 
-def test_the_line_a_person_reads():
+def test_user_facing_line():
     assert describe_score("psnr", {"psnr": 31.42, "psnr_bicubic": 30.10}) == "psnr 31.42 (bicubic 30.10, +1.32)"
     assert describe_score("ssim", {"ssim": 0.9}) == "ssim 0.9000"
     assert duration(59.6) == "1:00"
     assert duration(3723) == "1:02:03"
 
 
-def test_every_module_gets_its_own_mode_back():
+def test_every_module_mode_is_restored():
     network = torch.nn.Sequential(torch.nn.Dropout(), torch.nn.Dropout().eval())
     with evaluating(network):
         assert not network[0].training

@@ -1,4 +1,4 @@
-"""Testing weights: the images, the record and the table."""
+"""Testing weights: images, record and table."""
 
 import json
 import math
@@ -21,7 +21,7 @@ RUNTIME = Runtime(torch.device("cpu"), "test")
 
 
 class Pictures:
-    """Even or random LQ pictures with their exact enlargement by repetition, or without."""
+    """Constant or random LQ images, with or without their nearest-neighbor upscaling as GT."""
 
     def __init__(self, count: int, has_gt: bool = True, even: bool = False) -> None:
         rng = np.random.default_rng(count)
@@ -46,7 +46,7 @@ def made_for(folder, *sets, save_images=False):
     return tester.Tester(folder / "results", evaluations, Logbook(), save_images)
 
 
-def test_the_record_is_what_is_returned_and_written(tmp_path):
+def test_returned_and_written_records_are_equal(tmp_path):
     data = Pictures(2)
     made = made_for(tmp_path, data, Pictures(1, has_gt=False))
     record = made.run(nearest)
@@ -68,7 +68,7 @@ def nearest_image(image: np.ndarray) -> np.ndarray:
 
 
 @pytest.mark.parametrize("save", [True, False])
-def test_images_are_written_where_that_is_wanted(tmp_path, save):
+def test_images_are_saved_on_request(tmp_path, save):
     data = Pictures(1)
     made_for(tmp_path, data, save_images=save).run(nearest)
     path = tmp_path / "results/set0/in/0.png"
@@ -77,14 +77,14 @@ def test_images_are_written_where_that_is_wanted(tmp_path, save):
         assert np.array_equal(read_image(path), nearest_image(data.lq[0]))
 
 
-def test_what_json_has_no_number_for_is_null(tmp_path, monkeypatch):
+def test_nonfinite_numbers_are_null_in_json(tmp_path, monkeypatch):
     monkeypatch.setattr(PSNR, "__call__", lambda self, output, target: math.inf)
     record = made_for(tmp_path, Pictures(1)).run(nearest)
     assert record["set0"]["images"]["in/0.png"] == {"psnr": None, "psnr_bicubic": None}
     assert record["set0"]["mean"]["psnr"] is None
 
 
-def test_the_table_has_a_row_for_every_set_with_the_gain_over_bicubic(tmp_path, capsys):
+def test_table_has_a_row_per_dataset_with_the_gain_over_bicubic(tmp_path, capsys):
     record = made_for(tmp_path, Pictures(2), Pictures(1, has_gt=False)).run(nearest)
     lines = capsys.readouterr().out.splitlines()
     mean = record["set0"]["mean"]
@@ -95,7 +95,7 @@ def test_the_table_has_a_row_for_every_set_with_the_gain_over_bicubic(tmp_path, 
     assert next(line.split() for line in lines if "bicubic" in line) == ["set", "images", "psnr", "bicubic", "gain"]
 
 
-def test_a_folder_that_cannot_be_written_is_told(tmp_path):
+def test_unwritable_folder_is_reported(tmp_path):
     (tmp_path / "results").write_text("in the way")
     with pytest.raises(CannotWrite, match=r"Cannot write to .*results \("):
         made_for(tmp_path, Pictures(1)).run(nearest)

@@ -11,7 +11,7 @@ def at(monkeypatch):
     return times
 
 
-def test_speed_and_share_of_waiting_count_only_what_was_inside(at):
+def test_speed_and_wait_share_count_only_the_measured_block(at):
     clock = Clock()
     at += [0, 1, 10, 13, 50, 52]
     with clock.waiting():
@@ -23,7 +23,7 @@ def test_speed_and_share_of_waiting_count_only_what_was_inside(at):
     assert (speed, share) == (pytest.approx(2 / 6), pytest.approx(1 / 6))
 
 
-def test_reading_starts_anew(at):
+def test_reading_restarts(at):
     clock = Clock()
     at += [0, 1, 0, 4, 0, 2]
     with clock.waiting():

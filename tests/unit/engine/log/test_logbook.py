@@ -14,7 +14,7 @@ def lines(path):
     return [json.loads(line) for line in path.read_text().splitlines()]
 
 
-def test_the_record_holds_flat_numbers_and_no_infinity(tmp_path):
+def test_record_holds_flat_numbers_and_no_infinity(tmp_path):
     book = Logbook(quiet=True)
     book.open(folder(tmp_path), use_tensorboard=False, start=0)
     book.event("train", 5, {"loss/l1": 0.5, "lr": 1e-4})
@@ -28,7 +28,7 @@ def test_the_record_holds_flat_numbers_and_no_infinity(tmp_path):
     ]
 
 
-def test_the_text_log_has_what_was_said_before_it_existed(tmp_path):
+def test_text_log_contains_earlier_messages(tmp_path):
     book = Logbook(quiet=True)
     book.warn("early")
     book.open(folder(tmp_path), use_tensorboard=False, start=0)
@@ -38,7 +38,7 @@ def test_the_text_log_has_what_was_said_before_it_existed(tmp_path):
     assert [line.split(" ", 2)[2] for line in log.read_text().splitlines()] == ["Warning: early", "later"]
 
 
-def test_a_resumed_record_goes_on_where_the_checkpoint_was(tmp_path):
+def test_resumed_log_continues_at_the_checkpoint(tmp_path):
     path = tmp_path / "metrics.jsonl"
     entries = [{"event": "train", "iter": i} for i in (1, 2, 3, 4)]
     path.write_text("".join(json.dumps(e) + "\n" for e in entries) + '{"event": "tra')
@@ -46,14 +46,14 @@ def test_a_resumed_record_goes_on_where_the_checkpoint_was(tmp_path):
     assert [e["iter"] for e in lines(path)] == [1, 2]
 
 
-def test_a_run_that_ended_and_goes_on_has_not_finished(tmp_path):
+def test_continued_run_has_not_finished(tmp_path):
     path = tmp_path / "metrics.jsonl"
     path.write_text('{"event": "train", "iter": 5}\n{"event": "run_finished", "iter": 5}\n')
     keep_until(path, 5)
     assert [e["event"] for e in lines(path)] == ["train"]
 
 
-def test_tensorboard_gets_the_same_keys_and_no_step_twice_after_a_resume(tmp_path):
+def test_tensorboard_has_no_duplicate_steps_after_resume(tmp_path):
     from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
     for start, last in ((0, 4), (2, 4)):
@@ -70,7 +70,7 @@ def test_tensorboard_gets_the_same_keys_and_no_step_twice_after_a_resume(tmp_pat
     assert [(e.step, e.value) for e in events.Scalars("loss/l1")] == [(i, i / 8) for i in range(1, 5)]
 
 
-def test_a_tensorboard_that_fails_is_told_once_and_forgotten(tmp_path, capsys):
+def test_failing_tensorboard_is_reported_once_and_disabled(tmp_path, capsys):
     (tmp_path / "tb_logger").write_text("a file where the folder should be")
     book = Logbook()
     book.open(folder(tmp_path), use_tensorboard=True, start=0)
@@ -81,7 +81,7 @@ def test_a_tensorboard_that_fails_is_told_once_and_forgotten(tmp_path, capsys):
     assert len(lines(tmp_path / "metrics.jsonl")) == 2
 
 
-def test_a_record_that_cannot_be_written_does_not_end_the_run(tmp_path, capsys):
+def test_unwritable_record_does_not_end_the_run(tmp_path, capsys):
     book = Logbook()
     book.open(folder(tmp_path), use_tensorboard=False, start=0)
 
@@ -101,7 +101,7 @@ def test_a_record_that_cannot_be_written_does_not_end_the_run(tmp_path, capsys):
     assert "could not write metrics.jsonl (no space left on device)" in capsys.readouterr().out
 
 
-def test_a_failure_on_the_way_ends_with_where_it_was(tmp_path, capsys):
+def test_failure_reports_the_iteration_reached(tmp_path, capsys):
     book = Logbook()
     book.open(folder(tmp_path), use_tensorboard=False, start=0)
     book.start_progress(600, 0)
@@ -133,7 +133,7 @@ def test_only_training_and_validation_make_curves(tmp_path):
     assert events.Tags()["images"] == ["val/set/x"]
 
 
-def test_a_full_disk_below_the_logs_is_told_once_and_ends_nothing(tmp_path, capsys):
+def test_disk_full_in_logs_is_reported_once_and_not_fatal(tmp_path, capsys):
     book = Logbook()
     book.open(folder(tmp_path), use_tensorboard=False, start=0)
 
@@ -154,7 +154,7 @@ def test_a_full_disk_below_the_logs_is_told_once_and_ends_nothing(tmp_path, caps
     assert capsys.readouterr().out.count("could not write metrics.jsonl (no space left on device)") == 1
 
 
-def test_another_rank_only_says_why_it_failed(capsys):
+def test_other_ranks_only_report_why_they_failed(capsys):
     book = Logbook()
     book.speak_for(1)
     book.info("silent")

@@ -8,7 +8,7 @@ from traiNNer.engine.runtime.runtime import Runtime
 
 
 def test_moments_take_the_memory_format_of_their_parameters():
-    """A fused optimizer walks through memory; moments in another order would belong to other weights."""
+    """A fused optimizer works in memory order; moments in another order would belong to other weights."""
 
     def trained(layout):
         torch.manual_seed(0)

@@ -13,7 +13,7 @@ from traiNNer.registry import ARCHS, StrictOptions
 
 @pytest.fixture
 def narrow(monkeypatch):
-    """Register archs that declare less than all, for one test."""
+    """Register archs with limited traits for one test."""
     monkeypatch.setattr(ARCHS, "_components", dict(ARCHS._components))
     ARCHS.register(nn.Identity, name="plain", options=StrictOptions, precisions=("fp32",), layouts=("nchw",))
     ARCHS.register(nn.Identity, name="no_fp16", options=StrictOptions, precisions=("fp32", "bf16"))
@@ -46,7 +46,7 @@ def test_half_precision_on_the_cpu():
         ("plain", {}, None, None),
     ],
 )
-def test_what_the_network_does_not_declare_is_not_used_and_reported_once(narrow, arch, changes, half, text):
+def test_undeclared_network_trait_is_unused_and_reported_once(narrow, arch, changes, half, text):
     network = ArchChoice(type=arch)
     wanted = options_of(num_gpu=0, **({"use_channels_last": False, "network_g": network} | changes))
     runtime, warnings = start_runtime(wanted)
@@ -56,7 +56,7 @@ def test_what_the_network_does_not_declare_is_not_used_and_reported_once(narrow,
     assert all(re.search(text, warning) for warning in warnings)
 
 
-def test_every_network_of_a_run_has_a_say(narrow):
+def test_every_network_is_asked(narrow):
     second = {"network_d": ArchChoice(type="plain")}
     given = options_of(num_gpu=0, use_amp=True, amp_bf16=True).model_dump(exclude={"network_g"})
     both = TrainOptions.model_construct(**given, network_g=ArchChoice(type="paragonsr2_nano"), **second)

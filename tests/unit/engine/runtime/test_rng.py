@@ -8,7 +8,7 @@ from traiNNer.engine.runtime.rng import RandomNumbers
 from traiNNer.engine.runtime.runtime import Runtime
 
 
-def test_states_come_back_and_inference_leaves_no_trace():
+def test_states_are_restored_and_inference_has_no_side_effects():
     runtime = Runtime(torch.device("cpu"), "")
     runtime.rng.restore(runtime.rng.state())
     state = runtime.rng.state()
@@ -22,7 +22,7 @@ def test_states_come_back_and_inference_leaves_no_trace():
     assert first[2] == second[2]
 
 
-def test_what_a_block_drew_is_taken_back_when_it_fails():
+def test_rng_is_restored_when_a_block_fails():
     rng = RandomNumbers(torch.device("cpu"))
     rng.seed(5)
     first = torch.rand(3)
@@ -32,7 +32,7 @@ def test_what_a_block_drew_is_taken_back_when_it_fails():
     assert torch.equal(torch.rand(3), first)
 
 
-def test_a_step_done_again_draws_the_same_numbers():
+def test_retried_step_draws_the_same_numbers():
     rng = RandomNumbers(torch.device("cpu"))
     before = rng.snapshot()
     first = torch.rand(3)

@@ -8,7 +8,7 @@ from traiNNer.engine.runtime.start import start_runtime
 from traiNNer.errors import ConfigError
 
 
-def test_the_device_is_chosen_with_a_reason(monkeypatch):
+def test_device_is_chosen_with_a_reason(monkeypatch):
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
     monkeypatch.setattr(torch.backends.mps, "is_available", lambda: False)
     assert "num_gpu is 0" in start_runtime(options_of(num_gpu=0))[0].about
@@ -18,7 +18,7 @@ def test_the_device_is_chosen_with_a_reason(monkeypatch):
         assert "no CUDA or MPS device found" in runtime.about
 
 
-def test_what_cannot_be_had_is_refused_with_the_command_that_would(monkeypatch):
+def test_unavailable_files_are_refused_with_a_download_command(monkeypatch):
     monkeypatch.delenv("RANK", raising=False)
     monkeypatch.setattr(torch.cuda, "device_count", lambda: 4)
     with pytest.raises(ConfigError, match="torchrun --nproc_per_node 4"):
@@ -36,7 +36,7 @@ def test_fast_matmul_is_honoured_either_way():
     assert torch.get_float32_matmul_precision() == "highest"
 
 
-def test_the_memory_format_reaches_the_network():
+def test_memory_format_reaches_the_network():
     runtime, _ = start_runtime(options_of(num_gpu=0, use_channels_last=True))
     network = runtime.place(nn.Conv2d(3, 8, 3))
     assert network.weight.is_contiguous(memory_format=torch.channels_last)
