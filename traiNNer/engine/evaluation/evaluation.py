@@ -40,9 +40,17 @@ class Scores:
         names = {name: None for values in self.images.values() for name in values}
         return {name: float(np.mean([capped(values[name]) for values in self.images.values()])) for name in names}
 
-    def perfect(self) -> list[str]:
-        """Return the keys of images with an infinite score."""
-        return [key for key, values in self.images.items() if math.inf in values.values()]
+    def notices(self) -> list[str]:
+        """Return what the mean does not show: scores that count as `PERFECT`, and outputs that are not finite."""
+        infinite = [(key, name) for key, values in self.images.items() for name in values if values[name] == math.inf]
+        broken = [key for key, values in self.images.items() if any(map(math.isnan, values.values()))]
+        texts = [f"{key}: {name} is infinite and counts as {PERFECT:g} in the mean." for key, name in infinite]
+        return texts + [f"{key}: the output is not finite, so its scores are NaN." for key in broken]
+
+
+def capped(score: float) -> float:
+    """Return a score as it counts in a mean."""
+    return min(score, PERFECT) if score == math.inf else score
 
 
 class Evaluation:
@@ -93,8 +101,8 @@ class Evaluation:
             for index in range(len(self.dataset)):
                 before_each()
                 sample = self.dataset.whole(index)
-                for still, output in zip(*self._stills(upscale, sample), strict=True):
-                    keep(still.key, output)
+                for still, output in self._stills(upscale, sample):
+                    keep(still.key, to_image(output))
                     self._score(scores, still, output)
         return scores
 
@@ -106,34 +114,40 @@ class Evaluation:
         self.tile_size = smaller
         return True
 
-    def _stills(self, upscale: Upscaler, sample: Sample) -> tuple[list[Sample], list[np.ndarray]]:
-        """Return the sample and its output, H, W, 3 uint8, as lists: one entry, or one for every frame of a clip."""
+    def _stills(self, upscale: Upscaler, sample: Sample) -> list[tuple[Sample, Tensor]]:
+        """Return the sample with its output, 3, H, W; of a clip, every frame with its own."""
         if sample.lq is None:
             raise DataError(
                 f"{self.name}: {sample.key} has no LQ image to upscale. Validate with a dataset that gives LQ images."
             )
-        output = self.output(upscale, sample.lq)
+        output = self._upscaled(upscale, sample.lq)
         stills = frames(self.name, sample) if sample.lq.ndim == 4 else [sample]
         outputs = list(output) if output.ndim == 4 else [output]
         if len(stills) != len(outputs):
             raise DataError(
                 f"{self.name}: {sample.key} has {len(stills)} images, and {len(outputs)} were made of them."
             )
-        return stills, outputs
+        return list(zip(stills, outputs, strict=True))
 
     def output(self, upscale: Upscaler, lq: np.ndarray) -> np.ndarray:
         """Upscale one image or clip of any size: [T,] H, W, 3 uint8 or uint16 to [T,] sH, sW, 3 uint8."""
+        return to_image(self._upscaled(upscale, lq))
+
+    def _upscaled(self, upscale: Upscaler, lq: np.ndarray) -> Tensor:
+        """Upscale [T,] H, W, 3 uint8 or uint16 to [T,] 3, sH, sW around [0, 1]."""
         self._longest = max(lq.shape[-3:-1])
         images = self.runtime.to_float(torch.from_numpy(lq).unsqueeze(0))
         tiling = Tiling(self.tile_size, self.tile_overlap)
-        return to_image(upscale_image(upscale, images, self.scale, self.traits, tiling))
+        return upscale_image(upscale, images, self.scale, self.traits, tiling)[0]
 
-    def _score(self, scores: Scores, sample: Sample, output: np.ndarray) -> None:
+    def _score(self, scores: Scores, sample: Sample, upscaled: Tensor) -> None:
+        """Score one output, 3, H, W. One that is not finite has NaN scores: as an image it would pass for black."""
         values: dict[str, float] = {}
+        output, is_finite = to_image(upscaled), bool(torch.isfinite(upscaled).all())
         target = None if sample.gt is None else to_eight_bits(sample.gt)
         for name, metric in self.metrics.items():
             if target is not None or not metric.needs_target:
-                values[name] = self._measure(name, sample, output, target)
+                values[name] = self._measure(name, sample, output, target) if is_finite else math.nan
         if target is not None and sample.key not in self._bicubic:
             self._score_bicubic(sample, target)
         if target is not None and sample.key in self._references:
@@ -171,8 +185,8 @@ def frames(name: str, clip: Sample) -> list[Sample]:
 
 
 def to_image(output: Tensor) -> np.ndarray:
-    """Turn one network output, 1, [T,] 3, H, W around [0, 1], into [T,] H, W, 3 uint8: clamped and rounded."""
-    levels = output[0].float().clamp(0, 1).mul(255).round().to(torch.uint8)
+    """Turn one network output, [T,] 3, H, W around [0, 1], into [T,] H, W, 3 uint8: clamped and rounded."""
+    levels = output.float().nan_to_num(0.0).clamp(0, 1).mul(255).round().to(torch.uint8)
     return levels.movedim(-3, -1).contiguous().cpu().numpy()
 
 

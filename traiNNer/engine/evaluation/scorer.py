@@ -60,6 +60,7 @@ class Scorer:
         self.halves_tiles = halves_tiles
         self.runtime = runtime
         self._upscale = runtime.upscaler(network)
+        self._noticed: set[str] = set()
 
     def run(self, iteration: int, is_stopped: Callable[[], bool]) -> dict[str, float]:
         """Score every set and record the scores; nothing is recorded of a validation that is stopped on the way.
@@ -114,11 +115,16 @@ class Scorer:
         except OSError as error:
             self.logbook.warn(f"Could not save {path}: {cause(error)}. Training continues.")
 
+    def _warn_once(self, texts: Sequence[str]) -> None:
+        self.logbook.warn_all([text for text in texts if text not in self._noticed])
+        self._noticed.update(texts)
+
     def _record(self, results: dict[str, Scores], iteration: int, seconds: float) -> dict[str, float]:
         means = {name: scores.mean() for name, scores in results.items()}
         for name, mean in means.items():
             shown = "  ".join(describe_score(metric, mean) for metric in self.best.directions if metric in mean)
             self.logbook.info(f"validation {iteration:,}  {name}: {shown or 'no scores'}  ({seconds:.1f} s)")
+        self._warn_once([f"{name}: {text}" for name, scores in results.items() for text in scores.notices()])
         values = {f"val/{name}/{metric}": value for name, mean in means.items() for metric, value in mean.items()}
         self.logbook.event("validation", iteration, values)
         for name, scores in results.items():

@@ -51,6 +51,7 @@ class Tester:
         except OSError as error:
             raise CannotWrite(f"Cannot write to {self.folder} ({cause(error)}).") from None
         self._show(results)
+        self.logbook.warn_all([f"{name}: {text}" for name, scores in results.items() for text in scores.notices()])
         return record
 
     def _evaluate(self, evaluation: Evaluation, upscale: Upscaler) -> Scores:

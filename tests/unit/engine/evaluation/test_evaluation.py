@@ -1,3 +1,5 @@
+import math
+
 import numpy as np
 import pytest
 import torch
@@ -134,8 +136,38 @@ def test_image_rejected_by_a_metric_is_named():
         evaluation(Pictures(side=12)).run(nearest)
 
 
+def test_output_that_is_not_finite_has_nan_scores():
+    def broken(lq):
+        output = nearest(lq)
+        output[..., 5, 5] = float("nan")
+        return output
+
+    scores = evaluation(Pictures()).run(broken)
+    values = scores.images["folder/1"]
+    assert math.isnan(values["psnr"])
+    assert math.isnan(values["ssim"])
+    assert math.isfinite(values["psnr_bicubic"])
+    assert math.isnan(scores.mean()["psnr"])
+    assert "folder/1: the output is not finite, so its scores are NaN." in scores.notices()
+
+
+def test_perfect_image_counts_as_100_db_in_the_mean():
+    data = Pictures()
+    data.gt[1] = np.full_like(data.gt[1], 77)
+    data.lq[1] = np.full_like(data.lq[1], 77)
+    scores = evaluation(data).run(nearest)
+    values = [scores.images[f"folder/{index}"]["psnr"] for index in range(3)]
+    assert values[1] == math.inf
+    assert scores.mean()["psnr"] == pytest.approx((values[0] + 100 + values[2]) / 3)
+    assert scores.mean()["psnr_bicubic"] < 100
+    assert scores.notices() == [
+        "folder/1: psnr is infinite and counts as 100 in the mean.",
+        "folder/1: psnr_bicubic is infinite and counts as 100 in the mean.",
+    ]
+
+
 def test_outputs_are_clamped_and_rounded_and_deep_levels_narrowed():
-    output = torch.tensor([-1.0, 0.0, 0.499 / 255, 0.501 / 255, 1.0, 2.0]).reshape(1, 1, 1, 6).expand(1, 3, 1, 6)
+    output = torch.tensor([-1.0, 0.0, 0.499 / 255, 0.501 / 255, 1.0, 2.0]).reshape(1, 1, 6).expand(3, 1, 6)
     assert to_image(output)[0, :, 0].tolist() == [0, 0, 0, 1, 255, 255]
     deep = np.array([0, 128, 129, 65535], np.uint16)
     assert to_eight_bits(deep).tolist() == [0, 0, 1, 255]
