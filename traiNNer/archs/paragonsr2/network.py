@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from traiNNer.archs.paragonsr2.layers import DynamicTransformer, EvalKernels, HRBlock, ParagonBlock, ResidualGroup
 from traiNNer.archs.paragonsr2.release import ReleasedParagonSR2
+from traiNNer.archs.paragonsr2.start import Start, start_from_identity
 from traiNNer.archs.paragonsr2.state import VARIANTS, Size, adapt_state, infer_options
 from traiNNer.archs.paragonsr2.upsampler import MagicUpsampler
 from traiNNer.archs.traits import Recipe, arch
@@ -39,7 +40,8 @@ COMMON_ARGS = """
         window_size: Side of the attention windows in LQ pixels.
         kernel_momentum: How far a training batch moves the tracked kernels towards its own mean.
         eval_kernels: Kernels of evaluation: `tracked` ones, which is what a released network uses, or new ones
-            `per_sample` as in training."""
+            `per_sample` as in training.
+        init: How a new network begins: as the upsampler alone (`identity`), or as `published`."""
 
 
 @arch(**TRAITS)
@@ -60,6 +62,7 @@ class ParagonSR2(nn.Module):
         kernel_momentum: How far a training batch moves the tracked kernels towards its own mean.
         eval_kernels: Kernels of evaluation: `tracked` ones, which is what a released network uses, or new ones
             `per_sample` as in training.
+        init: How a new network begins: as the upsampler alone (`identity`), or as `published`.
     """
 
     def __init__(
@@ -77,6 +80,7 @@ class ParagonSR2(nn.Module):
         window_size: Count = 8,
         kernel_momentum: Momentum = 0.05,
         eval_kernels: EvalKernels = "tracked",
+        init: Start = "identity",
     ) -> None:
         super().__init__()
 
@@ -94,6 +98,8 @@ class ParagonSR2(nn.Module):
         self.hr_conv_in = nn.Conv2d(num_feat, num_feat, 3, padding=1)
         self.hr_head = nn.Sequential(*(HRBlock(num_feat) for _ in range(hr_blocks)))
         self.conv_out = nn.Conv2d(num_feat, in_chans, 3, padding=1)
+        if init == "identity":
+            start_from_identity(self, (self.conv_in, self.hr_conv_in), self.conv_out, self.conv_fuse)
 
     def forward(self, x: Tensor) -> Tensor:
         """Map B, in_chans, H, W in [0, 1] to B, in_chans, scale*H, scale*W, not clamped."""
@@ -144,6 +150,7 @@ def _variant(name: str, size: Size) -> Callable[..., ParagonSR2]:
         window_size: Count = 8,
         kernel_momentum: Momentum = 0.05,
         eval_kernels: EvalKernels = "tracked",
+        init: Start = "identity",
     ) -> ParagonSR2:
         return ParagonSR2(
             scale=scale,
@@ -153,6 +160,7 @@ def _variant(name: str, size: Size) -> Callable[..., ParagonSR2]:
             window_size=window_size,
             kernel_momentum=kernel_momentum,
             eval_kernels=eval_kernels,
+            init=init,
             **asdict(size),
         )
 
