@@ -121,8 +121,6 @@ class Learner:
         """Return to what `snapshot` returned; learning rates stay as they are."""
         self.network.load_state_dict(kept["network"])
         state = {"state": deepcopy(kept["optimizer"]), "param_groups": self.optimizer.state_dict()["param_groups"]}
-        if not state["state"]:
-            self.optimizer.state.clear()  # kept before the first update
         restore_optimizer(self.optimizer, state)
         if self.average and kept["average"] is not None:
             self.average.network.load_state_dict(kept["average"])
