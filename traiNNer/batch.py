@@ -149,4 +149,4 @@ class ImageSet(ABC):
         """Divide what is kept in memory among so many data workers; 0: the main process reads."""
 
     def start_worker(self) -> None:  # noqa: B027 - not every set needs it
-        """Get ready in a data worker, before its first sample: open a file of its own, for example."""
+        """Get ready in a data worker, before its first sample: open a separate file handle, for example."""

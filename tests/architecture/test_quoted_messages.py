@@ -1,4 +1,4 @@
-"""Program output quoted in the documentation is still in the code: every phrase except the values.
+"""Program output quoted in the documentation is still in the code, and a test asserts it: all but the values.
 
 Quoted are the first column of the table of messages in docs/troubleshooting.md, and code blocks without a language that
 follow a line `<!-- output -->`. Numbers, paths, names with dots or capitals
@@ -60,6 +60,23 @@ def is_said(part: str) -> bool:
     words = part.split(" ")
     forms = [part, *(" ".join([*words[:at], "\0", *words[at + 1 :]]) for at in range(len(words)) if len(words) > 2)]
     return any(re.search(rf"(?<!\w){re.escape(form)}(?!\w)", said()) for form in forms)
+
+
+@cache
+def asserted() -> str:
+    """Return every string of the tests, regular expressions without their escapes."""
+    texts: list[str] = []
+    for path in sorted((ROOT / "tests").rglob("*.py")):
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))) if path != Path(__file__) else ():
+            if isinstance(node, ast.Constant) and isinstance(node.value, str):
+                texts.append(node.value.replace("\\", ""))
+    return "\n".join(texts)
+
+
+@pytest.mark.parametrize("quote", [quote for quote in quotes() if phrases(quote)])
+def test_every_quoted_message_is_asserted_by_a_test(quote):
+    longest = max(phrases(quote), key=len)
+    assert longest in asserted(), "no test produces this message"
 
 
 @pytest.mark.parametrize("quote", quotes())

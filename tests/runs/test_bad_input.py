@@ -474,6 +474,39 @@ def test_metric_contract_violation_is_reported_before_training(place, attributes
     refused(place, 2, text)
 
 
+FAILING_METRIC = """
+from traiNNer.registry import METRICS
+
+
+@METRICS.register()
+class Fragile:
+    direction, needs_target, calls = "higher", True, 0
+
+    def __call__(self, output, target):
+        Fragile.calls += 1
+        if Fragile.calls == 2:  # the first call is that of the check
+            raise ValueError("too dark")
+        return 1.0
+"""
+
+
+def test_metric_that_fails_once_costs_one_validation(place):
+    (place / "fragile.py").write_text(FAILING_METRIC)
+    changes = {
+        "train": {"total_iter": 6},
+        "val": {"val_freq": 3, "metrics": {"fragile": {}}},
+        "plugins": ["fragile.py"],
+    }
+    write_options(place, changes)
+    result = run("train.py", "-opt", "options.yml", folder=place)
+    assert result.code == 0, result.output
+    expected = (
+        r"Warning: No scores at iteration 3: val: fragile cannot be computed for \S+: too dark. Training continues."
+    )
+    assert re.search(expected, result.output), result.output
+    assert "best fragile: 1.0000 at iteration 6" in result.output
+
+
 def test_disk_full_at_start_is_not_an_internal_error(place):
     (place / "full.py").write_text(FULL_DISK.format(condition="True"))
     write_options(place, {"plugins": ["full.py"]})

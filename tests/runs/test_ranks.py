@@ -55,6 +55,15 @@ def test_two_ranks_equal_one_and_resume(alone, tmp_path):
     assert all(torch.equal(weights(folder)[name], tensor) for name, tensor in two.items())
     assert results[1].output.strip() == ""
 
+    # Gradients of another number of ranks are summed in another order.
+    (folder / "experiments/run/training_states/6.json").unlink()
+    changes["datasets"]["train"]["batch_size_per_gpu"] = 4
+    write_options(folder, changes | {"dist": False})
+    result = run("train.py", "-opt", "options.yml", "--auto_resume", folder=folder)
+    assert result.code == 0, result.output
+    assert "Exact resume is off: number of ranks (2 -> 1), datasets.train.batch_size_per_gpu (2 -> 4)" in result.output
+    assert "Resuming run at iteration 5." in result.output
+
 
 def test_overwrite_is_one_decision_of_all_ranks(tmp_path):
     folder = workplace(tmp_path)

@@ -141,7 +141,7 @@ def keep(found: Survey, findings: Sequence[Finding]) -> list[str]:
             bad.update(finding.files if finding.kind == "two_files" else finding.files[:1])
     heirs: dict[Path, Path] = {}
     for copy, original in (finding.files for finding in removing if finding.kind in COPIES):
-        # Where the original is left out for a reason of its own, the first good copy stays for it.
+        # Where the original is left out for another reason, the first good copy stays for it.
         is_heir = original in bad and copy not in bad and heirs.setdefault(original, copy) == copy
         bad.update(() if is_heir else (copy,))
     kept = [pair.files[0] for pair in found.pairs if not bad & set(pair.files)]

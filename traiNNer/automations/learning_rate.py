@@ -210,7 +210,7 @@ class IntelligentLearningRateScheduler(Automation):
     # Divergence
 
     def _note_start(self) -> None:
-        """Take the first value for a level of its own: the first block may explode already."""
+        """Take the first value as a level: the first block may explode already."""
         if self.level.saved_at is None and not self.level.seen and self.blocks.values:
             self.level.begin(self.blocks.values[0])
 

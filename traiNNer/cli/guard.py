@@ -42,7 +42,7 @@ def run_guarded(run: Callable[[Logbook], str]) -> int:
             number = signal.SIGTERM if isinstance(error, Terminated) else signal.SIGINT
             code, reason = 128 + number, f"{interrupted_by(number)} before there was anything to save."
         except Exception as error:
-            from traiNNer.engine.runtime.out_of_memory import is_out_of_memory  # torch is no part of what checks a file
+            from traiNNer.engine.runtime.out_of_memory import is_out_of_memory  # checking a file does not need torch
 
             if is_out_of_memory(error):
                 code, label = OutOfMemory.exit_code, OutOfMemory.label

@@ -86,7 +86,7 @@ def _lift_val(root: Node, report: Report) -> None:
 
 
 def _lift_own_sections(root: Node, report: Report) -> None:
-    """Move an automation that has a section of its own there, from among the others."""
+    """Move an automation that has a separate section there, from among the others."""
     section = root.at(AUTOMATIONS_AT)
     if section is None:
         return

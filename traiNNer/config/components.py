@@ -165,7 +165,7 @@ class Checker:
 
 def _pattern(path: Path) -> str:
     """Return the place of a section without the names and numbers of this file."""
-    if path[: len(EACH_AT)] == EACH_AT:  # every automation is a section of its own
+    if path[: len(EACH_AT)] == EACH_AT:  # every automation has a section
         path = (*place_of(str(path[len(EACH_AT)])), *path[len(EACH_AT) + 1 :])
     text = ""
     for position, part in enumerate(path):

@@ -159,7 +159,7 @@ class TrainLoader:
         self.world = world
         self.length = len(dataset) * enlarge_ratio
         self.timeout_s = timeout_s
-        # A generator of its own: the loader must not draw from the one that the network may use.
+        # A separate generator: the loader must not draw from the one that the network may use.
         generator = torch.Generator().manual_seed(seed)
         options: dict[str, Any] = {}
         if workers:

@@ -50,9 +50,7 @@ def try_out(facts: Facts, quick: bool = False, tell: Callable[[str], None] = lam
         steps["precisions"] = ("computing in float32, bf16 and fp16", lambda: try_precisions(device))
     steps["decoder"] = ("reading PNG and JPEG of 2 megapixels", measure_decoder)
     if device and not quick:
-        about = (
-            f"compiling a small network in a process of its own (at most {COMPILE_LIMIT_S} s, --quick leaves it out)"
-        )
+        about = f"compiling a small network in a separate process (at most {COMPILE_LIMIT_S} s, --quick leaves it out)"
         steps["compiling"] = (about, try_compiling)
     found = collect({name: _announced(tell, *step) for name, step in steps.items()})
     tried = {name: getattr(found, name) for name in steps}
@@ -183,7 +181,7 @@ def try_torchvision() -> Trial:
 
 
 def try_compiling(command: tuple[str, ...] | None = None, limit_s: float | None = None) -> Trial:
-    """Compile and run one step of a small network in a process of its own, which is ended at the limit.
+    """Compile and run one step of a small network in a separate process, which is ended at the limit.
 
     Nothing that was compiled before is used, so that a compiler that is gone is noticed.
     """
@@ -208,7 +206,7 @@ def try_compiling(command: tuple[str, ...] | None = None, limit_s: float | None 
 
 
 def _end(child: "subprocess.Popen[bytes]") -> None:
-    """End the child and what it started: the compiler has processes of its own."""
+    """End the child and what it started: the compiler starts processes too."""
     if hasattr(os, "killpg"):
         with contextlib.suppress(ProcessLookupError, PermissionError):
             os.killpg(child.pid, signal.SIGKILL)

@@ -52,15 +52,14 @@ class Learner:
 
     # Learning rate and limits: functions of the iteration and of the knobs
 
-    def learning_rate(self, iteration: int) -> float:
+    def learning_rate(self, iteration: int, group: int = 0) -> float:
         """Return the learning rate of an iteration, counted from 0: the one that is applied, logged and reported."""
-        return self._base_rates[0] * self._schedule(iteration) * self._knobs.rate(iteration, self.knob_prefix)
+        return self._base_rates[group] * self._schedule(iteration) * self._knobs.rate(iteration, self.knob_prefix)
 
     def apply_learning_rate(self, iteration: int) -> None:
-        """Set the optimizer's learning rates to those of an iteration, counted from 0."""
-        schedule, knob = self._schedule(iteration), self._knobs.rate(iteration, self.knob_prefix)
-        for group, base in zip(self.optimizer.param_groups, self._base_rates, strict=True):
-            group["lr"] = base * schedule * knob
+        """Set the learning rate of every parameter group to that of an iteration, counted from 0."""
+        for place, group in enumerate(self.optimizer.param_groups):
+            group["lr"] = self.learning_rate(iteration, place)
 
     @property
     def grad_clip(self) -> float:
@@ -121,8 +120,6 @@ class Learner:
         """Return to what `snapshot` returned; learning rates stay as they are."""
         self.network.load_state_dict(kept["network"])
         state = {"state": deepcopy(kept["optimizer"]), "param_groups": self.optimizer.state_dict()["param_groups"]}
-        if not state["state"]:
-            self.optimizer.state.clear()  # kept before the first update
         restore_optimizer(self.optimizer, state)
         if self.average and kept["average"] is not None:
             self.average.network.load_state_dict(kept["average"])

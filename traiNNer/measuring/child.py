@@ -211,9 +211,9 @@ class Measuring:
 
 def main() -> None:
     """Do the job that stdin holds. Every problem of the run has been reported before, so nothing is caught."""
-    warnings.simplefilter("ignore")  # untrained networks are measured, and that is no news
+    warnings.simplefilter("ignore")  # they would say that the network is untrained, which is known
     out = os.fdopen(os.dup(1), "w", encoding="utf-8")
-    os.dup2(2, 1)  # whatever a library prints is no message of ours
+    os.dup2(2, 1)  # what a library prints must not mix with the messages
     Measuring(read_job(sys.stdin.read()), out).run()
 
 

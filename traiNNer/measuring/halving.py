@@ -51,7 +51,7 @@ def halve(
     """Train with every learning rate for `length` iterations, with the better half for as many again, and so on.
 
     Args:
-        rates: learning rates, each with a trial of its own.
+        rates: learning rates, each tried separately.
         length: iterations of the first round.
         start: makes the trial of a rate; all have to start from the same weights.
         say: receives a line for every step.

@@ -1,4 +1,4 @@
-"""Measuring in a process of its own, which takes every trace with it, and remembering what was found."""
+"""Measure in a separate process, which takes every trace with it, and remember what was found."""
 
 import hashlib
 import json

@@ -49,7 +49,7 @@ def cached_weights(url: str, needed_by: str) -> Path:
 
 @contextmanager
 def _no_endless_waiting() -> Iterator[None]:
-    # The download has no timeout of its own, and a silent firewall would hold the run forever.
+    # The download has no timeout, and a silent firewall would hold the run forever.
     before = socket.getdefaulttimeout()
     socket.setdefaulttimeout(CONNECT_TIMEOUT_S)
     try:

@@ -16,7 +16,7 @@ from traiNNer.zero_config.presets import Preset, Reasoned, preset_values
 from traiNNer.zero_config.subject import TILE, DatasetProfile, Folders
 
 USUAL = Recipe(lr=2e-4, lq_size=48, batch_size=8)
-"""Where an arch declares no settings of its own."""
+"""Where an arch declares no settings."""
 CACHE_SHARE = 0.25
 """Share of the free memory that decoded images may take."""
 DEFAULT_CACHE_MB = 1024

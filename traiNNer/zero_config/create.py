@@ -84,7 +84,7 @@ def create_zero_config_training(
 ) -> dict[str, Any]:
     """Return a complete option tree for a training on folders of images, decided by measuring data and machine.
 
-    Saved as YAML it is what `python train.py -opt` takes. Data and machine are measured in a process of its own, for
+    Saved as YAML it is what `python train.py -opt` takes. Data and machine are measured in a separate process, for
     about a minute; results are remembered. What it does meanwhile is reported on stderr.
 
     Args:

@@ -103,9 +103,7 @@ def _replace(lines: list[str], node: Node, value: Any, path: Path) -> None:
     key = node.key.rsplit(".", 1)[-1]
     match = re.match(rf"(\s*{re.escape(key)}:\s*)([^\s#{{\[]+)(\s*)(#.*)?$", lines[(node.line or 1) - 1])
     if match is None:
-        raise ConfigError(
-            f"{path} line {node.line}: {node.key} cannot be replaced there; write it on a line of its own."
-        )
+        raise ConfigError(f"{path} line {node.line}: {node.key} cannot be replaced there; write it on a separate line.")
     head, before, space, comment = match.groups()
     after = scalar(value)
     space = " " * max(2, len(space) + len(before) - len(after)) if comment else ""
@@ -115,7 +113,7 @@ def _replace(lines: list[str], node: Node, value: Any, path: Path) -> None:
 def _rename(
     root: Node, lines: list[str], before: Preset, after: Preset, changed: dict[str, tuple[Any, Any]], path: Path
 ) -> None:
-    """Give the run a name of its own, so that its folder is not that of the run before."""
+    """Give the run a new name, so that its folder is not that of the run before."""
     node = root.child("name")
     if node is None or not isinstance(node.value, str):
         return

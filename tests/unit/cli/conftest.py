@@ -17,6 +17,18 @@ def _signals():
 
 
 @pytest.fixture
+def replaced(monkeypatch) -> Callable[[str], list]:
+    """Return a function that replaces the work of a command, by its dotted name, and returns the calls it gets."""
+
+    def replace(work: str) -> list:
+        calls: list = []
+        monkeypatch.setattr(work, lambda loaded, book, **given: calls.append((loaded.options, given)) or "finished")
+        return calls
+
+    return replace
+
+
+@pytest.fixture
 def parsed() -> Callable[..., argparse.Namespace]:
     """Return a function that parses the arguments of one command."""
 

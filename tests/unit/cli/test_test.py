@@ -23,16 +23,8 @@ def run(request):
 
 
 @pytest.fixture
-def calls(monkeypatch):
-    """Replace testing; return its arguments."""
-    seen = []
-
-    def fake(loaded, book, **given):
-        seen.append((loaded.options, given))
-        return "finished"
-
-    monkeypatch.setattr("traiNNer.run.test.test", fake)
-    return seen
+def calls(replaced):
+    return replaced("traiNNer.run.test.test")
 
 
 @pytest.mark.parametrize("check", [True, False])

@@ -15,16 +15,8 @@ def train(request):
 
 
 @pytest.fixture
-def calls(monkeypatch):
-    """Replace training; return its arguments."""
-    seen = []
-
-    def fake(loaded, book, **given):
-        seen.append((loaded.options, given))
-        return "finished"
-
-    monkeypatch.setattr("traiNNer.run.train.train", fake)
-    return seen
+def calls(replaced):
+    return replaced("traiNNer.run.train.train")
 
 
 def test_arguments_reach_the_training(train, calls, tmp_path):

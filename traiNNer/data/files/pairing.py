@@ -92,7 +92,7 @@ def _stem(name: str) -> str:
 
 
 def pair_folders(gt_root: Path | None, lq_root: Path, names: Collection[str] | None = None) -> Pairing:
-    """Pair the files of two folders. Without a GT folder every LQ file is an image of its own.
+    """Pair the files of two folders. Without a GT folder every LQ file is an image without a partner.
 
     Args:
         gt_root: folder of the large images, or None.

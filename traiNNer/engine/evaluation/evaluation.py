@@ -175,7 +175,7 @@ class Evaluation:
 
 
 def frames(name: str, clip: Sample) -> list[Sample]:
-    """Return every frame of a clip as a sample of its own: `clip/0000`, `clip/0001` … Raises `DataError`."""
+    """Return every frame of a clip as a separate sample: `clip/0000`, `clip/0001` … Raises `DataError`."""
     assert clip.lq is not None
     targets = [None] * len(clip.lq) if clip.gt is None else list(clip.gt)
     if len(targets) != len(clip.lq):
