@@ -8,6 +8,7 @@ from traiNNer.config.automation_rules import OptionRules
 from traiNNer.engine.control.events import (
     Decision,
     KnobChanged,
+    ProbeFinished,
     RunStarted,
     StepFailed,
     ValidationFinished,
@@ -73,6 +74,10 @@ class Automation(OptionRules):
 
     def on_validation(self, event: ValidationFinished) -> Iterable[Decision]:  # noqa: ARG002
         """Look at the scores of a validation."""
+        return ()
+
+    def on_probe(self, event: ProbeFinished) -> Iterable[Decision]:  # noqa: ARG002
+        """Look at the errors on the probe."""
         return ()
 
     def fallback_rule(self, event: ValidationFinished) -> Iterable[Decision]:  # noqa: ARG002
