@@ -183,7 +183,7 @@ def build_ending(options: TrainOptions, runtime: Runtime, clock: Callable[[], fl
     return Ending(timing, runtime, clock)
 
 
-def build_schedule(options: TrainOptions, name: str = "net_g", ending: Schedule | None = None) -> Callable[[int], float]:
+def build_schedule(options: TrainOptions, name: str = "net_g", ending: Schedule | None = None) -> Schedule:
     """Return the factor on a learner's learning rate as a function of the iteration (from 0): schedule x warm-up.
 
     Where the clock ends the run, its plan is a further factor.
