@@ -163,14 +163,16 @@ def _ask(args: argparse.Namespace, ask: Callable[[str, str], str] | None = None)
     """Ask the four questions: large images, small images, scale, goal."""
     if ask is None and not _is_terminal():
         raise ConfigError("trainner init needs --gt DIR, the folder of the large images (at a terminal it asks).")
-    ask = partial(_until_right, ask or _answer)
-    args.gt = ask("Folder of the sharp, large images:", "", _no_folder)
+    right = partial(_until_right, ask or _answer)
+    args.gt = right("Folder of the sharp, large images:", "", _no_folder)
     if not args.gt:
         raise ConfigError("Without images there is nothing to train on.")
-    args.lq = args.lq or ask("Folder of the small ones (empty: make them from the large ones):", "", _no_folder) or None
+    args.lq = (
+        args.lq or right("Folder of the small ones (empty: make them from the large ones):", "", _no_folder) or None
+    )
     if not args.lq and args.scale is None:
-        args.scale = int(ask("How many times larger shall the output be? [2]", "2", _no_scale))
-    goal = ask("How long may it train (30m, 8h; empty: 40,000 iterations; best: 80,000)?", "", _no_goal)
+        args.scale = int(right("How many times larger shall the output be? [2]", "2", _no_scale))
+    goal = right("How long may it train (30m, 8h; empty: 40,000 iterations; best: 80,000)?", "", _no_goal)
     preset: Preset = "fidelity" if goal.lower() == "best" else "convenience"
     args.preset = args.preset or preset
     args.budget = args.budget or (goal if goal and goal.lower() != "best" else None)
