@@ -42,7 +42,7 @@ def trainer(overrides: list[str], name: str, signals: StopSignals) -> tuple[Trai
     folder = run_folder(options)
     create(folder)
     store = CheckpointStore(folder)
-    built = assemble(options, folder, runtime, build_networks(options), sets, book, signals, store)
+    built = assemble(options, folder, runtime, build_networks(options), sets, book, signals, store, time.perf_counter)
     batch = options.datasets["train"].batch_size_per_gpu
     loader = TrainLoader(sets["train"], seed=1, batch_size=batch, total_iter=options.train.total_iter)
     return built, loader

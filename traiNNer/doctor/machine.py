@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 
 GIB = 2**30
 OPENCV = ("opencv-python-headless", "opencv-python", "opencv-contrib-python-headless", "opencv-contrib-python")
+NATIVE_BF16 = {"avx512_bf16", "amx_bf16", "bf16"}
+"""Features of a processor, on x86 and on Arm, as Linux names them."""
 SETTINGS = ("CUDA_VISIBLE_DEVICES", "OMP_NUM_THREADS", "MKL_NUM_THREADS")
 
 
@@ -184,6 +186,19 @@ def cpu_name(root: Path = Path("/")) -> str:
             return next(names, "") or platform.machine()
     except OSError:
         return platform.processor() or platform.machine()
+
+
+def has_native_bf16(root: Path = Path("/")) -> bool:
+    """Tell whether the processor itself computes in bf16; in software it is many times slower than float32.
+
+    A system that does not list what its processor can do counts as one that cannot.
+    """
+    try:
+        text = (root / "proc/cpuinfo").read_text(encoding="utf-8", errors="replace")
+    except OSError:
+        return False
+    words = re.search(r"^(?:flags|Features)\s*:(.*)$", text, re.MULTILINE)
+    return bool(words and NATIVE_BF16 & set(words[1].split()))
 
 
 def versions() -> dict[str, str | None]:

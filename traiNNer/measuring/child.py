@@ -14,8 +14,9 @@ from typing import Any, TextIO
 
 from traiNNer.batch import ImageSet
 from traiNNer.config.load import check_tree
-from traiNNer.config.options import TrainOptions
+from traiNNer.config.options import ENDLESS, TrainOptions
 from traiNNer.config.tree import node_of
+from traiNNer.doctor.machine import has_native_bf16
 from traiNNer.engine.log.logbook import Logbook
 from traiNNer.engine.runtime.out_of_memory import is_out_of_memory
 from traiNNer.engine.runtime.start import start_runtime
@@ -27,8 +28,8 @@ from traiNNer.measuring.messages import Job, Progress, Stage, encode, read_job
 from traiNNer.measuring.pace import measure_pace
 from traiNNer.measuring.settings import CANDIDATES, COMPILED, Candidate, compare_settings, seconds_per_step
 from traiNNer.run.build import open_dataset
+from traiNNer.utils.durations import seconds_of
 
-ENDLESS = 10**9
 PROBED = 6
 LATE = 1.2
 """How much longer than meant the trials of learning rates may take, where the machine has become slower."""
@@ -46,8 +47,9 @@ class Measuring:
         self.measured = Measured()
         options = check_tree(node_of(job.tree), TrainOptions, "the measured run").options
         # One process measures, however many will train; and no step of the measuring may be its last.
-        train = options.train.model_copy(update={"total_iter": ENDLESS})
+        train = options.train.model_copy(update={"total_iter": ENDLESS, "end_at": None})
         self.total_iter = options.train.total_iter
+        self.end_s = seconds_of(options.train.end_at) if options.train.end_at else None
         self.options = options.model_copy(update={"dist": False, "train": train})
         quiet = Logbook(quiet=True)
         self.sets: dict[str, ImageSet] = {key: open_dataset(self.options, key, quiet) for key in self.options.datasets}
@@ -61,14 +63,18 @@ class Measuring:
         if not self._fit():
             self._enter(Stage("nothing fits"))
             return
-        self._choose(CANDIDATES.get(self.device, ()))
+        # Before anything is tried: whatever a trial does to the time that is left, there can be a plan.
+        first, before = self._measure_pace(self.job.workers), self.options
+        self._found(pace=first)
+        self._choose(self._candidates())
         if self.job.crops:
             self._choose_crop()
         if self.job.rates:
             self._found(trials=self._try_rates())
-        pace = self._measure_pace(self.job.workers)
+        pace = self._confirmed(first) if self.options == before else self._measure_pace([first.workers])
+        pace = replace(pace, tried=first.tried)
         self._found(pace=pace)
-        self.run_s = self.job.run_s or self.total_iter / pace.it_per_s
+        self.run_s = self.job.run_s or self.end_s or self.total_iter / pace.it_per_s
         if self.run_s >= COMPILE_FROM_S:
             self._enter(Stage("expendable"))
             self._try_compiling(pace)
@@ -113,8 +119,21 @@ class Measuring:
         train = self.options.datasets["train"].model_copy(update=changes)
         self.options = self.options.model_copy(update={"datasets": self.options.datasets | {"train": train}})
 
+    def _candidates(self) -> Sequence[Candidate]:
+        """Return the settings to try; one that this machine only imitates is reported as such."""
+        candidates = CANDIDATES.get(self.device, ())
+        if self.device != "cpu" or has_native_bf16():
+            return candidates
+        for one in [one for one in candidates if one.changes.get("amp_bf16") and not self._is_given(one)]:
+            untried = Comparison(one.title, one.changes, 0.0, 0.0, False, "not tried: this processor has no bf16")
+            self._found(settings=(*self.measured.settings, untried))
+        return [one for one in candidates if not one.changes.get("amp_bf16")]
+
+    def _is_given(self, candidate: Candidate) -> bool:
+        return bool(set(candidate.changes) & set(self.job.given))
+
     def _choose(self, candidates: Sequence[Candidate]) -> None:
-        wanted = tuple(one for one in candidates if not set(one.changes) & set(self.job.given))
+        wanted = tuple(one for one in candidates if not self._is_given(one))
         for result, options in compare_settings(self.options, self.sets, wanted, self.say, self._is_worth):
             self.options = options
             self._found(settings=(*self.measured.settings, result))
@@ -133,10 +152,13 @@ class Measuring:
         self._found(crop=Crop([*step_s][-1], step_s))
 
     def _measure_pace(self, workers: Sequence[int]) -> Pace:
-        pace = measure_pace(self.options, self.sets, workers, self.job.decoded_mb, self.say)
+        return self._confirmed(measure_pace(self.options, self.sets, workers, self.job.decoded_mb, self.say))
+
+    def _confirmed(self, pace: Pace) -> Pace:
+        """Return a pace with what the trials of learning rates showed, which was the longer look."""
         if not self.trained or pace.workers:
             return pace
-        # The trials are the longer look: a machine that does other things for a few seconds does not decide alone.
+        # A machine that does other things for a few seconds does not decide alone.
         return replace(pace, it_per_s=(self.trained + pace.trained) / (self.trained_s + pace.trained_s))
 
     def _try_compiling(self, plain: Pace) -> None:

@@ -1,9 +1,11 @@
 """Which of the settings that change only the speed are faster here: each is tried against the best so far, in turns."""
 
 import math
+import signal
 import statistics
 import time
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 
 from traiNNer.batch import ImageSet
@@ -19,6 +21,8 @@ TOO_SLOW, TOO_SLOW_SMALL = 1.5, 3
 """A setting whose first steps, or steps with a single crop, take so many times as long is not measured further."""
 TOLERANCE = {"exact": 1e-3, "half": 2e-2}
 """Largest relative difference of the loss over the first steps from the same start."""
+LEAST_TRIAL_S, TRIAL_LENGTH = 20.0, 4.0
+"""Seconds after which the first steps of a setting are given up: at least these, and so many times as long as now."""
 SECONDS_PER_BLOCK = 0.4
 AT_MOST_S = 8.0
 """Seconds after which no further round is timed."""
@@ -85,11 +89,15 @@ def _compare(
     candidate: Candidate,
     worth: Callable[[Comparison], bool],
 ) -> Comparison:
+    started = time.perf_counter()
     old = _Timed(before, sets)
+    # Compiling takes its time, and the whole process is watched while it does.
+    limit_s = 0.0 if after.use_compile else max(LEAST_TRIAL_S, TRIAL_LENGTH * (time.perf_counter() - started))
     try:
-        new = _Timed(after, sets, TOO_SLOW_SMALL * old.small_s)
-    except TooSlow:
-        note = f"a step with one crop takes more than {TOO_SLOW_SMALL} times as long"
+        with ended_after(limit_s):
+            new = _Timed(after, sets, TOO_SLOW_SMALL * old.small_s)
+    except TooSlow as slow:
+        note = str(slow) or f"a step with one crop takes more than {TOO_SLOW_SMALL} times as long"
         return Comparison(candidate.title, candidate.changes, 0.0, 0.0, False, note)
     if new.step_s > TOO_SLOW * old.step_s:
         ratio = old.step_s / new.step_s
@@ -109,6 +117,25 @@ def _compare(
     ratio = min(statistics.median(times[0]) / statistics.median(times[1]), min(times[0]) / min(times[1]))
     found = Comparison(candidate.title, candidate.changes, ratio, difference, False, "", new.first_step_s)
     return _judged(found, candidate.tolerance, worth)
+
+
+@contextmanager
+def ended_after(seconds: float) -> Iterator[None]:
+    """Raise `TooSlow` between two operations of a block that takes longer; 0, or a system without alarms, waits."""
+    if not seconds or not hasattr(signal, "setitimer"):
+        yield
+        return
+
+    def end(*_: object) -> None:
+        raise TooSlow(f"slower: not through its first steps after {seconds:.0f} s")
+
+    before = signal.signal(signal.SIGALRM, end)
+    signal.setitimer(signal.ITIMER_REAL, seconds)
+    try:
+        yield
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, before)
 
 
 def _judged(found: Comparison, tolerance: float, worth: Callable[[Comparison], bool]) -> Comparison:

@@ -24,6 +24,7 @@ from traiNNer.engine.reference import BicubicReference
 from traiNNer.engine.runtime.runtime import Runtime
 from traiNNer.errors import ConfigError
 from traiNNer.losses.weighted import WeightedLosses, log_names
+from traiNNer.optim.schedules import Schedule
 from traiNNer.registry import AUTOMATIONS, LOSSES, MODELS
 from traiNNer.run.build import attempt, build_schedule, directions, network_choices
 
@@ -102,13 +103,14 @@ def build_host(
     plan: BatchPlan,
     learning_rate: Callable[[int], float],
     probe: Probe | None = None,
+    ending: Schedule | None = None,
 ) -> AutomationHost | None:
     """Build the host with its automations; None when none is active."""
     automations = build_automations(options)
     if not automations:
         return None
     section = options.train.training_automations
-    run = describe_run(options, networks, losses, train_set, runtime, has_probe=probe is not None)
+    run = describe_run(options, networks, losses, train_set, runtime, probe is not None, ending)
     return AutomationHost(
         automations,
         run,
@@ -152,6 +154,7 @@ def describe_run(
     train_set: ImageSet,
     runtime: Runtime,
     has_probe: bool = False,
+    ending: Schedule | None = None,
 ) -> RunStarted:
     """Return what the automations know about the run."""
     train, data = options.train, options.datasets["train"]
@@ -168,8 +171,8 @@ def describe_run(
         losses=losses.weights,
         anchor=None if place is None else list(losses.weights)[place],
         metrics=monitored(options),
-        schedule=build_schedule(options),
-        has_schedule=train.scheduler is not None,
+        schedule=build_schedule(options, ending=ending),
+        has_schedule=train.scheduler is not None or ending is not None,
         is_clipping=train.grad_clip,
         has_memory=runtime.has_memory,
         coupled_by=coupled_by(options, networks),

@@ -5,6 +5,7 @@ import sys
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 from rich.console import Console
@@ -12,6 +13,7 @@ from rich.console import Console
 from traiNNer.audit.findings import KINDS
 from traiNNer.errors import ConfigError, DataError
 from traiNNer.measuring.measured import Trials
+from traiNNer.utils.files import nearest_existing
 from traiNNer.zero_config.compose import folders_of
 from traiNNer.zero_config.create import Made, Request, make, unmeasured
 from traiNNer.zero_config.output import require_free, write
@@ -161,20 +163,46 @@ def _ask(args: argparse.Namespace, ask: Callable[[str, str], str] | None = None)
     """Ask the four questions: large images, small images, scale, goal."""
     if ask is None and not _is_terminal():
         raise ConfigError("trainner init needs --gt DIR, the folder of the large images (at a terminal it asks).")
-    ask = ask or _answer
-    args.gt = ask("Folder of the sharp, large images:", "")
+    right = partial(_until_right, ask or _answer)
+    args.gt = right("Folder of the sharp, large images:", "", _no_folder)
     if not args.gt:
         raise ConfigError("Without images there is nothing to train on.")
-    args.lq = args.lq or ask("Folder of the small ones (empty: make them from the large ones):", "") or None
+    args.lq = (
+        args.lq or right("Folder of the small ones (empty: make them from the large ones):", "", _no_folder) or None
+    )
     if not args.lq and args.scale is None:
-        scale = ask("How many times larger shall the output be? [2]", "2")
-        if not scale.isdecimal():
-            raise ConfigError(f"'{scale}' is not a scale. Use 2, 3 or 4.")
-        args.scale = int(scale)
-    goal = ask("How long may it train (30m, 8h; empty: 40,000 iterations; best: 80,000)?", "")
+        args.scale = int(right("How many times larger shall the output be? [2]", "2", _no_scale))
+    goal = right("How long may it train (30m, 8h; empty: 40,000 iterations; best: 80,000)?", "", _no_goal)
     preset: Preset = "fidelity" if goal.lower() == "best" else "convenience"
     args.preset = args.preset or preset
     args.budget = args.budget or (goal if goal and goal.lower() != "best" else None)
+
+
+def _until_right(
+    ask: Callable[[str, str], str], question: str, otherwise: str, refusal: Callable[[str], str | None]
+) -> str:
+    """Ask until the answer can be used, saying each time why it cannot."""
+    while (answer := ask(question, otherwise)) and (why := refusal(answer)):
+        print(why)
+    return answer
+
+
+def _no_folder(answer: str) -> str | None:
+    folder = Path(answer).expanduser()
+    return None if folder.is_dir() else f"{answer}: no such folder; nearest: {nearest_existing(folder)}"
+
+
+def _no_scale(answer: str) -> str | None:
+    return None if answer in ("1", "2", "3", "4") else f"'{answer}' is not a scale. Use 2, 3 or 4."
+
+
+def _no_goal(answer: str) -> str | None:
+    if answer.lower() != "best":
+        try:
+            seconds_of(answer)
+        except ConfigError as error:
+            return str(error).removeprefix("--budget ")
+    return None
 
 
 def _answer(question: str, otherwise: str) -> str:

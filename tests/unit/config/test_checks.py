@@ -1,6 +1,6 @@
 import pytest
 
-from traiNNer.config.options import TestOptions
+from traiNNer.config.options import ENDLESS, TestOptions
 
 NOT_A_NAME = "is not allowed. Use letters, digits, space, . _ - (1-100 characters), no path."
 RULES = {
@@ -108,6 +108,31 @@ def test_datasets_of_a_test_file(load, problems, base):
     assert problems(text.replace("pretrain_network_g", "pretrain_network"), model=TestOptions) == [
         (15, "path.pretrain_network", "unknown option; did you mean 'pretrain_network_g'?")
     ]
+
+
+CLOCK = {
+    "not a duration": ("end_at: soon", "train.end_at", "not a duration. Write 90s, 30m, 8h, 1h30m or 2d."),
+    "not a text": ("end_at: 30", "train.end_at", 'must be text (write "30")'),
+    "share of nothing": ("decay_share: 0.2", "train.decay_share", "has no effect without end_at"),
+    "a schedule beside it": (
+        "end_at: 30m\n  scheduler: {type: MultiStepLR, milestones: [6]}",
+        "train.scheduler",
+        "multisteplr depends on the iteration, and end_at ends the run by the clock: the rate is constant, then falls "
+        "to zero. Remove the section (ConstantLR is allowed), or end_at",
+    ),
+}
+
+
+@pytest.mark.parametrize(("text", "key", "message"), CLOCK.values(), ids=CLOCK)
+def test_end_by_the_clock_is_checked(problems, base, text, key, message):
+    assert [(at, said) for _, at, said in problems(base.replace("total_iter: 100", text))] == [(key, message)]
+
+
+def test_end_by_the_clock_needs_no_iterations(load, base):
+    train = load(base.replace("total_iter: 100", "end_at: 1h30m\n  scheduler: {type: ConstantLR}")).options.train
+    assert train.most_iter == ENDLESS
+    assert load(base, "train.end_at=30m").options.train.most_iter == 100
+    assert load(base).options.train.most_iter == 100
 
 
 def held_out(base, train="", val="    split: val\n", root="data/hr"):

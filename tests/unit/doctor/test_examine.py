@@ -11,7 +11,7 @@ import torch
 
 from traiNNer.cli import main
 from traiNNer.doctor import machine, probes
-from traiNNer.doctor.machine import Trial, machine_facts, machine_id
+from traiNNer.doctor.machine import Trial, has_native_bf16, machine_facts, machine_id
 from traiNNer.doctor.probes import graphics, photo, try_compiling
 from traiNNer.engine.runtime import device
 from traiNNer.engine.runtime.runtime import Runtime
@@ -264,3 +264,20 @@ def test_synthetic_photo_decodes_as_slowly_as_a_photo():
     bits = 8 * len(cv2.imencode(".png", picture)[1]) / (306 * 408)
     assert 8 < bits < 16
     assert (photo(24, 32) == photo(24, 32)).all()
+
+
+@pytest.mark.parametrize(
+    ("cpuinfo", "is_native"),
+    [
+        ("model name\t: Xeon\nflags\t\t: fpu avx512f avx512_bf16 amx_tile\n", True),
+        ("model name\t: Xeon\nflags\t\t: fpu avx2 avx512f bf16_not\n", False),
+        ("Features\t: fp asimd i8mm bf16\n", True),
+        ("", False),
+        (None, False),
+    ],
+)
+def test_processors_that_compute_in_bf16_are_known(tmp_path, cpuinfo, is_native):
+    if cpuinfo is not None:
+        (tmp_path / "proc").mkdir()
+        (tmp_path / "proc/cpuinfo").write_text(cpuinfo)
+    assert has_native_bf16(tmp_path) is is_native

@@ -281,3 +281,36 @@ def test_measurement_without_free_memory_reports_and_exits(photos, monkeypatch):
     child.Measuring(replace(JOB, tree=draft.tree()), out).run()
     messages = [read_message(line) for line in out.getvalue().splitlines()]
     assert messages == [Stage("ready"), Measured(tile=16), Stage("nothing fits")]
+
+
+@pytest.mark.parametrize("is_native", [True, False])
+def test_pace_is_known_before_a_precision_is_tried(photos, monkeypatch, is_native):
+    """Whatever the trials do to the time that is left, there can be a plan."""
+    import io
+
+    from traiNNer.measuring import child
+    from traiNNer.measuring.messages import read_message
+    from traiNNer.zero_config import create
+    from traiNNer.zero_config.compose import compose, find_arch
+    from traiNNer.zero_config.subject import DatasetProfile
+
+    out, tried = io.StringIO(), []
+
+    def hang(_, __, candidates, *___):
+        tried.extend(one.title for one in candidates)
+        raise KeyboardInterrupt  # the process is ended from outside
+
+    monkeypatch.setattr(child, "fitting_tile", lambda *_: 0)
+    monkeypatch.setattr(child, "largest_fit", lambda *_: FIT)
+    monkeypatch.setattr(child, "measure_pace", lambda *_: PACE)
+    monkeypatch.setattr(child, "compare_settings", hang)
+    monkeypatch.setattr(child, "has_native_bf16", lambda: is_native)
+    profile = DatasetProfile.inspect(create.folders_of(photos / "hr", photos / "lr"), None)
+    draft = compose(find_arch("paragonsr2_nano"), profile, "convenience", {"num_gpu": 0})
+    with pytest.raises(KeyboardInterrupt):
+        child.Measuring(replace(JOB, tree=draft.tree()), out).run()
+    found = [read_message(line) for line in out.getvalue().splitlines()][-1]
+    assert found.costs is not None
+    assert tried == ["plain memory format", *(["bf16"] if is_native else [])]
+    untried = [(one.title, one.note) for one in found.settings]
+    assert untried == ([] if is_native else [("bf16", "not tried: this processor has no bf16")])

@@ -1,5 +1,6 @@
 """A setting is chosen if it is faster with the same result."""
 
+import time
 from dataclasses import dataclass
 
 import pytest
@@ -14,6 +15,7 @@ class Options:
 
     fast: bool = False
     other: bool = False
+    use_compile: bool = False
 
     def model_copy(self, update):
         return Options(**{**self.__dict__, **update})
@@ -55,6 +57,23 @@ def test_setting_with_different_output_is_rejected(monkeypatch, loss):
     ((result, _),) = compare(monkeypatch, lambda o: 0.1 if o.fast else 0.2, lambda o: [1.0, loss if o.fast else 1.0])
     assert not result.is_taken
     assert "differ" in result.note
+
+
+def test_trial_that_takes_too_long_is_a_result(monkeypatch):
+    """A bf16 trial on a processor that only imitates it must not end the measuring."""
+    monkeypatch.setattr(module, "LEAST_TRIAL_S", 0.05)
+
+    def losses(options):
+        while options.fast:
+            time.sleep(0.01)
+        return [1.0, 1.0]
+
+    candidates = (Candidate("fast", {"fast": True}, 0.01), Candidate("other", {"other": True}, 0.01))
+    (late, _), (next_one, options) = compare(monkeypatch, lambda o: 0.1 if o.other else 0.2, losses, candidates)
+    assert not late.is_taken
+    assert late.note.startswith("slower: not through its first steps after ")
+    assert next_one.is_taken
+    assert (options.fast, options.other) == (False, True)
 
 
 def test_failure_is_reported_and_the_next_is_tried(monkeypatch):

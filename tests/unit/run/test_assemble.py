@@ -140,7 +140,7 @@ def test_exported_network_is_scored_and_saved_under_its_role(loaded, tmp_path, d
     folder = run_folder(options)
     networks = build_networks(options)
     with StopSignals() as signals:
-        made = assemble(options, folder, runtime, networks, sets, book, signals, CheckpointStore(folder))
+        made = assemble(options, folder, runtime, networks, sets, book, signals, CheckpointStore(folder), lambda: 0.0)
     main = made.training.learners["net_g"]
     assert made.scorer.role == role
     assert made.scorer.network is (main.average.network if decay else networks["net_g"])

@@ -1,12 +1,16 @@
 """A training run, from options to its result."""
 
+import json
+
 import pytest
 import torch
 import yaml
 
+from traiNNer.engine.control.automation import Automation
 from traiNNer.engine.log.logbook import Logbook
 from traiNNer.engine.run_folder import FolderLock
 from traiNNer.engine.trainer import Trainer
+from traiNNer.engine.training import Training
 from traiNNer.errors import OutOfMemory
 from traiNNer.run.train import train
 
@@ -15,10 +19,10 @@ from traiNNer.run.train import train
 def go(loaded, capsys):
     """Return a function that trains and returns its result and log."""
 
-    def run(*sets, check=False, overwrite=False):
+    def run(*sets, check=False, overwrite=False, clock=None):
         given, log = loaded(*sets), Logbook()
         try:
-            return train(given, log, check=check, overwrite=overwrite), capsys.readouterr().out
+            return train(given, log, check=check, overwrite=overwrite, clock=clock), capsys.readouterr().out
         finally:
             log.close()
 
@@ -77,6 +81,76 @@ def test_folder_is_locked_during_training_and_released_after(go, monkeypatch):
     monkeypatch.setattr(Trainer, "run", lambda self, *given: events.append("trains") or run(self, *given))
     go()
     assert events == ["locked", "trains", "free"]
+
+
+class Ticking:
+    """A clock that counts iterations instead of seconds."""
+
+    def __init__(self, monkeypatch):
+        self.now, advance = 0.0, Training.advance
+
+        def tick(training, batches):
+            self.now += 1
+            return advance(training, batches)
+
+        monkeypatch.setattr(Training, "advance", tick)
+
+    def __call__(self):
+        return self.now
+
+
+def rates(place):
+    lines = map(json.loads, (place / "experiments/run/metrics.jsonl").read_text().splitlines())
+    return {line["iter"]: line["lr"] for line in lines if line["event"] == "train"}
+
+
+TIMED = ("train.end_at=40s", "train.total_iter=1000", "logger.print_freq=1", "logger.save_checkpoint_freq=15")
+
+
+def test_clock_ends_a_run_with_a_decay_to_zero_that_is_a_recorded_decision(go, place, monkeypatch):
+    ended, said = go(*TIMED, clock=Ticking(monkeypatch))
+    assert ended == "finished: 40/40"
+    assert "train.end_at: about 40 iterations; the learning rate begins to fall after 28." in said
+    assert "train.end_at: the learning rate falls to zero until iteration 40." in said
+    assert (place / "experiments/run/training_states/40.state").exists()
+    lrs = [rates(place)[iteration] for iteration in range(1, 41)]
+    assert lrs[:28] == [1e-3] * 28
+    assert lrs[28:] == pytest.approx([1e-3 * (40 - done) / 12 for done in range(28, 40)])
+    decisions = [json.loads(line) for line in (place / "experiments/run/decisions.jsonl").read_text().splitlines()]
+    assert [(one["automation"], one["action"], one["iter"], one["new"]) for one in decisions] == [
+        ("end_at", "plan", 11, 40),
+        ("end_at", "plan", 28, 40),
+    ]
+
+
+def test_resumed_run_goes_on_with_the_plan_and_the_time_that_is_left(go, place, monkeypatch):
+    go(*TIMED, clock=Ticking(monkeypatch))
+    whole = rates(place)
+    (place / "experiments/run/training_states/40.state").unlink()
+    clock = Ticking(monkeypatch)
+    ended, said = go(*TIMED, "auto_resume=true", clock=clock)
+    assert "Resuming run at iteration 30 (exact)" in said
+    assert ended == "finished: 40/40"
+    assert rates(place) == whole
+
+
+def test_finished_run_by_the_clock_asks_for_more_time(go, monkeypatch):
+    go(*TIMED, clock=Ticking(monkeypatch))
+    ended, _ = go(*TIMED, "auto_resume=true", clock=lambda: 0.0)
+    assert ended == "finished: 40/40 (nothing left to do; raise train.end_at to go on)"
+
+
+def test_automations_know_the_planned_end(go, monkeypatch):
+    told = []
+
+    class Listening(Automation):
+        def on_start(self, run):
+            told.append((run.iteration, run.total_iter, run.schedule(39) < run.schedule(0)))
+            return ()
+
+    monkeypatch.setattr("traiNNer.run.automations.build_automations", lambda _: {"listening": Listening()})
+    go(*TIMED, clock=Ticking(monkeypatch))
+    assert told == [(0, 1000, False), (11, 40, True), (28, 40, True)]
 
 
 def test_oom_is_reported_with_what_to_change(go, monkeypatch):

@@ -106,6 +106,12 @@ def test_header_findings_are_reported(tmp_path, measured, capsys):
 # Questions
 
 
+@pytest.fixture(autouse=True)
+def _with_folders(tmp_path):
+    for name in ("large", "small"):
+        (tmp_path / name).mkdir()
+
+
 def asked(answers, **given):
     questions = []
 
@@ -119,20 +125,27 @@ def asked(answers, **given):
 
 
 def test_four_questions():
-    args, questions = asked(["photos", "", "3", "30m"])
+    args, questions = asked(["large", "", "3", "30m"])
     assert len(questions) == 4
-    assert (args.gt, args.lq, args.scale, args.preset, args.budget) == ("photos", None, 3, "convenience", "30m")
+    assert (args.gt, args.lq, args.scale, args.preset, args.budget) == ("large", None, 3, "convenience", "30m")
 
 
 def test_scale_is_not_asked_with_small_images():
-    args, questions = asked(["photos", "small", "best"])
+    args, questions = asked(["large", "small", "best"])
     assert len(questions) == 3
     assert (args.lq, args.scale, args.preset, args.budget) == ("small", None, "fidelity", None)
 
 
-def test_invalid_scale_answer():
-    with pytest.raises(ConfigError, match=r"'twice' is not a scale\. Use 2, 3 or 4\."):
-        asked(["photos", "", "twice", ""])
+def test_wrong_answers_are_asked_again(capsys):
+    answers = ["larg", "large", "smal", "", "twice", "3", "soon", "30m"]
+    args, questions = asked(answers)
+    assert (args.gt, args.lq, args.scale, args.budget) == ("large", None, 3, "30m")
+    assert [questions.count(question) for question in dict.fromkeys(questions)] == [2, 2, 2, 2]
+    told = capsys.readouterr().out.splitlines()
+    assert told[0].startswith("larg: no such folder; nearest: ")
+    assert told[1].startswith("smal: no such folder; nearest: ")
+    assert told[2] == "'twice' is not a scale. Use 2, 3 or 4."
+    assert told[3] == "soon: not a duration. Write 90s, 30m, 8h, 1h30m or 2d."
 
 
 def test_no_run_without_a_folder():
