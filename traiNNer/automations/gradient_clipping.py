@@ -1,7 +1,7 @@
 """The automation that moves the gradient limit."""
 
 import math
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from statistics import median
 from typing import Annotated, Any, Literal
 
@@ -92,7 +92,7 @@ class AdaptiveGradientClipping(Automation):
         self.size = max(gradient_history_size, LOOK)
         self.fallback = fallback
         self.max_adjustments = max_adjustments
-        self.is_clipping = True
+        self.is_clipping, self.excluded = True, 0.0
         self.history: list[float] = []
         self.width = self.asked = 0.0
         self.evaluations = self.direction = self.rest_until = self.rest = 0
@@ -119,13 +119,17 @@ class AdaptiveGradientClipping(Automation):
         limit = self.initial or self.knobs[GRAD_CLIP].value
         bounds = (self.low, self.high) if self.is_absolute else (None, None)
         self.limit = min(max(limit, self.low), self.high) if self.is_absolute else limit
+        self.excluded = limit if limit != self.limit else 0.0
         clip = Range(*bounds, start=self.limit, fallback=self.fallback.threshold or self.limit)
         return {GRAD_CLIP: clip, GRAD_SKIP: Range(start=math.inf, fallback=math.inf)}
 
-    def on_start(self, run: RunStarted) -> Iterable[Decision]:
-        """Learn whether the run clips at all; otherwise only observe."""
+    def on_start(self, run: RunStarted) -> Iterator[Decision]:
+        """Learn whether the run clips at all (otherwise only observe); say if the bounds exclude the user's limit."""
         self.is_clipping, self.rest = run.is_clipping, run.memory_of_optimizer
-        return ()
+        if self.excluded:
+            yield Say(
+                f"min_threshold and max_threshold exclude {self.excluded:g}: the limit is {self.limit:g}", warn=True
+            )
 
     def on_window(self, event: WindowFinished) -> Iterator[Decision]:
         """Remember the norms, and every `monitoring_frequency` iterations let the limit follow them."""

@@ -123,7 +123,10 @@ def test_limit_of_the_user_is_that_of_the_automation_or_of_the_file():
 
 def test_limit_of_the_user_is_within_absolute_bounds_only():
     assert (Run(initial_threshold=50.0).clip, Run(file_limit=0.01).clip) == (10.0, 0.1)
-    assert Run(initial_threshold=50.0, **RELATIVE).clip == 50.0
+    text = "min_threshold and max_threshold exclude 50: the limit is 10"
+    assert Run(initial_threshold=50.0).said() == [Say(text, warn=True)]
+    relative = Run(initial_threshold=50.0, **RELATIVE)
+    assert (relative.clip, relative.said()) == (50.0, [])
 
 
 def test_min_threshold():
