@@ -73,7 +73,7 @@ QUICK = {
         "log_every": 20,
     },
     "DynamicBatchSizeOptimizer": {},
-    "AdaptiveGradientClipping": {"monitoring_frequency": 3, "gradient_history_size": 20, "adjustment_factor": 1.01},
+    "AdaptiveGradientClipping": {"initial_threshold": 10.0, "monitoring_frequency": 3, "adjustment_factor": 1.01},
     "IntelligentEarlyStopping": {"patience": 20, "min_iterations": 0, "warmup_iterations": 0},
 }
 
@@ -150,7 +150,7 @@ def test_every_automation_decides_and_logs_it(straight):
     assert re.search(
         r"Automation IntelligentLearningRateScheduler: LR multiplier 1\.00 -> 0\.\d\d \(LR ", result.output
     )
-    assert re.search(r"Automation AdaptiveGradientClipping: grad_clip_threshold adjusted from 1 to ", result.output)
+    assert re.search(r"Automation AdaptiveGradientClipping: grad_clip_threshold adjusted from 10 to ", result.output)
     assert re.search(
         r"^Automations: learning rate: \d+ adjustment.*; batch: .*; clipping: .*; early stopping: .*; loss",
         result.output,

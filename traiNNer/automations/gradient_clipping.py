@@ -1,30 +1,46 @@
 """The automation that moves the gradient limit."""
 
 import math
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
+from statistics import median
 from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
-from traiNNer.automations.gradient_clipping_rules import FIRST, SKIP, SURE, NormStatistics, proposal
 from traiNNer.config.automation_rules import OptionFacts, OptionProblem, OptionWarning, check_order
 from traiNNer.engine.control.automation import Automation
-from traiNNer.engine.control.events import Decision, Evidence, RunStarted, Say, SetKnob, Step, WindowFinished
+from traiNNer.engine.control.events import (
+    Decision,
+    Evidence,
+    KnobChanged,
+    RunStarted,
+    Say,
+    SetKnob,
+    Step,
+    WindowFinished,
+)
 from traiNNer.engine.control.knobs import GRAD_CLIP, GRAD_SKIP, Range
 from traiNNer.registry import AUTOMATIONS, StrictOptions
 
 Count = Annotated[int, Field(ge=1)]
 Positive = Annotated[float, Field(gt=0)]
-BOUND_TOO_OFTEN = 0.2
-BOUND_AFTER = 50
+FIRST_SKIP, RECENT, LOOK, MEMORY = 10, 50, 200, 1000
+"""Steps needed to skip, to move the limit, and for the share that is clipped; over the last the width is averaged."""
+FREE, HELD, SWAMPED = 0.05, 0.2, 0.5
+"""Shares of clipped steps: below the first the limit is free to move, above the second it is what holds the run."""
+WIDTHS = 2.5 * 1.4826
+"""2.5 standard deviations in units of the median absolute deviation."""
+PACE = 10 / math.log(1.05)
+"""Iterations in which the limit may rise by a factor of e: 5 % in ten."""
+SKIP, SKIP_BAND = 20.0, 1.5
 
 
 class ClippingFallback(StrictOptions):
     """The gradient limit that is active after the automation was disabled."""
 
     threshold: Positive | None = None
-    """Largest gradient norm after the automation was disabled, by default 1.0; also active when it is switched off
-    with `enabled: false`, where the default is grad_clip_max_norm."""
+    """Largest gradient norm after the automation was disabled, by default the limit that the run started with; also
+    active when it is switched off with `enabled: false`, where the default is grad_clip_max_norm."""
 
 
 BY_DEFAULT = ClippingFallback()
@@ -32,42 +48,33 @@ BY_DEFAULT = ClippingFallback()
 
 @AUTOMATIONS.register(name="AdaptiveGradientClipping")
 class AdaptiveGradientClipping(Automation):
-    """A gradient limit that follows the statistics.
+    """A gradient limit that follows the statistics where it is not what holds the run.
 
-    The limit wanted is exp(median + 2.5 robust standard deviations) of the log norms, averaged over evaluations; a step
-    with more than 20 times the median is skipped. Norms are remembered as at most the limit, so that a spike cannot
-    raise it (unlike AutoClip, Seetharaman et al. 2020, and ZClip, Kumar et al. 2025, which remember it).
+    The user's limit (`initial_threshold`, else `grad_clip_max_norm`) stays where it clips more than 20 % of the steps:
+    there a higher limit is a higher learning rate. Where it clips less than 5 %, the limit becomes exp(median + 2.5
+    robust standard deviations) of the log norms: down at once, up by at most one `adjustment_factor` at a time and 5 %
+    in ten iterations on average, over the user's where that clips less than 2.5 %. In between it stays, or returns to
+    the user's from below. A step that is not finite, or has more than 20 times the median norm, is skipped.
 
     Args:
-        initial_threshold: Limit before there are statistics.
+        initial_threshold: Limit of the user, within the bounds; by default `grad_clip_max_norm`.
         min_threshold: Smallest limit.
         max_threshold: Largest limit.
         threshold_mode: Whether the bounds are gradient norms or multiples of the median norm.
-        adjustment_factor: The limit moves only if the wanted one is this many times away.
+        adjustment_factor: The limit moves only if the wanted one is this many times away, twice as far to turn round.
         monitoring_frequency: Iterations between evaluations; the norm itself is checked every time.
-        gradient_history_size: Norms remembered.
+        gradient_history_size: Norms that the median is taken of, at least 200.
         fallback: What is active after the automation was disabled.
         max_adjustments: Changes before the limit is frozen.
     """
 
     title = "clipping"
     needs = "grad_norm"
-    remembered = (
-        "memory",
-        "bound",
-        "has_warned",
-        "direction",
-        "regimes",
-        "applied",
-        "clipped",
-        "exploded",
-        "broken",
-        "observed",
-    )
+    remembered = ("history", "width", "evaluations", "asked", "direction", "rest_until", "told", "counts")
 
     def __init__(
         self,
-        initial_threshold: Positive = 1.0,
+        initial_threshold: Positive | None = None,
         min_threshold: Positive = 0.1,
         max_threshold: Positive = 10.0,
         threshold_mode: Literal["absolute", "relative"] = "absolute",
@@ -79,19 +86,18 @@ class AdaptiveGradientClipping(Automation):
     ) -> None:
         self.is_absolute = threshold_mode == "absolute"
         self.low, self.high = min_threshold, max_threshold
-        self.start = min(max(initial_threshold, self.low), self.high) if self.is_absolute else initial_threshold
+        self.initial, self.limit = initial_threshold, initial_threshold or 1.0
         self.factor = adjustment_factor
         self.every = monitoring_frequency
-        self.size = gradient_history_size
+        self.size = max(gradient_history_size, LOOK)
         self.fallback = fallback
         self.max_adjustments = max_adjustments
-        self.is_clipping = True
-        self.norms = NormStatistics(self.size, self.every)
-        self.bound = 0
-        self.has_warned = False
-        self.direction = self.regimes = 0
-        self.applied = self.clipped = self.exploded = self.broken = 0
-        self.observed = self.start
+        self.is_clipping, self.excluded = True, 0.0
+        self.history: list[float] = []
+        self.width = self.asked = 0.0
+        self.evaluations = self.direction = self.rest_until = self.rest = 0
+        self.told: list[str] = []
+        self.counts = dict.fromkeys(("applied", "clipped", "exploding", "broken"), 0)
 
     @classmethod
     def check_options(cls, options: Any, facts: OptionFacts) -> Iterator[OptionProblem | OptionWarning]:
@@ -106,130 +112,131 @@ class AdaptiveGradientClipping(Automation):
         threshold = options.fallback.threshold
         return {} if threshold is None else {GRAD_CLIP: threshold}
 
-    @property
-    def memory(self) -> dict[str, Any]:
-        """What the statistics remember."""
-        return self.norms.state()
-
-    @memory.setter
-    def memory(self, state: Mapping[str, Any]) -> None:
-        self.norms.restore(state)
-
     def ranges(self, run: RunStarted) -> Mapping[str, Range]:
         """Return bounds (in absolute mode), start and fallback of the limit, and that nothing is skipped at first."""
         if not run.is_clipping:
             return {}
+        limit = self.initial or self.knobs[GRAD_CLIP].value
         bounds = (self.low, self.high) if self.is_absolute else (None, None)
-        clip = Range(*bounds, start=self.start, fallback=self.fallback.threshold or 1.0)
+        self.limit = min(max(limit, self.low), self.high) if self.is_absolute else limit
+        self.excluded = limit if limit != self.limit else 0.0
+        clip = Range(*bounds, start=self.limit, fallback=self.fallback.threshold or self.limit)
         return {GRAD_CLIP: clip, GRAD_SKIP: Range(start=math.inf, fallback=math.inf)}
 
-    def on_start(self, run: RunStarted) -> Iterable[Decision]:
-        """Learn whether the run clips at all; otherwise only observe."""
-        self.is_clipping = run.is_clipping
-        return ()
+    def on_start(self, run: RunStarted) -> Iterator[Decision]:
+        """Learn whether the run clips at all (otherwise only observe); say if the bounds exclude the user's limit."""
+        self.is_clipping, self.rest = run.is_clipping, run.memory_of_optimizer
+        if self.excluded:
+            yield Say(
+                f"min_threshold and max_threshold exclude {self.excluded:g}: the limit is {self.limit:g}", warn=True
+            )
 
     def on_window(self, event: WindowFinished) -> Iterator[Decision]:
         """Remember the norms, and every `monitoring_frequency` iterations let the limit follow them."""
-        limit = self._limit()
+        limit = self.knobs[GRAD_CLIP].value if self.is_clipping else self.limit
         for step in event.steps:
             self._record(step, limit)
-        if event.iteration % self.every == 0:
-            yield from self._evaluate()
+        if event.iteration % self.every or not self.is_clipping:
+            return
+        if len(self.history) >= FIRST_SKIP:
+            yield from self._move_skip()
+        if len(self.history) >= RECENT:
+            yield from self._evaluate(event.iteration, limit)
+
+    def on_change(self, event: KnobChanged) -> None:
+        """Leave the limit alone for a while after another automation took a move back."""
+        if event.knob == GRAD_CLIP and event.new != self.asked:
+            self.rest_until = event.iteration + self.rest
 
     def summary(self) -> str:
         """Return the share of steps that were clipped, and how many exploding ones were skipped."""
-        share = 100 * self.clipped / self.applied if self.applied else 0.0
+        applied, clipped, exploding, broken = self.counts.values()
+        share = 100 * clipped / max(1, applied)
         if not self.is_clipping:
             return f"observing only (grad_clip is false), {share:.1f} % of steps were above the threshold"
-        steps = "step" if self.exploded == 1 else "steps"
-        skipped = f", {self.exploded} exploding {steps} skipped" if self.exploded else ""
-        broken = f", {self.broken} not finite" if self.broken else ""
-        return f"{share:.1f} % of steps{skipped}{broken}"
-
-    # What was seen
-
-    def _limit(self) -> float:
-        return self.knobs[GRAD_CLIP].value if self.is_clipping else self.observed
+        skipped = f", {exploding} exploding step{'s' * (exploding != 1)} skipped" if exploding else ""
+        return f"{share:.1f} % of steps{skipped}{f', {broken} not finite' if broken else ''}"
 
     def _record(self, step: Step, limit: float) -> None:
         norm = step.grad_norm
         if not step.applied:
-            is_finite = math.isfinite(norm) and math.isfinite(step.loss)
-            self.exploded, self.broken = self.exploded + is_finite, self.broken + (not is_finite)
-        if not step.applied or not math.isfinite(norm):
-            return
-        self.applied += 1
-        self.clipped += norm > limit
-        if norm > 0:
-            self.norms.record(math.log(norm), math.log(limit))
+            self.counts["exploding" if math.isfinite(norm) and math.isfinite(step.loss) else "broken"] += 1
+        elif math.isfinite(norm):
+            self.counts["applied"] += 1
+            self.counts["clipped"] += norm > limit
+            self.history += [math.log(norm)] if norm > 0 else []
+            del self.history[: -self.size]
 
-    # What to do about it
-
-    def _evaluate(self) -> Iterator[Decision]:
-        if len(self.norms.latest) >= FIRST:
-            yield from self._move_limit()
-        middle = self.norms.middle()
-        if middle is not None:
-            yield from self._move_skip(math.exp(middle + SKIP))
-
-    def _move_limit(self) -> Iterator[Decision]:
-        is_new = self.norms.update()
-        self.direction = 0 if self.norms.age == 1 else self.direction
-        low, high = self._bounds()
-        wanted = math.exp(self.norms.wanted())
-        value = min(max(wanted, low), high)
-        yield from self._warn(wanted)
-        if _is_away(value, self._limit(), self._dead_band(value)):
-            yield from self._move(value, is_new)
-
-    def _move(self, value: float, is_new: bool) -> Iterable[Decision]:
-        """Move the limit. A new regime is not a voluntary change, hence forced; it may not come without end."""
-        if self.norms.age > 1:
-            self.direction = 1 if value > self._limit() else -1
-        self.observed = value
-        self.regimes += is_new
-        is_forced = is_new and self.regimes <= self.max_adjustments
-        return self._set(GRAD_CLIP, value, "new regime" if is_new else "norm statistics", is_forced)
-
-    def _dead_band(self, value: float) -> float:
-        """Return the factor by which a limit has to be away: more while little is known, and to turn round."""
-        if self.norms.age == 1:
-            return self.factor
-        is_turn = self.direction * (value - self._limit()) < 0
-        return max(self.factor ** (2 if is_turn else 1), math.exp(SURE * self.norms.error()))
-
-    def _move_skip(self, skip: float) -> Iterable[Decision]:
+    def _move_skip(self) -> Iterator[Decision]:
         """Let the skipping follow: it is protection, which stays active when the limit is frozen, hence forced."""
-        if not _is_away(skip, self.knobs[GRAD_SKIP].value, self.factor):
-            return ()
-        return self._set(GRAD_SKIP, skip, "20 times the median norm", is_forced=True)
+        skip, now = SKIP * math.exp(median(self.history[-RECENT:])), self.knobs[GRAD_SKIP].value
+        if not now / SKIP_BAND < skip < now * SKIP_BAND:
+            yield SetKnob(GRAD_SKIP, skip, "20 times the median norm", forced=True)
 
-    def _set(self, knob: str, value: float, reason: str, is_forced: bool) -> Iterable[Decision]:
-        """Move a knob, unless the run does not clip."""
-        return (SetKnob(knob, value, reason, self._evidence(), is_forced),) if self.is_clipping else ()
+    def _evaluate(self, iteration: int, limit: float) -> Iterator[Decision]:
+        share, center = self._share(), median(self.history)
+        self._measure_width()
+        wanted = math.exp(center + self.width)
+        value = self._target(share, limit, wanted, center)
+        evidence: Evidence = {"median": math.exp(center), "estimate": wanted, "share": share, "window": LOOK}
+        yield from self._tell(share, wanted)
+        if share > HELD and value < limit:  # what holds the run is never left loose: hence forced, and at once
+            yield self._move(iteration, limit, value, "clipped share", evidence, is_forced=True)
+        elif iteration >= self.rest_until and self._is_away(value, limit):
+            yield self._move(iteration, limit, min(value, limit * self.factor), "norm statistics", evidence)
 
-    def _bounds(self) -> tuple[float, float]:
-        unit = 1.0 if self.is_absolute else math.exp(self.norms.center)
-        return self.low * unit, self.high * unit
+    def _share(self) -> float:
+        """Return the share of the latest steps that the user's limit clips, or would."""
+        latest, limit = self.history[-LOOK:], math.log(self.limit)
+        return sum(norm > limit for norm in latest) / len(latest)
 
-    def _warn(self, wanted: float) -> Iterator[Decision]:
-        """Say once that absolute bounds decide instead of the statistics."""
-        if not self.is_absolute or self.has_warned:
+    def _measure_width(self) -> None:
+        """Average the width of few log norms at a time: in many, a shift of the median would look like width."""
+        latest = self.history[-RECENT:]
+        center = median(latest)
+        width = WIDTHS * median([abs(norm - center) for norm in latest])
+        self.evaluations += 1
+        self.width += (width - self.width) * max(min(1.0, self.every / MEMORY), 1 / self.evaluations)
+
+    def _target(self, share: float, limit: float, wanted: float, center: float) -> float:
+        """Return where the limit should be; over the user's only if the share is surely below 5 %."""
+        if share > HELD:
+            return self.limit
+        below = max(limit, self.limit)
+        if share >= FREE:
+            return below
+        unit = 1.0 if self.is_absolute else math.exp(center)
+        value = min(max(wanted, self.low * unit), self.high * unit)
+        return value if share < FREE / 2 and len(self.history) >= LOOK else min(value, below)
+
+    def _is_away(self, value: float, limit: float) -> bool:
+        """Whether to move; the way back to the user's limit is gone to its end."""
+        is_turn = self.direction * (value - limit) < 0
+        band = self.factor ** (2 if is_turn else 1) if value != self.limit else 1.0
+        return not limit / band <= value <= limit * band
+
+    def _move(
+        self, iteration: int, limit: float, value: float, reason: str, evidence: Evidence, is_forced: bool = False
+    ) -> SetKnob:
+        is_up = value > limit
+        self.asked, self.direction = value, 1 if is_up else -1
+        self.rest_until = iteration + (math.ceil(PACE * math.log(self.factor)) if is_up else 0)
+        return SetKnob(GRAD_CLIP, value, reason, evidence, is_forced)
+
+    def _tell(self, share: float, wanted: float) -> Iterator[Decision]:
+        """Say once what the limit cannot do."""
+        if len(self.history) < LOOK:
             return
-        is_bound, evaluations = not self.low <= wanted <= self.high, self.norms.evaluations
-        self.bound += is_bound
-        if is_bound and evaluations >= BOUND_AFTER and self.bound > BOUND_TOO_OFTEN * evaluations:
-            self.has_warned = True
-            yield Say(proposal(wanted, self.low, self.high), warn=True)
-
-    def _evidence(self) -> Evidence:
-        """Return the median norm and, with its standard error as a share, the limit that the norms ask for."""
-        norms = self.norms
-        found: dict[str, float] = {"median": math.exp(norms.middle() or 0.0), "threshold": self.factor}
-        if norms.evaluations:
-            found |= {"estimate": math.exp(norms.wanted()), "se": norms.error(), "window": len(norms.history)}
-        return found
-
-
-def _is_away(new: float, old: float, factor: float) -> bool:
-    return new > old * factor or new * factor < old
+        if share > SWAMPED and "rate" not in self.told:
+            self.told.append("rate")
+            yield Say(
+                f"{100 * share:.0f} % of the last {LOOK} steps are clipped at {self.limit:g}: the learning rate, not "
+                "the limit, sets how large a step is"
+            )
+        if self.is_absolute and share < FREE and wanted * self.factor < self.low and "bound" not in self.told:
+            self.told.append("bound")
+            yield Say(
+                f"min_threshold = {self.low:g} keeps the limit from {wanted:.2g}, which the gradient norms ask for. "
+                f"Proposal: threshold_mode: relative, or min_threshold: {wanted / 4:.1g}",
+                warn=True,
+            )

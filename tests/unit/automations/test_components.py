@@ -10,6 +10,7 @@ from traiNNer.automations.gradient_clipping import ClippingFallback
 from traiNNer.automations.learning_rate import CosineParams, ScheduleFallback
 from traiNNer.engine.control.automation import Automation
 from traiNNer.engine.control.events import RunStarted
+from traiNNer.engine.control.knobs import Knobs
 from traiNNer.registry import AUTOMATIONS
 
 FALLBACKS = {
@@ -28,6 +29,7 @@ def test_automation_keeps_its_options_and_gets_a_fallback_object(name, fallback)
         automation = AUTOMATIONS.build(name, given)
         assert isinstance(automation, Automation)
         assert automation.max_adjustments == 7
+        automation.attach(Knobs(grad_clip=1.0))
         # With a plain dict instead of the object, each would fail on its first access to the fallback.
         for run in (RunStarted(1000, 8), RunStarted(1000, 8, has_schedule=True)):
             assert isinstance(automation.ranges(run), dict)
