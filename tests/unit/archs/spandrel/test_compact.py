@@ -1,7 +1,11 @@
 """Compact: what is trained here opens with spandrel, and what is published opens here."""
 
+import subprocess
+import sys
+
 import pytest
 import torch
+from runkit import workplace, write_options
 from safetensors.torch import save_file
 from spandrel import ModelLoader
 from torch import nn
@@ -83,3 +87,15 @@ def test_weights_of_another_variant_are_refused_with_their_own_name(tmp_path):
     file, about = read_weights(tmp_path / "w.safetensors"), {"arch": "compact", "options": {}, "scale": 2}
     with pytest.raises(ConfigError, match="Its tensors look like network_g: {type: superultracompact"):
         load_pretrained(build_network("compact", scale=2), about, file, strict=False)
+
+
+@pytest.mark.parametrize(
+    ("network", "is_imported"), [({"type": "paragonsr2_nano"}, False), ({"type": "compact"}, True)]
+)
+def test_spandrel_is_imported_only_for_its_networks(tmp_path, network, is_imported):
+    write_options(workplace(tmp_path), {"network_g": network})
+    call = "import sys; from traiNNer.cli.main import main; code = main(sys.argv[1:]); print(code, 'spandrel' in sys.modules)"
+    arguments = [sys.executable, "-c", call, "train", "-opt", "options.yml", "--check"]
+    environment = {"PYTHONPATH": ":".join(sys.path), "PATH": "", "XDG_CACHE_HOME": str(tmp_path)}
+    done = subprocess.run(arguments, check=True, capture_output=True, text=True, cwd=tmp_path, env=environment)
+    assert done.stdout.splitlines()[-1] == f"0 {is_imported}"
