@@ -60,11 +60,11 @@ def test_wrong_options_of_muon_and_compact_are_reported_with_their_lines(place):
         r"line \d+ +network_g.num_conv = 0 +must be greater than 0",
         r"line \d+ +train.optim_g.lr = 0 +must be greater than 0",
         r"line \d+ +train.optim_g.momentun = 0.9 +unknown option; did you mean 'momentum'\?",
-        r"line \d+ +train.optim_g.ns_steps = 50 +must be less than or equal to 20",
+        r"line \d+ +train.optim_g.ns_steps = 50 +must be at most 20",
         r"line \d+ +train.optim_g.betas\[1\] = 1.0 +must be less than 1",
     )
     write_options(place, {"network_g": {"type": "compact"}, "scale": 8})
-    refused(place, 2, r"compact is for scale")
+    refused(place, 2, r"line \d+ +scale = 8 +compact is made for the scales 1, 2, 3, 4")
 
 
 @pytest.mark.parametrize("name", ["../../x", "a/b", "/tmp/x", "..", "a\\b"])

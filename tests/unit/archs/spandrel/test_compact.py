@@ -67,8 +67,8 @@ def test_forward_is_that_of_the_paper():
 
 @pytest.mark.parametrize("name", VARIANTS)
 def test_options_are_read_from_tensors(name):
-    expected = {"type": name, "in_chans": 3, "scale": 3}
-    assert infer_options(build_network(name, scale=3).state_dict()) == expected
+    expected = dict(zip(("num_feat", "num_conv"), VARIANTS[name], strict=True)) | {"in_chans": 3, "scale": 3}
+    assert infer_options(build_network(name, scale=3).state_dict()) == {"type": name} | expected
     free = build_network(name, scale=4, num_feat=20, num_conv=5, in_chans=1).state_dict()
     assert infer_options(free) == {"type": "compact", "num_feat": 20, "num_conv": 5, "in_chans": 1, "scale": 4}
 
@@ -85,7 +85,7 @@ def test_tensors_of_other_families_are_not_taken_for_it():
 def test_weights_of_another_variant_are_refused_with_their_own_name(tmp_path):
     save_file(made("superultracompact", 2).state_dict(), tmp_path / "w.safetensors")
     file, about = read_weights(tmp_path / "w.safetensors"), {"arch": "compact", "options": {}, "scale": 2}
-    with pytest.raises(ConfigError, match="Its tensors look like network_g: {type: superultracompact"):
+    with pytest.raises(ConfigError, match=r"Its tensors look like network_g: \{type: superultracompact"):
         load_pretrained(build_network("compact", scale=2), about, file, strict=False)
 
 
@@ -94,7 +94,7 @@ def test_weights_of_another_variant_are_refused_with_their_own_name(tmp_path):
 )
 def test_spandrel_is_imported_only_for_its_networks(tmp_path, network, is_imported):
     write_options(workplace(tmp_path), {"network_g": network})
-    call = "import sys; from traiNNer.cli.main import main; code = main(sys.argv[1:]); print(code, 'spandrel' in sys.modules)"
+    call = "import sys; from traiNNer.cli import main; print(main(sys.argv[1:]), 'spandrel' in sys.modules)"
     arguments = [sys.executable, "-c", call, "train", "-opt", "options.yml", "--check"]
     environment = {"PYTHONPATH": ":".join(sys.path), "PATH": "", "XDG_CACHE_HOME": str(tmp_path)}
     done = subprocess.run(arguments, check=True, capture_output=True, text=True, cwd=tmp_path, env=environment)
