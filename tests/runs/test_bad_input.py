@@ -48,6 +48,25 @@ def test_all_problems_of_an_option_file_are_reported_together(place):
     assert not (place / "experiments").exists(), output
 
 
+def test_wrong_options_of_muon_and_compact_are_reported_with_their_lines(place):
+    muon = {"type": "Muon", "lr": 0, "momentun": 0.9, "ns_steps": 50, "betas": [0.9, 1.0]}
+    changes = {"network_g": {"type": "compact", "num_feats": 32, "num_conv": 0}, "train": {"optim_g": muon}}
+    write_options(place, changes)
+    refused(
+        place,
+        2,
+        r"options.yml: 6 problems",
+        r"line \d+ +network_g.num_feats = 32 +unknown option; did you mean 'num_feat'\?",
+        r"line \d+ +network_g.num_conv = 0 +must be greater than 0",
+        r"line \d+ +train.optim_g.lr = 0 +must be greater than 0",
+        r"line \d+ +train.optim_g.momentun = 0.9 +unknown option; did you mean 'momentum'\?",
+        r"line \d+ +train.optim_g.ns_steps = 50 +must be at most 20",
+        r"line \d+ +train.optim_g.betas\[1\] = 1.0 +must be less than 1",
+    )
+    write_options(place, {"network_g": {"type": "compact"}, "scale": 8})
+    refused(place, 2, r"line \d+ +scale = 8 +compact is made for the scales 1, 2, 3, 4")
+
+
 @pytest.mark.parametrize("name", ["../../x", "a/b", "/tmp/x", "..", "a\\b"])
 def test_name_cannot_escape_the_experiments_folder(place, name):
     write_options(place, {"name": name})

@@ -50,6 +50,19 @@ def test_two_ranks_equal_one_and_resume(alone, tmp_path):
     assert "Resuming run at iteration 5." in result.output
 
 
+def test_two_ranks_with_muon_resume_bitwise(tmp_path):
+    folder = workplace(tmp_path)
+    train = {"total_iter": 6, "optim_g": {"type": "Muon", "lr": 5e-3, "weight_decay": 1e-3}}
+    write_options(folder, {"train": train, "datasets": {"train": {"batch_size_per_gpu": 2}}, "dist": True})
+    assert [process.finish().code for process in ranks(folder)] == [0, 0]
+    straight = weights(folder)
+    (folder / "experiments/run/training_states/6.json").unlink()
+    results = [process.finish() for process in ranks(folder, "--auto_resume")]
+    assert [result.code for result in results] == [0, 0], results[0].output
+    assert "Resuming run at iteration 5 (exact)." in results[0].output
+    assert all(torch.equal(weights(folder)[name], tensor) for name, tensor in straight.items())
+
+
 def test_overwrite_is_one_decision_of_all_ranks(tmp_path):
     folder = workplace(tmp_path)
     changes = {"train": {"total_iter": 6}, "datasets": {"train": {"batch_size_per_gpu": 2}}, "dist": True}

@@ -36,6 +36,7 @@ class KillerLoss(nn.Module):
 '''
 
 TOTAL = 12
+MUON = ("--set", "train.optim_g={type: Muon, lr: 5e-3, weight_decay: 1e-3}")
 LOSSES = {"train": {"losses": [{"type": "L1Loss"}, {"type": "KillerLoss"}]}}
 
 
@@ -94,6 +95,14 @@ def straight(request, tmp_path_factory):
     return request.param, folder
 
 
+@pytest.fixture(scope="module")
+def muon(tmp_path_factory):
+    folder = prepare(tmp_path_factory.mktemp("muon"))
+    result = run("train.py", "-opt", "options.yml", *MUON, folder=folder)
+    assert result.code == 0, result.output
+    return folder
+
+
 @pytest.mark.parametrize(("after", "workers"), [(1, 0), (4, 1), (5, 0), (6, 2), (8, 0), (12, 1)])
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM])
 def test_stop_and_resume_is_bitwise_exact(straight, tmp_path, after, workers, number):
@@ -116,6 +125,19 @@ def test_stop_and_resume_is_bitwise_exact(straight, tmp_path, after, workers, nu
     assert_same_bits(final_state(folder), final_state(reference))
     assert trained(record(folder)) == trained(record(reference))
     assert not [path for path in (folder / "experiments").rglob("*") if ".tmp-" in path.name]
+
+
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM])
+def test_muon_resumes_bitwise_exactly(muon, tmp_path, number):
+    prepare(tmp_path)
+    arguments = ("train.py", "-opt", "options.yml", *MUON)
+    first = run(*arguments, folder=tmp_path, KILL_AT="8", KILL_WITH=str(int(number)))
+    assert first.code == (143 if number == signal.SIGTERM else -signal.SIGKILL), first.output
+    second = run(*arguments, "--auto_resume", folder=tmp_path)
+    assert f"Resuming run at iteration {8 if number == signal.SIGTERM else 5} (exact)." in second.output
+    state = final_state(tmp_path)
+    assert_same_bits(state, final_state(muon))
+    assert any("momentum_buffer" in path for path, _ in flatten(state[0]))
 
 
 def test_existing_run_is_never_mixed_silently(straight, tmp_path):

@@ -124,7 +124,7 @@ class Muon(Optimizer):
     def _move_by_adamw(self, group: dict[str, Any], parameters: list[nn.Parameter]) -> None:
         states = [self._moments(parameter) for parameter in parameters]
         adamw(
-            parameters,
+            list[Tensor](parameters),
             [_gradient(parameter) for parameter in parameters],
             [state["exp_avg"] for state in states],
             [state["exp_avg_sq"] for state in states],

@@ -14,6 +14,7 @@ from traiNNer.engine.weight_average import WeightAverage
 from traiNNer.engine.window import NonfiniteWatch, Window
 from traiNNer.errors import ConfigError
 from traiNNer.models.protocol import MAIN, PhaseLoss
+from traiNNer.optim.optimizers import build_optimizer
 
 
 class Net(nn.Module):
@@ -115,19 +116,24 @@ def test_optimizer_without_a_device_decision_decides_on_the_host(monkeypatch):
     assert all(torch.equal(a, b) for a, b in zip(before, snapshot(net, stepper), strict=True))
 
 
-def half_precision(net, losses):
+def half_precision(net, losses, optimizer="AdamW"):
     runtime = Runtime(torch.device("cpu"), "test", half=torch.float16)
-    optimizer = torch.optim.AdamW(net.parameters(), 1e-2, fused=True)
+    optimizer = build_optimizer(optimizer, {"lr": 1e-2, "weight_decay": 0.1}, net.parameters())
     return stepper_of(net, losses, optimizer, runtime=runtime)
 
 
+@pytest.mark.parametrize("optimizer", ["AdamW", "Muon"])
 @pytest.mark.parametrize("device_decides", [False, True])
-def test_infinite_loss_with_finite_gradients_is_skipped_with_a_scaler(device_decides, monkeypatch):
+def test_infinite_loss_with_finite_gradients_is_skipped_with_a_scaler(device_decides, optimizer, monkeypatch):
     # An overflow in the last layer: the loss is infinite, but an L1 gradient is a sign, which is finite.
     monkeypatch.setattr(Runtime, "reads_are_free", property(lambda self: not device_decides))
     torch.manual_seed(0)
     net, offset = Net(), {"value": 0.0}
-    stepper = half_precision(net, lambda output, target, **_: {"l1": (output - target).abs().mean() + offset["value"]})
+
+    def losses(output, target, **_):
+        return {"l1": (output - target).abs().mean() + offset["value"]}
+
+    stepper = half_precision(net, losses, optimizer)
     assert bool(stepper.step([batch(2)]).finite)
     before = snapshot(net, stepper)
     offset["value"] = math.inf
@@ -138,12 +144,23 @@ def test_infinite_loss_with_finite_gradients_is_skipped_with_a_scaler(device_dec
     assert not all(torch.equal(a, b) for a, b in zip(before, snapshot(net, stepper), strict=True))
 
 
-def test_fp16_overflow_halves_the_scale_and_skips():
+@pytest.mark.parametrize("optimizer", ["AdamW", "Muon"])
+@pytest.mark.parametrize("device_decides", [False, True])
+def test_fp16_overflow_halves_the_scale_and_skips(device_decides, optimizer, monkeypatch):
+    monkeypatch.setattr(Runtime, "reads_are_free", property(lambda self: not device_decides))
     torch.manual_seed(0)
-    net, factor = Net(), {"value": 1e30}
-    stepper = half_precision(net, lambda output, target, **_: {"l1": (output - target).abs().mean() * factor["value"]})
-    scale = stepper.runtime.scaler.get_scale()
+    net, factor = Net(), {"value": 1.0}
+
+    def losses(output, target, **_):
+        return {"l1": (output - target).abs().mean() * factor["value"]}
+
+    stepper = half_precision(net, losses, optimizer)
+    stepper.runtime.scaler = torch.amp.GradScaler("cpu", init_scale=1024.0)
+    assert bool(stepper.step([batch(2)]).finite)
+    before, scale = snapshot(net, stepper), stepper.runtime.scaler.get_scale()
+    factor["value"] = 1e36
     assert not bool(stepper.step([batch(2)]).finite)
+    assert all(torch.equal(a, b) for a, b in zip(before, snapshot(net, stepper), strict=True))
     assert stepper.runtime.scaler.get_scale() == scale / 2
     factor["value"] = 1.0
     while not bool(stepper.step([batch(2)]).finite):

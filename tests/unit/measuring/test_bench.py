@@ -18,7 +18,7 @@ from traiNNer.run.build import open_dataset
 
 SMALL = {
     "network_g": {"type": "paragonsr2", "num_feat": 8, "num_groups": 1, "num_blocks": 1, "band_kernel_size": 3},
-    "train": {"ema_decay": 0.9, "scheduler": None},
+    "train": {"ema_decay": 0.9, "scheduler": None, "optim_g": {"lr": 1e-4}},
 }
 
 

@@ -27,12 +27,15 @@ def infer_options(state: Mapping[str, Tensor]) -> dict[str, Any] | None:
     scale = math.isqrt(final.shape[0] // in_chans)
     if scale * scale * in_chans != final.shape[0]:
         return None
-    size = (num_feat, last // 2 - 1)
-    names = [name for name, known in SIZES.items() if known == size]
-    found: dict[str, Any] = (
-        {"type": names[0]} if names else {"type": "compact", "num_feat": size[0], "num_conv": size[1]}
-    )
-    return found | {"in_chans": in_chans, "scale": scale}
+    num_conv = last // 2 - 1
+    named = {size: name for name, size in SIZES.items()}
+    return {
+        "type": named.get((num_feat, num_conv), "compact"),
+        "num_feat": num_feat,
+        "num_conv": num_conv,
+        "in_chans": in_chans,
+        "scale": scale,
+    }
 
 
 TRAITS: dict[str, Any] = {

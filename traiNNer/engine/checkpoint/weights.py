@@ -193,12 +193,12 @@ def load_pretrained(
     arch, scale = about["arch"], about["scale"]
     tensors, notes = adapted(arch, file.tensors)
     report = load_into(network, tensors)
-    origin = _origin(file, arch)
+    origin, told = _origin(file, arch), differences(file, about)
     if report.loaded * 2 < report.total:
         raise ConfigError(
-            f"{file.path} does not fit {arch}: {report}.{origin} Check network_g.type and its options, or the file."
+            f"{file.path} does not fit {arch}: {report}.{origin}{told} "
+            "Check network_g.type and its options, or the file."
         )
-    told = differences(file, about)
     # Metadata also names options that only matter in training; what is read from bare tensors always matters.
     if strict and (report.new or report.unused or (told and not file.about)):
         raise ConfigError(f"{file.path} does not fit {arch} completely: {report}.{origin}{told}")
