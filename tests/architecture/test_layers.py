@@ -21,7 +21,7 @@ LAYER = {
 COMPONENTS = 2
 ENGINE = {
     **dict.fromkeys(("runtime", "run_folder", "signals"), 0),
-    **dict.fromkeys(("weight_average", "norm_filter", "reference", "step_report"), 0),
+    **dict.fromkeys(("weight_average", "norm_filter", "reference", "statistics", "step_report"), 0),
     **dict.fromkeys(("log", "window"), 1),
     **dict.fromkeys(("control", "checkpoint"), 2),
     **dict.fromkeys(("evaluation", "learner"), 3),

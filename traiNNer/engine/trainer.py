@@ -175,7 +175,8 @@ class Trainer:
         scores: dict[str, float] = {}
         try:
             if self.runtime.is_main:
-                scores = self.scorer.run(self.iteration, lambda: self.signals.received != 0)
+                with self.runtime.memory_apart():
+                    scores = self.scorer.run(self.iteration, lambda: self.signals.received != 0)
         except MetricError as error:
             self.logbook.warn(f"No scores at iteration {self.iteration:,}: {error}. Training continues.")
         except (EvaluationStopped, DataError, OutOfMemory) as error:
