@@ -6,6 +6,7 @@ import sys
 from collections.abc import Callable, Iterable
 from typing import Any
 
+import torch
 from torch import Tensor
 from torch.optim import Optimizer
 
@@ -17,19 +18,18 @@ Act = Callable[[], Any]
 def step_with_retry(step: Act, optimizer: Optimizer, release: Act) -> None:
     """Let an optimizer step, a second time if memory ran out before a parameter or a moment was changed.
 
-    Moments that the first attempt began are dropped. Torch's fused kernels count no versions; but Adam's count the
-    `step` of every parameter before, and with one group of parameters one kernel, which allocates nothing, is all.
+    Moments that the first attempt began are dropped. Torch's fused kernels count no versions of what they change. All
+    but SGD's count the `step` of every parameter before; where SGD has one group, its kernel is all that happens.
     """
     parameters = [parameter for group in optimizer.param_groups for parameter in group["params"]]
     before = {parameter: dict(state) for parameter, state in optimizer.state.items()}
     groups = [dict(group) for group in optimizer.param_groups]
-    counts = before and all("step" in state for state in before.values())
-    is_known = counts or len(groups) == 1 or not optimizer.defaults.get("fused")
+    is_silent = isinstance(optimizer, torch.optim.SGD) and optimizer.defaults["fused"] and len(groups) > 1
 
     def changes() -> float:
         moments = [value for state in optimizer.state.values() for value in state.values()]
         kept = [value for value in moments if isinstance(value, Tensor)]
-        return changes_of([*parameters, *kept]) if is_known else math.nan
+        return math.nan if is_silent else changes_of([*parameters, *kept])
 
     def undo() -> None:
         optimizer.state.clear()

@@ -2,8 +2,8 @@
 
 import pytest
 import torch
-from benchmarks.automations.simulated_device import SimulatedDevice
 
+from benchmarks.automations.simulated_device import SimulatedDevice
 from traiNNer.engine.runtime.memory import DeviceMemory, Memory, fullest
 from traiNNer.engine.runtime.runtime import Runtime
 
@@ -59,9 +59,13 @@ def test_retries_apart_are_not_those_of_training():
 
 def test_a_failure_apart_leaves_no_peak():
     device, memory = made()
-    with pytest.raises(RuntimeError, match="broken"), memory.apart():
+
+    def broken() -> None:
         device.use(800)
         raise RuntimeError("broken")
+
+    with pytest.raises(RuntimeError, match="broken"), memory.apart():
+        broken()
     assert memory.read().reserved == 50
 
 
