@@ -7,8 +7,8 @@ per_image * size, times up to 1 + fragmentation (1 to 8 %) at random in every it
 change of the knob empties its cache. In 30 % of the pairs another process takes memory at a random time (at most 90 %
 of what is free). Where there are validations, one every 150 iterations takes 0.2 to 1 times all that is free, in halves
 where it does not fit; the engine's own accounting (`DeviceMemory`) reads the simulated allocator. A step that needs
-more than there is runs out of memory. New loader batches arrive 9 iterations after the request. The time of an iteration
-is a constant plus a part that grows with the batch, with 3 % noise.
+more than there is runs out of memory. New loader batches arrive 9 iterations after the request. The time of an
+iteration is a constant plus a part that grows with the batch, with 3 % noise.
 
 Success as in the specification: no crash, at most one out of memory, final size at least the oracle's - 1 or usage
 between target - margin - one sample and target, at most 20 adjustments. The oracle knows every peak, and chooses among

@@ -13,6 +13,7 @@ from traiNNer.engine.runtime.start import start_runtime
 from traiNNer.models.protocol import MAIN
 
 pytestmark = pytest.mark.filterwarnings("default")
+COMPACT = {"arch": "compact", "num_feat": 16, "num_conv": 3}
 HALF = {"bf16": torch.bfloat16, "fp16": torch.float16}
 
 
@@ -22,10 +23,11 @@ def weights(training):
 
 @pytest.mark.parametrize("name", HALF)
 def test_half_precision_trains_like_float32(device, name):
+    """Compact: the first steps of ParagonSR2 are chaotic, and 1e-4 on its weights moves a loss by a tenth."""
     steps = 50 if device.type == "cuda" else 12
-    plain = losses(training_of(device), steps)
-    half = losses(training_of(device, half=HALF[name]), steps)
-    assert plain[-1] < plain[0]
+    plain = losses(training_of(device, COMPACT), steps)
+    half = losses(training_of(device, COMPACT, half=HALF[name]), steps)
+    assert sum(plain[-4:]) < sum(plain[:4])
     assert half != plain
     assert max(abs(a - b) / a for a, b in zip(plain, half, strict=True)) < 0.05
     assert statistics.mean(half[-8:]) == pytest.approx(statistics.mean(plain[-8:]), rel=0.02)
