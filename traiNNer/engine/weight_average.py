@@ -38,7 +38,7 @@ class WeightAverage:
     @property
     def tensors(self) -> list[Tensor]:
         """All that an update may change."""
-        return self._averages + self._copies
+        return [*self._averages, *self._copies]
 
     @torch.no_grad()
     def update(self, iteration: int, applied: bool | Tensor = True) -> None:
