@@ -5,8 +5,10 @@
 A pair of device and model: 6 to 24 GB, of which other processes (context, desktop) use some; our peak is fixed +
 per_image * size, times up to 1 + fragmentation (1 to 8 %) at random in every iteration, kept by the allocator until a
 change of the knob empties its cache. In 30 % of the pairs another process takes memory at a random time (at most 90 %
-of what is free). A step that needs more than there is runs out of memory. New loader batches arrive 9 iterations after
-the request. The time of an iteration is a constant plus a part that grows with the batch, with 3 % noise.
+of what is free). Where there are validations, one every 150 iterations takes 0.2 to 1 times all that is free, in halves
+where it does not fit; the engine's own accounting (`DeviceMemory`) reads the simulated allocator. A step that needs
+more than there is runs out of memory. New loader batches arrive 9 iterations after the request. The time of an
+iteration is a constant plus a part that grows with the batch, with 3 % noise.
 
 Success as in the specification: no crash, at most one out of memory, final size at least the oracle's - 1 or usage
 between target - margin - one sample and target, at most 20 adjustments. The oracle knows every peak, and chooses among
@@ -17,15 +19,17 @@ host's rules (limits, disabling) apply to our automation only.
 import math
 import sys
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cache
 from statistics import median
 
 import numpy as np
+import torch
 
 from benchmarks.automations.rows import Row, table
+from benchmarks.automations.simulated_device import SimulatedDevice, halved_until_it_fits
 from traiNNer.automations.batch_size import DynamicBatchSizeOptimizer
-from traiNNer.automations.batch_size_rules import reversals
+from traiNNer.automations.batch_size_rules import SHRINK, reversals
 from traiNNer.automations.memory_model import split, splits
 from traiNNer.batch import BatchPlan
 from traiNNer.engine.control.automation import Automation
@@ -40,10 +44,10 @@ from traiNNer.engine.control.events import (
     WindowFinished,
 )
 from traiNNer.engine.control.knobs import BATCH_SIZE, MICRO_BATCH, Knobs, Range
-from traiNNer.engine.runtime.memory import Memory
+from traiNNer.engine.runtime.memory import DeviceMemory
 
 AUTOMATION = "DynamicBatchSizeOptimizer"
-ITERATIONS, WINDOW = 2000, 10
+ITERATIONS, WINDOW, VAL_FREQ = 2000, 10, 150
 START, LARGEST, TARGET, MARGIN = 8, 32, 0.85, 0.05
 GB = 1e9
 
@@ -63,6 +67,7 @@ class Pair:
     visits: Mapping[int, float]  # memory that another process requests, by iteration
     noise: np.ndarray  # by iteration, 0 to 1: share of the fragmentation
     jitter: np.ndarray  # by iteration, mean 1: of the time
+    validations: Mapping[int, float] = field(default_factory=dict)  # memory that they take, by iteration
     idle: float = 0.05
     busy: float = 0.002
 
@@ -183,6 +188,7 @@ class Outcome:
     sample: float
     settled: int
     was_disabled: bool
+    shrinks: int
 
     @property
     def in_band(self) -> bool:
@@ -210,7 +216,9 @@ class Run:
         self.automation: Automation | None = automation
         self.adjustments = self.failures = self.settled = 0
         self.batch, self.asked, self.arriving = START, START, 0
-        self.others, self.reserved = pair.others, 0.0
+        self.device = SimulatedDevice(pair.total, pair.others)
+        self.memory = DeviceMemory(torch.device("cuda", 0), self.device)
+        self.shrinks = 0
         self.crashed = self.was_disabled = False
         self.is_hosted = isinstance(automation, DynamicBatchSizeOptimizer)
         self.moves: list[int] = []
@@ -242,11 +250,13 @@ class Run:
             return
         knob.set(new, iteration)
         self.settled = iteration
+        self.shrinks += decision.reason == SHRINK
         if not decision.forced:
             self.adjustments += 1
             knob.is_frozen = self.is_hosted and self.adjustments >= self.automation.max_adjustments
         if decision.knob == MICRO_BATCH:
-            self.reserved = 0.0  # the engine empties the cache
+            self.memory.release()  # as the host does
+            self.memory.read()
         elif decision.knob == BATCH_SIZE:
             self.asked, self.arriving = int(new), iteration + BatchPlan(int(old)).lead
         self.automation.on_change(KnobChanged(iteration, decision.knob, old, new))
@@ -259,17 +269,17 @@ class Run:
         """Run one iteration, retried as often as it runs out of memory."""
         pair = self.pair
         if iteration in pair.visits:
-            free = pair.total - pair.others - self.reserved
-            self.others = pair.others + min(pair.visits[iteration], 0.9 * max(0.0, free))
+            free = pair.total - pair.others - self.device.reserved
+            self.device.others = pair.others + min(pair.visits[iteration], 0.9 * max(0.0, free))
         if iteration >= self.arriving:
             self.batch = self.asked
         while True:
             size = largest_part(self.batch, int(self.knobs[MICRO_BATCH].at(iteration)))
-            need = pair.peak(size, pair.noise[iteration])
-            if need + self.others <= pair.total:
-                self.reserved = max(self.reserved, need)
+            try:
+                self.device.use(pair.peak(size, pair.noise[iteration]))
                 return
-            self.failures += 1
+            except torch.OutOfMemoryError:
+                self.failures += 1
             before = self.knobs[MICRO_BATCH].at(iteration)
             self.apply(
                 self.automation.on_failure(StepFailed(iteration, "out of memory")) if self.automation else [], iteration
@@ -286,12 +296,15 @@ class Run:
             self.step(iteration)
             if self.crashed:
                 break
+            if iteration in self.pair.validations:
+                with self.memory.apart():
+                    halved_until_it_fits(self.device.use, self.pair.validations[iteration])
             seconds += self.pair.seconds(self.batch) * self.pair.jitter[iteration]
             if iteration % WINDOW == 0 and self.automation:
-                used = int(self.others + self.reserved)
-                memory = Memory(int(self.pair.total), used, int(self.reserved))
                 changed = iteration - WINDOW < self.arriving <= iteration
-                event = WindowFinished(iteration, steps, seconds / WINDOW, memory, None if changed else self.batch)
+                event = WindowFinished(
+                    iteration, steps, seconds / WINDOW, self.memory.read(), None if changed else self.batch
+                )
                 self.apply(self.automation.on_window(event), iteration)
                 seconds = 0.0
         return self.outcome()
@@ -299,18 +312,20 @@ class Run:
     def outcome(self) -> Outcome:
         """Compare the final size with the oracle's."""
         pair, size = self.pair, largest_part(self.asked, int(self.knobs[MICRO_BATCH].at(ITERATIONS)))
-        fitting = [other for other in self.sizes if self.others + pair.peak(other) <= TARGET * pair.total]
+        others = self.device.others
+        fitting = [other for other in self.sizes if others + pair.peak(other) <= TARGET * pair.total]
         return Outcome(
             self.crashed,
             self.failures,
             self.adjustments,
             0 if self.crashed else size,
             self.asked,
-            (self.others + pair.peak(size)) / pair.total,
+            (others + pair.peak(size)) / pair.total,
             max(fitting, default=min(self.sizes)),
             pair.per_image * (1 + pair.fragmentation) / pair.total,
             self.settled,
             self.was_disabled,
+            self.shrinks,
         )
 
 
@@ -387,12 +402,34 @@ def unsteady(pairs: list[Pair]) -> Row:
     )
 
 
+def validated(pair: Pair, seed: int) -> Pair:
+    """Return the pair with validations of whole images, which nearly fill the device."""
+    shares = np.random.default_rng([seed, 1]).uniform(0.2, 1.0, ITERATIONS // VAL_FREQ)
+    room = pair.total - pair.others
+    return replace(pair, validations={VAL_FREQ * (at + 1): share * room for at, share in enumerate(shares)})
+
+
+def validations_take_nothing(pairs: list[Pair]) -> list[Row]:
+    """Return how often a run with validations ends without a crash, and shrinks no more often than without."""
+    rows = []
+    for rule in ("ours, preserve", "ours, grow"):
+        build, sizes, _ = RULES[rule]
+        without = [Run(pair, build(), sizes).go() for pair in pairs]
+        beside = [Run(validated(pair, seed), build(), sizes).go() for seed, pair in enumerate(pairs)]
+        good = sum(
+            not b.crashed and b.shrinks <= a.shrinks and b.size >= min(a.size, b.oracle)
+            for a, b in zip(without, beside, strict=True)
+        )
+        rows.append(Row(AUTOMATION, "validations never shrink the batch", rule, len(pairs), good, 1.0, note(beside)))
+    return rows
+
+
 def run(quick: bool) -> list[Row]:
-    """Return the rates of every rule where the start fits and where it does not, and two tests of stability."""
+    """Return the rates of every rule where the start fits and where it does not, and three tests of stability."""
     pairs = [draw(seed) for seed in range(200 if quick else 1000)]
     few = [pair for pair in pairs if pair.fits(START)][: 100 if quick else 500]
     tight = [pair for pair in map(draw, range(1000, 5000)) if not pair.fits(START)][: 50 if quick else 120]
-    return [*compare(pairs, tight), not_faster(few), unsteady(few)]
+    return [*compare(pairs, tight), not_faster(few), unsteady(few), *validations_take_nothing(pairs)]
 
 
 def main() -> int:

@@ -11,6 +11,7 @@ ROOMS = ("engine", "automations", "data", "run", "measuring")
 SET_FROM_OUTSIDE = {
     "engine/runtime/optimizer.py": {"optimizer.grad_scale", "optimizer.found_inf"},
     "engine/runtime/start.py": {"torch.backends.cudnn.allow_tf32", "torch.backends.cudnn.benchmark"},
+    "engine/runtime/runtime.py": {"torch.backends.cudnn.benchmark"},
     "engine/evaluation/scorer.py": {"module.training"},
     "engine/log/logbook.py": {"self.console.quiet"},
     "measuring/measure.py": {"timer.daemon"},

@@ -7,6 +7,8 @@ import torch
 from runkit import ranks, run, workplace, write_options
 from safetensors.torch import load_file
 
+from benchmarks.automations import memory_faults
+
 
 def weights(folder):
     return load_file(folder / "experiments/run/models/net_g_ema_6.safetensors")
@@ -122,3 +124,10 @@ def test_unreadable_files_on_rank_0_end_every_rank_with_the_cause(tmp_path):
     results = [process.finish() for process in ranks(folder)]
     assert [result.code for result in results] == [7, 7], results[1].output
     assert "rank 1: Cannot write to experiments/run" in results[1].output
+
+
+def test_two_ranks_retry_exactly_when_one_of_them_runs_out_of_memory():
+    """Weights and running statistics, in float64, against the same run without faults."""
+    distance, faults = memory_faults.two_ranks(seed=2, iterations=8)
+    assert faults == 1
+    assert distance <= 1e-12

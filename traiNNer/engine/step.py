@@ -15,7 +15,6 @@ from torch.nn.utils import clip_grads_with_norm_, get_total_norm
 from traiNNer.batch import Batch
 from traiNNer.engine.control.knobs import MICRO_BATCH, Knobs
 from traiNNer.engine.learner import Learner
-from traiNNer.engine.runtime.out_of_memory import may_be_out_of_memory
 from traiNNer.engine.runtime.runtime import Runtime
 from traiNNer.engine.statistics import StepStatistics
 from traiNNer.engine.step_report import StepReport, Update
@@ -72,6 +71,7 @@ class Stepper:
         self.reference = reference
         self.measuring = measuring or Measuring()
         self.on_out_of_memory = on_out_of_memory
+        self._cause = ""
         self._buffers = [buffer for learner in self.learners.values() for buffer in learner.buffers]
 
     def step(self, batches: Sequence[Batch], iteration: int = 1) -> StepReport:
@@ -131,7 +131,7 @@ class Stepper:
                 self.measuring.is_on = False  # its extra graphs are what there was no room for, most likely
                 continue
             if self.on_out_of_memory is None or not self.on_out_of_memory():
-                raise torch.OutOfMemoryError("out of memory, and the micro-batch cannot be made smaller")
+                raise torch.OutOfMemoryError(f"{self._cause} (the micro-batch cannot be made smaller)")
 
     @property
     def _may_retry(self) -> bool:
@@ -143,6 +143,7 @@ class Stepper:
     def _attempt(self, batches: Sequence[Batch], iteration: int, statistics: StepStatistics) -> _Sums | None:
         """Return the sums over all micro-batches, or None when memory ran out and may be retried."""
         self._zero_gradients()
+        self._cause = "out of memory on another rank"
         sums = _Sums()
         try:
             parts = [part for batch in batches for part in split(batch, self.knobs[MICRO_BATCH].at())]
@@ -155,8 +156,9 @@ class Stepper:
             statistics.finish()
         # The error is not given a name: its traceback would keep every tensor of the failed step alive.
         except (RuntimeError, MemoryError):
-            if not self._may_retry or not may_be_out_of_memory(sys.exception()):
+            if not self._may_retry or not self.runtime.ran_out_of_memory(sys.exception()):
                 raise
+            self._cause = str(sys.exception()) or "out of memory"
             return None
         return sums
 

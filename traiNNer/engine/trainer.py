@@ -210,7 +210,7 @@ class Trainer:
         scores: dict[str, float] = {}
         try:
             if self.runtime.is_main:
-                with self._aside("validation"):
+                with self._aside("validation"), self.runtime.memory_apart():
                     scores = self.scorer.run(self.iteration, lambda: self.signals.received != 0)
         except MetricError as error:
             self.logbook.warn(f"No scores at iteration {self.iteration:,}: {error}. Training continues.")

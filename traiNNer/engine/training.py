@@ -1,6 +1,7 @@
 """What trains: the learners, the model that gives them losses, and what happens in one iteration."""
 
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 
 from traiNNer.batch import Batch, BatchPlan
 from traiNNer.engine.checkpoint.state import Progress, StateTable
@@ -84,7 +85,8 @@ class Training:
         for name, update in report.updates.items():
             average = self.learners[name].average
             if average:
-                average.update(self.iteration, bool(update.applied) if self.runtime.reads_are_free else update.applied)
+                applied = bool(update.applied) if self.runtime.reads_are_free else update.applied
+                self.runtime.change(partial(average.update, self.iteration, applied), average.tensors)
         if self.automations:
             self.automations.after_step(self.iteration, report)
         self.window.add(report)
@@ -101,7 +103,8 @@ class Training:
         """Do the first step once and undo it where memory is managed: afterwards every allocation has been seen."""
         if self.runtime.has_memory and self.stepper.on_out_of_memory:
             self.apply_learning_rates(0)
-            with restore_on_exit(self.learners, self.stepper.model, self.runtime):
+            undone = restore_on_exit(self.learners, self.stepper.model, self.runtime)
+            with self.runtime.memory_apart(), undone:
                 self.stepper.step(batches)
 
     def inspect_pending(self) -> None:

@@ -35,6 +35,11 @@ class WeightAverage:
         self._copies += list(self.network.buffers())
         self._originals += list(network.buffers())
 
+    @property
+    def tensors(self) -> list[Tensor]:
+        """All that an update may change."""
+        return [*self._averages, *self._copies]
+
     @torch.no_grad()
     def update(self, iteration: int, applied: bool | Tensor = True) -> None:
         """Move the average towards the network after the update of `iteration`, unless that update was skipped.

@@ -15,11 +15,18 @@ from traiNNer.measuring.bench import Bench, release, synthetic_batches
 from traiNNer.measuring.measured import Fit
 from traiNNer.models.protocol import MAIN
 from traiNNer.registry import ARCHS
+from traiNNer.run.automations import chosen_automations
 from traiNNer.utils.host_memory import peak_bytes
 from traiNNer.utils.upscaling import upscale_image
 
 TARGET = 0.85
-"""Share of the memory that may be in use, as the batch-size automation has it (`target_vram_usage`)."""
+"""Share of the memory that may be in use where no batch-size automation names another."""
+
+
+def target_of(options: TrainOptions) -> float:
+    """Return the share of the memory that may be in use: the batch-size automation's `target_vram_usage`."""
+    named = [choice.get("target_vram_usage") for choice in chosen_automations(options).values()]
+    return next((share for share in named if share), TARGET)
 
 
 def sizes_up_to(batch: int) -> list[int]:
@@ -46,6 +53,7 @@ def largest_fit(
     available = free_memory()
     total_host = available + peak_bytes() if available else 0
     best: Fit | None = None
+    target = target_of(options)
     for size in sizes_up_to(wanted):
         say(f"testing whether {size} crop{'s' * (size > 1)} at a time fit into memory")
         try:
@@ -54,7 +62,7 @@ def largest_fit(
             if not is_out_of_memory(error):
                 raise
             return best and replace(best, failed=size)
-        if total and used > TARGET * total:
+        if total and used > target * total:
             return best and replace(best, failed=size)
         best = Fit(size, used, total)
         found(best)
@@ -80,6 +88,8 @@ def fitting_tile(
 ) -> int:
     """Return the tile side, in LQ pixels, with which the largest image can be validated; 0: whole, as it is.
 
+    It fits when no more of the device is in use than training may take; the smallest tile is taken if it runs at all.
+
     Args:
         options: of the run; `val.tile_size` is tried first.
         sets: opened image sets by key.
@@ -90,21 +100,26 @@ def fitting_tile(
     while True:
         height, width = (min(side, tile + 2 * options.val.tile_overlap) if tile else side for side in largest)
         say(f"testing whether {width}x{height} pixels can be validated at a time")
+        is_smallest = (tile or max(largest)) // 2 < SMALLEST_TILE
         bench = Bench(options, sets)
         try:
-            _validate(bench, (height, width))
-            return tile
+            if _validate(bench, (height, width)) <= target_of(options) or is_smallest:
+                return tile
         except (RuntimeError, MemoryError) as error:
-            if not is_out_of_memory(error) or (tile or max(largest)) // 2 < SMALLEST_TILE:
+            if not is_out_of_memory(error) or is_smallest:
                 raise
         finally:
             release(options, bench)
         tile = (tile or max(largest)) // 2
 
 
-def _validate(bench: Bench, size: tuple[int, int]) -> None:
+def _validate(bench: Bench, size: tuple[int, int]) -> float:
+    """Upscale an image of a size in LQ pixels. Returns the share of the device in use at the peak; 0 if not told."""
     network = bench.training.learners[MAIN].shipped
     traits = ARCHS[bench.options.network_g.type].traits
     lq = bench.runtime.to_float(torch.zeros((1, *size, 3), dtype=torch.uint8))
-    with torch.inference_mode(), evaluating(network):
+    bench.runtime.memory()
+    with bench.runtime.inference_with_saved_rng(), evaluating(network):
         upscale_image(bench.runtime.upscaler(network), lq, bench.options.scale, traits)
+    memory = bench.runtime.memory()
+    return memory.used / memory.total if memory else 0.0

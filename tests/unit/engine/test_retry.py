@@ -52,6 +52,8 @@ class Faulty(nn.Module):
         output = nn.functional.pixel_shuffle(self.conv(lq), 2)
         if order == "forward":
             raise torch.OutOfMemoryError("CUDA out of memory (injected)")
+        if order == "unsupported":
+            raise RuntimeError("cuDNN error: CUDNN_STATUS_NOT_SUPPORTED")
         if order == "other":
             raise RuntimeError("CUDA error: an illegal memory access")
         return Fault.apply(output) if order == "backward" else output
@@ -138,6 +140,38 @@ def test_without_automation_the_error_propagates():
         stepper.step([batch()])
 
 
+def test_an_operation_that_cudnn_does_not_know_keeps_its_name_and_the_micro_batch():
+    net, stepper, knobs = make()
+    net.orders = ["unsupported"]
+    with pytest.raises(RuntimeError, match="CUDNN_STATUS_NOT_SUPPORTED"):
+        stepper.step([batch()])
+    assert knobs[MICRO_BATCH].value == 8
+    stepper.runtime.ran_out_of_memory = lambda error: "CUDNN_STATUS" in str(error)  # as while memory is short
+    net.orders = ["unsupported"]
+    stepper.step([batch()])
+    assert knobs[MICRO_BATCH].value == 4
+
+
+def test_an_update_without_room_is_done_again():
+    _, clean = train({}, 3)
+    net, stepper, knobs = make()
+    optimizer = stepper.learners[MAIN].optimizer
+    step, calls = optimizer.step, []
+
+    def faulty():
+        calls.append(None)
+        if len(calls) == 2:
+            raise torch.OutOfMemoryError("CUDA out of memory (injected)")
+        step()
+
+    optimizer.step = faulty
+    for seed in range(3):
+        stepper.step([batch(8, seed)])
+    assert len(calls) == 4
+    assert knobs[MICRO_BATCH].value == 8
+    assert all(torch.equal(a, b) for a, b in zip(clean, net.parameters(), strict=True))
+
+
 def test_other_errors_are_never_retried():
     net, stepper, _ = make()
     net.orders = ["other"]
@@ -148,7 +182,8 @@ def test_other_errors_are_never_retried():
 def test_stops_when_nothing_smaller_is_left():
     net, stepper, _ = make()
     net.orders = ["forward"] * 20
-    with pytest.raises(torch.OutOfMemoryError, match="cannot be made smaller"):
+    said = r"CUDA out of memory \(injected\) \(the micro-batch cannot be made smaller\)"
+    with pytest.raises(torch.OutOfMemoryError, match=said):
         stepper.step([batch()])
     assert all(parameter.grad is None for parameter in net.parameters())
 

@@ -11,12 +11,14 @@ from enginekit import learner_of
 from torch import nn
 from torch.nn.functional import pixel_shuffle
 
+from benchmarks.automations.simulated_device import SimulatedDevice
 from traiNNer.batch import Batch, BatchPlan
 from traiNNer.engine.checkpoint.saver import Saver
 from traiNNer.engine.checkpoint.store import CheckpointStore, Restored
 from traiNNer.engine.control.knobs import GRAD_SKIP, LR_FACTOR, Knobs
 from traiNNer.engine.evaluation.best import BestScores
 from traiNNer.engine.run_folder import RunFolder
+from traiNNer.engine.runtime.memory import DeviceMemory
 from traiNNer.engine.runtime.runtime import Runtime
 from traiNNer.engine.snapshot import Snapshot
 from traiNNer.engine.step import Stepper
@@ -256,3 +258,26 @@ def test_pending_steps_are_inspected_before_saving(tmp_path, is_watched):
     with pytest.raises(TrainingDiverged, match="not finite at 6"):
         trainer._save(must_succeed=True)
     assert not list((tmp_path / "training_states").iterdir())
+
+
+def test_validation_and_warm_up_count_nothing_in_the_memory_of_training(tmp_path):
+    trainer = make(tmp_path, 0)
+    training, device = trainer.training, SimulatedDevice(1000)
+    training.runtime._memory = DeviceMemory(torch.device("cuda", 0), device)
+    training.stepper.on_out_of_memory = lambda: False
+    step = training.stepper.step
+
+    def hungry(batches, iteration=1):
+        device.use(300)
+        return step(batches, iteration)
+
+    training.stepper.step = lambda batches, iteration=1: (device.use(700), step(batches, iteration))[1]
+    training.warm_up_memory([batch(0)])
+    training.stepper.step = hungry
+    training.advance([batch(0)])
+    trainer.scorer.run = lambda *_: device.use(900) or {}
+    training.automations = None
+    trainer._validate()
+    training.advance([batch(1)])
+    assert training.runtime.memory().reserved == 300
+    assert device.reserved == 300

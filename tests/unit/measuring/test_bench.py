@@ -6,35 +6,12 @@ import pytest
 import torch
 import torch.nn.functional as F
 from bookkit import Book
-from runkit import write_options
 
-from traiNNer.config.load import load_options
-from traiNNer.config.options import TrainOptions
 from traiNNer.engine.log.logbook import Logbook
 from traiNNer.errors import TrainingDiverged
 from traiNNer.measuring import bench as module
 from traiNNer.measuring.bench import Bench, release, synthetic_batches
 from traiNNer.run.build import open_dataset
-
-SMALL = {
-    "network_g": {"type": "paragonsr2", "num_feat": 8, "num_groups": 1, "num_blocks": 1, "band_kernel_size": 3},
-    "train": {"ema_decay": 0.9, "scheduler": None, "optim_g": {"lr": 1e-4}},
-}
-
-
-@pytest.fixture
-def options(photos, tmp_path):
-    folders = {"dataroot_gt": str(photos / "hr"), "dataroot_lq": str(photos / "lr")}
-    path = write_options(tmp_path, SMALL | {"datasets": {"train": folders, "val": folders}})
-    return load_options(path, TrainOptions).options
-
-
-@pytest.fixture
-def bench(options):
-    made = Bench(options, {key: open_dataset(options, key, Book()) for key in options.datasets})
-    yield made
-    if "sets" in vars(made):
-        made.close()
 
 
 def test_synthetic_crops_follow_the_options_and_are_deterministic(options):

@@ -3,9 +3,13 @@
 import pytest
 import torch
 
+from traiNNer.config.automation_options import AutomationOptions
+from traiNNer.config.choice import AutomationChoice
+from traiNNer.engine.evaluation.evaluation import SMALLEST_TILE
+from traiNNer.engine.runtime.memory import Memory
 from traiNNer.measuring import memory as module
 from traiNNer.measuring.measured import Fit
-from traiNNer.measuring.memory import fitting_tile, largest_fit, sizes_up_to
+from traiNNer.measuring.memory import TARGET, _validate, fitting_tile, largest_fit, sizes_up_to, target_of
 
 
 class Options:
@@ -15,6 +19,7 @@ class Options:
         data = type("Data", (), {"batch_size_per_gpu": batch})
         self.datasets = {"train": data}
         self.val = type("Val", (), {"tile_size": tile, "tile_overlap": 16})
+        self.train = type("Train", (), {"training_automations": None})
 
 
 @pytest.mark.parametrize(
@@ -86,6 +91,7 @@ def test_too_large_validation_image_is_tiled(monkeypatch):
         tried.append(size)
         if max(size) > 300:
             raise torch.OutOfMemoryError
+        return 0.5
 
     monkeypatch.setattr(module, "Bench", lambda *_: None)
     monkeypatch.setattr(module, "release", lambda *_: None)
@@ -96,3 +102,38 @@ def test_too_large_validation_image_is_tiled(monkeypatch):
     # 1000 whole; tiles of 500 and 250 read 16 pixels of context on each side.
     assert fitting_tile(Options(), {}, (400, 1000), lambda _: None) == 250
     assert tried == [(400, 1000), (400, 532), (282, 282)]
+
+
+@pytest.mark.parametrize(("share", "tile"), [(0.5, 250), (0.85, 500), (1.0, 0)])
+def test_tiles_are_halved_until_no_more_than_the_target_is_in_use(share, tile, monkeypatch):
+    monkeypatch.setattr(module, "Bench", lambda *_: None)
+    monkeypatch.setattr(module, "release", lambda *_: None)
+    monkeypatch.setattr(module, "_validate", lambda bench, size: max(size) / 1000)
+    monkeypatch.setattr(module, "target_of", lambda options: share)
+    assert fitting_tile(Options(), {}, (400, 1000), lambda _: None) == tile
+
+
+def test_the_smallest_tile_that_runs_is_taken_above_the_target(monkeypatch):
+    monkeypatch.setattr(module, "Bench", lambda *_: None)
+    monkeypatch.setattr(module, "release", lambda *_: None)
+    monkeypatch.setattr(module, "_validate", lambda bench, size: 0.99)
+    tile = fitting_tile(Options(), {}, (400, 1000), lambda _: None)
+    assert SMALLEST_TILE <= tile < 2 * SMALLEST_TILE
+
+
+@pytest.mark.filterwarnings("ignore:ParagonSR2 evaluates with identity kernels")
+def test_the_share_is_that_of_the_peak_of_this_validation(bench):
+    readings = [Memory(1000, 900, 800), Memory(1000, 640, 540)]
+    bench.runtime.memory = lambda: readings.pop(0)
+    assert _validate(bench, (16, 20)) == 0.64
+    bench.runtime.memory = lambda: None
+    assert _validate(bench, (16, 20)) == 0.0
+
+
+def test_the_target_is_that_of_the_batch_automation():
+    options = Options()
+    assert target_of(options) == TARGET
+    named = AutomationChoice(type="DynamicBatchSizeOptimizer", options={"target_vram_usage": 0.7})
+    section = AutomationOptions(enabled=True, automations={"DynamicBatchSizeOptimizer": named})
+    options.train.training_automations = section
+    assert target_of(options) == 0.7

@@ -73,7 +73,7 @@ class Probe:
         if self._is_off:
             return None
         try:
-            with self.runtime.inference_with_saved_rng():
+            with self.runtime.memory_apart(), self.runtime.inference_with_saved_rng():
                 return measure()
         # Without a name: the error would keep the tensors of the failed attempt alive.
         except (RuntimeError, MemoryError):

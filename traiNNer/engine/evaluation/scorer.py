@@ -15,7 +15,6 @@ from traiNNer.engine.evaluation.best import BestScores
 from traiNNer.engine.evaluation.evaluation import Evaluation, EvaluationStopped, Scores
 from traiNNer.engine.log.logbook import Logbook
 from traiNNer.engine.run_folder import cause
-from traiNNer.engine.runtime.out_of_memory import is_out_of_memory
 from traiNNer.engine.runtime.runtime import Runtime
 from traiNNer.errors import MetricError, OutOfMemory
 from traiNNer.imaging.image_file import write_image
@@ -92,19 +91,21 @@ class Scorer:
                     return evaluation.run(self._upscale, keep, stop_if_asked)
             # Without a name: the error would keep the tensors of the failed attempt alive.
             except (RuntimeError, MemoryError):
-                if not is_out_of_memory(sys.exception()):
+                if not self.runtime.ran_out_of_memory(sys.exception()):
                     raise
-            self._take_smaller_tiles(evaluation, iteration)
+                said = str(sys.exception()) or "out of memory"
+            self._take_smaller_tiles(evaluation, iteration, said)
 
-    def _take_smaller_tiles(self, evaluation: Evaluation, iteration: int) -> None:
+    def _take_smaller_tiles(self, evaluation: Evaluation, iteration: int, said: str) -> None:
         if not self.halves_tiles:
             images = f"in tiles of {evaluation.tile_size}" if evaluation.tile_size else "whole"
             raise OutOfMemory(
                 f"Out of memory while validating at iteration {iteration:,}: images are taken {images}. Try "
-                f"val.tile_size: {max(32, (evaluation.tile_size or 512) // 2)}, or smaller."
+                f"val.tile_size: {max(32, (evaluation.tile_size or 512) // 2)}, or smaller.\n{said}"
             )
         if not evaluation.halve_tiles():
-            raise MetricError(f"{evaluation.name}: out of memory even in tiles of {evaluation.tile_size} pixels")
+            tiles = f"tiles of {evaluation.tile_size} pixels"
+            raise MetricError(f"{evaluation.name}: out of memory even in {tiles} ({said})")
         gc.collect()
         self.runtime.release_memory()
         self.logbook.warn(f"{evaluation.name}: out of memory, continuing in tiles of {evaluation.tile_size} LQ pixels.")

@@ -35,7 +35,8 @@ def find_device() -> Device:
     """Return the device that a run takes by itself. Computes nothing and draws nothing on it."""
     threads, built_for = torch.get_num_threads(), _built_for()
     if torch.cuda.is_available():
-        index = int(os.environ.get("LOCAL_RANK", "0"))
+        # A launcher that shows each process its own card alone still counts the processes of the machine.
+        index = int(os.environ.get("LOCAL_RANK", "0")) % torch.cuda.device_count()
         card = torch.cuda.get_device_properties(index)
         memory, count = card.total_memory, torch.cuda.device_count()
         architecture = None if torch.version.hip else f"sm_{card.major}{card.minor}"

@@ -1,7 +1,8 @@
 """Where and how precisely a run computes: device, precision, memory format and ranks as one object."""
 
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from functools import partial
 from typing import Any
 
 import torch
@@ -9,8 +10,10 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 
 from traiNNer.batch import Batch
-from traiNNer.engine.runtime.memory import Memory, fullest
+from traiNNer.engine.runtime.in_place import changes_of, step_with_retry, with_retry
+from traiNNer.engine.runtime.memory import DeviceMemory, Memory, fullest
 from traiNNer.engine.runtime.optimizer import step_if
+from traiNNer.engine.runtime.out_of_memory import is_out_of_memory, may_be_out_of_memory
 from traiNNer.engine.runtime.precision import in_half_precision
 from traiNNer.engine.runtime.ranks import Ranks
 from traiNNer.engine.runtime.rng import RandomNumbers
@@ -37,6 +40,7 @@ class Runtime(Ranks):
         self.use_compile = use_compile
         self.deterministic = deterministic
         self.rng = RandomNumbers(device)
+        self._memory = DeviceMemory(device) if device.type == "cuda" else None
         # fp16 has a narrow range, so its gradients are scaled; bf16 has float32's range and needs no scaler.
         self.scaler = torch.amp.GradScaler(device.type) if half is torch.float16 else None
 
@@ -75,9 +79,16 @@ class Runtime(Ranks):
 
     @contextmanager
     def inference_with_saved_rng(self) -> Iterator[None]:
-        """Run a block without gradients whose random draws leave no trace."""
-        with self.rng.saved(), torch.inference_mode():
-            yield
+        """Run a block without gradients whose random draws leave no trace.
+
+        Its images have many sizes: cuDNN chooses an algorithm for each, without trying them all out on it.
+        """
+        tries_out, torch.backends.cudnn.benchmark = torch.backends.cudnn.benchmark, False
+        try:
+            with self.rng.saved(), torch.inference_mode():
+                yield
+        finally:
+            torch.backends.cudnn.benchmark = tries_out
 
     # Gradients and updates
 
@@ -103,8 +114,16 @@ class Runtime(Ranks):
             self.scaler.unscale_(optimizer)
 
     def update(self, optimizer: Optimizer, finite: Tensor) -> None:
-        """Let the optimizer step unless `finite` is false; where reading it costs a wait, the device decides."""
-        step_if(finite, optimizer, read=self.reads_are_free)
+        """Let the optimizer step unless `finite` is false; where reading it costs a wait, the device decides.
+
+        It is done again if memory ran out before anything was changed.
+        """
+        step = partial(step_if, finite, optimizer, read=self.reads_are_free)
+        step_with_retry(step, optimizer, self.release_memory)
+
+    def change(self, change: Callable[[], None], tensors: Sequence[Tensor]) -> None:
+        """Change tensors in place; again if memory ran out before one of them was changed."""
+        with_retry(change, partial(changes_of, tensors), self.release_memory)
 
     def finish_step(self) -> None:
         """Let the fp16 scale follow what the gradients of all learners showed; once a step."""
@@ -117,25 +136,28 @@ class Runtime(Ranks):
     @property
     def has_memory(self) -> bool:
         """Whether the device tells how much of its memory is in use."""
-        return self.device.type == "cuda"
+        return self._memory is not None
 
     def memory(self) -> Memory | None:
         """Return the peak memory use since the last call, and start anew; None where the device does not tell.
 
         With several ranks it is that of the fullest device; all ranks have to ask.
         """
-        if not self.has_memory:
-            return None
-        free, total = torch.cuda.mem_get_info(self.device)
-        peak, now = torch.cuda.max_memory_reserved(self.device), torch.cuda.memory_reserved(self.device)
-        retries = torch.cuda.memory_stats(self.device).get("num_alloc_retries", 0)
-        torch.cuda.reset_peak_memory_stats(self.device)
-        return fullest(self.gather(Memory(total, total - free + peak - now, peak, retries)))
+        return fullest(self.gather(self._memory.read())) if self._memory else None
+
+    def memory_apart(self) -> AbstractContextManager[None]:
+        """Run a block beside the training (validation, probe, warm-up) whose memory does not count as training's."""
+        return self._memory.apart() if self._memory else nullcontext()
 
     def release_memory(self) -> None:
         """Give memory that is not in use back to the device."""
-        if self.device.type == "cuda":
-            torch.cuda.empty_cache()
+        if self._memory:
+            self._memory.release()
+
+    def ran_out_of_memory(self, error: BaseException | None) -> bool:
+        """Whether an error says that memory ran out, or may come of it while memory is short."""
+        is_short = may_be_out_of_memory(error) and self._memory is not None and self._memory.is_short()
+        return is_short or is_out_of_memory(error)
 
     # Resume
 

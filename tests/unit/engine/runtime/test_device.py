@@ -17,6 +17,16 @@ def test_cuda_device_belongs_to_its_rank(monkeypatch):
     assert (device.name, device.count, device.memory) == ("card", 2, 80)
 
 
+@pytest.mark.parametrize(("rank", "cards", "index"), [(0, 1, 0), (1, 1, 0), (3, 2, 1), (3, 4, 3)])
+def test_a_process_that_sees_fewer_cards_than_there_are_processes_takes_one_of_them(rank, cards, index, monkeypatch):
+    card = SimpleNamespace(name="card", total_memory=80, major=9, minor=0)
+    monkeypatch.setenv("LOCAL_RANK", str(rank))
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: cards)
+    monkeypatch.setattr(torch.cuda, "get_device_properties", lambda index: card)
+    assert find_device().handle == torch.device("cuda", index)
+
+
 def test_cpu_is_used_without_an_accelerator(monkeypatch):
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
     monkeypatch.setattr(torch.backends.mps, "is_available", lambda: False)

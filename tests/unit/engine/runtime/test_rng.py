@@ -22,6 +22,22 @@ def test_states_are_restored_and_inference_has_no_side_effects():
     assert first[2] == second[2]
 
 
+@pytest.mark.parametrize("tries_out", [True, False])
+def test_cudnn_tries_nothing_out_for_the_many_sizes_of_validation(tries_out, monkeypatch):
+    monkeypatch.setattr(torch.backends.cudnn, "benchmark", tries_out)
+    runtime = Runtime(torch.device("cpu"), "")
+    seen = []
+
+    def stop() -> None:
+        seen.append(torch.backends.cudnn.benchmark)
+        raise RuntimeError("stopped")
+
+    with pytest.raises(RuntimeError, match="stopped"), runtime.inference_with_saved_rng():
+        stop()
+    assert seen == [False]
+    assert torch.backends.cudnn.benchmark is tries_out
+
+
 def test_rng_is_restored_when_a_block_fails():
     rng = RandomNumbers(torch.device("cpu"))
     rng.seed(5)
