@@ -275,7 +275,8 @@ class AutomationHost:
         if is_stuck or not differs(decision.knob, old, new):
             return
         # A larger batch comes later, and only then may its learning rate.
-        knob.set(new, self.iteration + (self.plan.lead if decision.knob == LR_BATCH else 0))
+        lead = self.plan.lead if decision.knob == LR_BATCH else 0
+        knob.set(new, self.iteration + lead, decision.dip, decision.hold)
         self._resize(decision.knob, new)
         if not decision.forced:
             slot.count(decision.knob, new > old)
