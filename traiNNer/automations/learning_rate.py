@@ -36,6 +36,7 @@ from traiNNer.registry import AUTOMATIONS, StrictOptions
 Count = Annotated[int, Field(ge=1)]
 Positive = Annotated[float, Field(gt=0)]
 LEAST_MOVE = 0.01
+LONG_AGO = -(10**9)
 BLOCK, PARTS, MOST_BLOCKS = 50, 5, 1000
 MAX_ROLLBACKS = 3
 UNPROVEN = 200
@@ -96,7 +97,7 @@ class IntelligentLearningRateScheduler(Automation):
     remembered: ClassVar[tuple[str, ...]] = (
         *("part", "skipped", "high", "scores", "log_e", "told", "tested", "has_begun"),
         *("best", "saved", "saved_at", "suspected_at", "asked_at", "moved_at", "undone_at"),
-        *("cut_at", "has_ranged", "returns", "rollbacks", "adjustments", "is_forced"),
+        *("cut_at", "has_ranged", "returns", "rollbacks", "adjustments"),
         *("last", "trial", "fast", "may_raise"),
     )
 
@@ -128,9 +129,9 @@ class IntelligentLearningRateScheduler(Automation):
         self.saved: list[float] = []
         self.saved_at = 0
         self.suspected_at: int | None = None
-        self.asked_at = self.moved_at = self.undone_at = -1
+        self.asked_at = self.moved_at = self.undone_at = LONG_AGO
         self.cut_at: int | None = None
-        self.has_ranged = self.is_forced = False
+        self.has_ranged = False
         self.returns = self.rollbacks = self.adjustments = 0
         self.last: list[float] = []
         self.trial: dict[str, Any] | None = None
@@ -239,13 +240,11 @@ class IntelligentLearningRateScheduler(Automation):
     def on_change(self, event: KnobChanged) -> None:
         """Restart the windows where levels are not comparable; note others' moves, which an alarm may be about."""
         if event.knob == LR_FACTOR:
-            self.adjustments += not self.is_forced
             if self.trial is not None and self.trial["at"] != event.iteration:
                 self.trial = None  # somebody took it back
             self._restart(event.iteration + self.plateau_patience // 2)
         elif event.knob in (GRAD_CLIP, BATCH_SIZE, LR_BATCH) or event.knob.startswith(LOSS_WEIGHT):
-            if event.iteration != self.undone_at:
-                self.moved_at = event.iteration
+            self.moved_at = event.iteration
             if event.knob != GRAD_CLIP:
                 self.level.best = None
                 self._restart(event.iteration + self.knobs[event.knob].ramp)
@@ -298,7 +297,7 @@ class IntelligentLearningRateScheduler(Automation):
         began = iteration if self.suspected_at is None else self.suspected_at
         self.suspected_at = None
         self.part, self.high, self.may_raise = [], 0, False
-        is_suspect = self.undone_at < self.moved_at >= iteration - self.run.memory_of_optimizer
+        is_suspect = self.moved_at >= iteration - self.run.memory_of_optimizer > self.undone_at
         if self.trial is not None:
             yield from self._take_back(reason, evidence)
             return
@@ -449,7 +448,7 @@ class IntelligentLearningRateScheduler(Automation):
         value = self._knob.clamp(value)
         if abs(value - self._knob.value) < LEAST_MOVE * self._knob.value or (self._knob.is_frozen and not forced):
             return
-        self.is_forced = forced
+        self.adjustments += not forced
         yield SetKnob(LR_FACTOR, value, reason, evidence, forced, dip, hold)
 
     def _restart(self, opened: int) -> None:
