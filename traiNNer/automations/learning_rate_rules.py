@@ -80,11 +80,13 @@ def is_worse(change: Mean, least: float) -> bool:
 def flatness(values: Sequence[float], spacing: float, least: float, units: float) -> float:
     """Return the logarithm of the evidence that equally spaced values do not fall by `least` per unit.
 
-    The mean over starts that are fixed beforehand: the first value, and 1, 2, 4 … units later, within `units`. A start
-    that has not enough values yet has the evidence 1.
+    The mean over starts that are fixed beforehand: at the first value, every unit, and later every eighth of what there
+    is, within `units`. A start that has not enough values yet has the evidence 1.
     """
-    starts = [0, *(round(2**power / spacing) for power in range(max(0, math.floor(math.log2(max(1.0, units))) + 1)))]
-    return mean_of([_flatness(values[start:], spacing, least) for start in starts])
+    starts = [0.0]
+    while starts[-1] + 1 < units:
+        starts.append(starts[-1] + max(1.0, starts[-1] / 8))
+    return mean_of([_flatness(values[round(start / spacing) :], spacing, least) for start in starts])
 
 
 def _flatness(values: Sequence[float], spacing: float, least: float) -> float:
