@@ -50,6 +50,27 @@ def test_training_from_a_snapshot_is_exact(kind, memory_format, taken_after):
         assert torch.equal(a, b)
 
 
+@pytest.mark.parametrize(
+    ("kind", "first", "second"), [("AdamW", "exp_avg", "exp_avg_sq"), ("SGD", "momentum_buffer", "")]
+)
+def test_weights_that_become_their_average_keep_the_second_moment_only(kind, first, second):
+    net, optimizer, average, snapshot = make(kind)
+    for iteration in range(1, 6):
+        step(net, optimizer, average, iteration)
+    averaged = {name: value.clone() for name, value in average.network.state_dict().items()}
+    moments = [dict(state) for state in optimizer.state.values()]
+    kept = [state[second].clone() for state in moments if second]
+    assert not torch.equal(net[0].weight, averaged["0.weight"])
+    assert all(state[first].any() for state in moments)
+    snapshot.learners[MAIN].become_average()
+    for state in (net.state_dict(), average.network.state_dict()):
+        assert all(torch.equal(value, averaged[name]) for name, value in state.items())
+    assert not any(state[first].any() for state in optimizer.state.values())
+    assert all(torch.equal(a, b[second]) for a, b in zip(kept, moments, strict=bool(second)))
+    step(net, optimizer, average, 6)
+    assert not torch.equal(net[0].weight, averaged["0.weight"])
+
+
 def test_restore_without_a_snapshot_is_a_no_op():
     net, optimizer, average, snapshot = make()
     before = everything(net, optimizer, average)

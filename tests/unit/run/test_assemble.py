@@ -71,6 +71,61 @@ def test_host_requests_reach_training(training):
     assert not made.stepper.measuring.is_on
 
 
+def test_return_to_the_average_falls_back_to_the_snapshot(training):
+    for decay, returned_to in ((0.9, "average"), (0, "snapshot")):
+        made = training(merged(AUTOMATIONS, {"train": {"ema_decay": decay}}))
+        assert made.automations.run.has_average == (decay > 0)
+        back = made.automations.effects.actions[Rollback]
+        assert back(Rollback("nothing kept yet", to="average")) is (decay > 0)
+        made.snapshot.take()
+        (weight, *_), before = made.learners["net_g"].parameters, made.learners["net_g"].parameters[0].detach().clone()
+        with torch.no_grad():
+            weight.add_(1)
+            if decay:
+                next(made.learners["net_g"].average.network.parameters()).add_(2)
+        made.watch.streak = 3
+        assert back(Rollback("diverged", to="average")) is True
+        assert torch.equal(weight, before + (2 if returned_to == "average" else 0))
+        assert made.watch.streak == 0
+
+
+@pytest.mark.parametrize(
+    ("changes", "told"),
+    [
+        ({}, []),
+        (
+            {"datasets": {"val": None}, "val": {"val_enabled": False}},
+            ["The automations' probe is cut from training images: too few validation images are large enough."],
+        ),
+    ],
+)
+@pytest.mark.filterwarnings("ignore:ParagonSR2 evaluates with identity kernels")
+def test_probe_is_cut_from_the_opened_sets(loaded, changes, told):
+    options = loaded(changes=merged(merged(SMALL, AUTOMATIONS), changes)).options
+    runtime, book = start_runtime(options)[0], Book()
+    sets = {key: open_dataset(options, key, book) for key in options.datasets}
+    made = assemble_training(options, runtime, build_networks(options), sets["train"], book, probe_sets=sets)
+    assert made.automations.run.has_probe
+    assert [len(errors) for errors in made.automations.probe.held_out()] == [8, 8]
+    assert len(made.automations.probe.training()) == 16
+    assert [text for text in book.infos if "probe" in text] == told
+
+
+def test_images_without_crops_give_no_probe(loaded):
+    options = loaded(changes=merged(SMALL, AUTOMATIONS)).options
+    runtime, book = start_runtime(options)[0], Book()
+    sets = {"train": open_dataset(options, "train", book)}
+    sets["train"].crop_size = None
+    made = assemble_training(options, runtime, build_networks(options), sets["train"], book, probe_sets=sets)
+    assert not made.automations.run.has_probe
+    assert book.infos[-1].startswith("No probe for the automations: ")
+
+
+def test_memory_of_the_optimizer_is_known(training):
+    run = training(merged(AUTOMATIONS, {"train": {"optim_g": {"betas": [0.9, 0.99]}}})).automations.run
+    assert (run.beta2, run.memory_of_optimizer, run.has_probe) == (0.99, 200, False)
+
+
 def test_fp16_may_overflow_until_its_scale_is_found(training):
     limit = training({"train": {"max_nonfinite": 4}}).watch
     assert limit._allowed == 4

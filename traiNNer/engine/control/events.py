@@ -110,6 +110,8 @@ class ValidationFinished:
 class ProbeFinished:
     """The errors on fixed held-out crops, crop by crop in one order: log of the root-mean-square error.
 
+    It comes every 100 iterations, and where `Probe` asked for it; no more once memory ran out while measuring.
+
     A difference of 0.01 is 1 %, or 0.087 dB. `live` are those of the weights that are trained, `average` those of
     their average; without an average both are the same. An output that is not finite has the error NaN.
     """
@@ -165,7 +167,10 @@ class KeepSnapshot:
 
 @dataclass(frozen=True)
 class Probe:
-    """Measure the probe now, out of turn; it arrives as `ProbeFinished`."""
+    """Measure the probe out of turn: `ProbeFinished` comes at the end of this iteration, or after the next one's step.
+
+    The latter for what is decided at a validation, at the start, or on a probe: there is one an iteration at most.
+    """
 
     reason: str
 
@@ -184,7 +189,11 @@ class Rollback:
 
 @dataclass(frozen=True)
 class Undo:
-    """Take back the last voluntary move of another automation, which is the first suspect of an alarm."""
+    """Take back the moves of the other automation that moved last: the first suspect of an alarm.
+
+    All its voluntary moves within `RunStarted.memory_of_optimizer` are taken back, and it makes no new one for as long.
+    Where there was one, a `KnobChanged` tells so.
+    """
 
     reason: str
     evidence: Evidence = field(default_factory=dict)

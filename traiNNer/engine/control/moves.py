@@ -9,7 +9,7 @@ from typing import Any
 from traiNNer.batch import BatchPlan
 from traiNNer.engine.control.decision_log import DecisionLog
 from traiNNer.engine.control.events import KnobChanged, SetKnob, Undo
-from traiNNer.engine.control.knobs import BATCH_SIZE, GRAD_SKIP, LR_BATCH, LR_FACTOR, MICRO_BATCH, Knobs
+from traiNNer.engine.control.knobs import BATCH_SIZE, GRAD_SKIP, LOSS_WEIGHT, LR_BATCH, LR_FACTOR, MICRO_BATCH, Knobs
 from traiNNer.engine.control.purse import Purse
 from traiNNer.engine.control.slot import Slot
 from traiNNer.engine.log.logbook import Logbook
@@ -123,8 +123,9 @@ class Moves:
         knob = self.knobs[decision.knob]
         if knob.is_disabled or (slot.is_frozen and not decision.forced):
             return True
-        is_return = decision.knob == LR_FACTOR and knob.value < new <= 1.0
-        must_wait = iteration < slot.rests_until or (self.purse.is_empty and not is_return)
+        # The way back to the user's rate, and the calibration of losses that the user asked for, are never too dear.
+        is_wanted = decision.knob.startswith(LOSS_WEIGHT) or (decision.knob == LR_FACTOR and knob.value < new <= 1.0)
+        must_wait = iteration < slot.rests_until or (self.purse.is_empty and not is_wanted)
         return must_wait and is_risky(decision, knob.value, new)
 
     def _resize(self, iteration: int, knob: str, size: float) -> None:

@@ -622,12 +622,14 @@ def test_purse_counts_lost_and_slowed_iterations_and_then_allows_protection_only
     )
     moves = [SetKnob("grad_clip", 1.2, "up"), SetKnob("grad_clip", 1.1, "again")]
     clip = Scripted("grad_clip", Range(0.1, 10.0), window={215: moves[:1], 225: moves[1:]})
-    built, book, _ = host(rate, clip)
+    balance = Scripted("loss_weight.l1", window={225: [SetKnob("loss_weight.l1", 2.0, "as the user asked")]})
+    memory = Scripted("micro_batch", Range(1, 8), window={225: [SetKnob("micro_batch", 4, "an exact split")]})
+    built, book, _ = host(rate, clip, balance, memory)
     drive(built, 1, 219)
     assert built.effects.purse.numbers() == {"iterations": 199, "moves": 2, "share": 0.0199, "limit": 0.02}
     drive(built, 220, 310)
     assert built.knobs["grad_clip"].value == 1.2
-    assert [entry["new"] for entry in book.decisions if entry["knob"]] == [0.5, 1.2, 0.25, 1.0]
+    assert [entry["new"] for entry in book.decisions if entry["knob"]] == [0.5, 1.2, 2.0, 4, 0.25, 1.0]
     told = [text for text in book.infos if "only protect" in text]
     assert told == [
         "Automations: from iteration 220 on they only protect (price: 200 iterations, 2 moves, purse 2 % of 2 %)."
@@ -635,7 +637,7 @@ def test_purse_counts_lost_and_slowed_iterations_and_then_allows_protection_only
     assert next(entry for entry in book.decisions if entry.get("action"))["evidence"] == {"lost": 30}
     built.finish()
     assert book.events == [
-        {"event": "automations", "iter": 310, "iterations": 285, "moves": 4, "share": 0.0285, "limit": 0.02}
+        {"event": "automations", "iter": 310, "iterations": 285, "moves": 6, "share": 0.0285, "limit": 0.02}
     ]
 
 
