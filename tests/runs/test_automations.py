@@ -11,6 +11,8 @@ import torch
 from runkit import REPOSITORY, Run, record, run, workplace, write_options
 from safetensors.torch import load_file
 
+from traiNNer.optim.schedules import finish
+
 FAULTS = '''
 """A loss of zero whose calls fail as FAULTS says: `nan:20-24,oom:7,oomback:9` (iterations by this loss's own count)."""
 
@@ -160,7 +162,7 @@ def test_every_automation_decides_and_logs_it(straight):
     moves = {entry["iter"]: entry["new"] for entry in found if entry["knob"] == "lr_factor"}
     for iteration, rate in rates.items():
         factor = [new for at, new in moves.items() if at < iteration]
-        assert rate == pytest.approx(1e-3 * (factor[-1] if factor else 1.0))
+        assert rate == pytest.approx(1e-3 * (factor[-1] if factor else 1.0) * finish(iteration - 1, 60))
 
 
 SOME = sorted(random.Random(3).sample(range(1, 59), 7))

@@ -1,14 +1,16 @@
-"""The automation that moves the learning rate: down on a plateau, up on trial early on, and back after a divergence."""
+"""The automation that guards the learning rate: back after a divergence, down on a proven plateau, up on trial."""
 
 import math
 from collections.abc import Iterable, Iterator, Mapping
+from copy import deepcopy
 from dataclasses import dataclass
 from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import Field
 
 from traiNNer.automations import learning_rate_rules as rules
-from traiNNer.automations.statistics import Mean, Slope
+from traiNNer.automations.evidence import ALPHA, SURE
+from traiNNer.automations.statistics import Mean, ols_slope
 from traiNNer.config.automation_rules import OptionFacts, OptionProblem, OptionWarning
 from traiNNer.engine.control.automation import Automation
 from traiNNer.engine.control.events import (
@@ -16,23 +18,34 @@ from traiNNer.engine.control.events import (
     Evidence,
     KeepSnapshot,
     KnobChanged,
+    Probe,
+    ProbeFinished,
     Rollback,
     RunStarted,
     Say,
     SetKnob,
     State,
     StepFailed,
+    Undo,
     ValidationFinished,
     WindowFinished,
 )
-from traiNNer.engine.control.knobs import BATCH_SIZE, LOSS_WEIGHT, LR_BATCH, LR_FACTOR, Knob, Range
+from traiNNer.engine.control.knobs import BATCH_SIZE, GRAD_CLIP, LOSS_WEIGHT, LR_BATCH, LR_FACTOR, Knob, Range
 from traiNNer.registry import AUTOMATIONS, StrictOptions
 
 Count = Annotated[int, Field(ge=1)]
 Positive = Annotated[float, Field(gt=0)]
 LEAST_MOVE = 0.01
-RAISE_UNTIL = 0.2
-VETO_VALIDATIONS, ALONE_VALIDATIONS, MOST_VALIDATIONS = 5, 8, 64
+LONG_AGO = -(10**9)
+BLOCK, PARTS, MOST_BLOCKS = 50, 5, 1000
+MAX_ROLLBACKS = 3
+UNPROVEN = 200
+"""Iterations in which the rate is unproven where there is no warm-up; with one it is three times the warm-up."""
+DIP, AFTER_DIP, LEAST_HOLD, MOST_HOLD = 0.5, 0.9, 100, 0.05
+FINISH = 0.3
+VETO_VALIDATIONS, MOST_VALIDATIONS, VETO = 5, 512, math.log(10)
+RAISE_UNTIL, RAISE_GAP, RAISE_PROBES = 0.2, 0.0, 2
+"""A raise needs live weights that are better than their average by this in the mean: noise would make them worse."""
 
 
 class CosineParams(StrictOptions):
@@ -73,26 +86,19 @@ class IntelligentLearningRateScheduler(Automation):
         max_lr_factor: Largest cumulative factor on the learning rate.
         reduction_factor: Factor of one reduction.
         raise_factor: Factor of one raise.
-        rollback: Return to the last good weights when the loss diverges.
+        rollback: Return to good weights when the run diverges.
         log_every: Iterations between log lines of the estimate.
+        finish: Without a schedule in the file, let the rate fall along a line to zero over the last 30 % of the run.
         fallback: What is active after the automation was disabled.
         max_adjustments: Changes before the factor is frozen.
     """
 
     title: ClassVar[str] = "learning rate"
     remembered: ClassVar[tuple[str, ...]] = (
-        "tested",
-        "told",
-        "scores",
-        "trial",
-        "may_raise",
-        "skipped",
-        "rollbacks",
-        "recovered_at",
-        "adjustments",
-        "is_forced",
-        "has_explained",
-        "has_begun",
+        *("part", "skipped", "high", "scores", "log_e", "told", "tested", "has_begun"),
+        *("best", "saved", "saved_at", "suspected_at", "asked_at", "moved_at", "undone_at"),
+        *("cut_at", "has_ranged", "returns", "rollbacks", "adjustments"),
+        *("last", "trial", "fast", "may_raise"),
     )
 
     monitor_loss: bool = True
@@ -106,21 +112,30 @@ class IntelligentLearningRateScheduler(Automation):
     raise_factor: Annotated[float, Field(gt=1)] = 1.25
     rollback: bool = True
     log_every: Count = 1000
+    finish: bool = True
     fallback: ScheduleFallback = FALLBACK
     max_adjustments: Count = 50
 
     def __post_init__(self) -> None:
-        self.every = max(1, min(rules.BLOCK, self.plateau_patience // 4))
-        self.blocks = rules.Blocks(self.every, most=max(rules.WINDOWS) * self.plateau_patience // self.every)
+        self.every = max(1, min(BLOCK, self.plateau_patience // 4) // PARTS)
+        self.blocks = rules.Blocks(0)
         self.level = rules.Level()
         self.metric: str | None = None
-        self.tested = self.told = 0
+        self.part: list[float] = []
+        self.skipped, self.high = [0, 0], 0
         self.scores: list[list[float]] = []
-        self.trial: dict[str, float] | None = None
-        self.may_raise, self.is_forced, self.has_explained, self.has_begun = True, False, False, False
-        self.skipped = [0, 0]
-        self.rollbacks = self.adjustments = 0
-        self.recovered_at = -math.inf
+        self.log_e, self.told, self.tested, self.has_begun = 0.0, 0, 0, False
+        self.best: list[float] = []
+        self.saved: list[float] = []
+        self.saved_at = 0
+        self.suspected_at: int | None = None
+        self.asked_at = self.moved_at = self.undone_at = LONG_AGO
+        self.cut_at: int | None = None
+        self.has_ranged = False
+        self.returns = self.rollbacks = self.adjustments = 0
+        self.last: list[float] = []
+        self.trial: dict[str, Any] | None = None
+        self.fast, self.may_raise = 0, True
 
     @classmethod
     def check_options(cls, options: Any, facts: OptionFacts) -> Iterator[OptionProblem | OptionWarning]:
@@ -134,13 +149,18 @@ class IntelligentLearningRateScheduler(Automation):
             text = f" = {length} is not train.total_iter; {facts.total_iter} is used"
             yield OptionWarning(text, "fallback.scheduler_params.T_max")
 
+    @classmethod
+    def finishes(cls, options: Any, optimizer: str) -> bool:
+        """Return whether the run is to end with a decay to zero; schedule-free optimizers need none."""
+        return options.finish and not _sets_its_own_rate(optimizer)
+
     # Events
 
     def ranges(self, run: RunStarted) -> Mapping[str, Range]:
-        """Bound the factor; disabled, it is 1, or half a cosine where the file has no schedule."""
+        """Bound the factor; disabled, it is 1, or makes half a cosine where the file has no schedule."""
         last = min(1.0, self.fallback.scheduler_params.eta_min / run.base_lr)
-        fallback = 1.0 if run.has_schedule else rules.cosine(run.total_iter, last)
-        return {LR_FACTOR: Range(self.min_lr_factor, self.max_lr_factor, fallback=fallback)}
+        cosine = rules.cosine(run.total_iter, last, run.schedule, run.warmup_iter)
+        return {LR_FACTOR: Range(self.min_lr_factor, self.max_lr_factor, fallback=1.0 if run.has_schedule else cosine)}
 
     @property
     def needs(self) -> str | None:
@@ -148,49 +168,69 @@ class IntelligentLearningRateScheduler(Automation):
         return "signal" if self.monitor_loss else self.metric
 
     def on_start(self, run: RunStarted) -> Iterable[Decision]:
-        """Choose what to watch; keep the weights of the beginning."""
+        """Choose what to watch; keep the weights of the beginning, measure them, and announce the finish."""
         self.run = run
         self.metric = "val/psnr" if "val/psnr" in run.metrics else next(iter(run.metrics), None)
-        name = run.optimizer.lower().replace("_", "")
-        self.is_only_guarding = "schedulefree" in name or "prodigy" in name
+        self.is_only_guarding = _sets_its_own_rate(run.optimizer)
+        size = self.every * min(PARTS, max(1, self.plateau_patience // 4))
+        size *= max(1, run.total_iter // (MOST_BLOCKS * size))
+        if size != self.blocks.size:  # means over blocks of another length are not comparable
+            self.blocks = rules.Blocks(size, self.blocks.opened)
         if self.has_begun:
             return
         self.has_begun = True
         self.blocks.restart(run.iteration + run.warmup_iter + self.plateau_patience)
+        if not run.has_schedule and run.schedule(run.total_iter - 1) < 0.5:
+            yield Say(_finish_text(run.total_iter))
         yield KeepSnapshot("start of the run")
+        if run.has_probe:
+            yield Probe("start of the run")
 
     def on_window(self, event: WindowFinished) -> Iterable[Decision]:
-        """Guard the level block by block; check for plateaus every quarter of the patience."""
+        """Raise an alarm where the loss rises; collect the evidence of a plateau block by block."""
         self.skipped = rules.skipped_in_a_row(event.steps, self.skipped)
-        self.blocks.add(event.steps)
+        signals = [signal for step in event.steps if math.isfinite(signal := step.signal())]
+        self.part += signals
+        self.blocks.values += signals
         if rules.is_broken(self.skipped):
             yield from self._recover_from_nonfinite(event.iteration)
-            return
-        self._note_start()
-        if event.iteration % self.every:
-            return
-        worst = self.blocks.worst_part()
-        mean = self.blocks.close(event.iteration)
-        if math.isfinite(mean.value):
-            rewound = self.rollbacks
-            yield from self._guard(event.iteration, mean, worst)
-            if self.rollbacks > rewound:
-                return
-        self._follow_schedule(event.iteration)
-        yield from self._tell(event.iteration)
-        if event.iteration - self.tested >= self.plateau_patience / 4:
-            self.tested = event.iteration
-            yield from self._test(event.iteration)
+        elif event.iteration % self.every == 0:
+            yield from self._watch(event.iteration)
+            if event.iteration % self.blocks.size == 0:
+                self.blocks.close(event.iteration)
+                yield from self._tell(event.iteration)
+                yield from self._test_loss(event.iteration)
 
     def on_validation(self, event: ValidationFinished) -> Iterable[Decision]:
         """Note the score; without the loss it alone decides."""
         if self.metric is None or self.metric not in event.scores:
             return
         error = rules.log_error(self.metric, self.run.metrics[self.metric], event.scores[self.metric])
-        if math.isfinite(error):
+        if math.isfinite(error) and event.iteration >= self.blocks.opened:
             self.scores = [*self.scores[1 - MOST_VALIDATIONS :], [event.iteration, error]]
-        if not self.monitor_loss and not self.is_only_guarding and event.iteration >= self.blocks.opened:
-            yield from self._test_scores(event.iteration)
+        if not self.monitor_loss and len(self.scores) > 1:
+            yield from self._test(event.iteration, [error for _, error in self.scores], self._spacing)
+
+    def on_probe(self, event: ProbeFinished) -> Iterable[Decision]:
+        """Give the verdict: the run diverges when errors are far above their best in two probes."""
+        if len(self.best) != len(event.average):
+            self.best = list(event.average)
+        average, live = (rules.compare(errors, self.best) for errors in (event.average, event.live))
+        is_average_bad = rules.is_worse(average, self._least_rise)
+        is_nan = math.isnan(average.value) or math.isnan(live.value)
+        is_bad = is_average_bad or rules.is_worse(live, rules.MUCH_WORSE)
+        if not is_nan and not (is_bad and self._is_rising):
+            yield from self._clear(event)
+            return
+        change, least = (average, self._least_rise) if is_average_bad else (live, rules.MUCH_WORSE)
+        first, self.suspected_at = (
+            self.suspected_at,
+            event.iteration if self.suspected_at is None else self.suspected_at,
+        )
+        is_second = first is not None and event.iteration >= first + self.every
+        if is_second or is_nan:
+            place = "snapshot" if is_average_bad or not self.run.has_average else "average"
+            yield from self._answer(event.iteration, "divergence", rules.evidence_of(change, least), place)
 
     def on_failure(self, event: StepFailed) -> Iterable[Decision]:
         """Return to the snapshot when the loss is not finite."""
@@ -198,137 +238,177 @@ class IntelligentLearningRateScheduler(Automation):
             yield from self._recover_from_nonfinite(event.iteration)
 
     def on_change(self, event: KnobChanged) -> None:
-        """Restart the windows: what comes is not comparable with what was."""
+        """Restart the windows where levels are not comparable; note others' moves, which an alarm may be about."""
         if event.knob == LR_FACTOR:
-            self.adjustments += not self.is_forced
-            self._restart(event.iteration, self.plateau_patience // 2)
-        elif event.knob in (BATCH_SIZE, LR_BATCH) or event.knob.startswith(LOSS_WEIGHT):
-            self._restart(event.iteration, self.knobs[event.knob].ramp)
-            if event.knob != LR_BATCH:
-                self.level.forget()
+            if self.trial is not None and self.trial["at"] != event.iteration:
+                self.trial = None  # somebody took it back
+            self._restart(event.iteration + self.plateau_patience // 2)
+        elif event.knob in (GRAD_CLIP, BATCH_SIZE, LR_BATCH) or event.knob.startswith(LOSS_WEIGHT):
+            self.moved_at = event.iteration
+            if event.knob != GRAD_CLIP:
+                self.level.best = None
+                self._restart(event.iteration + self.knobs[event.knob].ramp)
+            if event.knob.startswith(LOSS_WEIGHT):
+                self.best = []
 
-    # Divergence
+    # Alarm and verdict
 
-    def _note_start(self) -> None:
-        """Take the first value as a level: the first block may explode already."""
-        if self.level.saved_at is None and not self.level.seen and self.blocks.values:
-            self.level.begin(self.blocks.values[0])
+    def _watch(self, iteration: int) -> Iterator[Decision]:
+        """Ask for a probe when the loss is clearly above its lowest level; during the warm-up keep the lowest."""
+        values, self.part = self.part, []
+        if self.suspected_at is not None and iteration == self.suspected_at + self.every:
+            yield Probe("second opinion")
+        if not self.monitor_loss or 2 * len(values) < self.every:
+            return
+        is_lowest = self.level.is_lowest(rules.mean_of_steps(values))
+        if not self.run.has_probe:
+            self.high = self.high + 1 if self.level.is_high(rules.MUCH_WORSE) else 0
+            if self.high >= PARTS:
+                change = Mean(self.level.rise, self.level.se)
+                yield from self._answer(iteration, "divergence", rules.evidence_of(change, rules.MUCH_WORSE))
+        elif self.level.is_high(self.adaptation_threshold) and iteration >= self.asked_at + BLOCK:
+            self.asked_at = iteration
+            yield Probe("the loss is above its lowest level")
+        if is_lowest and iteration <= self.run.warmup_iter and self.suspected_at is None:
+            yield self._keep(iteration)
 
-    def _guard(self, iteration: int, mean: Mean, worst: float) -> Iterator[Decision]:
-        """Keep a snapshot of the best level; return to it when the level has risen clearly, or exploded."""
-        is_alone = len(self.run.losses) < 2  # other losses may pull the pixel loss up for good reasons
-        least = math.log1p(rules.RISE if is_alone else rules.RISE_OF_MANY)
-        sudden = math.log1p(rules.EXPLOSION if is_alone else rules.EXPLOSION_OF_MANY)
-        explosion = self.level.explosion(worst, mean.se, self.every, sudden)
-        rise = self.level.rise(mean, math.log1p(self.adaptation_threshold))
-        if explosion:
-            evidence = _evidence(explosion, self.level.se, self.every / rules.PARTS, sudden)
-            yield from self._recover(iteration, "divergence", evidence, mean.value)
-        elif rise > least and iteration > self.run.warmup_iter:
-            evidence = _evidence(rise, self.level.se, rules.CHECKS * self.every, least)
-            yield from self._recover(iteration, "divergence", evidence, mean.value)
-        elif self.level.is_best(mean) and self.level.is_below_saved(mean) and self._is_snapshot_due(iteration):
-            self.level.save(iteration, mean.value)
-            yield KeepSnapshot("lowest loss so far")
+    def _clear(self, event: ProbeFinished) -> Iterator[Decision]:
+        """Take back suspicion and alarm; keep what is best so far; look for reasons to raise."""
+        if self.suspected_at is not None or event.iteration == self.asked_at:
+            self.suspected_at = self.level.best = None
+        if math.fsum(event.average) <= math.fsum(self.best):
+            self.best, self.returns = list(event.average), 0
+            if self.trial is None and event.iteration - self.saved_at >= self.plateau_patience / 4:
+                yield self._keep(event.iteration)
+        yield from self._judge(event) if self.trial is not None else self._consider_raise(event)
 
-    def _is_snapshot_due(self, iteration: int) -> bool:
-        # Weights of a rate that is about to diverge look fine, so a rate has to prove itself first; but not for long,
-        # or a late divergence would cost the whole run until then.
-        trusted = max(self.recovered_at, self.run.warmup_iter) + min(self.plateau_patience / 2, rules.PROBATION)
-        saved_at = self.level.saved_at or 0
-        return iteration >= trusted and iteration - saved_at >= self.plateau_patience / 4
+    def _keep(self, iteration: int) -> KeepSnapshot:
+        self.saved, self.saved_at = list(self.best), iteration
+        return KeepSnapshot("best so far")
 
     def _recover_from_nonfinite(self, iteration: int) -> Iterator[Decision]:
         skipped, self.skipped = self.skipped, [0, 0]
-        yield from self._recover(iteration, "loss not finite", {"estimate": skipped[0]}, None)
+        yield from self._answer(iteration, "loss not finite", {"estimate": skipped[0]})
 
-    def _recover(self, iteration: int, reason: str, evidence: Evidence, level: float | None) -> Iterator[Decision]:
-        """Return to the snapshot while that is allowed, and halve the factor; quarter it if that was not enough."""
-        is_again = iteration - self.recovered_at <= self.plateau_patience
-        self.recovered_at = iteration
-        self.may_raise, self.trial = False, None
-        self.blocks.drop_open()
-        self.scores = []
-        self._restart(iteration, self.plateau_patience // 2)
-        if self.rollback and self.rollbacks < rules.MAX_ROLLBACKS:
-            self.rollbacks += 1
-            self.level.accept(self.level.saved)
-            yield Rollback(reason, evidence)
-        else:
-            self.level.accept(level)
-        retreat = rules.RETREAT_AGAIN if is_again else rules.RETREAT
-        yield from self._set(self._knob.value * retreat, reason, evidence, forced=True)
-
-    # Plateaus and raises
-
-    def _test(self, iteration: int) -> Iterator[Decision]:
-        """Judge a raise under way, or check for a plateau, or for a reason to raise."""
-        if not self.monitor_loss or self.is_only_guarding:
-            return
+    def _answer(
+        self, iteration: int, reason: str, evidence: Evidence, to: Literal["snapshot", "average"] = "snapshot"
+    ) -> Iterator[Decision]:
+        """Take back another's last move if there is one to suspect, else cut the rate; return to good weights."""
+        began = iteration if self.suspected_at is None else self.suspected_at
+        self.suspected_at = None
+        self.part, self.high, self.may_raise = [], 0, False
+        is_suspect = self.moved_at >= iteration - self.run.memory_of_optimizer > self.undone_at
         if self.trial is not None:
-            yield from self._judge(iteration)
+            yield from self._take_back(reason, evidence)
             return
-        least = self._least_change(iteration)
-        flat = rules.find_flat(self.blocks, self.plateau_patience, least)
-        if flat is not None:
-            if not self._is_vetoed(iteration - flat.window):
-                yield from self._reduce(iteration, -flat.slope.value, flat.slope.se, flat.window, least)
-        elif self.may_raise and iteration < RAISE_UNTIL * self.run.total_iter:
-            yield from self._raise(iteration)
+        if is_suspect:
+            self.undone_at = iteration
+            yield Undo(reason, evidence)
+        yield from self._return(reason, evidence, to)
+        if not is_suspect:
+            yield from self._cut(iteration, began, reason, evidence)
 
-    def _reduce(self, iteration: int, fall: float, se: float, window: float, least: float) -> Iterator[Decision]:
-        limit = rules.envelope(iteration, self.run.total_iter, self.run.warmup_iter, self.run.schedule)
-        value = max(self._knob.value * self.reduction_factor, limit)
-        if value < self._knob.value:
-            self.may_raise = False
-            yield from self._set(value, "plateau detection", _evidence(fall, se, window, least))
+    def _return(self, reason: str, evidence: Evidence, to: Literal["snapshot", "average"]) -> Iterator[Decision]:
+        if self.rollback and self.returns < MAX_ROLLBACKS:
+            self.returns += 1
+            self.rollbacks += 1
+            self.best = list(self.saved) if to == "snapshot" else self.best
+            yield Rollback(reason, evidence, to)
 
-    def _raise(self, iteration: int) -> Iterator[Decision]:
-        """Try a higher learning rate where the loss falls fast."""
-        slope = self._recent()
-        if slope is not None and -slope.value - rules.quantile(slope, True) * slope.se > self.adaptation_threshold:
-            center = iteration - self.plateau_patience / 2 - self.run.warmup_iter
-            self.trial = {"factor": self._knob.value, "fall": -slope.value, "se": slope.se, "center": center}
-            evidence = _evidence(-slope.value, slope.se, self.plateau_patience, self.adaptation_threshold)
-            moves = list(self._set(self._knob.value * self.raise_factor, "fast improvement, on trial", evidence))
-            self.trial = self.trial if moves else None
-            yield from moves
+    def _cut(self, iteration: int, began: int, reason: str, evidence: Evidence) -> Iterator[Decision]:
+        """Cut for a while; for good when it is the second time within a patience or the rate was never proven."""
+        before, self.cut_at = self.cut_at, iteration
+        warmup = self.run.warmup_iter
+        if iteration <= (3 * warmup or UNPROVEN) and not self.has_ranged:
+            self.has_ranged = True
+            share = min(1.0, self.run.schedule(began) / (self.run.schedule(warmup) or 1.0))
+            yield from self._set(self._knob.at(began) * share / 4, f"{reason} at an unproven rate", evidence, True)
+        elif before is not None and iteration - before <= self.plateau_patience:
+            yield from self._set(self._knob.value * self.reduction_factor, f"{reason} again", evidence, True)
+        else:
+            hold = round(min(max(LEAST_HOLD, self.run.memory_of_optimizer), MOST_HOLD * self.run.total_iter)) or 1
+            dip = DIP * self._knob.at(iteration)
+            evidence = {**evidence, "dip": dip, "hold": hold}
+            yield from self._set(AFTER_DIP * self._knob.value, reason, evidence, True, dip, hold)
 
-    def _judge(self, iteration: int) -> Iterator[Decision]:
-        """Take a raise back unless the loss falls as fast as before, within the noise, and faster than a power law.
+    # Plateaus
 
-        By itself the fall slows down, in proportion to the time since the warm-up where it follows a power law.
-        """
-        slope = self._recent()
-        if self.trial is None or slope is None:
+    def _test_loss(self, iteration: int) -> Iterator[Decision]:
+        if self.monitor_loss and iteration - self.tested >= self.plateau_patience / 4:
+            self.tested = iteration
+            yield from self._test(iteration, self.blocks.levels, self.blocks.size / self.plateau_patience)
+
+    def _test(self, iteration: int, values: list[float], spacing: float) -> Iterator[Decision]:
+        """Reduce for good where the loss is proven to be flat, at a constant rate with more than 30 % left."""
+        total = self.run.total_iter
+        if self.is_only_guarding or iteration >= (1 - FINISH) * total or iteration <= self.blocks.opened:
             return
-        center = iteration - self.plateau_patience / 2 - self.run.warmup_iter
-        slowed = self.trial["fall"] * self.trial["center"] / center
-        expected = max(slowed, self.trial["fall"] - 2 * math.hypot(slope.se, self.trial["se"]))
-        before, self.trial = self.trial["factor"], None
-        if -slope.value < expected:
-            self.may_raise = False
-            evidence = _evidence(-slope.value, slope.se, self.plateau_patience, expected)
-            yield from self._set(before, "the raise did not help", evidence, forced=True)
+        if not rules.is_constant(self.run.schedule, iteration, self._end):
+            self._restart(iteration)
+            return
+        least = self._least_fall(iteration)
+        self.log_e = rules.flatness(values, spacing, least, total / self.plateau_patience)
+        if (
+            self.log_e >= SURE
+            and iteration - self.blocks.opened >= self.plateau_patience
+            and not self._is_vetoed(least)
+        ):
+            value = max(self._knob.value * self.reduction_factor, 1 - iteration / total)
+            if value < self._knob.value:
+                evidence = {"log_e": self.log_e, "sure": SURE, "threshold": least, "window": len(values)}
+                self.may_raise = False
+                yield from self._set(value, "plateau detection", evidence)
 
-    def _test_scores(self, iteration: int) -> Iterator[Decision]:
-        """Reduce when the metric is flat: its error falls by less than what counts even at the upper bound."""
-        least, scores = self._least_change(iteration), [score for score in self.scores if score[0] > self.blocks.opened]
-        count = ALONE_VALIDATIONS
-        while count <= len(scores):
-            low, slope, _ = rules.slope_of(scores[-count:], rules.CONFIDENCE)
-            fall, most = -slope * self.plateau_patience, -low * self.plateau_patience
-            if most < least:
-                yield from self._reduce(iteration, fall, (most - fall) / 3, scores[-1][0] - scores[-count][0], least)
-                return
-            count *= 2
-
-    def _is_vetoed(self, since: int) -> bool:
-        """Whether validation still improves clearly: the upper 90 % bound of its error's slope is below 0."""
-        count = max(VETO_VALIDATIONS, sum(at > since for at, _ in self.scores))
-        if not self.monitor_validation or len(self.scores) < count:
+    def _is_vetoed(self, least: float) -> bool:
+        """Whether there is evidence that validation improves by at least what counts."""
+        if not (self.monitor_validation and self.monitor_loss) or len(self.scores) < VETO_VALIDATIONS:
             return False
-        return rules.slope_of(self.scores[-count:], rules.VETO_CONFIDENCE)[2] < 0
+        return rules.log_e_flat(ols_slope([error for _, error in self.scores], self._spacing), least) < -VETO
+
+    # Raises
+
+    def _consider_raise(self, event: ProbeFinished) -> Iterator[Decision]:
+        """Raise early in the run where the average lags: errors fall clearly and live weights are no noisier."""
+        last, self.last = self.last, [float(event.iteration), *event.average]
+        since = self.run.warmup_iter
+        is_early = since < event.iteration < RAISE_UNTIL * self.run.total_iter
+        if not (is_early and self.may_raise and self.run.has_average and len(last) == len(self.last)):
+            return
+        if self.is_only_guarding or not last[0] > since:
+            return
+        fall, gap = rules.compare(last[1:], event.average), rules.compare(event.live, event.average)
+        is_fast = rules.is_worse(fall, self.adaptation_threshold) and gap.value < RAISE_GAP
+        self.fast = self.fast + 1 if is_fast else 0
+        value = self._knob.clamp(self._knob.value * self.raise_factor)
+        if self.fast >= RAISE_PROBES and value > (1 + LEAST_MOVE) * self._knob.value and not self._knob.is_frozen:
+            speed = 1 / math.log((event.iteration - since) / (last[0] - since))
+            self.trial = {"at": event.iteration, "factor": self._knob.value, "errors": list(event.average)}
+            self.trial |= {"speed": fall.value * speed, "se": fall.se * speed, "misses": 0, "probes": 0}
+            self.fast = 0
+            yield self._keep(event.iteration)
+            yield from self._set(
+                value, "fast improvement, on trial", rules.evidence_of(fall, self.adaptation_threshold)
+            )
+
+    def _judge(self, event: ProbeFinished) -> Iterator[Decision]:
+        """Take a raise back when errors fall by less than a power law forecasts, at its lower bound, in two probes."""
+        trial, since = self.trial, self.run.warmup_iter
+        if trial is None or event.iteration < trial["at"] + self.blocks.size:
+            return
+        fall = rules.compare(trial["errors"], event.average)
+        time = math.log((event.iteration - since) / (trial["at"] - since))
+        lowest = time * trial["speed"] - 2 * math.hypot(time * trial["se"], fall.se)
+        trial["probes"] += 1
+        trial["misses"] += fall.value < lowest
+        if trial["misses"] >= RAISE_PROBES:
+            yield from self._take_back("the raise did not help", rules.evidence_of(fall, lowest))
+        elif trial["probes"] >= RAISE_PROBES:
+            self.trial, self.last = None, []
+
+    def _take_back(self, reason: str, evidence: Evidence) -> Iterator[Decision]:
+        trial, self.trial, self.may_raise, self.last = self.trial, None, False, []
+        yield from self._return(reason, evidence, "snapshot")
+        yield from self._set(trial["factor"] if trial else 1.0, reason, evidence, True)
 
     # Parts of the above
 
@@ -336,46 +416,54 @@ class IntelligentLearningRateScheduler(Automation):
     def _knob(self) -> Knob:
         return self.knobs[LR_FACTOR]
 
-    def _set(self, value: float, reason: str, evidence: Evidence, forced: bool = False) -> Iterator[Decision]:
-        """Move the factor within its bounds, unless that changes next to nothing or is not allowed any more."""
-        value = self._knob.clamp(value)
-        if abs(value - self._knob.value) < LEAST_MOVE * self._knob.value or (self._knob.is_frozen and not forced):
-            return
-        self.is_forced = forced
-        yield SetKnob(LR_FACTOR, value, reason, evidence, forced)
+    @property
+    def _end(self) -> int:
+        """Until when a constant rate has to stay: the finish is no part of what the file says."""
+        return round(self.run.total_iter * (1 if self.run.has_schedule else 1 - FINISH))
 
-    def _restart(self, iteration: int, rest: int) -> None:
-        self.blocks.restart(max(iteration + rest, self.run.warmup_iter + self.plateau_patience))
+    @property
+    def _spacing(self) -> float:
+        """The distance of validations in patiences."""
+        return (self.scores[-1][0] - self.scores[0][0]) / (len(self.scores) - 1) / self.plateau_patience
 
-    def _recent(self) -> Slope | None:
-        """Return the slope over the last patience window; None while there is none."""
-        window = round(self.plateau_patience / self.every)
-        return self.blocks.slope(self.plateau_patience, window) if len(self.blocks.levels) >= window else None
+    @property
+    def _least_rise(self) -> float:
+        """The rise of the averaged errors that is a divergence; live weights are noisy, other losses have reasons."""
+        return rules.WORSE if self.run.has_average and len(self.run.losses) < 2 else rules.MUCH_WORSE
 
-    def _follow_schedule(self, iteration: int) -> None:
-        """Restart the windows when the scheduled learning rate has moved by more than 10 % since they began."""
-        now, first = self.run.schedule(iteration), self.run.schedule(self.blocks.opened)
-        if iteration > self.blocks.opened and not 0.9 * first <= now <= 1.1 * first:
-            self._restart(iteration, 0)
+    @property
+    def _is_rising(self) -> bool:
+        """Whether the training loss is above its lowest level: one that still falls overfits, but does not diverge."""
+        return not self.monitor_loss or (self.level.best is not None and self.level.rise > self.adaptation_threshold)
 
-    def _least_change(self, iteration: int) -> float:
+    def _least_fall(self, iteration: int) -> float:
         """Return the smallest fall per patience that is worth continuing for."""
         whole = self.adaptation_threshold * self.plateau_patience / max(1, self.run.total_iter - iteration)
         return max(self.improvement_threshold, whole)
 
-    def _tell(self, iteration: int) -> Iterator[Decision]:
-        """Write the estimate from time to time, and once what the noise lets this automation see."""
-        if not self.monitor_loss or self.is_only_guarding or not self.level.seen:
+    def _set(
+        self, value: float, reason: str, evidence: Evidence, forced: bool = False, dip: float = 0.0, hold: int = 0
+    ) -> Iterator[Decision]:
+        """Move the factor within its bounds, unless that changes next to nothing or is not allowed any more."""
+        value = self._knob.clamp(value)
+        if abs(value - self._knob.value) < LEAST_MOVE * self._knob.value or (self._knob.is_frozen and not forced):
             return
-        resolvable = rules.resolvable(self.level.se, self.every, self.plateau_patience, max(rules.WINDOWS))
-        if not self.has_explained and iteration >= min(4 * self.plateau_patience, self.run.total_iter / 2):
-            self.has_explained = True
-            yield Say(rules.explain(self.level.se, self.every, self.plateau_patience, self._least_change(iteration)))
-        if iteration // self.log_every > self.told // self.log_every:
-            self.told = iteration
-            slope = self.blocks.slope(self.plateau_patience)
-            if math.isfinite(slope.se):
-                yield Say(rules.estimate(slope, self.level.se, self.plateau_patience, resolvable))
+        self.adjustments += not forced
+        yield SetKnob(LR_FACTOR, value, reason, evidence, forced, dip, hold)
+
+    def _restart(self, opened: int) -> None:
+        self.scores, self.log_e = [], 0.0
+        self.blocks.restart(max(opened, self.run.warmup_iter + self.plateau_patience))
+
+    def _tell(self, iteration: int) -> Iterator[Decision]:
+        """Write the estimate from time to time."""
+        if not self.monitor_loss or self.is_only_guarding or iteration // self.log_every == self.told // self.log_every:
+            return
+        self.told = iteration
+        slope = ols_slope(self.blocks.levels, self.blocks.size / self.plateau_patience)
+        if math.isfinite(slope.se):
+            change = f"loss {slope.value:+.2%} per {self.plateau_patience:,} iterations, ±{2 * slope.se:.2%}"
+            yield Say(f"{change}; evidence of a plateau: {math.exp(min(self.log_e, 99)):.2g} of {1 / ALPHA:g}")
 
     def summary(self) -> str:
         """Return the number of adjustments and rollbacks, and where the factor ended."""
@@ -384,17 +472,26 @@ class IntelligentLearningRateScheduler(Automation):
 
     def state_dict(self) -> State:
         """Return the memory as plain values."""
-        return super().state_dict() | {"blocks": self.blocks.state_dict(), "level": self.level.state_dict()}
+        return super().state_dict() | deepcopy({"blocks": vars(self.blocks), "level": vars(self.level)})
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """Restore what `state_dict` returned."""
         super().load_state_dict(state)
-        self.blocks.load_state_dict(state["blocks"])
-        self.level.load_state_dict(state["level"])
+        vars(self.blocks).update(deepcopy(state["blocks"]))
+        vars(self.level).update(deepcopy(state["level"]))
 
 
-def _evidence(estimate: float, se: float, window: float, threshold: float) -> Evidence:
-    return {"estimate": estimate, "se": se, "window": window, "threshold": threshold}
+def _sets_its_own_rate(optimizer: str) -> bool:
+    name = optimizer.lower().replace("_", "")
+    return "schedulefree" in name or "prodigy" in name
+
+
+def _finish_text(total_iter: int) -> str:
+    at = round((1 - FINISH) * total_iter)
+    return (
+        f"the file has no scheduler: the learning rate is constant, and from iteration {at:,} on falls along a line "
+        "to zero (`finish: false` switches that off)"
+    )
 
 
 def _plural(count: int, noun: str) -> str:

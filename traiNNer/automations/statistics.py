@@ -1,4 +1,4 @@
-"""Small statistics of noisy series: trimmed means, slopes with their uncertainty, Student quantiles."""
+"""Small statistics of noisy series: trimmed means, slopes with their uncertainty."""
 
 import math
 from collections.abc import Sequence
@@ -78,40 +78,3 @@ def _grid(count: int) -> tuple[np.ndarray, float]:
     """Return the centerd positions of equally spaced values and the sum of their squares."""
     x = np.arange(count) - (count - 1) / 2
     return x, float(x @ x)
-
-
-@cache
-def student_quantile(df: int, probability: float) -> float:
-    """Return the quantile of Student's distribution; infinite without a degree of freedom."""
-    from scipy.special import stdtrit
-
-    return float(stdtrit(df, probability)) if df > 0 else math.inf
-
-
-def sen_slope(x: ArrayLike, y: ArrayLike, confidence: float = 0.9) -> tuple[float, float, float]:
-    """Return the median of all pairwise slopes between the ends of its two-sided interval: low, slope, high.
-
-    Theil (1950) and Sen (1968): the interval comes from the normal approximation of Kendall's statistic. Its ends
-    are infinite where the points are too few for the confidence.
-    """
-    x, y = np.asarray(x, dtype=float), np.asarray(y, dtype=float)
-    x, y = x[np.isfinite(y)], y[np.isfinite(y)]
-    first, second = np.triu_indices(len(y), 1)
-    apart = x[second] != x[first]
-    first, second = first[apart], second[apart]
-    slopes = np.sort((y[second] - y[first]) / (x[second] - x[first]))
-    if not len(slopes):
-        return -math.inf, math.nan, math.inf
-    reach = _normal_quantile((1 + confidence) / 2) * math.sqrt(len(y) * (len(y) - 1) * (2 * len(y) + 5) / 18)
-    low, high = math.floor((len(slopes) - reach) / 2) - 1, math.ceil((len(slopes) + reach) / 2)
-    middle = float(np.median(slopes))
-    if low < 0 or high >= len(slopes):
-        return -math.inf, middle, math.inf
-    return float(slopes[low]), middle, float(slopes[high])
-
-
-@cache
-def _normal_quantile(probability: float) -> float:
-    from scipy.special import ndtri
-
-    return float(ndtri(probability))

@@ -3,7 +3,6 @@
 import math
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
-from inspect import isclass
 from itertools import chain
 from typing import Any
 
@@ -26,7 +25,7 @@ from traiNNer.errors import ConfigError
 from traiNNer.losses.weighted import WeightedLosses, log_names
 from traiNNer.optim.schedules import Schedule
 from traiNNer.registry import AUTOMATIONS, LOSSES, MODELS
-from traiNNer.run.build import attempt, build_schedule, directions, network_choices
+from traiNNer.run.build import attempt, build_schedule, directions, hooks_of, network_choices
 
 
 def chosen_automations(options: TrainOptions) -> dict[str, AutomationChoice]:
@@ -65,12 +64,6 @@ def build_knobs(options: TrainOptions) -> Knobs:
     knobs = Knobs(start.pop(GRAD_CLIP), options.datasets["train"].batch_size_per_gpu, names, prefixes)
     knobs.update({name: replace(knobs[name], value=value) for name, value in start.items()})
     return knobs
-
-
-def hooks_of(choice: AutomationChoice) -> type[Automation]:
-    """Return the class of an automation; a plugin's factory function has the hooks that do nothing."""
-    builder = AUTOMATIONS[choice.type].builder
-    return builder if isclass(builder) and issubclass(builder, Automation) else Automation
 
 
 def watched_loss(options: TrainOptions) -> int | None:

@@ -2,15 +2,18 @@
 
 from collections.abc import Callable, Mapping
 from functools import partial
+from inspect import isclass
 from pathlib import Path
 from typing import Any
 
 from torch import Tensor, nn
 
 from traiNNer.batch import BatchPlan, ImageSet
+from traiNNer.config.choice import AutomationChoice
 from traiNNer.config.options import ArchChoice, CommonOptions, DatasetChoice, LossChoice, ModelChoice, TrainOptions
 from traiNNer.data.demo import prepare_demo
 from traiNNer.data.loader import TrainLoader
+from traiNNer.engine.control.automation import Automation
 from traiNNer.engine.control.knobs import Knobs
 from traiNNer.engine.ending import Ending, Timing
 from traiNNer.engine.evaluation.evaluation import Evaluation
@@ -24,8 +27,8 @@ from traiNNer.losses.weighted import WeightedLosses
 from traiNNer.metrics.protocol import named_call
 from traiNNer.models.protocol import Networks, TrainableModel
 from traiNNer.optim.optimizers import build_optimizer
-from traiNNer.optim.schedules import Schedule, compose
-from traiNNer.registry import ARCHS, DATASETS, LOSSES, METRICS, MODELS, SCHEDULES
+from traiNNer.optim.schedules import Schedule, compose, finish
+from traiNNer.registry import ARCHS, AUTOMATIONS, DATASETS, LOSSES, METRICS, MODELS, SCHEDULES
 from traiNNer.utils.durations import seconds_of
 from traiNNer.utils.plugin_files import place_of
 
@@ -197,8 +200,25 @@ def build_schedule(options: TrainOptions, name: str = "net_g", ending: Schedule 
     if choice and optimizer:
         base = optimizer.options.lr
         schedule = SCHEDULES.build(choice.type, choice.options, total_iter=train.total_iter, base_lr=base)
+    elif ending is None and not train.scheduler and finishes(options):
+        schedule = partial(finish, total_iter=train.total_iter)
     planned = compose(schedule, train.warmup_iter)
     return planned if ending is None else lambda iteration: planned(iteration) * ending(iteration)
+
+
+def finishes(options: TrainOptions) -> bool:
+    """Whether an automation ends a run whose file has no schedule with a decay to zero; a shadow changes nothing."""
+    section = options.train.training_automations
+    if section is None or section.shadow:
+        return False
+    optimizer = options.train.optim_g.type
+    return any(hooks_of(choice).finishes(choice.options, optimizer) for choice in section.active().values())
+
+
+def hooks_of(choice: AutomationChoice) -> type[Automation]:
+    """Return the class of an automation; a plugin's factory function has the hooks that do nothing."""
+    builder = AUTOMATIONS[choice.type].builder
+    return builder if isclass(builder) and issubclass(builder, Automation) else Automation
 
 
 def build_learners(

@@ -5,7 +5,7 @@ import pytest
 import torch
 from torch.optim import SGD, lr_scheduler
 
-from traiNNer.optim.schedules import compose, warmup
+from traiNNer.optim.schedules import compose, finish, warmup
 from traiNNer.registry import SCHEDULES
 
 BASE = 3e-3
@@ -116,3 +116,8 @@ def test_warmup_multiplies_the_schedule():
 def test_wrong_options_are_refused(name, options):
     with pytest.raises(ValueError, match="validation error"):
         SCHEDULES[name].options.parse(options)
+
+
+def test_finish_is_a_line_to_zero_over_the_last_30_percent():
+    assert [finish(iteration, 100) for iteration in (0, 69, 70, 85, 100, 120)] == pytest.approx([1, 1, 1, 0.5, 0, 0])
+    assert finish(69, 100) == 1.0  # exactly: a run that ends here is the same bit for bit

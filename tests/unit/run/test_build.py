@@ -138,6 +138,27 @@ def test_schedule_is_the_options_times_the_warm_up(loaded):
     assert rising(5) == 1
 
 
+@pytest.mark.parametrize(
+    ("settings", "last"),
+    [
+        ({}, 1 / 3),
+        ({"finish": "false"}, 1),
+        ({"enabled": "false"}, 1),
+    ],
+)
+def test_rate_automation_ends_a_run_without_schedule_with_a_line_to_zero(loaded, settings, last):
+    place = "train.training_automations"
+    chosen = [f"{place}.IntelligentLearningRateScheduler.{key}={value}" for key, value in settings.items()]
+    start = ["train.total_iter=10", "train.scheduler=null", f"{place}.enabled=true"]
+    chosen = chosen or [f"{place}.IntelligentLearningRateScheduler={{}}"]
+    factor = build.build_schedule(loaded(*start, *chosen).options)
+    assert [factor(iteration) for iteration in (0, 7)] == [1, 1]
+    assert factor(9) == pytest.approx(last)
+    assert build.build_schedule(loaded(*start, *chosen, f"{place}.shadow=true").options)(9) == 1
+    own = build.build_schedule(loaded(*start, *chosen, "train.scheduler={type: ConstantLR, factor: 1}").options)
+    assert own(9) == 1
+
+
 @pytest.mark.parametrize("decay", [0.0, 0.9])
 def test_learner_has_an_optimizer_and_an_optional_ema(loaded, decay):
     options = loaded(f"train.ema_decay={decay}", "train.optim_g.lr=0.25").options

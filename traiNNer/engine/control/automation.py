@@ -52,6 +52,11 @@ class Automation(OptionRules):
         return {}
 
     @classmethod
+    def finishes(cls, options: Any, optimizer: str) -> bool:  # noqa: ARG003
+        """Return whether a run whose file has no schedule ends with a linear decay of the learning rate to zero."""
+        return False
+
+    @classmethod
     def watched_scores(cls, options: Any) -> Iterable[str]:  # noqa: ARG003
         """Return the scores whose best weights are to be kept for it, such as `set5/psnr`."""
         return ()

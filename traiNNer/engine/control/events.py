@@ -144,13 +144,18 @@ class KnobChanged:
 
 @dataclass(frozen=True)
 class SetKnob:
-    """Move a knob. A `forced` move (after running out of memory or diverging) does not count as an adjustment."""
+    """Move a knob. A `forced` move (after running out of memory or diverging) does not count as an adjustment.
+
+    With `hold` the knob first goes to `dip`, stays there for so many iterations and takes as many to get to `value`.
+    """
 
     knob: str
     value: float
     reason: str
     evidence: Evidence = field(default_factory=dict)
     forced: bool = False
+    dip: float = 0.0
+    hold: int = 0
 
 
 @dataclass(frozen=True)

@@ -40,9 +40,11 @@ class Knob:
     _start: float = field(init=False)
     _before: float = field(init=False)
     _since: int = 0
+    _over: int = field(init=False)
 
     def __post_init__(self) -> None:
         self._start = self._before = self.fallback = self.value
+        self._over = self.ramp
 
     def at(self, iteration: int = 0) -> float:
         """Return the active value at an iteration."""
@@ -50,8 +52,8 @@ class Knob:
             return self._start
         if self.is_disabled:
             return self.fallback(iteration) if callable(self.fallback) else self.fallback
-        if self.ramp and iteration < self._since + self.ramp:
-            share = max(0, iteration - self._since) / self.ramp
+        if self._over and iteration < self._since + self._over:
+            share = max(0, iteration - self._since) / self._over
             return self._before + (self.value - self._before) * share
         return self.value
 
@@ -59,9 +61,10 @@ class Knob:
         """Return the nearest value within the bounds."""
         return min(max(value, self.low), self.high)
 
-    def set(self, value: float, iteration: int) -> None:
-        """Move to a value within the bounds."""
-        self._before, self._since = self.at(iteration), iteration
+    def set(self, value: float, iteration: int, dip: float = 0.0, hold: int = 0) -> None:
+        """Move to a value within the bounds; with `hold` by way of `dip`, which is active for so many iterations."""
+        before = self.clamp(dip) if hold else self.at(iteration)
+        self._before, self._since, self._over = before, iteration + hold, hold or self.ramp
         self.value = self.clamp(value)
 
     def configure(self, wanted: Range) -> None:
@@ -97,6 +100,7 @@ class Knob:
             "value": self.value,
             "before": self._before,
             "since": self._since,
+            "over": self._over,
             "is_disabled": self.is_disabled,
             "is_frozen": self.is_frozen,
             "fallback": None if callable(self.fallback) else self.fallback,
@@ -105,7 +109,7 @@ class Knob:
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """Restore what `state_dict` returned, within the bounds that the file gives now."""
         self.value = self.clamp(state["value"])
-        self._before, self._since = state["before"], state["since"]
+        self._before, self._since, self._over = state["before"], state["since"], state.get("over", self.ramp)
         self.is_disabled, self.is_frozen = state["is_disabled"], state["is_frozen"]
         if self.is_disabled and state["fallback"] is not None:
             self.fallback = state["fallback"]

@@ -55,7 +55,8 @@ class Moves:
         if not differs(decision.knob, old, new) or self._refuses(iteration, slot, decision, new):
             return
         # A larger batch comes later, and only then may its learning rate.
-        knob.set(new, iteration + (self.plan.lead if decision.knob == LR_BATCH else 0))
+        lead = self.plan.lead if decision.knob == LR_BATCH else 0
+        knob.set(new, iteration + lead, decision.dip, decision.hold)
         self._resize(iteration, decision.knob, new)
         self.purse.count_move()
         if not decision.forced:

@@ -79,3 +79,16 @@ def test_state_survives_and_respects_new_bounds():
     assert new[LR_BATCH].at(150) == old[LR_BATCH].at(150) == 1.25
     assert new[GRAD_CLIP].is_disabled
     assert math.isinf(new["grad_skip"].value)
+
+
+def test_move_by_way_of_a_dip_is_a_function_of_the_iteration():
+    knob = Knob(1.0, 0.1, 2.0)
+    knob.set(0.9, 100, dip=0.5, hold=40)
+    assert [knob.at(at) for at in (100, 139, 140, 160, 180, 500)] == pytest.approx([0.5, 0.5, 0.5, 0.7, 0.9, 0.9])
+    again = Knob(1.0, 0.1, 2.0)
+    again.load_state_dict(knob.state_dict())
+    assert [again.at(at) for at in range(100, 200)] == [knob.at(at) for at in range(100, 200)]
+    knob.set(0.8, 150)
+    assert knob.at(150) == 0.8  # the next move is as quick as before
+    knob.set(0.5, 200, dip=0.01, hold=10)
+    assert knob.at(200) == 0.1
