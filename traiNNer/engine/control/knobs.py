@@ -26,7 +26,11 @@ class Range:
 
 @dataclass
 class Knob:
-    """One number. `ramp`: over how many iterations a change takes effect; `claimed`: an automation moves it."""
+    """One number. `ramp`: over how many iterations a change takes effect; `claimed`: an automation moves it.
+
+    `pending` is how far the automation that moves it is on the way to lowering it, as a share of the evidence that it
+    needs (0 to 1): a plain fact that it states, for others to wait for.
+    """
 
     value: float
     low: float = 0.0
@@ -36,6 +40,7 @@ class Knob:
     claimed: bool = False
     is_disabled: bool = False
     is_frozen: bool = False
+    pending: float = 0.0
     _applied: bool = True
     _start: float = field(init=False)
     _before: float = field(init=False)
@@ -99,6 +104,7 @@ class Knob:
             "since": self._since,
             "is_disabled": self.is_disabled,
             "is_frozen": self.is_frozen,
+            "pending": self.pending,
             "fallback": None if callable(self.fallback) else self.fallback,
         }
 
@@ -107,6 +113,7 @@ class Knob:
         self.value = self.clamp(state["value"])
         self._before, self._since = state["before"], state["since"]
         self.is_disabled, self.is_frozen = state["is_disabled"], state["is_frozen"]
+        self.pending = state.get("pending", 0.0)
         if self.is_disabled and state["fallback"] is not None:
             self.fallback = state["fallback"]
 
