@@ -12,6 +12,7 @@ class Book:
         self.infos: list[str] = []
         self.warnings: list[str] = []
         self.decisions: list[dict[str, Any]] = []
+        self.events: list[dict[str, Any]] = []
 
     def info(self, text: str) -> None:
         self.infos.append(text)
@@ -21,6 +22,9 @@ class Book:
 
     def warn_all(self, texts: Sequence[str]) -> None:
         self.warnings += texts
+
+    def event(self, kind: str, iteration: int, values: dict[str, Any]) -> None:
+        self.events.append({"event": kind, "iter": iteration, **json.loads(json.dumps(values))})
 
     def decision(self, iteration: int, about: dict[str, Any]) -> None:
         self.decisions.append({"iter": iteration, **json.loads(json.dumps(about))})

@@ -6,6 +6,7 @@ import multiprocessing
 import os
 import runpy
 import signal
+import socket
 import sys
 import time
 from dataclasses import dataclass
@@ -98,6 +99,18 @@ class Run:
 def run(script: str, *arguments: str, folder: Path, timeout: float = PATIENCE_S, **environment: str) -> Result:
     """Run a script to its end."""
     return Run(script, *arguments, folder=folder, **environment).finish(timeout)
+
+
+def ranks(folder: Path, *arguments: str) -> list[Run]:
+    """Start the two ranks of a run."""
+    with socket.socket() as server:
+        server.bind(("127.0.0.1", 0))
+        port = str(server.getsockname()[1])
+    common = {"WORLD_SIZE": "2", "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": port}
+    return [
+        Run("train.py", "-opt", "options.yml", *arguments, folder=folder, RANK=str(r), LOCAL_RANK=str(r), **common)
+        for r in range(2)
+    ]
 
 
 def base_options() -> dict[str, Any]:

@@ -21,7 +21,9 @@ HELD_BY = {
     "zero_config/presets.py": "zero_config/test_draft.py",
     "audit/findings.py": "audit/test_contact_sheet.py",
     "engine/control/automation.py": "engine/control/test_host.py",
-    "engine/control/events.py": "engine/control/test_host.py",
+    **dict.fromkeys(
+        (f"engine/control/{n}.py" for n in ("effects", "events", "moves", "purse")), "engine/control/test_host.py"
+    ),
     "engine/evaluation/scorer.py": "engine/evaluation/test_evaluation.py",
     "engine/step_report.py": "engine/test_window.py",
     "engine/training.py": "engine/test_trainer.py",

@@ -48,7 +48,7 @@ def live(host, iterations=range(1, 700), scores=True, **values):
             host.after_validation(iteration, {"val/psnr": 30 + math.sin(iteration)} if scores else {})
         if iteration == 500:
             host.out_of_memory()
-            host._notify_change("loss_weight.mse", 1.0, 2.0)
+            host.effects.moves.tell(500, "loss_weight.mse", 1.0, 2.0)
             host.not_finite()
     host.finish()
 

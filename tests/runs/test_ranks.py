@@ -1,26 +1,11 @@
 """Two processes that share a batch train the same network as one process with the whole batch."""
 
 import signal
-import socket
 
 import pytest
 import torch
-from runkit import Run, run, workplace, write_options
+from runkit import ranks, run, workplace, write_options
 from safetensors.torch import load_file
-
-
-def free_port() -> int:
-    with socket.socket() as server:
-        server.bind(("127.0.0.1", 0))
-        return server.getsockname()[1]
-
-
-def ranks(folder, *arguments):
-    common = {"WORLD_SIZE": "2", "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(free_port())}
-    return [
-        Run("train.py", "-opt", "options.yml", *arguments, folder=folder, RANK=str(r), LOCAL_RANK=str(r), **common)
-        for r in range(2)
-    ]
 
 
 def weights(folder):

@@ -14,6 +14,8 @@ from traiNNer.engine.runtime.optimizer import restore_optimizer
 from traiNNer.engine.weight_average import EMA, WeightAverage
 from traiNNer.models.protocol import MAIN
 
+FIRST_MOMENTS = ("exp_avg", "momentum_buffer")
+"""What optimizers call their running mean of the gradient."""
 Weights = Mapping[str, Tensor]
 
 
@@ -123,6 +125,17 @@ class Learner:
         restore_optimizer(self.optimizer, state)
         if self.average and kept["average"] is not None:
             self.average.network.load_state_dict(kept["average"])
+
+    @torch.no_grad()
+    def become_average(self) -> None:
+        """Let the weights become their average and the optimizer's first moment zero, where there is an average."""
+        if self.average is None:
+            return
+        self.network.load_state_dict(self.average.network.state_dict())
+        for moments in self.optimizer.state.values():
+            for name in FIRST_MOMENTS:
+                if isinstance(moments.get(name), Tensor):
+                    moments[name].zero_()
 
 
 def knob_prefix(name: str) -> str:

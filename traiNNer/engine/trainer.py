@@ -69,6 +69,8 @@ class Trainer:
                 self.training.warm_up_memory(micro_batches)
             with self.clock.working(), self._explained_divergence():
                 self.training.advance(micro_batches)
+            if self.training.automations:
+                self.training.automations.after_iteration()
             with self._saved_if_data_fails():
                 self.logbook.warn_all(damaged(micro_batches))
             self._duties()

@@ -21,7 +21,7 @@ from traiNNer.engine.trainer import Recording, Trainer
 from traiNNer.engine.training import Training
 from traiNNer.engine.window import NonfiniteWatch
 from traiNNer.models.protocol import MAIN
-from traiNNer.run.automations import build_host, build_knobs, build_reference, own_best, plain_options
+from traiNNer.run.automations import build_host, build_knobs, build_probe, build_reference, own_best, plain_options
 from traiNNer.run.build import (
     build_evaluations,
     build_learners,
@@ -44,6 +44,7 @@ def assemble_training(
     train_set: ImageSet,
     book: Logbook,
     may_split: bool = True,
+    probe_sets: Sets | None = None,
 ) -> Training:
     """Build what trains.
 
@@ -54,6 +55,7 @@ def assemble_training(
         train_set: the opened training images.
         book: the log.
         may_split: whether a step that runs out of memory may be done again in smaller micro-batches.
+        probe_sets: the opened image sets by key, from which the automations' probe is cut; None for no probe.
     """
     knobs = build_knobs(options)
     learners = build_learners(options, networks, runtime, knobs)
@@ -63,8 +65,12 @@ def assemble_training(
     watch = _build_watch(options, runtime)
     plan = BatchPlan(options.datasets["train"].batch_size_per_gpu)
 
-    def roll_back(_: Rollback) -> bool:
+    def roll_back(wanted: Rollback) -> bool:
         watch.reset()
+        if wanted.to == "average" and learners[MAIN].average:
+            for learner in learners.values():
+                learner.become_average()
+            return True
         return snapshot.restore()
 
     def measure(wanted: MeasureTerms) -> None:
@@ -81,6 +87,7 @@ def assemble_training(
         actions={KeepSnapshot: lambda _: snapshot.take(), Rollback: roll_back, MeasureTerms: measure},
         plan=plan,
         learning_rate=learners[MAIN].learning_rate,
+        probe=build_probe(options, probe_sets or {}, learners[MAIN], knobs, runtime, book),
     )
     on_out_of_memory = host.out_of_memory if may_split and host and host.answers_out_of_memory else None
     reference = build_reference(options, losses)
@@ -99,7 +106,7 @@ def assemble(
     store: CheckpointStore,
 ) -> Trainer:
     """Build a training run."""
-    training = assemble_training(options, runtime, networks, sets["train"], book)
+    training = assemble_training(options, runtime, networks, sets["train"], book, probe_sets=sets)
     saver = Saver(store, runtime, book, describe_networks(options))
     scorer = _build_scorer(options, folder, training, sets, saver, book)
     automations = plain_options(options) if training.automations else {}

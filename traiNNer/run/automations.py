@@ -16,8 +16,9 @@ from traiNNer.config.options import TrainOptions
 from traiNNer.engine.control.automation import Automation
 from traiNNer.engine.control.events import Direction, RunStarted
 from traiNNer.engine.control.host import AutomationHost
-from traiNNer.engine.control.knobs import GRAD_CLIP, Knobs
-from traiNNer.engine.learner import knob_prefix
+from traiNNer.engine.control.knobs import GRAD_CLIP, MICRO_BATCH, Knobs
+from traiNNer.engine.evaluation.probe import Probe, choose_crops
+from traiNNer.engine.learner import Learner, knob_prefix
 from traiNNer.engine.log.logbook import Logbook
 from traiNNer.engine.reference import BicubicReference
 from traiNNer.engine.runtime.runtime import Runtime
@@ -100,13 +101,14 @@ def build_host(
     actions: Mapping[type, Callable[[Any], bool | None]],
     plan: BatchPlan,
     learning_rate: Callable[[int], float],
+    probe: Probe | None = None,
 ) -> AutomationHost | None:
     """Build the host with its automations; None when none is active."""
     automations = build_automations(options)
     if not automations:
         return None
     section = options.train.training_automations
-    run = describe_run(options, networks, losses, train_set, runtime)
+    run = describe_run(options, networks, losses, train_set, runtime, has_probe=probe is not None)
     return AutomationHost(
         automations,
         run,
@@ -119,11 +121,37 @@ def build_host(
         plain_options(options),
         strict=bool(section and section.strict),
         shadow=bool(section and section.shadow),
+        probe=probe,
     )
 
 
+def build_probe(
+    options: TrainOptions, sets: Mapping[str, ImageSet], main: Learner, knobs: Knobs, runtime: Runtime, book: Logbook
+) -> Probe | None:
+    """Cut the probe's crops on rank 0 and build it; None without an automation or a usable image, which is told."""
+    if not sets or not chosen_automations(options):
+        return None
+    held_out, training, is_held_out = [], [], False
+    if runtime.is_main:
+        validation = [one for key, one in sets.items() if key != "train"]
+        with runtime.rng.saved():
+            held_out, training, is_held_out = choose_crops(sets["train"], validation, options.scale)
+    if not runtime.from_main(len(held_out)):
+        book.info("No probe for the automations: no image gives a crop of the training size with LQ and GT.")
+        return None
+    if not is_held_out:
+        book.info("The automations' probe is cut from training images: too few validation images are large enough.")
+    average = main.average.network if main.average else None
+    return Probe(held_out, training, main.network, average, runtime, book, knobs[MICRO_BATCH].at)
+
+
 def describe_run(
-    options: TrainOptions, networks: Iterable[nn.Module], losses: WeightedLosses, train_set: ImageSet, runtime: Runtime
+    options: TrainOptions,
+    networks: Iterable[nn.Module],
+    losses: WeightedLosses,
+    train_set: ImageSet,
+    runtime: Runtime,
+    has_probe: bool = False,
 ) -> RunStarted:
     """Return what the automations know about the run."""
     train, data = options.train, options.datasets["train"]
@@ -146,6 +174,9 @@ def describe_run(
         has_memory=runtime.has_memory,
         coupled_by=coupled_by(options, networks),
         is_compiled=options.use_compile,
+        has_average=bool(train.ema_decay),
+        has_probe=has_probe,
+        beta2=getattr(train.optim_g.options, "betas", (0.0, RunStarted.beta2))[1],
     )
 
 

@@ -55,7 +55,7 @@ def test_host_handles_oom_unless_steps_are_not_splittable(training):
 
 def test_host_requests_reach_training(training):
     made = training(AUTOMATIONS)
-    actions = made.automations.actions
+    actions = made.automations.effects.actions
     assert actions[Rollback](Rollback("nothing kept yet")) is False
     actions[KeepSnapshot](KeepSnapshot())
     (weight, *_), before = made.learners["net_g"].parameters, made.learners["net_g"].parameters[0].detach().clone()

@@ -8,37 +8,46 @@ import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
-from typing import Any
+from typing import Any, Protocol
 
 from traiNNer.batch import BatchPlan
 from traiNNer.engine.control.automation import Automation
 from traiNNer.engine.control.decision_log import DecisionLog
+from traiNNer.engine.control.effects import Effects
 from traiNNer.engine.control.events import (
     Decision,
-    Disable,
-    KeepSnapshot,
-    KnobChanged,
-    MeasureTerms,
+    ProbeFinished,
     Rollback,
     RunStarted,
-    Say,
-    SetKnob,
     StepFailed,
     Stop,
     ValidationFinished,
     WindowFinished,
 )
-from traiNNer.engine.control.knobs import BATCH_SIZE, LR_BATCH, MICRO_BATCH, Knobs
+from traiNNer.engine.control.knobs import BATCH_SIZE, MICRO_BATCH, Knobs
+from traiNNer.engine.control.moves import Moves
 from traiNNer.engine.control.observations import Observations
+from traiNNer.engine.control.purse import Purse
 from traiNNer.engine.control.slot import MISSES_ALLOWED, Slot
 from traiNNer.engine.log.logbook import Logbook
 from traiNNer.engine.runtime.runtime import Runtime
 from traiNNer.engine.step_report import StepReport
 
-SMALLEST_CHANGE = 0.01
-SIZES = (MICRO_BATCH, BATCH_SIZE)
 REPEATS_ALLOWED = 2
+PROBE_EVERY = 100
 Rule = Callable[[Automation], Iterable[Decision]]
+
+
+class Probing(Protocol):
+    """Measures the network on fixed crops. All ranks ask, and hear the same."""
+
+    def held_out(self) -> tuple[list[float], list[float]] | None:
+        """Return the errors of live and averaged weights as in `ProbeFinished`; None if it cannot be done any more."""
+        ...
+
+    def training(self) -> list[float]:
+        """Return the errors of the scored weights on training crops; empty if it cannot be done any more."""
+        ...
 
 
 class AutomationHost:
@@ -56,6 +65,7 @@ class AutomationHost:
         options: the options of every automation; a run that one of them ended stays ended only while they are the same.
         strict: let an exception of an automation end the run.
         shadow: record decisions without applying them.
+        probe: measures the network on fixed crops; None where that cannot be done.
     """
 
     def __init__(
@@ -71,27 +81,31 @@ class AutomationHost:
         options: Mapping[str, Any] | None = None,
         strict: bool = False,
         shadow: bool = False,
+        probe: Probing | None = None,
     ) -> None:
         self.run = run
         self.knobs = knobs
         self.runtime = runtime
         self.logbook = logbook
         self.shadow = shadow
-        self.actions = actions
-        self.stop: Stop | None = None
-        self.stopped_by = ""
         self.plan = plan
+        self.probe = probe
         self.iteration = 0
         self._options = dict(options or {})
-        self._log = DecisionLog(logbook, learning_rate, shadow)
         self._observations = Observations(runtime, run.anchor)
-        self._measure_until = 0
         self._repeats = self._reported = 0
-        self._has_rolled_back = False
         if shadow:
             for knob in knobs.values():
                 knob.shadow()
         self.slots = [Slot(name, one, run, knobs, logbook, strict) for name, one in automations.items()]
+        log, purse = DecisionLog(logbook, learning_rate, shadow), Purse(run.total_iter)
+        moves = Moves(self.slots, knobs, runtime, logbook, log, plan, purse, run.memory_of_optimizer, shadow)
+        self.effects = Effects(run, moves, actions, logbook, log, shadow)
+
+    @property
+    def stop(self) -> Stop | None:
+        """The decision to end the run early."""
+        return self.effects.stop
 
     @property
     def halves_tiles(self) -> bool:
@@ -109,8 +123,7 @@ class AutomationHost:
         """Notify the automations that the run begins, or continues, after `iteration`."""
         self.iteration = self._reported = iteration
         self.run = replace(self.run, iteration=iteration)
-        if iteration < self._measure_until:
-            self.actions[MeasureTerms](MeasureTerms(self._measure_until - iteration))
+        self.effects.begin(iteration)
         for slot in self.slots:
             if slot.has_failed:
                 self._disable(slot, "its ranges rule failed")
@@ -125,15 +138,26 @@ class AutomationHost:
         self._repeats = 0
         if any(slot.every <= self.run.total_iter for slot in self.slots if slot.listens):
             self._observations.add(report)
-        if self._measure_until and iteration >= self._measure_until:
-            self._measure(0)
+        self.effects.after_step(iteration)
         if any(iteration % max(1, slot.every) == 0 for slot in self.slots if slot.listens):
             self._finish_window()
+
+    def after_iteration(self) -> None:
+        """Measure the probe where it is due or was asked for, at most once an iteration, and notify the automations."""
+        is_due = self.iteration % PROBE_EVERY == 0 and any(slot.wants_probe for slot in self.slots)
+        if self.probe is None or not (self.effects.take_probe() or is_due):
+            return
+        errors = self.probe.held_out()
+        self._observations.pause()
+        if errors is not None:
+            event = ProbeFinished(self.iteration, *errors)
+            self._ask("probe", lambda automation: automation.on_probe(event))
 
     def after_validation(self, iteration: int, scores: Mapping[str, float]) -> None:
         """Tell the scores of a validation; there are none where they could not be computed."""
         self.iteration = iteration
-        event = ValidationFinished(iteration, scores)
+        event = ValidationFinished(iteration, scores, self.probe.training() if self.probe else ())
+        self._observations.pause()
         self._ask("validation", lambda automation: automation.on_validation(event), partial(self._note_score, event))
         self._ask(
             "fallback", lambda automation: automation.fallback_rule(event), whom=lambda slot: slot.uses_fallback_rule
@@ -159,10 +183,10 @@ class AutomationHost:
     def not_finite(self) -> bool:
         """Tell that the run is about to end because nothing is finite. Returns whether an automation rewound it."""
         event = StepFailed(self.iteration, "not finite")
-        self._has_rolled_back = False
+        before = self.effects.rollbacks
         if not _rolls_back(self._finish_window()):  # an automation may have seen it in the window already
             self._ask("failure", lambda automation: automation.on_failure(event))
-        return self._has_rolled_back
+        return self.effects.rollbacks > before
 
     def finish(self) -> None:
         """Say in one line what the automations did."""
@@ -171,9 +195,9 @@ class AutomationHost:
             text = slot.call("summary", slot.automation.summary)
             title = f"{slot.automation.title}: " if slot.automation.title else ""
             told += [f"{title}{text}{' (disabled)' if slot.is_off else ''}"] if text else []
-        if told:
-            mark = " (shadow: nothing was applied)" if self.shadow else ""
-            self.logbook.info(f"Automations{mark}: {'; '.join(told)}")
+        mark = " (shadow: nothing was applied)" if self.shadow else ""
+        self.logbook.info(f"Automations{mark}: {'; '.join([*told, str(self.effects.purse)])}")
+        self.logbook.event("automations", self.iteration, self.effects.purse.numbers())
 
     def _finish_window(self) -> list[Decision]:
         event = self._observations.read(self.iteration, self.runtime.memory())
@@ -206,7 +230,7 @@ class AutomationHost:
                 answer = self.runtime.from_main(slot.decide(hook, rule, known) if self.runtime.is_main else None)
                 slot.hear(answer)
                 for decision in answer.decisions:
-                    self._apply(slot, decision)
+                    self.effects.apply(self.iteration, slot, decision)
                 taken += answer.decisions
         return taken
 
@@ -234,103 +258,8 @@ class AutomationHost:
             for slot in self.slots:
                 self._disable(slot, "the ranks disagree about its knobs")
 
-    # Applying
-
-    def _apply(self, slot: Slot, decision: Decision) -> None:
-        match decision:
-            case SetKnob():
-                self._set(slot, decision)
-            case Disable():
-                self._disable(slot, decision.reason)
-            case Say():
-                tell = self.logbook.warn if decision.warn else self.logbook.info
-                tell(f"Automation {slot.name}: {decision.text}")
-            case Stop():
-                text = f"Early stopping triggered - {decision.reason}"
-                self._log.action(self.iteration, slot, "stop", decision.reason, decision.evidence, text)
-                if self.stop is None and not self.shadow:
-                    self.stop, self.stopped_by = decision, slot.name
-            case KeepSnapshot():
-                self._act(decision)
-            case MeasureTerms():
-                self._measure(decision.iterations)
-            case Rollback():
-                done = self._act(decision)
-                self._has_rolled_back |= bool(done)
-                text = f"Rolled back to the last good weights; training continues. Reason: {decision.reason}"
-                told = text if done or self.shadow else f"there are no good weights to return to ({decision.reason})"
-                self._log.action(self.iteration, slot, "rollback", decision.reason, decision.evidence, told)
-
-    def _act(self, decision: Decision) -> bool | None:
-        return None if self.shadow else self.actions[type(decision)](decision)
-
-    def _measure(self, iterations: int) -> None:
-        self._measure_until = self.iteration + iterations if iterations else 0
-        self.actions[MeasureTerms](MeasureTerms(iterations))  # measuring changes nothing, so a shadow may
-
-    def _set(self, slot: Slot, decision: SetKnob) -> None:
-        knob = self.knobs[decision.knob]
-        old, new = knob.value, knob.clamp(decision.value)
-        is_stuck = knob.is_disabled or (slot.is_frozen and not decision.forced)
-        if is_stuck or not differs(decision.knob, old, new):
-            return
-        # A larger batch comes later, and only then may its learning rate.
-        knob.set(new, self.iteration + (self.plan.lead if decision.knob == LR_BATCH else 0))
-        self._resize(decision.knob, new)
-        if not decision.forced:
-            slot.count(decision.knob, new > old)
-        self._log.knob(self.iteration, slot, decision, old, new)
-        self._notify_change(decision.knob, old, new)
-        if not decision.forced:
-            self._limit(slot, decision.knob)
-
-    def _notify_change(self, knob: str, old: float, new: float) -> None:
-        event = KnobChanged(self.iteration, knob, old, new)
-        for slot in self.slots:
-            if slot.listens:
-                failed = self.runtime.is_main and not slot.succeeds("change", partial(slot.automation.on_change, event))
-                if self.runtime.from_main(failed):
-                    self._disable(slot, "its change rule failed")
-
-    def _resize(self, knob: str, size: float) -> None:
-        """Follow a change of a size: order larger batches, and let the next window show the peak of the new size."""
-        if knob == BATCH_SIZE and not self.shadow:
-            self.plan.change(self.iteration, int(size))
-        if knob in SIZES:
-            self.runtime.release_memory()
-            self.runtime.memory()
-
-    def _limit(self, slot: Slot, knob: str) -> None:
-        """Freeze the knobs of an automation that used up its adjustments; disable one that oscillates."""
-        if slot.oscillates(knob):
-            self._disable(slot, f"{knob} oscillates")
-        elif slot.adjustments >= slot.automation.max_adjustments and not slot.is_frozen:
-            slot.freeze()
-            self.logbook.warn(
-                f"Automation {slot.name}: max_adjustments ({slot.adjustments}) is reached; {knob} stays at "
-                f"{self.knobs[knob].value:.4g}. Protection stays on."
-            )
-
     def _disable(self, slot: Slot, reason: str) -> None:
-        if slot.is_off:
-            return
-        slot.switch_off()
-        moved = []
-        for name, knob in slot.claims.items():
-            if name == MICRO_BATCH and not callable(knob.fallback):
-                knob.fall_back_to(min(knob.fallback, knob.value))  # what does not fit now will not fit then
-            old = knob.at(self.iteration)
-            knob.disable()
-            new = knob.at(self.iteration)
-            moved.append(f"{name} {old:.4g} -> {new:.4g}")
-            if new != old:
-                self._resize(name, new)
-                self._notify_change(name, old, new)
-        self._log.action(self.iteration, slot, "fallback", reason, {"active": ", ".join(moved)}, "")
-        active = f" Active: {', '.join(moved)}." if moved else ""
-        self.logbook.warn(
-            f"Automation {slot.name} is disabled for the rest of the run: {reason}.{active} Training continues."
-        )
+        self.effects.moves.disable(self.iteration, slot, reason)
 
     # State
 
@@ -340,8 +269,7 @@ class AutomationHost:
             "slots": {slot.name: slot.state_dict() for slot in self.slots},
             "knobs": self.knobs.state_dict(),
             "observations": self._observations.state_dict(),
-            "measure_until": self._measure_until,
-            "stopped": [self.stopped_by, self.stop.reason, self.stop.best, self.stop.failed] if self.stop else None,
+            "effects": self.effects.state_dict(),
             "plan": [list(change) for change in self.plan.changes],
             "options": self._options,
         }
@@ -351,27 +279,17 @@ class AutomationHost:
 
         A run that an automation had ended stays ended if the options of that automation are the same.
         """
-        if state["stopped"] and self._is_unchanged(state["stopped"][0], state["options"]):
-            self.stopped_by, reason, best, failed = state["stopped"]
-            self.stop = Stop(reason, best=best, failed=failed)
+        given = state["options"]
+        self.effects.load_state_dict(
+            state["effects"], lambda name: name in self._options and given.get(name) == self._options[name]
+        )
         if self.knobs[BATCH_SIZE].claimed:
             self.plan.restore(state["plan"])
         self.knobs.load_state_dict(state["knobs"], {name for slot in self.slots for name in slot.claims})
         self._observations.load_state_dict(state["observations"])
-        self._measure_until = state["measure_until"]
         for slot in self.slots:
             if slot.name in state["slots"]:
                 slot.load_state_dict(state["slots"][slot.name])
-
-    def _is_unchanged(self, name: str, recorded: Mapping[str, Any]) -> bool:
-        return name in self._options and recorded.get(name) == self._options[name]
-
-
-def differs(knob: str, old: float, new: float) -> bool:
-    """Whether a move is one: more than 1 %, for sizes any."""
-    if knob in SIZES or math.isinf(old) or math.isinf(new):
-        return old != new
-    return abs(new - old) > SMALLEST_CHANGE * abs(old)
 
 
 def _rolls_back(decisions: Sequence[Decision]) -> bool:

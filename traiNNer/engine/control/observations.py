@@ -44,13 +44,17 @@ class Observations:
         self._seconds.append(now - self._last)
         self._last = now
 
+    def pause(self) -> None:
+        """Do not count the time from the last iteration to the next one."""
+        self._last = math.nan
+
     def read(self, iteration: int, memory: Memory | None = None) -> WindowFinished | None:
         """Return the window that ends here and start anew; None when nothing was noted."""
         self._read()
         steps, self._steps = self._steps, []
         known = [seconds for seconds in self._seconds if math.isfinite(seconds)]
         self._seconds = []
-        # The median passes over the pauses of validation and saving.
+        # The median passes over the pauses of saving.
         pace = statistics.median(known) if known else math.nan
         return WindowFinished(iteration, steps, pace, memory) if steps else None
 

@@ -14,7 +14,7 @@ from traiNNer.engine.log.logbook import Logbook
 
 MISSES_ALLOWED = 100
 REVERSALS, AMONG = 4, 10
-COUNTERS = ("adjustments", "is_off", "is_frozen", "misses", "directions")
+COUNTERS = ("adjustments", "is_off", "is_frozen", "rests_until", "misses", "directions")
 
 
 class Decided(NamedTuple):
@@ -50,6 +50,7 @@ class Slot:
         self.misses = 0
         self.is_off = False
         self.is_frozen = False
+        self.rests_until = 0
         self.directions: dict[str, list[int]] = {}
         automation.attach(knobs)
         claims = self.call("ranges", lambda: {knob: (knobs[knob], at) for knob, at in automation.ranges(run).items()})
@@ -62,6 +63,11 @@ class Slot:
     def listens(self) -> bool:
         """Whether it receives events."""
         return not self.is_off
+
+    @property
+    def wants_probe(self) -> bool:
+        """Whether it looks at the regular probe."""
+        return self.listens and type(self.automation).on_probe is not Automation.on_probe
 
     @property
     def uses_fallback_rule(self) -> bool:
@@ -83,6 +89,10 @@ class Slot:
         self.is_frozen = True
         for knob in self.claims.values():
             knob.freeze()
+
+    def rest(self, until: int) -> None:
+        """Let it make no risky move before an iteration, as its last one was taken back."""
+        self.rests_until = until
 
     def switch_off(self) -> None:
         """Let it hear no more events; its knobs are disabled one by one, as each is recorded."""

@@ -10,7 +10,18 @@ from bookkit import Book
 from enginekit import host_of, report_of
 
 from traiNNer.engine.control.automation import Automation
-from traiNNer.engine.control.events import Disable, KeepSnapshot, MeasureTerms, Rollback, RunStarted, Say, SetKnob, Stop
+from traiNNer.engine.control.events import (
+    Disable,
+    KeepSnapshot,
+    MeasureTerms,
+    Probe,
+    Rollback,
+    RunStarted,
+    Say,
+    SetKnob,
+    Stop,
+    Undo,
+)
 from traiNNer.engine.control.knobs import Knobs, Range
 
 
@@ -63,7 +74,8 @@ def report(loss=0.5, norm=1.0, applied=True, reference=0.25):
 def host(*automations, **options):
     book = Book()
     names = {f"Automation{index or ''}": automation for index, automation in enumerate(automations)}
-    run = RunStarted(100, 8, anchor="l1", base_lr=1e-4, metrics={"val/psnr": "higher"})
+    about = {"metrics": {"val/psnr": "higher"}, "has_average": options.pop("has_average", False)}
+    run = RunStarted(10_000, 8, anchor="l1", base_lr=1e-4, **about)
     done = []
     built = host_of(
         names, run, Knobs(1.0, 8, ("l1",)), book, act=lambda decision: done.append(decision) or True, **options
@@ -244,7 +256,7 @@ def test_one_burst_of_nan_is_one_recovery():
 
 def test_rewind_without_a_snapshot_does_nothing():
     built, _, _ = host(Scripted(**{"not finite": {7: [Rollback("requested")]}}))
-    built.actions[Rollback] = lambda decision: False
+    built.effects.actions[Rollback] = lambda decision: False
     drive(built, 1, 7)
     assert not built.not_finite()
 
@@ -352,7 +364,7 @@ def test_snapshot_rewind_stop_and_messages():
 
 def test_rewind_without_a_snapshot_is_reported():
     built, book, _ = host(Scripted(window={5: [Rollback("divergence")]}))
-    built.actions[Rollback] = lambda decision: False
+    built.effects.actions[Rollback] = lambda decision: False
     drive(built, 1, 5)
     assert "there are no good weights to return to" in book.infos[-1]
 
@@ -461,4 +473,188 @@ def test_summary_is_one_line():
     built, book, _ = host(Scripted(), Scripted(window={5: ValueError()}))
     drive(built, 1, 5)
     built.finish()
-    assert book.infos[-1] == "Automations: scripted: fine; scripted: fine (disabled)"
+    assert (
+        book.infos[-1]
+        == "Automations: scripted: fine; scripted: fine (disabled); price: 0 iterations, 0 moves, purse 0 % of 2 %"
+    )
+
+
+class Watching(Scripted):
+    """Looks at the probe too."""
+
+    def __init__(self, **script):
+        super().__init__("grad_clip", Range(0.1, 10.0), **script)
+        self.probes = []
+
+    def on_probe(self, event):
+        self.probes.append(event)
+        return self._answer("probe", event.iteration)
+
+
+class Ruler:
+    """Counts how often it is asked; the errors are that number."""
+
+    def __init__(self):
+        self.asked = 0
+
+    def held_out(self):
+        self.asked += 1
+        return [float(self.asked)] * 2, [0.5, 0.25]
+
+    def training(self):
+        return [0.125]
+
+
+def live(built, start, end, **values):
+    for iteration in range(start, end + 1):
+        built.after_step(iteration, report(**values))
+        built.after_iteration()
+
+
+def test_regular_probe_comes_every_hundred_iterations_to_those_that_look():
+    automation, ruler = Watching(), Ruler()
+    built, _, _ = host(automation, Scripted(), probe=ruler)
+    live(built, 1, 250)
+    assert [(e.iteration, e.live, e.average) for e in automation.probes] == [
+        (100, [1.0, 1.0], [0.5, 0.25]),
+        (200, [2.0, 2.0], [0.5, 0.25]),
+    ]
+    unwatched = Ruler()
+    live(host(Scripted(), probe=unwatched)[0], 1, 250)
+    assert unwatched.asked == 0
+
+
+def test_probe_that_is_asked_for_comes_in_the_same_iteration_and_once():
+    automation = Watching(window={5: [Probe("an alarm")]}, probe={5: [Probe("again")]})
+    built, _, _ = host(Scripted(window={5: [Probe("mine too")]}), automation, probe=Ruler())
+    live(built, 1, 20)
+    assert [event.iteration for event in automation.probes] == [5, 6]
+
+
+def test_probe_that_was_asked_for_survives_a_resume():
+    before, _, _ = host(Watching(validation={5: [Probe("a bad score")]}), probe=Ruler())
+    live(before, 1, 5)
+    before.after_validation(5, {})
+    automation = Watching()
+    after, _, _ = host(automation, probe=Ruler())
+    after.load_state_dict(torch_round_trip(before.state_dict()))
+    live(after, 6, 8)
+    assert [event.iteration for event in automation.probes] == [6]
+
+
+def test_without_a_probe_nothing_is_measured_and_nothing_breaks():
+    automation = Watching(window={5: [Probe("an alarm")]})
+    live(host(automation)[0], 1, 100)
+    broken = Ruler()
+    broken.held_out = lambda: None  # memory ran out
+    live(host(automation, probe=broken)[0], 1, 100)
+    assert automation.probes == []
+
+
+def test_validation_brings_the_errors_on_training_crops():
+    seen = []
+    automation = Scripted()
+    automation.on_validation = lambda event: seen.append(event.training) or []
+    for probe in (Ruler(), None):
+        host(automation, probe=probe)[0].after_validation(5, {"val/psnr": 30.0})
+    assert seen == [[0.125], ()]
+
+
+UP = {5: [SetKnob("grad_clip", 1.2, "up")], 10: [SetKnob("grad_clip", 1.4, "up")]}
+
+
+def test_undo_takes_back_all_that_another_did_lately_and_lets_it_rest():
+    mover = Scripted("grad_clip", Range(0.1, 10.0), window=UP | {25: [SetKnob("grad_clip", 1.6, "up")]})
+    asker = Scripted(window={15: [SetKnob("lr_factor", 0.9, "mine")], 20: [Undo("the loss rose", {"estimate": 2})]})
+    built, book, _ = host(mover, asker)
+    drive(built, 1, 30)
+    assert built.knobs["grad_clip"].value == 1.0
+    assert built.knobs["lr_factor"].value == 0.9
+    entry = book.decisions[-1]
+    assert (entry["iter"], entry["automation"], entry["old"], entry["new"]) == (20, "Automation", 1.4, 1.0)
+    assert entry["reason"] == "undone by Automation1: the loss rose"
+    assert entry["evidence"] == {"estimate": 2}
+    assert entry["n_adjustments"] == 2
+    assert (asker.changes[-1].knob, asker.changes[-1].new) == ("grad_clip", 1.0)
+
+
+def test_undo_without_a_recent_move_of_another_changes_nothing():
+    own = Scripted(window={5: [SetKnob("lr_factor", 0.9, "mine")], 10: [Undo("the loss rose")]})
+    neutral = Scripted("micro_batch", Range(1, 8), window={5: [SetKnob("micro_batch", 4, "memory")]})
+    built, book, _ = host(own, neutral)
+    drive(built, 1, 10)
+    assert len(book.decisions) == 2
+    old = Scripted("grad_clip", Range(0.1, 10.0), window=UP)
+    late, book, _ = host(old, Scripted(window={2015: [Undo("the loss rose")]}))
+    drive(late, 1, 2015)
+    assert late.knobs["grad_clip"].value == 1.4
+    assert [slot.rests_until for slot in late.slots] == [0, 0]
+
+
+def test_what_may_be_undone_survives_a_resume():
+    before, _, _ = host(Scripted("grad_clip", Range(0.1, 10.0), window=UP), Scripted())
+    drive(before, 1, 12)
+    after, _, _ = host(
+        Scripted("grad_clip", Range(0.1, 10.0), window={20: [SetKnob("grad_clip", 2.0, "up")]}),
+        Scripted(window={15: [Undo("the loss rose")]}),
+    )
+    after.load_state_dict(torch_round_trip(before.state_dict()))
+    drive(after, 13, 20)
+    assert after.knobs["grad_clip"].value == 1.0
+
+
+def test_larger_batch_can_be_undone_although_it_does_not_count():
+    grow = [SetKnob("batch_size", 16, "idle memory", forced=True), SetKnob("lr_batch", 1.4, "larger", forced=True)]
+    built, _, _ = host(Scripted("batch_size", Range(1, 32), window={5: grow}), Scripted(window={10: [Undo("rose")]}))
+    drive(built, 1, 10)
+    assert (built.knobs["batch_size"].value, built.knobs["lr_batch"].value) == (8, 1.0)
+
+
+def test_purse_counts_lost_and_slowed_iterations_and_then_allows_protection_only():
+    """Of 10,000 iterations 200 may be lost: 30 by a rollback, the rest below the user's rate."""
+    rate = Scripted(
+        window={
+            20: [KeepSnapshot()],
+            50: [Rollback("diverged"), SetKnob("lr_factor", 0.5, "diverged", forced=True)],
+            300: [SetKnob("lr_factor", 0.25, "diverged", forced=True)],
+            305: [SetKnob("lr_factor", 1.5, "up"), SetKnob("lr_factor", 1.0, "back")],
+        }
+    )
+    moves = [SetKnob("grad_clip", 1.2, "up"), SetKnob("grad_clip", 1.1, "again")]
+    clip = Scripted("grad_clip", Range(0.1, 10.0), window={215: moves[:1], 225: moves[1:]})
+    built, book, _ = host(rate, clip)
+    drive(built, 1, 219)
+    assert built.effects.purse.numbers() == {"iterations": 199, "moves": 2, "share": 0.0199, "limit": 0.02}
+    drive(built, 220, 310)
+    assert built.knobs["grad_clip"].value == 1.2
+    assert [entry["new"] for entry in book.decisions if entry["knob"]] == [0.5, 1.2, 0.25, 1.0]
+    told = [text for text in book.infos if "only protect" in text]
+    assert told == [
+        "Automations: from iteration 220 on they only protect (price: 200 iterations, 2 moves, purse 2 % of 2 %)."
+    ]
+    assert next(entry for entry in book.decisions if entry.get("action"))["evidence"] == {"lost": 30}
+    built.finish()
+    assert book.events == [
+        {"event": "automations", "iter": 310, "iterations": 285, "moves": 4, "share": 0.0285, "limit": 0.02}
+    ]
+
+
+def test_purse_survives_a_resume():
+    def rate():
+        return Scripted(window={5: [SetKnob("lr_factor", 0.5, "diverged", forced=True)]})
+
+    before, _, _ = host(rate())
+    drive(before, 1, 150)
+    after, book, _ = host(rate())
+    after.load_state_dict(torch_round_trip(before.state_dict()))
+    drive(after, 151, 205)
+    assert sum("only protect" in text for text in book.infos) == 1
+    assert after.effects.purse.spent == 200
+
+
+def test_return_to_the_average_costs_no_iterations():
+    built, book, done = host(Scripted(window={50: [Rollback("diverged", to="average")]}), has_average=True)
+    drive(built, 1, 50)
+    assert done == [Rollback("diverged", to="average")]
+    assert book.infos[-1].endswith("Rolled back to their average; training continues. Reason: diverged")
+    assert built.effects.purse.spent == 0

@@ -128,6 +128,7 @@ def test_counts_and_history_are_restored():
     made.automation.memory = 5
     made.count("a", True)
     made.misses, made.is_off, made.is_frozen = 3, True, True
+    made.rest(70)
     other, _ = slot()
     other.load_state_dict(made.state_dict())
     assert other.automation.memory == 5
@@ -135,6 +136,7 @@ def test_counts_and_history_are_restored():
         "adjustments": 1,
         "is_off": True,
         "is_frozen": True,
+        "rests_until": 70,
         "misses": 3,
         "directions": {"a": [1]},
     }
