@@ -30,9 +30,10 @@ from typing import Any
 import numpy as np
 
 from benchmarks.automations.rows import Row, table
-from traiNNer.automations.early_stopping import LOG_TO_DB, IntelligentEarlyStopping
+from traiNNer.automations.early_stopping import IntelligentEarlyStopping
 from traiNNer.engine.control.events import ProbeFinished, RunStarted, Stop, ValidationFinished
 from traiNNer.engine.control.knobs import Knobs
+from traiNNer.engine.control.prediction import LOG_TO_DB
 from traiNNer.optim.schedules import CosineAnnealingLR, MultiStepLR, compose
 
 METRIC = "val/psnr"
@@ -57,8 +58,13 @@ class Setting:
 
 
 GUIDE = {
-    "patience": 2000, "min_improvement": 0.001, "min_epochs": 1000, "min_iterations": 5000,
-    "max_no_improvement": 2000, "improvement_threshold": 0.002, "warmup_iterations": 1000,
+    "patience": 2000,
+    "min_improvement": 0.001,
+    "min_epochs": 1000,
+    "min_iterations": 5000,
+    "max_no_improvement": 2000,
+    "improvement_threshold": 0.002,
+    "warmup_iterations": 1000,
 }
 CONVENIENCE = {"patience": 2000, "min_improvement": 0.001}
 FIDELITY = {"patience": 5000, "min_improvement": 0.0005}

@@ -9,8 +9,7 @@ from typing import Annotated, Any, Literal, NamedTuple
 import numpy as np
 from pydantic import Field
 
-from traiNNer.automations.outlook import ANNEALING, milestones, share_to_fall
-from traiNNer.automations.statistics import student_quantile
+from traiNNer.automations.outlook import milestones
 from traiNNer.automations.trend import Trend, noise_sd, theil_sen
 from traiNNer.config.automation_rules import OptionFacts, OptionProblem, OptionWarning, check_order
 from traiNNer.config.tree import did_you_mean
@@ -25,6 +24,7 @@ from traiNNer.engine.control.events import (
     ValidationFinished,
 )
 from traiNNer.engine.control.knobs import BATCH_SIZE, LOSS_WEIGHT, LR_BATCH, LR_FACTOR
+from traiNNer.engine.control.prediction import ANNEALING, LOG_TO_DB, share_to_fall
 from traiNNer.registry import AUTOMATIONS, StrictOptions
 
 Count = Annotated[int, Field(ge=1)]
@@ -42,7 +42,6 @@ NOISE_VALIDATIONS = 30
 """Validations that the noise is estimated from: with ten, one estimate in twenty is less than half the true sd."""
 RECENT = 3
 """Validations that the smoothed value is the median of; so many must follow a change before anything stops."""
-LOG_TO_DB = 20 / math.log(10)
 LEAST_DB = 0.05
 """A gain from annealing that is waited for where the metric is not in dB, and cannot be compared with it."""
 PROBES = 10
@@ -390,7 +389,7 @@ class IntelligentEarlyStopping(Automation):
         if not self.respect_schedule:
             return False
         knob, threshold = self.knobs[LR_FACTOR], max(self.min_projected_gain, self.min_improvement)
-        is_pending = knob.pending >= PENDING and not (knob.is_frozen or knob.is_disabled)
+        is_pending = knob.pending >= PENDING and not (knob.is_frozen or knob.is_disabled) and knob.value > knob.low
         is_announced = bool(milestones(self._rate(), iteration, self.total_iter))
         return is_pending or is_announced or self._annealing(iteration) >= threshold
 
@@ -430,11 +429,13 @@ class IntelligentEarlyStopping(Automation):
 
 def clearly_lower(new: Sequence[float], old: Sequence[float], confidence: float) -> bool | None:
     """Tell whether errors have fallen, paired by crop (Student's t, two-sided); None without crops that pair."""
+    from scipy.special import stdtrit  # takes long to import
+
     falls = np.subtract(old, new) if len(new) == len(old) else np.array([])
     falls = falls[np.isfinite(falls)]
     if len(falls) < 3:
         return None
-    least = student_quantile(len(falls) - 1, (1 + confidence) / 2) * falls.std(ddof=1) / math.sqrt(len(falls))
+    least = stdtrit(len(falls) - 1, (1 + confidence) / 2) * falls.std(ddof=1) / math.sqrt(len(falls))
     return bool(falls.mean() > least)
 
 

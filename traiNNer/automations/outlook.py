@@ -6,16 +6,7 @@ from itertools import pairwise
 Schedule = Callable[[int], float]
 KEPT = 0.9
 """A learning rate that keeps less than this share from one iteration to the next has dropped."""
-ANNEALING = 0.2
-"""What a linear decay of the rate to zero gives beyond the averaged weights, as a share of what these are better than
-the live ones."""
 GRID = 128
-
-
-def share_to_fall(schedule: Schedule, iteration: int, total_iter: int) -> float:
-    """Return which share of its highest value after `iteration` iterations the rate has lost at the end, 0 to 1."""
-    ahead = [schedule(place) for place in _grid(max(0, iteration - 1), total_iter - 1)]
-    return max(0.0, 1 - ahead[-1] / max(ahead)) if max(ahead) > 0 else 0.0
 
 
 def milestones(schedule: Schedule, iteration: int, total_iter: int) -> list[int]:

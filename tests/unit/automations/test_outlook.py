@@ -1,6 +1,7 @@
 import pytest
 
-from traiNNer.automations.outlook import milestones, share_to_fall
+from traiNNer.automations.outlook import milestones
+from traiNNer.engine.control.prediction import share_to_fall
 from traiNNer.optim.schedules import (
     ConstantLR,
     CosineAnnealingLR,
