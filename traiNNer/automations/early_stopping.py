@@ -2,27 +2,29 @@
 
 import math
 from bisect import bisect_right
-from collections.abc import Iterable, Iterator
-from statistics import median
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from statistics import fmean, median
 from typing import Annotated, Any, Literal, NamedTuple
 
+import numpy as np
 from pydantic import Field
 
-from traiNNer.automations.outlook import Outlook
+from traiNNer.automations.outlook import milestones
 from traiNNer.automations.trend import Trend, noise_sd, theil_sen
 from traiNNer.config.automation_rules import OptionFacts, OptionProblem, OptionWarning, check_order
 from traiNNer.config.tree import did_you_mean
-from traiNNer.engine.control.automation import Automation
+from traiNNer.engine.control.automation import NEVER, Automation
 from traiNNer.engine.control.events import (
     Decision,
     KnobChanged,
+    ProbeFinished,
     RunStarted,
     Say,
     Stop,
     ValidationFinished,
-    WindowFinished,
 )
 from traiNNer.engine.control.knobs import BATCH_SIZE, LOSS_WEIGHT, LR_BATCH, LR_FACTOR
+from traiNNer.engine.control.prediction import ANNEALING, LOG_TO_DB, share_to_fall
 from traiNNer.registry import AUTOMATIONS, StrictOptions
 
 Count = Annotated[int, Field(ge=1)]
@@ -38,6 +40,14 @@ REACH = 2
 """A trend is not projected further ahead than this many times the window that it was read from."""
 NOISE_VALIDATIONS = 30
 """Validations that the noise is estimated from: with ten, one estimate in twenty is less than half the true sd."""
+RECENT = 3
+"""Validations that the smoothed value is the median of; so many must follow a change before anything stops."""
+LEAST_DB = 0.05
+"""A gain from annealing that is waited for where the metric is not in dB, and cannot be compared with it."""
+PROBES = 10
+"""Probes whose median is the distance of the live weights from their average."""
+PENDING = 0.5
+"""A test of the rate automation that is so far on its way to a cut is waited for."""
 
 
 class StoppingFallback(StrictOptions):
@@ -48,27 +58,27 @@ class StoppingFallback(StrictOptions):
 
 
 class Preset(NamedTuple):
-    """How sure the stop is: patiences that the trend spans, its interval, validations in a row that must agree."""
+    """How sure the stop is: patiences that the trend spans at least, and its interval."""
 
     patiences: int
     confidence: float
-    hits: int
 
 
-PRESETS = {"convenience": Preset(1, 0.90, 1), "fidelity": Preset(2, 0.95, 2)}
-NEVER = StoppingFallback()
+PRESETS = {"convenience": Preset(1, 0.90), "fidelity": Preset(2, 0.95)}
+NO_FALLBACK = StoppingFallback()
 
 
 @AUTOMATIONS.register(name="IntelligentEarlyStopping")
 class IntelligentEarlyStopping(Automation):
     """Ends a run that has nothing left to gain.
 
-    It stops when even the upper bound of the metric's trend (Theil and Sen) promises too little for the rest of the
-    run, or when the metric has fallen and keeps falling (overfitting), or after a hard limit. Prechelt, "Early
-    Stopping - But When?", 1998, compares simpler criteria and their cost.
+    It stops when even the upper bound of the metric's trend (Theil and Sen), and what a lower learning rate will still
+    give, promise too little for the rest of the run, or when the metric has fallen while the training crops improve
+    (overfitting), or after a hard limit. Prechelt, "Early Stopping - But When?", 1998, compares simpler criteria and
+    their cost.
 
     Args:
-        preset: `convenience` reads the trend over one patience at 90 %; `fidelity` over two at 95 %, twice in a row.
+        preset: `convenience` reads the trend over one patience at 90 %; `fidelity` over two at 95 %.
         patience: Iterations since the last significant best before stopping is considered; at least five validations.
         min_improvement: Gain of the metric that makes a new best significant.
         min_epochs: Passes through the data before which nothing stops; ignored if the run does not get there.
@@ -80,22 +90,22 @@ class IntelligentEarlyStopping(Automation):
         warmup_iterations: Iterations whose values are ignored; at least those of the warm-up.
         min_projected_gain: Gain still to be expected below which the run stops.
         restore_best: End with the best weights.
-        respect_schedule: Wait while the learning rate will still be lowered.
+        respect_schedule: Wait for what a learning rate that will still be lowered gives.
         fallback: What is active after the automation was disabled.
         max_adjustments: Stops per run; with 0 it only watches.
     """
 
     title = "early stopping"
+    every = NEVER
     remembered = (
         "iterations",
         "values",
-        "signals",
-        "signal_sum",
-        "signal_count",
+        "changes",
+        "gaps",
+        "crops",
+        "best_crops",
         "best",
         "raw_best",
-        "changed_at",
-        "hits",
         "non_finite",
         "projected",
         "stops",
@@ -118,13 +128,14 @@ class IntelligentEarlyStopping(Automation):
         min_projected_gain: Number = 0.05,
         restore_best: bool = True,
         respect_schedule: bool = True,
-        fallback: StoppingFallback = NEVER,
+        fallback: StoppingFallback = NO_FALLBACK,
         max_adjustments: Natural = 1,
     ) -> None:
         if max_no_improvement is not None and max_no_improvement < patience:
             raise ValueError(f"max_no_improvement = {max_no_improvement} is less than patience = {patience}")
         self.preset, self.fallback = PRESETS[preset], fallback
-        self.patience, self.hard_limit = patience, max_no_improvement if max_no_improvement != patience else None
+        self.is_limit_patience = max_no_improvement == patience
+        self.patience, self.hard_limit = patience, None if self.is_limit_patience else max_no_improvement
         self.min_improvement, self.improvement_threshold = min_improvement, improvement_threshold
         self.min_epochs, self.first_stop, self.warmup = min_epochs, min_iterations, warmup_iterations
         self.has_fallback_rule = fallback.early_stopping
@@ -134,18 +145,20 @@ class IntelligentEarlyStopping(Automation):
         self.unit = " dB" if "psnr" in monitor_metric.rpartition("/")[2] else ""
         self.sign, self.total_iter, self.val_freq = 1.0, 0, 1
         self.length = self.kept = VALIDATIONS
-        self.outlook = Outlook(lambda _: 1.0, 1)
-        self.fallen_back: Outlook | None = None
-        # What is remembered. Values are turned so that higher is better; `best` pairs are [value, iteration].
+        self.schedule: Callable[[int], float] = lambda _: 1.0
+        self.has_average = False
+        # What is remembered. Values are turned so that higher is better; `best` pairs are [value, iteration]. `crops`
+        # are the errors of the averaged weights on the probe and of the scored ones on training crops.
         self.iterations: list[int] = []
         self.values: list[float] = []
-        self.signals: list[float] = []
-        self.signal_sum, self.signal_count = 0.0, 0
+        self.changes: list[int] = []
+        self.gaps: list[float] = []
+        self.crops: list[list[float]] = [[], []]
+        self.best_crops = self.crops
         self.best: list[Any] = []
         self.raw_best: list[Any] = []
         self.fallback_best: list[Any] = []
-        self.hits: dict[str, int] = {}
-        self.changed_at = self.non_finite = self.stops = self.stopped_at = 0
+        self.non_finite = self.stops = self.stopped_at = 0
         self.projected: float | None = None
         self.told: list[str] = []
 
@@ -187,34 +200,50 @@ class IntelligentEarlyStopping(Automation):
         return (options.monitor_metric,)
 
     def on_start(self, run: RunStarted) -> Iterator[Decision]:
-        """Fit patience, warm-up and window to the run."""
+        """Fit patience, warm-up and window to the run, and say which options cannot act in it."""
         self.val_freq = run.val_freq or run.total_iter
         if self.stops and run.iteration:  # its options were changed in order to go on
             self.stops = self.stopped_at = 0
-            self.hits = {}
         self.patience = max(self.patience, LEAST_VALIDATIONS * (run.val_freq or 0))
         self.length = self._validations(self.preset.patiences * self.patience)
         self.warmup = max(self.warmup, run.warmup_iter)
         self.sign = -1.0 if run.metrics.get(self.monitor_metric) == "lower" else 1.0
-        self.total_iter, self.outlook = run.total_iter, Outlook(run.schedule, run.total_iter)
-        self.kept = max(self.length, self._validations(run.total_iter / (REACH + 1)), NOISE_VALIDATIONS)
+        self.total_iter, self.schedule, self.has_average = run.total_iter, run.schedule, run.has_average
+        self.kept = max(2 * self.length, self._validations(2 * run.total_iter / (REACH + 1)), NOISE_VALIDATIONS)
         epochs = self.min_epochs * run.epoch_iter if self.min_epochs else 0.0
         if epochs <= run.total_iter:
             self.first_stop = max(self.first_stop, math.ceil(epochs))
-        else:
-            yield Say(f"min_epochs {self.min_epochs} is ignored, the run ends before", warn=True)
+        yield from self._without_effect(epochs)
 
-    def on_window(self, event: WindowFinished) -> Iterable[Decision]:
-        """Keep the mean training signal between validations, evidence beside overfitting."""
-        for signal in map(type(event.steps[0]).signal, event.steps):
-            if math.isfinite(signal):
-                self.signal_sum, self.signal_count = self.signal_sum + signal, self.signal_count + 1
+    def _without_effect(self, epochs: float) -> Iterator[Say]:
+        """Name the options that change nothing in this run, and why; warn of one that lets nothing stop."""
+        end, patience, limit = self.total_iter, self.patience, self.hard_limit
+        starts = {"min_iterations": self.first_stop, "warmup_iterations": self.warmup}
+        starts["patience"] = self.warmup + patience
+        if late := [f"{name} lets nothing stop before {at:,}" for name, at in starts.items() if at >= end]:
+            yield Say(f"cannot act in a run of {end:,} iterations: {late[0]}", warn=True)
+        idle = {
+            f"min_epochs {self.min_epochs} (the run ends before)": epochs > end,
+            "max_no_improvement (it equals patience)": self.is_limit_patience,
+            f"max_no_improvement {limit} (the run ends before)": limit is not None and self.warmup + limit >= end,
+            "improvement_threshold (min_projected_gain decides before)": self.improvement_threshold * end
+            < self.min_projected_gain * patience,
+        }
+        if named := [text for text, is_idle in idle.items() if is_idle]:
+            yield Say(f"without effect in this run: {', '.join(named)}")
+
+    def on_probe(self, event: ProbeFinished) -> Iterable[Decision]:
+        """Keep the errors of the average, and how much better they are than those of the live weights, in dB."""
+        gap = LOG_TO_DB * (fmean(event.live) - fmean(event.average)) if event.live else math.nan
+        if math.isfinite(gap):
+            self.crops = [list(event.average), self.crops[1]]
+            self.gaps = [*self.gaps, gap][-PROBES:]
         return ()
 
     def on_change(self, event: KnobChanged) -> None:
-        """Read the trend afresh after a change that moves the metric by itself; the best stays."""
+        """Let the trend's windows have another level from here on; what moves the metric by itself is no trend."""
         if event.knob in (LR_FACTOR, LR_BATCH, BATCH_SIZE) or event.knob.startswith(LOSS_WEIGHT):
-            self.changed_at = event.iteration
+            self.changes = [*self.changes, event.iteration]
 
     def on_validation(self, event: ValidationFinished) -> Iterator[Decision]:
         """Record the score and stop where a rule says so."""
@@ -225,6 +254,7 @@ class IntelligentEarlyStopping(Automation):
             yield from self._not_finite(event.iteration)
             return
         self.non_finite = 0
+        self.crops = [self.crops[0], list(event.training)]
         self._record(event.iteration, self.sign * score)
         yield from self._examine(event.iteration)
 
@@ -255,91 +285,77 @@ class IntelligentEarlyStopping(Automation):
     # What it remembers
 
     def _record(self, iteration: int, value: float) -> None:
-        signal = self.signal_sum / self.signal_count if self.signal_count else math.nan
-        self.signal_sum, self.signal_count = 0.0, 0
         self.iterations = [*self.iterations, iteration][-self.kept :]
         self.values = [*self.values, value][-self.kept :]
-        self.signals = [*self.signals, signal][-self.kept :]
+        self.changes = [at for at in self.changes if at >= self.iterations[0]]
         if not self.raw_best or value > self.raw_best[0]:
             self.raw_best = [value, iteration]
         if not self.best or self._smoothed() > self.best[0] + max(self.min_improvement, self._noise()):
-            self.best = [self._smoothed(), iteration]
+            self.best, self.best_crops = [self._smoothed(), iteration], self.crops
 
     def _noise(self) -> float:
         return noise_sd(self.values[-NOISE_VALIDATIONS:])
 
     def _smoothed(self) -> float:
-        return median(self.values[-3:])
+        return median(self.values[-RECENT:])
 
     def _validations(self, span: float) -> int:
         return max(VALIDATIONS, math.ceil(span / self.val_freq) + 1)
 
-    def _trend(self, start: int, length: int) -> Trend | None:
-        """Return the trend of the newest `length` values, if those from `start` on that compare are so many."""
-        start = max(start, bisect_right(self.iterations, self.changed_at))
-        if len(self.values) - start < length:
+    def _trend(self, length: int, since: int = 0) -> Trend | None:
+        """Return the trend of the newest `length` values, if so many are from after iteration `since`."""
+        if len(self.values) - bisect_right(self.iterations, since) < length:
             return None
-        return theil_sen(self.iterations[-length:], self.values[-length:], self.preset.confidence)
+        return theil_sen(self.iterations[-length:], self.values[-length:], self.preset.confidence, self.changes)
 
     # The rules
 
     def _examine(self, iteration: int) -> Iterator[Decision]:
         remaining = self.total_iter - iteration
-        whole = self._trend(0, self.length)
+        whole = self._trend(self.length)
         length = max(self.length, self._validations(remaining / REACH))
-        steady = self._trend(self.outlook.comparable(self.iterations), length) if whole else None
+        dropped = [at for at in milestones(self._rate(), 0, self.total_iter) if at < iteration]
+        # Where a curve bends down, a longer window promises more, never less: the surer of two may decide.
+        trends = [self._trend(many, max(dropped, default=0)) for many in (length, 2 * length)] if whole else []
+        steady = min((trend for trend in trends if trend), key=lambda trend: trend.upper, default=None)
         if steady and remaining > 0:
             self.projected = max(steady.upper * remaining, 0.0)
             yield from self._tell("resolution", self._resolution(steady))
         if remaining <= 0:  # there is nothing left to stop
             return
         is_due = iteration >= self.first_stop and iteration - self.best[1] >= self.patience
-        found = {
-            "overfitting": self._overfitting(whole) if is_due and whole else None,
-            "convergence": self._convergence(iteration, steady) if is_due and steady else None,
-            "hard limit": self._hard_limit(iteration) if iteration >= self.first_stop else None,
-        }
-        yield from self._settle(iteration, found)
-
-    def _settle(self, iteration: int, found: dict[str, Stop | None]) -> Iterator[Decision]:
-        self.hits = {rule: self.hits.get(rule, 0) + 1 for rule, stop in found.items() if stop}
-        for rule, stop in found.items():
-            needed = 1 if rule == "hard limit" else self.preset.hits
-            if not stop or self.hits[rule] < needed:
-                continue
-            if rule != "overfitting" and self._waits(iteration):
-                yield from self._tell("wait", f"waiting for a lower learning rate: {stop.reason}")
-                continue
+        is_settled = len(self.iterations) - bisect_right(self.iterations, max(self.changes, default=0)) >= RECENT
+        overfitting = self._overfitting(whole) if is_due and whole else None
+        others = [self._convergence(iteration, steady)] if is_due and is_settled and steady else []
+        others += [self._hard_limit(iteration)] if iteration >= self.first_stop else []
+        stop = next((one for one in (overfitting, *others) if one), None)
+        if stop and stop is not overfitting and self._waits(iteration):
+            yield from self._tell("wait", f"waiting for a lower learning rate: {stop.reason}")
+        elif stop:
             yield self._stop(iteration, stop.reason, stop.evidence)
-            return
 
     def _overfitting(self, trend: Trend) -> Stop | None:
-        # The best is the highest of many smoothed values, so one more low triple is not a fall: the window must be low.
-        fall = self.best[0] - max(self._smoothed(), median(self.values[-self.length :]))
-        threshold = max(2 * self.min_projected_gain, 3 * self._noise())
-        if not (fall > threshold and trend.upper < 0):
+        # The best is the highest of many smoothed values, so one more low triple is not a fall: the window must be low,
+        # or the training crops must have become better since.
+        (held_out, training), (best_held_out, best_training) = self.crops, self.best_crops
+        learns = clearly_lower(training, best_training, self.preset.confidence)
+        low = self._smoothed() if learns else max(self._smoothed(), median(self.values[-self.length :]))
+        fall = self.best[0] - low
+        threshold = max(self.min_projected_gain, 1.5 * self._noise()) * (1 if learns else 2)
+        falls = trend.upper < 0 or clearly_lower(best_held_out, held_out, self.preset.confidence)
+        if not (fall > threshold and falls) or learns is False:
             return None
         reason = f"overfitting, {self.monitor_metric} is {self._gain(fall)} below its best and falling"
-        return Stop(reason, self._evidence(trend, threshold) | {"fall": fall, "training_signal_falls": self._learns()})
-
-    def _learns(self) -> bool:
-        """Tell whether the training signal falls for sure over the same window."""
-        recent = list(zip(self.iterations, self.signals, strict=True))[-self.length :]
-        seen = [(at, signal) for at, signal in recent if math.isfinite(signal)]
-        places, signals = [at for at, _ in seen], [signal for _, signal in seen]
-        return len(seen) > 1 and theil_sen(places, signals, self.preset.confidence).upper < 0
+        return Stop(reason, self._evidence(trend, threshold) | {"fall": fall, "training_improves": learns})
 
     def _convergence(self, iteration: int, trend: Trend) -> Stop | None:
-        gain = max(trend.upper * (self.total_iter - iteration), 0.0)
+        rise, annealing = max(trend.upper * (self.total_iter - iteration), 0.0), self._annealing(iteration)
         threshold = max(self.min_projected_gain, self.min_improvement)
-        if not (gain < threshold or self._is_flat(trend)):
+        if rise >= threshold and trend.upper * self.patience >= self.improvement_threshold:
             return None
-        flat = iteration - self.best[1]
+        flat, gain = iteration - self.best[1], rise + annealing
         reason = f"no improvement in {self.monitor_metric} for {flat} iterations; projected gain {self._gain(gain)}"
-        return Stop(reason, self._evidence(trend, threshold) | {"projected_gain": gain})
-
-    def _is_flat(self, trend: Trend) -> bool:
-        return trend.upper * self.patience < self.improvement_threshold
+        return Stop(reason, self._evidence(trend, threshold) | {"projected_gain": gain, "annealing": annealing})
 
     def _hard_limit(self, iteration: int) -> Stop | None:
         limit, waited = max(self.hard_limit or 0, self.patience), iteration - self.raw_best[1]
@@ -354,15 +370,28 @@ class IntelligentEarlyStopping(Automation):
             reason = f"{self.monitor_metric} was not finite in {self.non_finite} validations in a row"
             yield self._stop(iteration, reason, {"window": self.non_finite}, failed=True)
 
+    def _rate(self) -> Callable[[int], float]:
+        """Return the schedule, and what the rate automation's fallback makes of it."""
+        knob, schedule = self.knobs[LR_FACTOR], self.schedule
+        fallback = knob.fallback if knob.is_disabled else None
+        return (lambda at: schedule(at) * fallback(at)) if callable(fallback) else schedule
+
+    def _annealing(self, iteration: int) -> float:
+        """Return what the metric still gains from a smooth fall of the rate; infinite where that was not measured."""
+        share = ANNEALING * share_to_fall(self._rate(), iteration, self.total_iter) if self.respect_schedule else 0.0
+        if share and not (self.has_average and self.gaps):
+            return math.inf
+        gain = share * max(median(self.gaps), 0.0) if share else 0.0
+        return gain if self.unit else (math.inf if gain >= LEAST_DB else 0.0)
+
     def _waits(self, iteration: int) -> bool:
+        """Tell whether a drop of the rate is really coming: announced, nearly decided, or worth its annealing."""
         if not self.respect_schedule:
             return False
-        knob = self.knobs[LR_FACTOR]
-        if knob.is_disabled and callable(knob.fallback) and self.fallen_back is None:
-            schedule, fallback = self.outlook.schedule, knob.fallback
-            self.fallen_back = Outlook(lambda at: schedule(at) * fallback(at), self.total_iter)
-        can_be_cut = knob.claimed and not (knob.is_frozen or knob.is_disabled) and knob.value > knob.low * 1.01
-        return can_be_cut or (self.fallen_back or self.outlook).will_fall(iteration)
+        knob, threshold = self.knobs[LR_FACTOR], max(self.min_projected_gain, self.min_improvement)
+        is_pending = knob.pending >= PENDING and not (knob.is_frozen or knob.is_disabled) and knob.value > knob.low
+        is_announced = bool(milestones(self._rate(), iteration, self.total_iter))
+        return is_pending or is_announced or self._annealing(iteration) >= threshold
 
     # What it says
 
@@ -396,6 +425,18 @@ class IntelligentEarlyStopping(Automation):
 
     def _gain(self, value: float) -> str:
         return f"{value:.2f}{self.unit}" if self.unit else f"{value:.2g}"
+
+
+def clearly_lower(new: Sequence[float], old: Sequence[float], confidence: float) -> bool | None:
+    """Tell whether errors have fallen, paired by crop (Student's t, two-sided); None without crops that pair."""
+    from scipy.special import stdtrit  # takes long to import
+
+    falls = np.subtract(old, new) if len(new) == len(old) else np.array([])
+    falls = falls[np.isfinite(falls)]
+    if len(falls) < 3:
+        return None
+    least = stdtrit(len(falls) - 1, (1 + confidence) / 2) * falls.std(ddof=1) / math.sqrt(len(falls))
+    return bool(falls.mean() > least)
 
 
 def _is_pair(value: Any) -> bool:

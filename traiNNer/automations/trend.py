@@ -31,21 +31,26 @@ class Trend:
         return (self.upper - self.lower) / (2 * quantile(self.confidence))
 
 
-def theil_sen(x: Sequence[float], y: Sequence[float], confidence: float) -> Trend:
+def theil_sen(x: Sequence[float], y: Sequence[float], confidence: float, breaks: Sequence[float] = ()) -> Trend:
     """Return the median slope of all pairs and Sen's interval by ranks; `x` rises strictly and has two or more points.
+
+    Pairs on both sides of one of the `breaks` do not count: after that place in `x` the level may be another. The
+    bounds are infinite where the pairs are too few for the confidence.
 
     Sen, "Estimates of the regression coefficient based on Kendall's tau", JASA 63, 1968. Ties in `y` are not taken
     off the variance, which makes the interval a little wider.
     """
-    across, along = _thin(x), _thin(y)
-    n = len(across)
-    first, second = _pairs(n)
-    slopes = np.sort((along[second] - along[first]) / (across[second] - across[first]))
-    pairs = len(slopes)
-    spread = quantile(confidence) * math.sqrt(n * (n - 1) * (2 * n + 5) / 18)
-    low = max(0, math.floor((pairs - spread) / 2) - 1)
+    cuts = np.searchsorted(x, breaks, side="right")
+    sides = zip(_split(x, cuts), _split(y, cuts), strict=True)
+    parts = [(_thin(across, len(x)), _thin(along, len(x))) for across, along in sides]
+    slopes = np.sort(np.concatenate([_slopes(across, along) for across, along in parts]))
+    pairs, window = len(slopes), x[-1] - x[0]
+    spread = quantile(confidence) * math.sqrt(sum(n * (n - 1) * (2 * n + 5) for n in (len(at) for at, _ in parts)) / 18)
+    low = math.floor((pairs - spread) / 2) - 1
+    if low < 0:
+        return Trend(float(np.median(slopes)) if pairs else 0.0, -math.inf, math.inf, confidence, window)
     middle = (slopes[(pairs - 1) // 2] + slopes[pairs // 2]) / 2
-    return Trend(float(middle), float(slopes[low]), float(slopes[pairs - 1 - low]), confidence, x[-1] - x[0])
+    return Trend(float(middle), float(slopes[low]), float(slopes[pairs - 1 - low]), confidence, window)
 
 
 def noise_sd(values: Sequence[float]) -> float:
@@ -69,8 +74,17 @@ def _pairs(n: int) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
     return first, second
 
 
-def _thin(values: Sequence[float]) -> NDArray[np.float64]:
-    full = np.asarray(values, dtype=float)
-    if len(full) <= POINTS:
-        return full
-    return np.array([part.mean() for part in np.array_split(full, POINTS)])
+def _slopes(across: NDArray[np.float64], along: NDArray[np.float64]) -> NDArray[np.float64]:
+    first, second = _pairs(len(across))
+    return (along[second] - along[first]) / (across[second] - across[first])
+
+
+def _split(values: Sequence[float], cuts: NDArray[np.intp]) -> list[NDArray[np.float64]]:
+    return np.split(np.asarray(values, dtype=float), cuts)
+
+
+def _thin(values: NDArray[np.float64], total: int) -> NDArray[np.float64]:
+    """Average a part of a series down to its share of `POINTS`, where the whole has more."""
+    if total <= POINTS or not len(values):
+        return values
+    return np.array([part.mean() for part in np.array_split(values, math.ceil(POINTS * len(values) / total))])

@@ -1,3 +1,5 @@
+import math
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -28,6 +30,41 @@ def test_interval_coverage_is_nominal(confidence):
     found = [theil_sen(x, 2 * x + rng.normal(size=10), confidence) for _ in range(1000)]
     covered = np.mean([trend.lower <= 2 <= trend.upper for trend in found])
     assert confidence - 0.02 <= covered <= confidence + 0.05
+
+
+def test_pairs_across_a_break_do_not_count():
+    """Two parts on other levels: the slope is the median of the slopes within them, the interval wider than of one."""
+    rng, x = np.random.default_rng(3), np.arange(40.0)
+    y = 0.1 * x + rng.normal(0, 0.5, 40)
+    jumped = y + 50.0 * (x > 14)
+    trend = theil_sen(x, jumped, 0.9, breaks=[14])
+    inner = [(y[j] - y[i]) / (j - i) for i in range(40) for j in range(i + 1, 40) if (i > 14) == (j > 14)]
+    assert trend.slope == pytest.approx(np.median(inner))
+    assert (trend.lower, trend.upper) == pytest.approx(
+        [getattr(theil_sen(x, y, 0.9, [14]), at) for at in ("lower", "upper")]
+    )
+    whole = theil_sen(x, y, 0.9)
+    assert trend.upper - trend.lower > whole.upper - whole.lower
+    assert theil_sen(x, jumped, 0.9).slope > 2 * trend.slope
+
+
+def test_coverage_is_nominal_with_breaks():
+    rng, x, breaks = np.random.default_rng(4), np.arange(24.0), [5, 13]
+    level = np.where(x <= 5, 0, np.where(x <= 13, 7, -3))
+    found = [theil_sen(x, 2 * x + level + rng.normal(size=24), 0.9, breaks) for _ in range(1000)]
+    assert 0.88 <= np.mean([trend.lower <= 2 <= trend.upper for trend in found]) <= 0.95
+
+
+@pytest.mark.parametrize("breaks", [[0], [0, 1, 2], [1]])
+def test_too_few_pairs_bound_nothing(breaks):
+    trend = theil_sen([0.0, 1.0, 2.0], [0.0, 1.0, 2.0], 0.9, breaks)
+    assert (trend.lower, trend.upper) == (-math.inf, math.inf)
+
+
+def test_long_parts_are_downsampled_apart():
+    x = np.arange(5000.0)
+    trend = theil_sen(x, 0.5 * x + 1e4 * (x > 1777), 0.95, breaks=[1777])
+    assert trend.slope == pytest.approx(0.5)
 
 
 def test_outlier_hardly_moves_the_slope():

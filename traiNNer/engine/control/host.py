@@ -27,6 +27,7 @@ from traiNNer.engine.control.events import (
 from traiNNer.engine.control.knobs import BATCH_SIZE, MICRO_BATCH, Knobs
 from traiNNer.engine.control.moves import Moves
 from traiNNer.engine.control.observations import Observations
+from traiNNer.engine.control.prediction import Forecast
 from traiNNer.engine.control.purse import Purse
 from traiNNer.engine.control.slot import MISSES_ALLOWED, Slot
 from traiNNer.engine.log.logbook import Logbook
@@ -93,6 +94,7 @@ class AutomationHost:
         self.iteration = 0
         self._options = dict(options or {})
         self._observations = Observations(runtime, run.anchor)
+        self._forecast = Forecast(run.schedule, run.total_iter, run.warmup_iter)
         self._repeats = self._reported = 0
         if shadow:
             for knob in knobs.values():
@@ -157,6 +159,7 @@ class AutomationHost:
         self._observations.pause()
         if errors is not None:
             event = ProbeFinished(self.iteration, *errors)
+            self.logbook.event("probe", self.iteration, self._forecast.add(event))
             self._ask("probe", lambda automation: automation.on_probe(event))
 
     def after_validation(self, iteration: int, scores: Mapping[str, float]) -> None:
@@ -164,10 +167,20 @@ class AutomationHost:
         self.iteration = iteration
         event = ValidationFinished(iteration, scores, self.probe.training() if self.probe else ())
         self._observations.pause()
+        self._predict(scores.get("val/psnr", math.nan))
         self._ask("validation", lambda automation: automation.on_validation(event), partial(self._note_score, event))
         self._ask(
             "fallback", lambda automation: automation.fallback_rule(event), whom=lambda slot: slot.uses_fallback_rule
         )
+
+    def _predict(self, score: float) -> None:
+        """Tell the score that is expected at the end."""
+        found = self._forecast.predict(self.iteration, score)
+        if found is not None:
+            shown = f"{found.value:.1f} dB ({found.low:.1f}..{found.high:.1f})"
+            self.logbook.info(f"expected {shown} at {self.run.total_iter:,}")
+            values = {"predicted/psnr": found.value, "predicted/psnr_low": found.low, "predicted/psnr_high": found.high}
+            self.logbook.event("prediction", self.iteration, values)
 
     def out_of_memory(self) -> bool:
         """Ask for a smaller micro-batch after a step ran out of memory. Returns whether to try again."""
@@ -276,6 +289,7 @@ class AutomationHost:
             "knobs": self.knobs.state_dict(),
             "observations": self._observations.state_dict(),
             "effects": self.effects.state_dict(),
+            "forecast": self._forecast.state_dict(),
             "plan": [list(change) for change in self.plan.changes],
             "options": self._options,
         }
@@ -293,6 +307,7 @@ class AutomationHost:
             self.plan.restore(state["plan"])
         self.knobs.load_state_dict(state["knobs"], {name for slot in self.slots for name in slot.claims})
         self._observations.load_state_dict(state["observations"])
+        self._forecast.load_state_dict(state.get("forecast", {"probes": []}))
         for slot in self.slots:
             if slot.name in state["slots"]:
                 slot.load_state_dict(state["slots"][slot.name])

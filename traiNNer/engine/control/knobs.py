@@ -26,7 +26,11 @@ class Range:
 
 @dataclass
 class Knob:
-    """One number. `ramp`: over how many iterations a change takes effect; `claimed`: an automation moves it."""
+    """One number. `ramp`: over how many iterations a change takes effect; `claimed`: an automation moves it.
+
+    `pending` is how far the automation that moves it is on the way to lowering it, as a share of the evidence that it
+    needs (0 to 1): a plain fact that it states, for others to wait for.
+    """
 
     value: float
     low: float = 0.0
@@ -36,6 +40,7 @@ class Knob:
     claimed: bool = False
     is_disabled: bool = False
     is_frozen: bool = False
+    pending: float = 0.0
     _applied: bool = True
     _start: float = field(init=False)
     _before: float = field(init=False)
@@ -103,6 +108,7 @@ class Knob:
             "over": self._over,
             "is_disabled": self.is_disabled,
             "is_frozen": self.is_frozen,
+            "pending": self.pending,
             "fallback": None if callable(self.fallback) else self.fallback,
         }
 
@@ -111,6 +117,7 @@ class Knob:
         self.value = self.clamp(state["value"])
         self._before, self._since, self._over = state["before"], state["since"], state.get("over", self.ramp)
         self.is_disabled, self.is_frozen = state["is_disabled"], state["is_frozen"]
+        self.pending = state.get("pending", 0.0)
         if self.is_disabled and state["fallback"] is not None:
             self.fallback = state["fallback"]
 

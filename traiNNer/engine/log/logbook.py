@@ -21,7 +21,7 @@ from rich.text import Text
 from traiNNer.engine.run_folder import RunFolder, cause
 from traiNNer.utils.files import write_bytes_atomic
 
-CURVES = ("train", "validation")
+CURVES = ("train", "validation", "prediction")
 
 
 class _Console(Console):

@@ -1,0 +1,158 @@
+"""Early stopping in the files that users have: the guide's, and what zero-config writes for both presets.
+
+Every run ends with the annealing that a run without a schedule gets: linear to zero over the last 30 %.
+"""
+
+import random
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+import yaml
+
+from traiNNer.automations.early_stopping import IntelligentEarlyStopping
+from traiNNer.engine.control.events import ProbeFinished, RunStarted, Stop, ValidationFinished
+from traiNNer.engine.control.knobs import Knobs
+from traiNNer.optim.schedules import CosineAnnealingLR
+from traiNNer.registry import AUTOMATIONS
+from traiNNer.zero_config.presets import STOPPING, preset_values
+
+DATA = Path(__file__).parents[2] / "data"
+METRICS = {"val/psnr": "higher", "set5/psnr": "higher"}
+
+
+@dataclass(frozen=True)
+class Shipped:
+    """A file: the automation's section, and the length of the run."""
+
+    options: dict
+    total: int
+    freq: int
+
+    @property
+    def patience(self):
+        return max(self.options["patience"], 5 * self.freq)
+
+
+def guide(name, total=50000, freq=1000):
+    tree = yaml.safe_load((DATA / name).read_text(encoding="utf-8"))
+    section = tree.get("train", tree)["training_automations"]["IntelligentEarlyStopping"]
+    return Shipped({key: value for key, value in section.items() if key != "enabled"}, total, freq)
+
+
+def preset(name):
+    values = {key: one.value for key, one in preset_values(name).items()}
+    options = {key.removeprefix(f"{STOPPING}."): value for key, value in values.items() if key.startswith(STOPPING)}
+    del options["enabled"]
+    return Shipped(options, values["train.total_iter"], values["val.val_freq"])
+
+
+FILES = {
+    "guide": guide("guide.yml"),
+    "guide_rtx3060": guide("guide_rtx3060.yml"),
+    "convenience": preset("convenience"),
+    "fidelity": preset("fidelity"),
+}
+
+
+def noise(iteration, sd=0.005, seed=0):
+    return random.Random(iteration * 7919 + seed).gauss(0, sd)
+
+
+def saturated(share, iteration, seed=0):
+    """Flat from 20 % of the run on."""
+    return 30 + 25 * min(share, 0.2) + noise(iteration, seed=seed)
+
+
+def creeping(share, iteration):
+    """Gain a little, hidden in the noise for a patience."""
+    return 30 + 0.15 * share + noise(iteration, 0.02)
+
+
+def unsteady(share, iteration):
+    """Flat, with more noise."""
+    return 30 + 25 * min(share, 0.2) + noise(iteration, 0.02)
+
+
+def lucky(share, iteration):
+    """One good value at first; then too noisy for a trend."""
+    return 33.0 if share < 0.1 else 30 + noise(iteration, 0.5)
+
+
+def finish(file):
+    return lambda iteration: min(1.0, (file.total - iteration) / (0.3 * file.total))
+
+
+def outcome(file, curve, gap=0.02, schedule=None, disabled=False, **changed):
+    """Return where the run ends and which weights it leaves behind; `gap` is live minus average, in dB."""
+    automation = AUTOMATIONS["intelligent_early_stopping"].build(file.options | changed)
+    assert isinstance(automation, IntelligentEarlyStopping)
+    automation.attach(Knobs())
+    schedule = schedule or finish(file)
+    run = RunStarted(
+        file.total, 8, val_freq=file.freq, epoch_iter=100, metrics=METRICS, schedule=schedule, has_average=True
+    )
+    list(automation.on_start(run))
+    for iteration in range(file.freq, file.total + 1, file.freq):
+        live = [-3 + gap * schedule(iteration - 1) / 8.686] * 8
+        list(automation.on_probe(ProbeFinished(iteration, live, [-3.0] * 8)))
+        scores = {"val/psnr": curve(iteration / file.total, iteration), "set5/psnr": 30 + iteration / 10000}
+        event = ValidationFinished(iteration, scores)
+        ask = automation.fallback_rule if disabled else automation.on_validation
+        found = ask(event) if automation.has_fallback_rule or not disabled else ()
+        for one in found:
+            if isinstance(one, Stop):
+                return iteration, one.best
+    return file.total, None
+
+
+@pytest.mark.parametrize("name", FILES)
+@pytest.mark.parametrize("is_cosine", [False, True])
+def test_flat_run_stops_by_sixty_percent(name, is_cosine):
+    file = FILES[name]
+    schedule = CosineAnnealingLR(file.total, 1e-3) if is_cosine else None
+    ends = [
+        outcome(file, lambda share, at, seed=seed: saturated(share, at, seed), schedule=schedule)[0]
+        for seed in range(5)
+    ]
+    assert max(ends) <= 0.6 * file.total
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_improving_run_goes_on(name):
+    file = FILES[name]
+    assert outcome(file, lambda share, at: 30 + 2 * share + noise(at, 0.02)) == (file.total, None)
+
+
+CHANGES = {
+    "preset": (lambda file: "convenience" if file.options.get("preset") == "fidelity" else "fidelity", unsteady, {}),
+    "patience": (lambda file: 8 * file.patience // 2, saturated, {}),
+    "min_improvement": (lambda _: 0.5, creeping, {}),
+    "min_epochs": (lambda file: file.total * 8 // 1000, saturated, {}),
+    "min_iterations": (lambda file: file.total * 8 // 10, saturated, {}),
+    "monitor_metric": (lambda _: "set5/psnr", saturated, {}),
+    "max_no_improvement": (lambda file: 2 * file.patience, lucky, {}),
+    "improvement_threshold": (lambda _: 0.1, creeping, {}),
+    "warmup_iterations": (lambda file: file.total * 7 // 10, saturated, {}),
+    "min_projected_gain": (lambda _: 0.5, creeping, {}),
+    "restore_best": (lambda _: False, saturated, {}),
+    "respect_schedule": (lambda _: False, saturated, {"gap": 1.0}),
+    "fallback": (lambda _: {"early_stopping": True}, saturated, {"disabled": True}),
+    "max_adjustments": (lambda _: 0, saturated, {}),
+}
+
+
+@pytest.mark.parametrize("name", FILES)
+@pytest.mark.parametrize("option", CHANGES)
+def test_every_option_changes_the_outcome_of_some_run(name, option):
+    file = FILES[name]
+    value, curve, run = CHANGES[option]
+    changed = {option: value(file)}
+    if option == "patience" and file.options.get("max_no_improvement") == file.options["patience"]:
+        changed["max_no_improvement"] = changed["patience"]
+    assert outcome(file, curve, **run) != outcome(file, curve, **run, **changed)
+
+
+def test_every_option_is_tried():
+    fields = AUTOMATIONS["intelligent_early_stopping"].options.model_fields
+    assert set(CHANGES) == set(fields)
