@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from traiNNer.batch import Batch
-from traiNNer.utils.resize import contributions
+from traiNNer.utils.resize import enlarging_matrix
 
 
 class BicubicReference:
@@ -44,6 +44,4 @@ def upscale(images: Tensor, scale: int) -> Tensor:
 @lru_cache(maxsize=16)
 def matrix(side: int, scale: int, dtype: torch.dtype, device: torch.device) -> Tensor:
     """Return the sH x H matrix that enlarges one axis; kept, so that a device gets it once."""
-    indices, weights = contributions(side, side * scale, float(scale))
-    result = torch.zeros(side * scale, side, dtype=torch.float64)
-    return result.scatter_add_(1, torch.from_numpy(indices), torch.from_numpy(weights)).to(device, dtype)
+    return torch.from_numpy(enlarging_matrix(side, scale)).to(device, dtype, copy=True)

@@ -85,7 +85,7 @@ def assemble_training(
     on_out_of_memory = host.out_of_memory if may_split and host and host.answers_out_of_memory else None
     reference = build_reference(options, losses)
     stepper = Stepper(model, learners, runtime, knobs, reference, measuring, on_out_of_memory)
-    return Training(runtime, stepper, snapshot, watch, book, plan, host)
+    return Training(runtime, stepper, snapshot, watch, book, plan, host, train_set.crop_size)
 
 
 def assemble(
