@@ -5,6 +5,7 @@ from pathlib import Path
 
 from traiNNer.config.crop_checks import check_crops
 from traiNNer.config.facts import Facts
+from traiNNer.config.loss_checks import check_losses
 from traiNNer.config.names import refusal
 from traiNNer.config.options import TrainOptions
 from traiNNer.config.tree import Node, nearest
@@ -21,6 +22,7 @@ def check_rules(facts: Facts) -> None:
         _check_train_sets(facts)
         _check_needed(facts)
         check_crops(facts)
+        check_losses(facts)
         _check_splits(facts)
         _check_networks(facts)
     else:

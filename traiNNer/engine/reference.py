@@ -1,6 +1,7 @@
 """The loss of bicubic upscaling on a training batch: most of a loss's noise from batch to batch goes along with it."""
 
-from collections.abc import Callable
+import math
+from collections.abc import Callable, Sequence
 from functools import lru_cache
 
 import torch
@@ -28,6 +29,24 @@ class BicubicReference:
         assert batch.lq is not None
         assert batch.gt is not None
         return self.weight * self.loss(output=upscale(batch.lq, self.scale), target=batch.gt)
+
+
+class ReferenceInTime:
+    """The reference by the first of several pixel losses that is active; not a number where none is.
+
+    Args:
+        choices: whether a loss is active in an iteration (from 1), and the reference by it.
+    """
+
+    def __init__(self, choices: Sequence[tuple[Callable[[int], bool], BicubicReference]]) -> None:
+        self.choices = choices
+
+    def __call__(self, batch: Batch, iteration: int) -> Tensor:
+        """Return the loss of bicubic upscaling, a scalar."""
+        assert batch.gt is not None
+        active = (reference for is_active, reference in self.choices if is_active(iteration))
+        chosen = next(active, None)
+        return chosen(batch) if chosen else torch.full((), math.nan, device=batch.gt.device)
 
 
 def upscale(images: Tensor, scale: int) -> Tensor:

@@ -84,7 +84,7 @@ class AutomationHost:
         self.iteration = 0
         self._options = dict(options or {})
         self._log = DecisionLog(logbook, learning_rate, shadow)
-        self._observations = Observations(runtime, run.anchor)
+        self._observations = Observations(runtime, run.anchor, run.later_anchors)
         self._measure_until = 0
         self._repeats = self._reported = 0
         self._has_rolled_back = False
@@ -127,8 +127,11 @@ class AutomationHost:
             self._observations.add(report)
         if self._measure_until and iteration >= self._measure_until:
             self._measure(0)
-        if any(iteration % max(1, slot.every) == 0 for slot in self.slots if slot.listens):
+        ordered = [change for change in self.run.changes if change.iteration == iteration]
+        if ordered or any(iteration % max(1, slot.every) == 0 for slot in self.slots if slot.listens):
             self._finish_window()
+        for change in ordered:
+            self._notify_change(change.knob, change.old, change.new)
 
     def after_validation(self, iteration: int, scores: Mapping[str, float]) -> None:
         """Tell the scores of a validation; there are none where they could not be computed."""

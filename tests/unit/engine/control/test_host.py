@@ -2,6 +2,7 @@
 
 import math
 from collections import defaultdict
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -10,7 +11,17 @@ from bookkit import Book
 from enginekit import host_of, report_of
 
 from traiNNer.engine.control.automation import Automation
-from traiNNer.engine.control.events import Disable, KeepSnapshot, MeasureTerms, Rollback, RunStarted, Say, SetKnob, Stop
+from traiNNer.engine.control.events import (
+    Disable,
+    KeepSnapshot,
+    KnobChanged,
+    MeasureTerms,
+    Rollback,
+    RunStarted,
+    Say,
+    SetKnob,
+    Stop,
+)
 from traiNNer.engine.control.knobs import Knobs, Range
 
 
@@ -462,3 +473,15 @@ def test_summary_is_one_line():
     drive(built, 1, 5)
     built.finish()
     assert book.infos[-1] == "Automations: scripted: fine; scripted: fine (disabled)"
+
+
+def test_changes_of_the_option_file_end_a_window_and_are_told():
+    automation = Scripted()
+    built, _, _ = host(automation)
+    told = []
+    automation.on_change = told.append
+    changes = [KnobChanged(7, "loss_weight.l1", 1.0, 0.0), KnobChanged(7, "crop_size", 8, 16)]
+    built.run = replace(built.run, changes=changes)
+    drive(built, 1, 10)
+    assert [(event.iteration, len(event.steps)) for event in automation.windows] == [(5, 5), (7, 2), (10, 3)]
+    assert told == changes
