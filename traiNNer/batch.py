@@ -58,6 +58,20 @@ class Batch:
         """Return the batch in page-locked memory; torch's loader calls this where it is asked to pin."""
         return self.map(lambda images: images.pin_memory())
 
+    def grown(self, side: int) -> "Batch":
+        """Return a batch from the loader with LQ images of another side, made by repeating their pixels.
+
+        What a step needs in memory and time depends on the size alone.
+        """
+        if self.lq is None or (before := self.lq.shape[-2]) == side:
+            return self
+
+        def repeated(images: "Tensor") -> "Tensor":
+            places = np.arange(images.shape[-2] * side // before) % images.shape[-2]
+            return images[..., places, :, :][..., places, :]
+
+        return self.map(repeated)
+
     def part(self, start: int, end: int) -> "Batch":
         """Return some of the images, without copying them."""
         part = self.map(lambda images: images[start:end])
@@ -103,7 +117,7 @@ class ImageSet(ABC):
     """
 
     crop_size: int | None = None
-    """Side of the random training crops in LQ pixels; None where it is not fixed."""
+    """Side of the random training crops in LQ pixels, of the largest where they grow; None where it is not fixed."""
     has_gt: bool = True
     """Whether its samples have a ground truth."""
     strict: bool = False
@@ -116,6 +130,10 @@ class ImageSet(ABC):
     @abstractmethod
     def sample(self, index: int, rng: np.random.Generator) -> Sample:
         """Return a random training crop of image `index`; all randomness comes from `rng`."""
+
+    def sample_at(self, index: int, rng: np.random.Generator, iteration: int) -> Sample:  # noqa: ARG002 - a default
+        """Return the same for an iteration, counted from 0, where crops change in the course of a run."""
+        return self.sample(index, rng)
 
     @abstractmethod
     def whole(self, index: int) -> Sample:

@@ -440,3 +440,26 @@ def test_longer_cosine_is_reported_as_another_run(tmp_path):
     assert "(exact)" not in result.output
     one, other = (final_state(folder, 16)[1]["net_g_16.safetensors"] for folder in (long, short))
     assert any(not torch.equal(one[name], other[name]) for name in one)
+
+
+def test_run_whose_crops_and_losses_change_resumes_exactly(tmp_path):
+    """Stopped in the middle of the last but one crop size; the handover of the losses lies in a log window."""
+    data = {"crop_growth": [{"lq_size": 6, "until": 4}, {"lq_size": 8, "until": 9}], "candidates": 2}
+    losses = [{"type": "L1Loss", "stop_iter": 7}, {"type": "MSELoss", "luma": True, "start_iter": 7}]
+    folders = [workplace(tmp_path / name) for name in ("straight", "stopped")]
+    for folder, workers in zip(folders, (0, 2), strict=True):
+        train = data | {"candidates_until": 10, "num_worker_per_gpu": workers}
+        write_options(folder, {"datasets": {"train": train}, "train": {"losses": losses}})
+    assert run("train.py", "-opt", "options.yml", folder=folders[0]).code == 0
+    part = ("--set", "train.total_iter=8", "--set", "logger.save_checkpoint_freq=8")
+    assert run("train.py", "-opt", "options.yml", *part, folder=folders[1]).code == 0
+    assert run("train.py", "-opt", "options.yml", "--auto_resume", folder=folders[1]).code == 0
+    (state, files), (resumed, again) = map(final_state, folders)
+    assert_same_bits(files, again)
+    assert_same_bits(state["learners"], resumed["learners"])
+    means = [line for line in record(folders[0]) if line["event"] == "train"]
+    assert [sorted(key for key in line if key.startswith("loss/")) for line in means][-3:] == [
+        ["loss/l1loss", "loss/mseloss", "loss/total"],
+        ["loss/mseloss"],
+        ["loss/mseloss"],
+    ]

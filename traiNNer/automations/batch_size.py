@@ -168,7 +168,9 @@ class DynamicBatchSizeOptimizer(Automation):
         self.can_look = run.has_memory and run.can_split
         self.power = 1.0 if "sgd" in run.optimizer.lower() else 0.5
         if self.changed < 0:
-            self.changed, self.due, self.home = run.iteration, run.iteration + self.frequency, self._size(run.iteration)
+            # What is seen with smaller crops says nothing about the memory of the largest.
+            self.changed = max(run.iteration, run.largest_crops_from)
+            self.due, self.home = self.changed + self.frequency, self._size(run.iteration)
         if not self.can_look:
             self.needs, self.every = None, SELDOM
         return self._limits(run)
@@ -203,7 +205,8 @@ class DynamicBatchSizeOptimizer(Automation):
     def on_change(self, event: KnobChanged) -> None:
         """Start to observe anew at the new size."""
         if event.knob in (MICRO_BATCH, BATCH_SIZE):
-            self.changed, self.due = event.iteration, event.iteration + self.wait
+            self.changed = max(self.changed, event.iteration)
+            self.due = self.changed + self.wait
             self.used = self.others = self.rising = 0
             self.seconds = []
 

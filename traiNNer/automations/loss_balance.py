@@ -58,9 +58,13 @@ class DynamicLossScheduling(Automation):
 
     def on_start(self, run: RunStarted) -> Iterable[Decision]:
         """Learn which losses there are; begin at once where there is no warm-up."""
-        self._weights = {name: weight for name, weight in run.losses.items() if weight}
-        self._anchor = run.anchor if run.anchor in self._weights else next(iter(self._weights), None)
         self._begin_at = run.warmup_iter
+        partial = self._partly_active(run)
+        self._weights = {name: weight for name, weight in run.losses.items() if weight and name not in partial}
+        anchors = [name for name in (run.anchor, *run.later_anchors) if name in self._weights]
+        self._anchor = next(iter([*anchors, *self._weights]), None)
+        if partial and self._started < 0:
+            yield Say(f"{', '.join(partial)}: not active while it measures; the weight stays as it is")
         if len(self._weights) < 2:
             self._done = "one loss, nothing to balance"
             yield Say(f"{self._done}: no effect")
@@ -68,6 +72,12 @@ class DynamicLossScheduling(Automation):
         self.every = NEVER if self._done else BATCHES if self._started >= 0 else waits
         if not self._done and self._begin_at == 0 and self._started < 0:
             yield self._begin(run.iteration)
+
+    def _partly_active(self, run: RunStarted) -> list[str]:
+        """Return the losses that are absent in some of the iterations in which it may measure."""
+        begin = max(run.iteration, run.warmup_iter) if self._started < 0 else self._started
+        measured = range(begin + 1, begin + 2 * BATCHES + 1)  # it may have to wait for the end of a window
+        return [name for name in run.losses if not all(run.is_active(name, iteration) for iteration in measured)]
 
     def on_window(self, event: WindowFinished) -> Iterable[Decision]:
         """Collect the norms; decide when there are enough."""

@@ -3,7 +3,9 @@
 from collections.abc import Callable
 from pathlib import Path
 
+from traiNNer.config.crop_checks import check_crops
 from traiNNer.config.facts import Facts
+from traiNNer.config.loss_checks import check_losses
 from traiNNer.config.names import refusal
 from traiNNer.config.options import TrainOptions
 from traiNNer.config.tree import Node, nearest
@@ -20,7 +22,8 @@ def check_rules(facts: Facts) -> None:
         _check_train_sets(facts)
         _check_needed(facts)
         _check_end(facts)
-        _check_crops(facts)
+        check_crops(facts)
+        check_losses(facts)
         _check_splits(facts)
         _check_networks(facts)
     else:
@@ -115,40 +118,6 @@ def _check_end(facts: Facts) -> None:
             message = f"{schedule.name} depends on the iteration, and end_at ends the run by the clock: the rate is "
             message += "constant, then falls to zero. Remove the section (ConstantLR is allowed), or end_at"
             facts.problem(("train", key), message)
-
-
-def _check_crops(facts: Facts) -> None:
-    lq_path, gt_path = ("datasets", "train", "lq_size"), ("datasets", "train", "gt_size")
-    lq, gt, scale = facts.value(lq_path, int), facts.value(gt_path, int), facts.value(("scale",), int)
-    if lq is not None and gt is not None and scale is not None and gt != lq * scale:
-        lq_place, scale_place = facts.place(*lq_path), facts.place("scale")
-        made_of = f"lq_size {lq} ({lq_place}) x scale {scale} ({scale_place})"
-        facts.problem(gt_path, f"must be {lq * scale} = {made_of}")
-    if lq is not None:
-        _check_crop_fits(facts, lq_path, lq)
-    elif gt is not None and scale is not None:
-        if gt % scale:
-            facts.problem(gt_path, f"must be a multiple of scale {scale} ({facts.place('scale')})")
-        else:
-            _check_crop_fits(facts, gt_path, gt // scale, scale)
-
-
-def _check_crop_fits(facts: Facts, path: tuple[str, ...], side: int, scale: int = 1) -> None:
-    """Report a crop of `side` LQ pixels that the network cannot take; at `path` it stands `scale` times as large."""
-    arch: Component[ArchTraits] | None = facts.chosen.get(("network_g",))
-    if arch is None or arch.traits.fitting(side) == side:
-        return
-    times = f" x scale {scale}" if scale > 1 else ""
-    needs = [
-        f"{word} {size * scale}{times and f' = {size}{times}'}"
-        for word, size, is_met in (
-            ("a multiple of", arch.traits.size_multiple, side % arch.traits.size_multiple == 0),
-            ("at least", arch.traits.least_size, side >= arch.traits.least_size),
-        )
-        if not is_met
-    ]
-    nearest_sides = ", ".join(str(near * scale) for near in arch.traits.nearest(side))
-    facts.problem(path, f"{arch.name} needs {' and '.join(needs)}; nearest: {nearest_sides}")
 
 
 def _check_networks(facts: Facts) -> None:

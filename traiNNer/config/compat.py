@@ -24,6 +24,9 @@ from traiNNer.registry import AUTOMATIONS, StrictOptions, fold
 NO_EFFECT = (
     "lq_size",
     "gt_size",
+    "crop_growth",
+    "candidates",
+    "candidates_until",
     "batch_size_per_gpu",
     "accum_iter",
     "use_hflip",

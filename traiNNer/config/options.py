@@ -63,6 +63,10 @@ class LossChoice(Choice):
 
     loss_weight: float = 1.0
     """Factor of this loss in the sum; applied once."""
+    start_iter: NonNegativeInt = 0
+    """Iterations that are trained before this loss joins."""
+    stop_iter: PositiveInt | None = None
+    """The last iteration that is trained with this loss; by default the last of the run."""
 
 
 class MetricChoice(Choice):

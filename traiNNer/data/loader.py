@@ -31,11 +31,11 @@ DIED = "Data worker died (killed, maybe out of RAM). Lower num_worker_per_gpu, c
 FAILED = "Data worker ended with an error, which it has printed above."
 # A forked worker starts in milliseconds and knows the plugins; other systems cannot fork safely.
 START_METHOD = "fork" if sys.platform == "linux" else None
-Draw = tuple[int, int]
+Draw = tuple[int, int, int]
 
 
 class _Samples(Dataset):
-    """The dataset as the torch loader sees it: (epoch, index) -> sample.
+    """The dataset as the torch loader sees it: (epoch, index, iteration) -> sample.
 
     A problem travels as a value, not as a traceback wrapped in text. Each worker notes in shared memory what it reads,
     so that a hang can be explained.
@@ -48,7 +48,7 @@ class _Samples(Dataset):
         self.reading = torch.full((workers,), IDLE, dtype=torch.int64).share_memory_()
 
     def __getitem__(self, draw: Draw) -> Sample | RunError:
-        epoch, index = draw
+        epoch, index, iteration = draw
         place = index % len(self.dataset)
         worker = get_worker_info()
         if worker:
@@ -57,7 +57,7 @@ class _Samples(Dataset):
             if worker and not self._is_started:
                 self.dataset.start_worker()
                 self._is_started = True
-            sample = self.dataset.sample(place, sample_rng(self.seed, epoch, index))
+            sample = self.dataset.sample_at(place, sample_rng(self.seed, epoch, index), iteration)
             return replace(sample, seed=sample_seed(self.seed, epoch, index))
         except RunError as error:
             return error
@@ -125,7 +125,7 @@ class _Schedule:
             size, before = loader.plan.size(iteration), loader.plan.before(iteration)
             for micro_batch in range(loader.accum_iter):
                 place = (before * loader.accum_iter + micro_batch * size) * loader.world + loader.rank * size
-                yield [at(loader.seed, loader.length, place + image) for image in range(size)]
+                yield [(*at(loader.seed, loader.length, place + image), iteration) for image in range(size)]
 
 
 class TrainLoader:

@@ -1,13 +1,14 @@
 """The loss of bicubic upscaling on a training batch: most of a loss's noise from batch to batch goes along with it."""
 
-from collections.abc import Callable
+import math
+from collections.abc import Callable, Sequence
 from functools import lru_cache
 
 import torch
 from torch import Tensor
 
 from traiNNer.batch import Batch
-from traiNNer.utils.resize import contributions
+from traiNNer.utils.resize import enlarging_matrix
 
 
 class BicubicReference:
@@ -30,6 +31,24 @@ class BicubicReference:
         return self.weight * self.loss(output=upscale(batch.lq, self.scale), target=batch.gt)
 
 
+class ReferenceInTime:
+    """The reference by the first of several pixel losses that is active; not a number where none is.
+
+    Args:
+        choices: whether a loss is active in an iteration (from 1), and the reference by it.
+    """
+
+    def __init__(self, choices: Sequence[tuple[Callable[[int], bool], BicubicReference]]) -> None:
+        self.choices = choices
+
+    def __call__(self, batch: Batch, iteration: int) -> Tensor:
+        """Return the loss of bicubic upscaling, a scalar."""
+        assert batch.gt is not None
+        active = (reference for is_active, reference in self.choices if is_active(iteration))
+        chosen = next(active, None)
+        return chosen(batch) if chosen else torch.full((), math.nan, device=batch.gt.device)
+
+
 def upscale(images: Tensor, scale: int) -> Tensor:
     """Return B, [T,] C, H, W images enlarged as `utils.resize.imresize` does it, unclipped.
 
@@ -44,6 +63,4 @@ def upscale(images: Tensor, scale: int) -> Tensor:
 @lru_cache(maxsize=16)
 def matrix(side: int, scale: int, dtype: torch.dtype, device: torch.device) -> Tensor:
     """Return the sH x H matrix that enlarges one axis; kept, so that a device gets it once."""
-    indices, weights = contributions(side, side * scale, float(scale))
-    result = torch.zeros(side * scale, side, dtype=torch.float64)
-    return result.scatter_add_(1, torch.from_numpy(indices), torch.from_numpy(weights)).to(device, dtype)
+    return torch.from_numpy(enlarging_matrix(side, scale)).to(device, dtype, copy=True)

@@ -21,7 +21,7 @@ from traiNNer.engine.step_report import StepReport, Update
 from traiNNer.errors import ConfigError
 from traiNNer.models.protocol import MAIN, PhaseLoss, TrainableModel
 
-Reference = Callable[[Batch], Tensor]
+Reference = Callable[[Batch, int], Tensor]
 
 
 @dataclass
@@ -179,7 +179,7 @@ class Stepper:
     def _accumulate(self, batch: Batch, sums: _Sums, share: float, iteration: int) -> None:
         batch = self.runtime.move(batch)
         if self.reference and batch.lq is not None and batch.gt is not None:
-            _add(sums.reference, "bicubic", self.reference(batch) * share)
+            _add(sums.reference, "bicubic", self.reference(batch, iteration) * share)
         for phase in self.model.phases(batch, iteration):
             learner = self.learners[phase.learner]
             terms = self._weighted(phase)

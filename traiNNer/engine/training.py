@@ -27,6 +27,7 @@ class Training:
         watch: the end of a run that does not recover from losses that are not finite.
         logbook: where warnings are written.
         plan: the sizes of the loader's batches.
+        largest_crop: side of the largest training crops in LQ pixels; None where it is not fixed.
         automations: the automation host, or None.
     """
 
@@ -39,6 +40,7 @@ class Training:
         logbook: Logbook,
         plan: BatchPlan,
         automations: AutomationHost | None = None,
+        largest_crop: int | None = None,
     ) -> None:
         self.runtime = runtime
         self.stepper = stepper
@@ -47,6 +49,7 @@ class Training:
         self.logbook = logbook
         self.plan = plan
         self.automations = automations
+        self.largest_crop = largest_crop
         self.learners: Mapping[str, Learner] = stepper.learners
         self.progress = Progress()
         self.window = Window(runtime.device)
@@ -103,6 +106,8 @@ class Training:
         """Do the first step once and undo it where memory is managed: afterwards every allocation has been seen."""
         if self.runtime.has_memory and self.stepper.on_out_of_memory:
             self.apply_learning_rates(0)
+            if self.largest_crop:
+                batches = [batch.grown(self.largest_crop) for batch in batches]
             undone = restore_on_exit(self.learners, self.stepper.model, self.runtime)
             with self.runtime.memory_apart(), undone:
                 self.stepper.step(batches)

@@ -19,42 +19,50 @@ class Window:
         self.count = 0
         self._device = device
         self._sums: dict[str, Tensor] = {}
+        # Of each loss term by itself: it may be active in a part of the window only.
+        self._counts: dict[str, Tensor] = {}
 
     def add(self, report: StepReport) -> None:
         """Add one step; a skipped update counts nothing."""
         for learner, update in report.updates.items():
             prefix = "" if learner == MAIN else f"{learner}/"
             values = {f"loss/{prefix}{name}": value for name, value in update.terms.items()}
-            values |= {f"{prefix}grad_norm": update.grad_norm, f"{prefix}updates": torch.ones_like(update.grad_norm)}
+            values[f"{prefix}grad_norm"] = update.grad_norm
             for name, value in values.items():
                 kept = torch.where(update.applied, value.float(), 0.0)
+                counted = torch.where(update.applied, torch.ones_like(kept), 0.0)
                 self._sums[name] = self._sums[name] + kept if name in self._sums else kept
+                self._counts[name] = self._counts[name] + counted if name in self._counts else counted
         self.count += 1
 
     def read(self) -> dict[str, float]:
         """Return the means and start anew; one wait for the device.
 
-        Keys: `loss/<term>`, `loss/total` (the sum of the main learner's terms, where there are several) and
-        `grad_norm`; of another learner `loss/net_d/<term>` and `net_d/grad_norm`.
+        Keys: `loss/<term>` (the mean over the iterations in which it is active), `loss/total` (the mean of the sum of
+        the main learner's terms, where there are several) and `grad_norm`; of another learner `loss/net_d/<term>` and
+        `net_d/grad_norm`.
         """
         names = list(self._sums)
-        sums = dict(zip(names, torch.stack(list(self._sums.values())).tolist(), strict=True)) if names else {}
-        updates = {name.removesuffix("updates"): sums.pop(name) for name in names if name.endswith("updates")}
-        means = {name: value / updates[_prefix(name)] for name, value in sums.items() if updates[_prefix(name)]}
-        losses = [value for name, value in means.items() if name.startswith("loss/") and not _prefix(name)]
+        noted = [*self._sums.values(), *self._counts.values()]
+        values = torch.stack(noted).tolist() if noted else []
+        sums, counts = (dict(zip(names, part, strict=True)) for part in (values[: len(names)], values[len(names) :]))
+        means = {name: value / counts[name] for name, value in sums.items() if counts[name]}
+        losses = [sums[name] for name in means if name.startswith("loss/") and not _prefix(name)]
         if len(losses) > 1:
-            means["loss/total"] = sum(losses)
-        self.count, self._sums = 0, {}
+            means["loss/total"] = sum(losses) / counts["grad_norm"]
+        self.count, self._sums, self._counts = 0, {}, {}
         return means
 
     def state_dict(self) -> dict[str, Any]:
         """Return the open window, so that a resumed run logs the same means."""
-        return {"count": self.count, "sums": {name: value.cpu() for name, value in self._sums.items()}}
+        sums, counts = ({name: x.cpu() for name, x in table.items()} for table in (self._sums, self._counts))
+        return {"count": self.count, "sums": sums, "counts": counts}
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """Restore what `state_dict` returned."""
         self.count = state["count"]
         self._sums = {name: value.to(self._device) for name, value in state["sums"].items()}
+        self._counts = {name: value.to(self._device) for name, value in state["counts"].items()}
 
 
 def _prefix(name: str) -> str:

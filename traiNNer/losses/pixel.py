@@ -7,6 +7,7 @@ from pydantic import Field
 from torch import Tensor, nn
 
 from traiNNer.registry import LOSSES
+from traiNNer.utils.color import RGB_TO_Y
 
 
 @LOSSES.register(pixel=True, separable=True)
@@ -23,14 +24,23 @@ class L1Loss(nn.Module):
 
 @LOSSES.register(pixel=True, separable=True)
 class MSELoss(nn.Module):
-    """Mean squared difference; what PSNR measures."""
+    """Mean squared difference; what PSNR measures.
 
-    def __init__(self) -> None:
+    Args:
+        luma: Compare the luma of ITU-R BT.601 in studio range alone, as the scores of papers do.
+    """
+
+    def __init__(self, luma: bool = False) -> None:
         super().__init__()
+        self.luma = luma
 
     def forward(self, output: Tensor, target: Tensor) -> Tensor:
         """Return the loss, a float32 scalar, of two B, 3, H, W images in [0, 1]."""
-        return F.mse_loss(output.float(), target.float())
+        if not self.luma:
+            return F.mse_loss(output.float(), target.float())
+        red, green, blue = (output.float() - target.float()).unbind(-3)
+        weights = RGB_TO_Y.tolist()
+        return (weights[0] * red + weights[1] * green + weights[2] * blue).square().mean()
 
 
 @LOSSES.register(pixel=True, separable=True)

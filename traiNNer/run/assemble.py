@@ -21,8 +21,8 @@ from traiNNer.engine.trainer import Recording, Trainer
 from traiNNer.engine.training import Training
 from traiNNer.engine.window import NonfiniteWatch
 from traiNNer.models.protocol import MAIN
-from traiNNer.run.automations import build_host, build_knobs, build_probe, build_reference, own_best, plain_options
 from traiNNer.optim.schedules import Schedule
+from traiNNer.run.automations import build_host, build_knobs, build_probe, build_reference, own_best, plain_options
 from traiNNer.run.build import (
     build_ending,
     build_evaluations,
@@ -97,7 +97,7 @@ def assemble_training(
     on_out_of_memory = host.out_of_memory if may_split and host and host.answers_out_of_memory else None
     reference = build_reference(options, losses)
     stepper = Stepper(model, learners, runtime, knobs, reference, measuring, on_out_of_memory)
-    return Training(runtime, stepper, snapshot, watch, book, plan, host)
+    return Training(runtime, stepper, snapshot, watch, book, plan, host, train_set.crop_size)
 
 
 def assemble(

@@ -3,7 +3,7 @@
 import math
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
-from itertools import chain
+from itertools import chain, pairwise
 from typing import Any
 
 import torch
@@ -13,13 +13,13 @@ from traiNNer.batch import BatchPlan, ImageSet
 from traiNNer.config.choice import AutomationChoice
 from traiNNer.config.options import TrainOptions
 from traiNNer.engine.control.automation import Automation
-from traiNNer.engine.control.events import Direction, RunStarted
+from traiNNer.engine.control.events import CROP_SIZE, Direction, KnobChanged, RunStarted
 from traiNNer.engine.control.host import AutomationHost
-from traiNNer.engine.control.knobs import GRAD_CLIP, MICRO_BATCH, Knobs
+from traiNNer.engine.control.knobs import GRAD_CLIP, LOSS_WEIGHT, MICRO_BATCH, Knobs
 from traiNNer.engine.evaluation.probe import Probe, choose_crops
 from traiNNer.engine.learner import Learner, knob_prefix
 from traiNNer.engine.log.logbook import Logbook
-from traiNNer.engine.reference import BicubicReference
+from traiNNer.engine.reference import BicubicReference, ReferenceInTime
 from traiNNer.engine.runtime.runtime import Runtime
 from traiNNer.errors import ConfigError
 from traiNNer.losses.weighted import WeightedLosses, log_names
@@ -66,22 +66,45 @@ def build_knobs(options: TrainOptions) -> Knobs:
     return knobs
 
 
-def watched_loss(options: TrainOptions) -> int | None:
-    """Return the place of the first pixel loss, which bicubic upscaling can be measured by; None without one."""
-    losses = options.train.losses
-    kinds = [bool(LOSSES[choice.type].traits.pixel and choice.loss_weight) for choice in losses]
-    return kinds.index(True) if True in kinds else None
+def pixel_losses(options: TrainOptions) -> list[int]:
+    """Return the places of the pixel losses, which bicubic upscaling can be measured by."""
+    losses = enumerate(options.train.losses)
+    return [place for place, choice in losses if LOSSES[choice.type].traits.pixel and choice.loss_weight]
 
 
-def build_reference(options: TrainOptions, losses: WeightedLosses) -> BicubicReference | None:
+def build_reference(options: TrainOptions, losses: WeightedLosses) -> ReferenceInTime | None:
     """Return what measures bicubic upscaling on every batch; None without an automation or without a pixel loss."""
-    place = watched_loss(options)
-    if place is None or not chosen_automations(options):
+    places = pixel_losses(options)
+    if not places or not chosen_automations(options):
         return None
-    if not {"output", "target"}.issuperset(losses.calls[place].required):
+    if any(not {"output", "target"}.issuperset(losses.calls[place].required) for place in places):
         return None
-    weight = list(losses.weights.values())[place]
-    return BicubicReference(losses.calls[place], options.scale, weight)
+    names = list(losses.weights)
+    return ReferenceInTime(
+        [
+            (
+                losses.spans[names[place]].covers,
+                BicubicReference(losses.calls[place], options.scale, losses.weights[names[place]]),
+            )
+            for place in places
+        ]
+    )
+
+
+def ordered_changes(options: TrainOptions, losses: WeightedLosses) -> list[KnobChanged]:
+    """Return what the option file changes in the course of the run, in the order of time."""
+    found = []
+    for name, span in losses.spans.items():
+        found += [KnobChanged(span.start, LOSS_WEIGHT + name, 0.0, 1.0)] if span.start else []
+        found += [KnobChanged(int(span.stop), LOSS_WEIGHT + name, 1.0, 0.0)] if math.isfinite(span.stop) else []
+    data = options.datasets["train"]
+    steps = data.get("crop_growth", ())
+    if steps:
+        largest = data.get("lq_size") or data.get("gt_size") // options.scale
+        sides = [*(step.lq_size for step in steps), largest]
+        moves = zip(steps, pairwise(sides), strict=True)
+        found += [KnobChanged(step.until, CROP_SIZE, old, new) for step, (old, new) in moves]
+    return sorted(found, key=lambda change: change.iteration)
 
 
 def build_host(
@@ -151,7 +174,7 @@ def describe_run(
 ) -> RunStarted:
     """Return what the automations know about the run."""
     train, data = options.train, options.datasets["train"]
-    place = watched_loss(options)
+    anchors = [list(losses.weights)[place] for place in pixel_losses(options)]
     batch = data.batch_size_per_gpu * data.accum_iter * runtime.world
     return RunStarted(
         total_iter=train.total_iter,
@@ -162,7 +185,9 @@ def describe_run(
         optimizer=train.optim_g.type,
         base_lr=train.optim_g.options.lr,
         losses=losses.weights,
-        anchor=None if place is None else list(losses.weights)[place],
+        anchor=anchors[0] if anchors else None,
+        later_anchors=anchors[1:],
+        changes=ordered_changes(options, losses),
         metrics=monitored(options),
         schedule=build_schedule(options, ending=ending),
         has_schedule=train.scheduler is not None or ending is not None,

@@ -1,5 +1,6 @@
 """Options to objects: each function builds one part of a run from its section of the option file."""
 
+import math
 from collections.abc import Callable, Mapping
 from functools import partial
 from inspect import isclass
@@ -23,7 +24,7 @@ from traiNNer.engine.runtime.out_of_memory import is_out_of_memory
 from traiNNer.engine.runtime.runtime import Runtime
 from traiNNer.engine.weight_average import WeightAverage
 from traiNNer.errors import ConfigError, RunError
-from traiNNer.losses.weighted import WeightedLosses
+from traiNNer.losses.weighted import Span, WeightedLosses
 from traiNNer.metrics.protocol import named_call
 from traiNNer.models.protocol import Networks, TrainableModel
 from traiNNer.optim.optimizers import build_optimizer
@@ -102,7 +103,9 @@ def attempt(title: str, make: Callable[[], Any], what: str = "cannot be used") -
 def build_losses(options: TrainOptions) -> WeightedLosses:
     """Build the weighted losses."""
     choices = options.train.losses
-    return WeightedLosses([(choice.type, build_loss(options, choice), choice.loss_weight) for choice in choices])
+    spans = [Span(choice.start_iter, math.inf if choice.stop_iter is None else choice.stop_iter) for choice in choices]
+    items = [(choice.type, build_loss(options, choice), choice.loss_weight) for choice in choices]
+    return WeightedLosses(items, spans)
 
 
 def build_loss(options: TrainOptions, choice: LossChoice) -> nn.Module:

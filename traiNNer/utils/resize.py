@@ -133,6 +133,15 @@ def contributions(
     return _contributions(before, after, factor, 0, kernel, kernel_width, antialias)
 
 
+@lru_cache(maxsize=16)
+def enlarging_matrix(side: int, scale: int) -> np.ndarray:
+    """Return the sH x H matrix, float64, that enlarges one axis of H = `side` pixels by a whole factor s."""
+    indices, weights = contributions(side, side * scale, float(scale))
+    matrix = np.zeros((side * scale, side))
+    np.add.at(matrix, (np.arange(side * scale)[:, None], indices), weights)  # an index may stand twice, at a border
+    return matrix
+
+
 def _contributions(
     before: int,
     count: int,

@@ -107,6 +107,18 @@ def test_no_decision_while_old_size_batches_still_arrive():
     assert device.size == 8
 
 
+def test_nothing_is_concluded_from_crops_that_are_still_small():
+    small = [KnobChanged(3000, "crop_size", 16, 24)]
+    device = Device(fixed=100, per_image=50, changes=small)
+    device.fail()
+    assert device.size == 2  # a step that does not fit is still halved
+    device.go(2900)
+    assert device.automation.peaks == {}
+    device.per_image = 900
+    device.go(2000)
+    assert max(device.automation.peaks[2]) == 100 + 2 * 900
+
+
 # The memory model
 
 

@@ -1,4 +1,5 @@
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -157,3 +158,20 @@ def test_resume_at_any_iteration_decides_the_same(stop):
     assert [entry for entry in first.log + after.log if isinstance(entry[1], SetKnob)] == [
         entry for entry in straight.log if isinstance(entry[1], SetKnob)
     ]
+
+
+@pytest.mark.parametrize(("change", "at"), [((0.0, 1.0), 500), ((1.0, 0.0), 40), ((0.0, 1.0), 20)])
+def test_loss_that_is_absent_while_it_measures_keeps_its_weight(change, at):
+    loop = Loop(units=UNITS | {"fftloss": 2.5}, warmup_iter=10)
+    changes = [KnobChanged(at, "loss_weight.l1loss", *change)]
+    loop.run = replace(loop.run, changes=changes, later_anchors=["ganloss"])
+    loop.automation, loop.log = DynamicLossScheduling(), []
+    loop.automation.attach(loop.knobs)
+    loop.apply(loop.automation.on_start(loop.run))
+    loop.weights = {name: weight for name, weight in loop.weights.items() if name != "l1loss"}
+    loop.go(100)
+    said = [decision.text for _, decision in loop.log if isinstance(decision, Say)]
+    assert said[0] == "l1loss: not active while it measures; the weight stays as it is"
+    assert loop.knobs["loss_weight.l1loss"].value == 1.0
+    assert loop.knobs["loss_weight.ganloss"].value == 1.0  # the pixel loss that is left
+    assert loop.shares() == pytest.approx({"fftloss": 0.5, "ganloss": 0.5})

@@ -4,38 +4,6 @@ from traiNNer.config.options import ENDLESS, TestOptions
 
 NOT_A_NAME = "is not allowed. Use letters, digits, space, . _ - (1-100 characters), no path."
 RULES = {
-    "crop and scale": (
-        ("lq_size: 48", "lq_size: 48\n    gt_size: 90"),
-        (9, "datasets.train.gt_size", "must be 96 = lq_size 48 (line 8) x scale 2 (line 2)"),
-    ),
-    "gt_size alone": (
-        ("lq_size: 48", "gt_size: 97"),
-        (8, "datasets.train.gt_size", "must be a multiple of scale 2 (line 2)"),
-    ),
-    "size multiple": (
-        ("lq_size: 48", "lq_size: 50"),
-        (8, "datasets.train.lq_size", "tinynet needs a multiple of 8; nearest: 48, 56"),
-    ),
-    "size multiple of gt_size": (
-        ("lq_size: 48", "gt_size: 40"),
-        (8, "datasets.train.gt_size", "tinynet needs a multiple of 16 = 8 x scale 2; nearest: 32, 48"),
-    ),
-    "least size": (
-        ("lq_size: 48", "lq_size: 8"),
-        (8, "datasets.train.lq_size", "tinynet needs at least 16; nearest: 16"),
-    ),
-    "least size of gt_size": (
-        ("lq_size: 48", "gt_size: 20"),
-        (
-            8,
-            "datasets.train.gt_size",
-            "tinynet needs a multiple of 16 = 8 x scale 2 and at least 32 = 16 x scale 2; nearest: 32",
-        ),
-    ),
-    "small size": (
-        ("lq_size: 48", "lq_size: 3"),
-        (8, "datasets.train.lq_size", "tinynet needs a multiple of 8 and at least 16; nearest: 16"),
-    ),
     "scale of the arch": (("scale: 2", "scale: 3"), (2, "scale", "tinynet is made for the scales 2, 4")),
     "name": (
         ("name: run", 'name: "../../x"'),

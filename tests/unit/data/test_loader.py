@@ -14,7 +14,7 @@ from torch.utils.data.dataloader import _MultiProcessingDataLoaderIter
 
 from traiNNer.batch import Batch, BatchPlan, ImageSet, Sample
 from traiNNer.data.datasets.paired_images import PairedImageDataset
-from traiNNer.data.files.options import FileOptions
+from traiNNer.data.files.options import CropStep, FileOptions
 from traiNNer.data.loader import DamageCounter, TrainLoader, collate
 from traiNNer.errors import DataError
 
@@ -124,6 +124,19 @@ def test_real_images_are_the_same_for_any_number_of_workers(tmp_path):
     assert streams[0] == streams[1] == streams[2]
     dataset._cache_bytes = 0
     assert run(dataset, workers=0, enlarge_ratio=3) == streams[0]
+
+
+@pytest.mark.parametrize("workers", [0, 1, 3])
+@pytest.mark.parametrize("start", [0, 3, 4, 7, 8])
+def test_growing_crops_are_the_same_for_any_number_of_workers_and_after_a_resume(tmp_path, workers, start):
+    write_pairs(tmp_path, 5, size=(20, 24))
+    steps = tuple(CropStep(lq_size=size, until=until) for size, until in ((4, 4), (6, 8)))
+    files = FileOptions(lq_size=8, crop_growth=steps, candidates=2, candidates_until=8)
+    dataset = PairedImageDataset(2, str(tmp_path / "lr"), str(tmp_path / "hr"), files=files)
+    dataset.open("train", "t")
+    whole = run(dataset)
+    assert [len(lq[0]) for ((lq, *_),) in whole] == [4] * 4 + [6] * 4 + [8]
+    assert run(dataset, workers=workers, start_iteration=start) == whole[start:]
 
 
 @pytest.mark.parametrize("workers", [0, 2])

@@ -3,7 +3,8 @@ from collections import Counter
 import numpy as np
 import pytest
 
-from traiNNer.data.transforms import random_crop, random_turn
+from traiNNer.data.transforms import bicubic_error, random_crop, random_turn
+from traiNNer.utils.resize import imresize
 
 
 def pair(height, width, scale):
@@ -89,3 +90,13 @@ def test_input_is_not_touched():
     np.testing.assert_array_equal(lq, before[0])
     np.testing.assert_array_equal(gt, before[1])
     assert (small.dtype, large.dtype) == (np.uint16, np.uint16)
+
+
+@pytest.mark.parametrize("kind", [np.uint8, np.uint16])
+@pytest.mark.parametrize("scale", [1, 2, 3, 4])
+def test_bicubic_error_is_that_of_our_bicubic(scale, kind):
+    random = np.random.default_rng(scale)
+    lq, gt = (random.integers(0, np.iinfo(kind).max + 1, (16 * s, 12 * s, 3), kind) for s in (1, scale))
+    white = np.iinfo(kind).max
+    expected = np.abs(imresize(lq / white, float(scale)) - gt / white).mean()
+    assert bicubic_error(lq, gt, scale) == pytest.approx(expected, rel=1e-5)

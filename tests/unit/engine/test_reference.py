@@ -3,8 +3,8 @@ import pytest
 import torch
 
 from traiNNer.batch import Batch
-from traiNNer.engine.reference import BicubicReference, upscale
-from traiNNer.losses.pixel import L1Loss
+from traiNNer.engine.reference import BicubicReference, ReferenceInTime, upscale
+from traiNNer.losses.pixel import L1Loss, MSELoss
 from traiNNer.utils.resize import imresize
 
 
@@ -27,3 +27,12 @@ def test_measures_the_weighted_loss_of_bicubic():
 def test_scale_one_compares_the_images_themselves():
     lq, gt = torch.rand(1, 3, 8, 8), torch.rand(1, 3, 8, 8)
     assert BicubicReference(L1Loss(), 1)(Batch(lq, gt, ("a",))).item() == pytest.approx((lq - gt).abs().mean().item())
+
+
+def test_reference_is_that_of_the_first_active_loss():
+    batch = Batch(torch.rand(1, 3, 8, 8), torch.rand(1, 3, 16, 16), ("a",))
+    l1, mse = BicubicReference(L1Loss(), 2), BicubicReference(MSELoss(), 2)
+    reference = ReferenceInTime([(lambda at: at <= 5, l1), (lambda at: 3 < at <= 9, mse)])
+    expected = {1: l1(batch), 5: l1(batch), 6: mse(batch), 9: mse(batch)}
+    assert all(torch.equal(reference(batch, at), value) for at, value in expected.items())
+    assert torch.isnan(reference(batch, 10))

@@ -305,7 +305,7 @@ def test_retry_restores_the_model_state():
 
 def test_reference_equals_that_of_the_whole_batch():
     net, stepper, _ = make()
-    stepper.reference = lambda part: part.lq.mean()
+    stepper.reference = lambda part, iteration: part.lq.mean()
     whole = stepper.step([batch()]).reference
     net.orders = ["backward"]
     in_parts = stepper.step([batch()]).reference

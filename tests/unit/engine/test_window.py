@@ -23,6 +23,17 @@ def test_means_over_the_window_and_a_total_of_several_terms():
     assert window.read() == {}
 
 
+def test_term_that_is_active_in_a_part_of_the_window_has_the_mean_of_that_part():
+    window, resumed = Window(CPU), Window(CPU)
+    window.add(report(l1=1.0))
+    window.add(report(l1=3.0, mse=8.0))
+    resumed.load_state_dict(window.state_dict())
+    for one in (window, resumed):
+        one.add(report(mse=4.0))
+        one.add(report(finite=False, mse=math.nan))
+        assert one.read() == {"loss/l1": 2.0, "grad_norm": 2.0, "loss/mse": 6.0, "loss/total": 16 / 3}
+
+
 def test_skipped_step_counts_nothing():
     window = Window(CPU)
     window.add(report(l1=1.0))

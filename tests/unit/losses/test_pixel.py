@@ -3,6 +3,7 @@ import pytest
 import torch
 
 from traiNNer.losses.pixel import CharbonnierLoss, L1Loss, MSELoss
+from traiNNer.utils.color import rgb_to_y
 
 
 @pytest.fixture
@@ -40,3 +41,11 @@ def test_half_precision_output_is_compared_in_float32(loss, pair):
     value = loss(output, pair[1])
     assert value.dtype is torch.float32
     assert value.item() == pytest.approx(loss(output.float(), pair[1]).item(), rel=1e-6)
+
+
+def test_luma_is_that_of_the_metrics(pair):
+    output, target = (images.double().numpy().transpose(0, 2, 3, 1) * 255 for images in pair)
+    expected = ((rgb_to_y(output) - rgb_to_y(target)) ** 2).mean() / 255**2
+    assert MSELoss(luma=True)(*pair).item() == pytest.approx(expected, rel=1e-5)
+    clips = [images[:, None].expand(-1, 3, -1, -1, -1) for images in pair]  # B, T, 3, H, W
+    assert MSELoss(luma=True)(*clips).item() == pytest.approx(expected, rel=1e-5)

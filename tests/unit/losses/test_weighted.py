@@ -4,7 +4,7 @@ from torch import nn
 
 from traiNNer.errors import DataError
 from traiNNer.losses.pixel import L1Loss, MSELoss
-from traiNNer.losses.weighted import WeightedLosses
+from traiNNer.losses.weighted import Span, WeightedLosses
 
 
 def images():
@@ -107,3 +107,28 @@ def test_missing_training_images_are_a_data_error():
 def test_unknown_name_is_refused_with_the_known_ones():
     with pytest.raises(ValueError, match=r"asks for 'mask'.*known: output, target, lq, output_ema, iteration"):
         loss_of(lambda self, output, target, mask: 0)
+
+
+def test_losses_are_active_in_their_span_only():
+    items = [("L1Loss", L1Loss(), 1.0), ("MSELoss", MSELoss(), 1.0)]
+    losses = WeightedLosses(items, [Span(stop=5), Span(start=3)])
+    found = {at: list(losses(*images(), iteration=at)) for at in range(1, 8)}
+    both = ["l1loss", "mseloss"]
+    assert found == {1: ["l1loss"], 2: ["l1loss"], 3: ["l1loss"], 4: both, 5: both, 6: ["mseloss"], 7: ["mseloss"]}
+    with pytest.raises(ValueError, match="l1loss has start_iter or stop_iter, and the model does not tell"):
+        losses(*images())
+
+
+def test_average_is_computed_only_while_a_loss_asks_for_it():
+    asks = type("Asks", (nn.Module,), {"forward": lambda self, output, output_ema: (output - output_ema).sum()})
+    losses = WeightedLosses([("a", asks(), 1.0), ("l1", L1Loss(), 1.0)], [Span(start=5), Span()])
+    output, calls = images()[0], []
+
+    def average():
+        calls.append(1)
+        return output
+
+    losses(output, output, output_ema=average, iteration=5)
+    assert calls == []
+    losses(output, output, output_ema=average, iteration=6)
+    assert calls == [1]

@@ -8,10 +8,12 @@ import pytest
 from traiNNer.config.load import load_options
 from traiNNer.config.options import TrainOptions
 from traiNNer.engine.control.automation import Automation
+from traiNNer.engine.control.events import RunStarted
 from traiNNer.engine.control.knobs import GRAD_CLIP, LR_FACTOR
 from traiNNer.errors import ConfigError
 from traiNNer.registry import AUTOMATIONS
-from traiNNer.run.automations import build_automations, build_knobs, chosen_automations, own_best
+from traiNNer.run.automations import build_automations, build_knobs, chosen_automations, ordered_changes, own_best
+from traiNNer.run.build import build_losses
 
 NANO = Path(__file__).parents[3] / "options/train/2x_paragonsr2_automations.yml"
 CLIPPING = "train.training_automations.AdaptiveGradientClipping"
@@ -85,3 +87,22 @@ def test_plugin_automation_must_be_an_automation(load, registered):
     registered.register(object, name="NoAutomation")
     with pytest.raises(ConfigError, match=r"NoAutomation: must be derived from traiNNer\.engine\.control\.automation"):
         build_automations(load("train.training_automations.NoAutomation={}"))
+
+
+def test_changes_that_the_file_orders_are_told_to_automations(load):
+    growth = "[{lq_size: 8, until: 40}, {lq_size: 16, until: 70}]"
+    losses = "[{type: L1Loss, stop_iter: 85}, {type: MSELoss, luma: true, start_iter: 85}]"
+    changes = (f"datasets.train.crop_growth={growth}", "datasets.train.lq_size=24", f"train.losses={losses}")
+    options = load(*changes)
+    changes = ordered_changes(options, build_losses(options))
+    assert [(c.iteration, c.knob, c.old, c.new) for c in changes] == [
+        (40, "crop_size", 8, 16),
+        (70, "crop_size", 16, 24),
+        (85, "loss_weight.l1loss", 1.0, 0.0),
+        (85, "loss_weight.mseloss", 0.0, 1.0),
+    ]
+    run = RunStarted(100, 8, changes=changes)
+    assert run.largest_crops_from == 70
+    assert [run.is_active("l1loss", at) for at in (1, 85, 86)] == [True, True, False]
+    assert [run.is_active("mseloss", at) for at in (1, 85, 86)] == [False, False, True]
+    assert run.is_active("another", 1)

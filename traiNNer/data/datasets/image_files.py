@@ -9,10 +9,10 @@ import numpy as np
 from traiNNer.batch import ImageSet, Sample
 from traiNNer.data.cache import ImageCache
 from traiNNer.data.files.fingerprint import fingerprint
-from traiNNer.data.files.options import FileOptions
+from traiNNer.data.files.options import THE_END, FileOptions
 from traiNNer.data.files.pairing import Pair
 from traiNNer.data.files.scan import Scan, Selection
-from traiNNer.data.transforms import random_turn
+from traiNNer.data.transforms import bicubic_error, random_turn
 from traiNNer.errors import DataError
 from traiNNer.imaging.image_file import Header, ImageError, read_image
 
@@ -41,8 +41,8 @@ class ImageFiles(ImageSet):
         """Find and check every file; `crop` is the side of the training crops in LQ pixels. Raises `DataError`."""
 
     @abstractmethod
-    def _crop(self, pair: Pair, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
-        """Return a random crop, LQ and GT. Raises `ImageError`."""
+    def _crop(self, pair: Pair, side: int, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
+        """Return a random crop of `side` LQ pixels, LQ and GT. Raises `ImageError`."""
 
     @abstractmethod
     def _whole(self, pair: Pair) -> tuple[np.ndarray, np.ndarray | None]:
@@ -75,6 +75,10 @@ class ImageFiles(ImageSet):
         return len(self._pairs)
 
     def sample(self, index: int, rng: np.random.Generator) -> Sample:
+        """Return a random crop as the last iterations have it: see `sample_at`."""
+        return self.sample_at(index, rng, THE_END)
+
+    def sample_at(self, index: int, rng: np.random.Generator, iteration: int) -> Sample:
         """Return a random crop of pair `index`, mirrored and turned. A damaged pair is replaced by the next good one.
 
         Raises:
@@ -84,13 +88,20 @@ class ImageFiles(ImageSet):
         for offset in range(min(len(self), MOST_IN_A_ROW)):
             pair = self._pairs[(index + offset) % len(self)]
             try:
-                lq, gt = self._crop(pair, rng)
+                lq, gt = self._chosen_crop(pair, rng, iteration)
             except ImageError as error:
                 skipped.append(str(error))
                 continue
             lq, gt = random_turn(lq, gt, self.files.use_hflip, self.files.use_rot, rng)
             return Sample(lq, gt, pair.key, skipped=tuple(skipped))
         raise DataError(f"{self.name}: {len(skipped)} images in a row cannot be read; first: {skipped[0]}")
+
+    def _chosen_crop(self, pair: Pair, rng: np.random.Generator, iteration: int) -> tuple[np.ndarray, np.ndarray]:
+        """Return the hardest of the crops that are to be compared. Raises `ImageError`."""
+        side = self.files.crop_size_at(self.scale, iteration)
+        assert side is not None
+        crops = [self._crop(pair, side, rng) for _ in range(self.files.candidates_at(iteration))]
+        return crops[0] if len(crops) == 1 else max(crops, key=lambda crop: bicubic_error(*crop, self.scale))
 
     def whole(self, index: int) -> Sample:
         """Return the whole pair `index`, the ground truth cropped to LQ x scale. Raises `DataError` if damaged."""

@@ -43,10 +43,9 @@ class PairedImageDataset(ImageFiles):
             self.name, self.gt_roots, self.lq_roots, self.scale, crop, self.files.max_pixels, self.selection
         )
 
-    def _crop(self, pair: Pair, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
+    def _crop(self, pair: Pair, side: int, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
         assert pair.gt is not None
-        assert self.crop_size is not None
-        return random_crop(self._image(pair.source), self._image(pair.gt), self.crop_size, self.scale, rng)
+        return random_crop(self._image(pair.source), self._image(pair.gt), side, self.scale, rng)
 
     def _whole(self, pair: Pair) -> tuple[np.ndarray, np.ndarray | None]:
         lq = self._image(pair.source)

@@ -34,10 +34,8 @@ class SingleGTDataset(ImageFiles):
     def _scan(self, crop: int | None) -> Scan:
         return scan_gt(self.name, self._roots, self.scale, crop, self.files.max_pixels, self.selection)
 
-    def _crop(self, pair: Pair, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
-        assert self.crop_size is not None
-        scale, side = self.scale, self.crop_size
-        gt = self._divisible(pair)
+    def _crop(self, pair: Pair, side: int, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
+        scale, gt = self.scale, self._divisible(pair)
         top, left = random_place(gt.shape[0] // scale, gt.shape[1] // scale, side, rng)
         large = gt[top * scale : (top + side) * scale, left * scale : (left + side) * scale]
         return imresize_crop(gt, scale, top, left, side, side), large

@@ -5,10 +5,13 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal, NamedTuple
 
+from traiNNer.engine.control.knobs import LOSS_WEIGHT
 from traiNNer.engine.runtime.memory import Memory
 
 Direction = Literal["higher", "lower"]
 Evidence = Mapping[str, float | int | str | bool | None]
+CROP_SIZE = "crop_size"
+"""What a change of the training crops is called by: no knob, as only the option file orders it."""
 
 
 # Events
@@ -20,9 +23,11 @@ class RunStarted:
 
     `schedule` is the factor on the base learning rate by iteration (from 0), warm-up included, without any knob.
     `losses` are the weights of the file by log name; `anchor` is the first pixel loss, against which the others are
-    balanced and which bicubic upscaling is compared by. `metrics` lists what validation computes (`val/psnr` is the
-    mean over the sets, `<set>/psnr` one of them), each with its better direction. `coupled_by` says why a batch must
-    not be computed in parts; empty where it may.
+    balanced and which bicubic upscaling is compared by, and `later_anchors` take its place while it is not active.
+    `changes` are those that the file orders on the way: losses that join or leave (`loss_weight.<name>`, from or to 0)
+    and crops that grow (`crop_size`); each is told after the last iteration of the old. `metrics` lists what validation
+    computes (`val/psnr` is the mean over the sets, `<set>/psnr` one of them), each with its better direction.
+    `coupled_by` says why a batch must not be computed in parts; empty where it may.
     """
 
     total_iter: int
@@ -35,6 +40,8 @@ class RunStarted:
     base_lr: float = 1e-4
     losses: Mapping[str, float] = field(default_factory=dict)
     anchor: str | None = None
+    later_anchors: Sequence[str] = ()
+    changes: Sequence["KnobChanged"] = ()
     metrics: Mapping[str, Direction] = field(default_factory=dict)
     schedule: Callable[[int], float] = lambda _: 1.0
     has_schedule: bool = False
@@ -50,6 +57,17 @@ class RunStarted:
     def memory_of_optimizer(self) -> int:
         """The steps that the optimizer's second moment remembers: for so long an alarm may be about an earlier move."""
         return round(2 / (1 - min(self.beta2, 0.999)))
+
+    @property
+    def largest_crops_from(self) -> int:
+        """The iteration after which the training crops have their full size; 0 where they do not grow."""
+        return max((change.iteration for change in self.changes if change.knob == CROP_SIZE), default=0)
+
+    def is_active(self, loss: str, iteration: int) -> bool:
+        """Whether a loss is active in an iteration, counted from 1."""
+        own = [change for change in self.changes if change.knob == LOSS_WEIGHT + loss]
+        before = [change.new for change in own if change.iteration < iteration]
+        return bool(before[-1] if before else own[0].old if own else True)
 
     @property
     def can_split(self) -> bool:
@@ -131,7 +149,7 @@ class StepFailed:
 
 @dataclass(frozen=True)
 class KnobChanged:
-    """A knob was moved, by whichever automation: values from before and after are not comparable."""
+    """A knob was moved, by an automation or by the option file: values from before and after are not comparable."""
 
     iteration: int
     knob: str

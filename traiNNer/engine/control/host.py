@@ -93,7 +93,7 @@ class AutomationHost:
         self.probe = probe
         self.iteration = 0
         self._options = dict(options or {})
-        self._observations = Observations(runtime, run.anchor)
+        self._observations = Observations(runtime, run.anchor, run.later_anchors)
         self._forecast = Forecast(run.schedule, run.total_iter, run.warmup_iter)
         self._repeats = self._reported = 0
         if shadow:
@@ -147,8 +147,11 @@ class AutomationHost:
         if any(slot.every <= self.run.total_iter for slot in self.slots if slot.listens):
             self._observations.add(report)
         self.effects.after_step(iteration)
-        if any(iteration % max(1, slot.every) == 0 for slot in self.slots if slot.listens):
+        ordered = [change for change in self.run.changes if change.iteration == iteration]
+        if ordered or any(iteration % max(1, slot.every) == 0 for slot in self.slots if slot.listens):
             self._finish_window()
+        for change in ordered:
+            self.effects.moves.tell(iteration, change.knob, change.old, change.new)
 
     def after_iteration(self) -> None:
         """Measure the probe where it is due or was asked for, at most once an iteration, and notify the automations."""

@@ -3,7 +3,7 @@
 import math
 import statistics
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import torch
@@ -16,11 +16,17 @@ from traiNNer.engine.step_report import StepReport
 
 
 class Observations:
-    """The iterations since the last window. `anchor` names the loss term that is watched; None watches their sum."""
+    """The iterations since the last window.
 
-    def __init__(self, runtime: Runtime, anchor: str | None = None) -> None:
+    Args:
+        runtime: ranks.
+        anchor: the loss term that is watched; None watches their sum.
+        others: the terms that take its place in iterations without it.
+    """
+
+    def __init__(self, runtime: Runtime, anchor: str | None = None, others: Sequence[str] = ()) -> None:
         self.runtime = runtime
-        self.anchor = anchor
+        self.anchors = (*([anchor] if anchor else []), *others)
         self._rows: list[Tensor] = []
         self._names: list[tuple[str, ...]] = []
         self._steps: list[Step] = []
@@ -32,7 +38,7 @@ class Observations:
         update = report.main
         if update is None:
             return
-        loss = update.terms.get(self.anchor or "")
+        loss = next((update.terms[name] for name in self.anchors if name in update.terms), None)
         if loss is None:
             loss = torch.stack(list(update.terms.values())).sum()
         reference = torch.full_like(loss, math.nan) if report.reference is None else report.reference

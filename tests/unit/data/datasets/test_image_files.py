@@ -34,9 +34,9 @@ class Files(ImageFiles):
             scan.headers[path] = read_header(path)
         return scan
 
-    def _crop(self, pair, rng):
+    def _crop(self, pair, side, rng):
         lq, gt = self._whole(pair)
-        return lq[:2, :2], gt[:4, :4]
+        return lq[:side, :side], gt[: 2 * side, : 2 * side]
 
     def _whole(self, pair):
         if int(pair.key) in self.damaged:

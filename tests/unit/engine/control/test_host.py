@@ -2,6 +2,7 @@
 
 import math
 from collections import defaultdict
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -13,6 +14,7 @@ from traiNNer.engine.control.automation import Automation
 from traiNNer.engine.control.events import (
     Disable,
     KeepSnapshot,
+    KnobChanged,
     MeasureTerms,
     Probe,
     Rollback,
@@ -660,3 +662,15 @@ def test_return_to_the_average_costs_no_iterations():
     assert done == [Rollback("diverged", to="average")]
     assert book.infos[-1].endswith("Rolled back to their average; training continues. Reason: diverged")
     assert built.effects.purse.spent == 0
+
+
+def test_changes_of_the_option_file_end_a_window_and_are_told():
+    automation = Scripted()
+    built, _, _ = host(automation)
+    told = []
+    automation.on_change = told.append
+    changes = [KnobChanged(7, "loss_weight.l1", 1.0, 0.0), KnobChanged(7, "crop_size", 8, 16)]
+    built.run = replace(built.run, changes=changes)
+    drive(built, 1, 10)
+    assert [(event.iteration, len(event.steps)) for event in automation.windows] == [(5, 5), (7, 2), (10, 3)]
+    assert told == changes

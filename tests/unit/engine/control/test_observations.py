@@ -89,3 +89,13 @@ def test_open_window_is_kept_across_resume():
         (True, 0.125, None),
     ]
     assert len(first.read(3).steps) == 2, "what was saved goes on here too"
+
+
+def test_other_pixel_losses_take_the_place_of_an_absent_one():
+    seen = Observations(Runtime(torch.device("cpu"), "test"), "l1", ["mse"])
+    seen.add(report_of({"l1": 0.25, "mse": 0.5, "percep": 1.0}))
+    seen.add(report_of({"mse": 0.5, "percep": 1.0}))
+    seen.add(report_of({"percep": 1.0, "gan": 2.0}))
+    window = seen.read(3)
+    assert window is not None
+    assert [step.loss for step in window.steps] == [0.25, 0.5, 3.0]
