@@ -1,7 +1,8 @@
 """`trainner train`, which `train.py` is too."""
 
 import argparse
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from time import perf_counter
 from typing import TYPE_CHECKING, Any
 
 from traiNNer.cli.option_file import add_option_file
@@ -28,9 +29,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def run(args: argparse.Namespace) -> int:
     """Train. Returns the exit code."""
+    started = perf_counter()  # imports count too where `train.end_at` ends the run
     from traiNNer.cli.guard import run_guarded
 
-    return run_guarded(lambda book: _train(args, book))
+    return run_guarded(lambda book: _train(args, book, lambda: perf_counter() - started))
 
 
 def _add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -40,7 +42,7 @@ def _add_arguments(parser: argparse.ArgumentParser) -> None:
     start.add_argument("--overwrite", action="store_true", help="start anew; the old run is kept under another name")
 
 
-def _train(args: argparse.Namespace, book: "Logbook") -> str:
+def _train(args: argparse.Namespace, book: "Logbook", clock: Callable[[], float]) -> str:
     from traiNNer.config.load import load_options
     from traiNNer.config.options import TrainOptions
 
@@ -49,4 +51,4 @@ def _train(args: argparse.Namespace, book: "Logbook") -> str:
 
     from traiNNer.run.train import train  # only now: it imports torch, and a file with mistakes need not wait for that
 
-    return train(loaded, book, check=args.check, overwrite=args.overwrite)
+    return train(loaded, book, check=args.check, overwrite=args.overwrite, clock=clock)

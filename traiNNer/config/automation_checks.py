@@ -57,14 +57,15 @@ def _value(facts: Facts, at: Path, node: Node, model: type[StrictOptions] | None
 
 
 def _facts(facts: Facts, name: str, scores: tuple[str, ...] | None) -> OptionFacts:
+    has_clock = facts.value(("train", "end_at"), str) is not None
     return OptionFacts(
         is_on=(name in OWN_SECTIONS.values() or facts.on(*AUTOMATIONS_AT, "enabled"))
         and facts.on(*EACH_AT, name, "enabled"),
-        total_iter=facts.value(("train", "total_iter"), int),
+        total_iter=None if has_clock else facts.value(("train", "total_iter"), int),
         warmup_iter=facts.value(("train", "warmup_iter"), int),
         batch_size=facts.value(("datasets", "train", "batch_size_per_gpu"), int),
         is_clipping=facts.value(("train", "grad_clip"), bool),
-        has_schedule=bool(facts.entries("train", "scheduler")),
+        has_schedule=has_clock or bool(facts.entries("train", "scheduler")),
         is_validating=facts.value(("val", "val_enabled"), bool),
         val_freq=facts.value(("val", "val_freq"), int),
         scores=scores,

@@ -19,6 +19,7 @@ def check_rules(facts: Facts) -> None:
     if training:
         _check_train_sets(facts)
         _check_needed(facts)
+        _check_end(facts)
         _check_crops(facts)
         _check_splits(facts)
         _check_networks(facts)
@@ -99,6 +100,21 @@ def _check_needed(facts: Facts) -> None:
         facts.problem((*at, "dataroot_gt"), "is missing: the folder of the large images")
     if "lq_size" in known and not {"lq_size", "gt_size"} & {*written, *mistyped}:
         facts.problem((*at, "lq_size"), "is missing: side of the random crops, in LQ pixels")
+
+
+def _check_end(facts: Facts) -> None:
+    """Report a schedule beside the one that the clock makes, and a decay that no clock begins."""
+    share = facts.root.at(("train", "decay_share"))
+    if facts.value(("train", "end_at"), str) is None:
+        if share is not None and facts.root.at(("train", "end_at")) is None:
+            facts.problem(("train", "decay_share"), "has no effect without end_at")
+        return
+    for key in ("scheduler", "scheduler_d"):
+        schedule = facts.chosen.get(("train", key))
+        if schedule is not None and schedule.name != "constantlr":
+            message = f"{schedule.name} depends on the iteration, and end_at ends the run by the clock: the rate is "
+            message += "constant, then falls to zero. Remove the section (ConstantLR is allowed), or end_at"
+            facts.problem(("train", key), message)
 
 
 def _check_crops(facts: Facts) -> None:

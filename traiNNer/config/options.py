@@ -9,15 +9,26 @@ change the trained weights is marked with its `Influence`.
 
 from typing import Annotated, ClassVar, Literal
 
-from pydantic import Field
+from pydantic import AfterValidator, Field
 
 from traiNNer.config.automation_options import AutomationOptions
 from traiNNer.config.choice import Choice
 from traiNNer.registry import ARCHS, DATASETS, LOSSES, METRICS, MODELS, OPTIMIZERS, SCHEDULES, Influence, StrictOptions
+from traiNNer.utils.durations import seconds_of
 
 PositiveInt = Annotated[int, Field(gt=0)]
 NonNegativeInt = Annotated[int, Field(ge=0)]
 Texts = str | tuple[str, ...]
+ENDLESS = 10**9
+"""Iterations that no run reaches."""
+
+
+def _duration(text: str) -> str:
+    seconds_of(text)
+    return text
+
+
+Duration = Annotated[str, AfterValidator(_duration)]
 
 
 class ArchChoice(Choice):
@@ -86,7 +97,11 @@ class TrainSection(StrictOptions):
     """How the network is trained."""
 
     total_iter: Annotated[PositiveInt, Influence.LENGTH] = 100_000
-    """Iterations (optimizer steps) until the run is finished."""
+    """Iterations (optimizer steps) until the run is finished. With `end_at` an upper bound, if it is given at all."""
+    end_at: Duration | None = None
+    """Let the clock end the run, e.g. `30m` or `8h`: the time that it trains, validates and saves, over all resumes."""
+    decay_share: Annotated[float, Field(ge=0, lt=1)] = 0.3
+    """Share of a run with `end_at` in which the learning rate falls along a line to zero; constant before."""
     warmup_iter: NonNegativeInt = 0
     """Iterations over which the learning rate rises linearly from zero."""
     optim_g: OptimizerChoice
@@ -111,6 +126,11 @@ class TrainSection(StrictOptions):
     """Updates in a row that may be skipped for a NaN or infinite loss before the run stops with exit code 5."""
     training_automations: AutomationOptions | None = None
     """The automations that watch a run and adjust it."""
+
+    @property
+    def most_iter(self) -> int:
+        """The iterations that the run never exceeds: `total_iter`, unless only the clock ends it."""
+        return self.total_iter if self.end_at is None or "total_iter" in self.model_fields_set else ENDLESS
 
 
 class ValSection(StrictOptions):

@@ -1,7 +1,7 @@
 """The training loop, and what is due between two iterations: log, validation, checkpoint."""
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,6 +11,7 @@ from traiNNer.engine.checkpoint.saver import Saver
 from traiNNer.engine.checkpoint.state import FORMAT, RandomState, StateTable
 from traiNNer.engine.checkpoint.store import Restored
 from traiNNer.engine.control.events import Stop
+from traiNNer.engine.ending import Ending
 from traiNNer.engine.evaluation.evaluation import EvaluationStopped
 from traiNNer.engine.evaluation.scorer import Scorer
 from traiNNer.engine.log.clock import Clock
@@ -41,11 +42,19 @@ class Trainer:
         training: what trains.
         scorer: what is scored.
         recording: what is recorded.
+        ending: plans the end of a run that the clock ends; None for one with a fixed number of iterations.
     """
 
-    def __init__(self, options: TrainOptions, training: Training, scorer: Scorer, recording: Recording) -> None:
+    def __init__(
+        self,
+        options: TrainOptions,
+        training: Training,
+        scorer: Scorer,
+        recording: Recording,
+        ending: Ending | None = None,
+    ) -> None:
         self.options = options
-        self.total = options.train.total_iter
+        self.ending = ending
         self.training = training
         self.scorer = scorer
         self.saver = recording.saver
@@ -59,6 +68,8 @@ class Trainer:
         """Train from the current iteration to the last. Raises what `errors.py` lists."""
         self.logbook.start_progress(self.total, self.iteration)
         if self.training.automations:
+            if self.ending:
+                self.training.automations.expect_end(self.total)
             self.training.automations.start(self.iteration)
         self._finish_interrupted_duties()
         batches = iter(stream)
@@ -71,6 +82,7 @@ class Trainer:
                 self.training.advance(micro_batches)
             with self._saved_if_data_fails():
                 self.logbook.warn_all(damaged(micro_batches))
+            self._look_at_the_clock()
             self._duties()
         self._finish()
 
@@ -78,6 +90,11 @@ class Trainer:
     def iteration(self) -> int:
         """The last iteration that was trained."""
         return self.training.iteration
+
+    @property
+    def total(self) -> int:
+        """The last iteration of the run; where the clock ends it, as it is planned now."""
+        return (self.ending and self.ending.end) or self.options.train.total_iter
 
     @property
     def stop(self) -> Stop | None:
@@ -113,6 +130,21 @@ class Trainer:
             ) from None
 
     # What is due after an iteration
+
+    def _look_at_the_clock(self) -> None:
+        """Where the clock ends the run, read it, and tell of an end that is planned anew."""
+        if not self.ending:
+            return
+        plan = self.ending.look(self.iteration)
+        if plan is None:
+            return
+        self.logbook.set_total(plan.end)
+        self.ending.tell(self.logbook, plan)
+        if self.training.automations and plan.end > self.iteration:
+            self.training.automations.expect_end(plan.end, is_running=True)
+
+    def _aside(self, duty: str) -> AbstractContextManager[None]:
+        return self.ending.aside(duty) if self.ending else nullcontext()
 
     def _duties(self) -> None:
         if self._is_due(self.options.logger.print_freq) or self.iteration in FIRST_LINES:
@@ -158,7 +190,8 @@ class Trainer:
         speed, wait = self.clock.read()
         values = self.training.window.read() | {"lr": self.training.learning_rate}
         values |= {"it_per_s": speed, "data_wait": wait}
-        numbers, pace = describe(values, (self.total - self.iteration) / speed if speed else 0.0)
+        left = (self.total - self.iteration) / speed if speed else 0.0
+        numbers, pace = describe(values, max(0.0, self.ending.left) if self.ending else left)
         self.logbook.info(f"iter {self.iteration:,}/{self.total:,}  {numbers}  {pace}")
         self.logbook.event("train", self.iteration, values)
         self.logbook.advance(self.iteration, f"{numbers}  data {wait:.0%}")
@@ -175,7 +208,8 @@ class Trainer:
         scores: dict[str, float] = {}
         try:
             if self.runtime.is_main:
-                scores = self.scorer.run(self.iteration, lambda: self.signals.received != 0)
+                with self._aside("validation"):
+                    scores = self.scorer.run(self.iteration, lambda: self.signals.received != 0)
         except MetricError as error:
             self.logbook.warn(f"No scores at iteration {self.iteration:,}: {error}. Training continues.")
         except (EvaluationStopped, DataError, OutOfMemory) as error:
@@ -204,13 +238,15 @@ class Trainer:
             self.training.inspect_pending()
         weights = {role: w for learner in self.training.learners.values() for role, w in learner.weights().items()}
         state = {"format": FORMAT, **self.facts, **self.state().state_dict()}
-        self.saver.save(self.iteration, self.total, weights, state, must_succeed)
+        with self._aside("save"):
+            self.saver.save(self.iteration, self.total, weights, state, must_succeed)
 
     def state(self) -> StateTable:
         """Return the table of all that an exact resume needs besides the weights; random numbers come last."""
         training = self.training.state()
-        entries = {**training, "best": self.scorer.best, "rng": RandomState(self.runtime)}
-        return StateTable(entries, training.optional)
+        ending = {"ending": self.ending} if self.ending else {}
+        entries = {**training, **ending, "best": self.scorer.best, "rng": RandomState(self.runtime)}
+        return StateTable(entries, {*training.optional, "ending"})
 
     def restore(self, restored: Restored) -> None:
         """Take over a checkpoint completely."""
@@ -218,6 +254,8 @@ class Trainer:
             learner.load_weights(restored.weights)
         self.state().load_state_dict(restored.state)
         self.saver.resume_at(self.iteration)
+        if self.ending and (plan := self.ending.go_on(self.iteration)):
+            self.ending.tell(self.logbook, plan)
         self.training.apply_learning_rates(self.iteration - 1)
 
     # Ends

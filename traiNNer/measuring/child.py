@@ -14,7 +14,7 @@ from typing import Any, TextIO
 
 from traiNNer.batch import ImageSet
 from traiNNer.config.load import check_tree
-from traiNNer.config.options import TrainOptions
+from traiNNer.config.options import ENDLESS, TrainOptions
 from traiNNer.config.tree import node_of
 from traiNNer.engine.log.logbook import Logbook
 from traiNNer.engine.runtime.out_of_memory import is_out_of_memory
@@ -27,8 +27,8 @@ from traiNNer.measuring.messages import Job, Progress, Stage, encode, read_job
 from traiNNer.measuring.pace import measure_pace
 from traiNNer.measuring.settings import CANDIDATES, COMPILED, Candidate, compare_settings, seconds_per_step
 from traiNNer.run.build import open_dataset
+from traiNNer.utils.durations import seconds_of
 
-ENDLESS = 10**9
 PROBED = 6
 LATE = 1.2
 """How much longer than meant the trials of learning rates may take, where the machine has become slower."""
@@ -46,8 +46,9 @@ class Measuring:
         self.measured = Measured()
         options = check_tree(node_of(job.tree), TrainOptions, "the measured run").options
         # One process measures, however many will train; and no step of the measuring may be its last.
-        train = options.train.model_copy(update={"total_iter": ENDLESS})
+        train = options.train.model_copy(update={"total_iter": ENDLESS, "end_at": None})
         self.total_iter = options.train.total_iter
+        self.end_s = seconds_of(options.train.end_at) if options.train.end_at else None
         self.options = options.model_copy(update={"dist": False, "train": train})
         quiet = Logbook(quiet=True)
         self.sets: dict[str, ImageSet] = {key: open_dataset(self.options, key, quiet) for key in self.options.datasets}
@@ -68,7 +69,7 @@ class Measuring:
             self._found(trials=self._try_rates())
         pace = self._measure_pace(self.job.workers)
         self._found(pace=pace)
-        self.run_s = self.job.run_s or self.total_iter / pace.it_per_s
+        self.run_s = self.job.run_s or self.end_s or self.total_iter / pace.it_per_s
         if self.run_s >= COMPILE_FROM_S:
             self._enter(Stage("expendable"))
             self._try_compiling(pace)

@@ -1,6 +1,6 @@
 """Every object of a training run, built around its networks."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 from torch import nn
 
@@ -21,8 +21,10 @@ from traiNNer.engine.trainer import Recording, Trainer
 from traiNNer.engine.training import Training
 from traiNNer.engine.window import NonfiniteWatch
 from traiNNer.models.protocol import MAIN
+from traiNNer.optim.schedules import Schedule
 from traiNNer.run.automations import build_host, build_knobs, build_reference, own_best, plain_options
 from traiNNer.run.build import (
+    build_ending,
     build_evaluations,
     build_learners,
     build_losses,
@@ -44,6 +46,7 @@ def assemble_training(
     train_set: ImageSet,
     book: Logbook,
     may_split: bool = True,
+    ending: Schedule | None = None,
 ) -> Training:
     """Build what trains.
 
@@ -54,9 +57,10 @@ def assemble_training(
         train_set: the opened training images.
         book: the log.
         may_split: whether a step that runs out of memory may be done again in smaller micro-batches.
+        ending: a further factor on the learning rate, of a run that the clock ends.
     """
     knobs = build_knobs(options)
-    learners = build_learners(options, networks, runtime, knobs)
+    learners = build_learners(options, networks, runtime, knobs, ending)
     losses = build_losses(options)
     model = build_model(options, learners, losses, runtime)
     snapshot, measuring = Snapshot(learners, model), Measuring()
@@ -81,6 +85,7 @@ def assemble_training(
         actions={KeepSnapshot: lambda _: snapshot.take(), Rollback: roll_back, MeasureTerms: measure},
         plan=plan,
         learning_rate=learners[MAIN].learning_rate,
+        ending=ending,
     )
     on_out_of_memory = host.out_of_memory if may_split and host and host.answers_out_of_memory else None
     reference = build_reference(options, losses)
@@ -97,9 +102,11 @@ def assemble(
     book: Logbook,
     signals: StopSignals,
     store: CheckpointStore,
+    clock: Callable[[], float],
 ) -> Trainer:
-    """Build a training run."""
-    training = assemble_training(options, runtime, networks, sets["train"], book)
+    """Build a training run; `clock` returns the seconds since the program started."""
+    ending = build_ending(options, runtime, clock)
+    training = assemble_training(options, runtime, networks, sets["train"], book, ending=ending)
     saver = Saver(store, runtime, book, describe_networks(options))
     scorer = _build_scorer(options, folder, training, sets, saver, book)
     automations = plain_options(options) if training.automations else {}
@@ -108,7 +115,7 @@ def assemble(
         "identity": identity(options, networks),
         "stream": stream_identity(options, sets, automations),
     }
-    return Trainer(options, training, scorer, Recording(saver, book, signals, facts))
+    return Trainer(options, training, scorer, Recording(saver, book, signals, facts), ending)
 
 
 def _build_watch(options: TrainOptions, runtime: Runtime) -> NonfiniteWatch:

@@ -23,6 +23,7 @@ from traiNNer.engine.reference import BicubicReference
 from traiNNer.engine.runtime.runtime import Runtime
 from traiNNer.errors import ConfigError
 from traiNNer.losses.weighted import WeightedLosses, log_names
+from traiNNer.optim.schedules import Schedule
 from traiNNer.registry import AUTOMATIONS, LOSSES, MODELS
 from traiNNer.run.build import attempt, build_schedule, directions, network_choices
 
@@ -100,13 +101,14 @@ def build_host(
     actions: Mapping[type, Callable[[Any], bool | None]],
     plan: BatchPlan,
     learning_rate: Callable[[int], float],
+    ending: Schedule | None = None,
 ) -> AutomationHost | None:
     """Build the host with its automations; None when none is active."""
     automations = build_automations(options)
     if not automations:
         return None
     section = options.train.training_automations
-    run = describe_run(options, networks, losses, train_set, runtime)
+    run = describe_run(options, networks, losses, train_set, runtime, ending)
     return AutomationHost(
         automations,
         run,
@@ -123,7 +125,12 @@ def build_host(
 
 
 def describe_run(
-    options: TrainOptions, networks: Iterable[nn.Module], losses: WeightedLosses, train_set: ImageSet, runtime: Runtime
+    options: TrainOptions,
+    networks: Iterable[nn.Module],
+    losses: WeightedLosses,
+    train_set: ImageSet,
+    runtime: Runtime,
+    ending: Schedule | None = None,
 ) -> RunStarted:
     """Return what the automations know about the run."""
     train, data = options.train, options.datasets["train"]
@@ -140,8 +147,8 @@ def describe_run(
         losses=losses.weights,
         anchor=None if place is None else list(losses.weights)[place],
         metrics=monitored(options),
-        schedule=build_schedule(options),
-        has_schedule=train.scheduler is not None,
+        schedule=build_schedule(options, ending=ending),
+        has_schedule=train.scheduler is not None or ending is not None,
         is_clipping=train.grad_clip,
         has_memory=runtime.has_memory,
         coupled_by=coupled_by(options, networks),

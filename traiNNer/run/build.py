@@ -12,6 +12,7 @@ from traiNNer.config.options import ArchChoice, CommonOptions, DatasetChoice, Lo
 from traiNNer.data.demo import prepare_demo
 from traiNNer.data.loader import TrainLoader
 from traiNNer.engine.control.knobs import Knobs
+from traiNNer.engine.ending import Ending, Timing
 from traiNNer.engine.evaluation.evaluation import Evaluation
 from traiNNer.engine.learner import Learner
 from traiNNer.engine.log.logbook import Logbook
@@ -23,8 +24,9 @@ from traiNNer.losses.weighted import WeightedLosses
 from traiNNer.metrics.protocol import named_call
 from traiNNer.models.protocol import Networks, TrainableModel
 from traiNNer.optim.optimizers import build_optimizer
-from traiNNer.optim.schedules import compose
+from traiNNer.optim.schedules import Schedule, compose
 from traiNNer.registry import ARCHS, DATASETS, LOSSES, METRICS, MODELS, SCHEDULES
+from traiNNer.utils.durations import seconds_of
 from traiNNer.utils.plugin_files import place_of
 
 DEMO_ROOT = Path("datasets/demo")
@@ -162,14 +164,30 @@ def build_loader(
         pin_memory=choice.pin_memory and runtime.device.type == "cuda",
         enlarge_ratio=choice.dataset_enlarge_ratio,
         start_iteration=start,
-        total_iter=options.train.total_iter,
+        total_iter=options.train.most_iter,
         rank=runtime.rank,
         world=runtime.world,
     )
 
 
-def build_schedule(options: TrainOptions, name: str = "net_g") -> Callable[[int], float]:
-    """Return the factor on a learner's learning rate as a function of the iteration (from 0): schedule x warm-up."""
+def build_ending(options: TrainOptions, runtime: Runtime, clock: Callable[[], float]) -> Ending | None:
+    """Return what plans the end of a run that the clock ends; None for another."""
+    train = options.train
+    if train.end_at is None:
+        return None
+    is_validating = options.val.val_enabled and any(not key.startswith("train") for key in options.datasets)
+    val_freq = options.val.val_freq if is_validating else None
+    timing = Timing(
+        seconds_of(train.end_at), train.decay_share, train.most_iter, val_freq, options.logger.save_checkpoint_freq
+    )
+    return Ending(timing, runtime, clock)
+
+
+def build_schedule(options: TrainOptions, name: str = "net_g", ending: Schedule | None = None) -> Callable[[int], float]:
+    """Return the factor on a learner's learning rate as a function of the iteration (from 0): schedule x warm-up.
+
+    Where the clock ends the run, its plan is a further factor.
+    """
     train = options.train
     choice, optimizer = {
         "net_g": (train.scheduler, train.optim_g),
@@ -179,11 +197,16 @@ def build_schedule(options: TrainOptions, name: str = "net_g") -> Callable[[int]
     if choice and optimizer:
         base = optimizer.options.lr
         schedule = SCHEDULES.build(choice.type, choice.options, total_iter=train.total_iter, base_lr=base)
-    return compose(schedule, train.warmup_iter)
+    planned = compose(schedule, train.warmup_iter)
+    return planned if ending is None else lambda iteration: planned(iteration) * ending(iteration)
 
 
 def build_learners(
-    options: TrainOptions, networks: Mapping[str, nn.Module], runtime: Runtime, knobs: Knobs
+    options: TrainOptions,
+    networks: Mapping[str, nn.Module],
+    runtime: Runtime,
+    knobs: Knobs,
+    ending: Schedule | None = None,
 ) -> dict[str, Learner]:
     """Place every network on the device and give it an optimizer, a schedule, and an EMA where one is wanted."""
     train = options.train
@@ -195,7 +218,7 @@ def build_learners(
         runtime.place(network)
         optimizer = build_optimizer(choice.type, choice.options, network.parameters())
         average = WeightAverage(network, decay) if decay else None
-        learners[name] = Learner(name, network, optimizer, build_schedule(options, name), knobs, average)
+        learners[name] = Learner(name, network, optimizer, build_schedule(options, name, ending), knobs, average)
     return learners
 
 

@@ -1,8 +1,10 @@
 """A training run from checked options to its end: preparation, start or resume, and how it ended in words."""
 
+from collections.abc import Callable
 from contextlib import ExitStack
 from functools import partial
 from pathlib import Path
+from time import perf_counter
 
 from torch import nn
 
@@ -29,8 +31,28 @@ from traiNNer.run.pretrained import load_given_weights
 from traiNNer.utils.files import write_bytes_atomic
 
 
-def train(loaded: Loaded[TrainOptions], book: Logbook, *, check: bool, overwrite: bool) -> str:
-    """Train as the options say, or only check them. Returns how it ended."""
+def train(
+    loaded: Loaded[TrainOptions],
+    book: Logbook,
+    *,
+    check: bool,
+    overwrite: bool,
+    clock: Callable[[], float] | None = None,
+) -> str:
+    """Train as the options say, or only check them.
+
+    Args:
+        loaded: the options.
+        book: the log.
+        check: whether to check only.
+        overwrite: whether to start anew where there is a run.
+        clock: seconds since the program started; by default since now.
+
+    Returns:
+        How it ended.
+    """
+    started = perf_counter()
+    clock = clock or (lambda: perf_counter() - started)
     options = loaded.options
     book.warn_all(loaded.warnings)
     runtime, notes = start_runtime(options)
@@ -54,7 +76,7 @@ def train(loaded: Loaded[TrainOptions], book: Logbook, *, check: bool, overwrite
             book.console.print(loaded.effective())
             return "checked: options, data and shapes are in order"
         with StopSignals() as signals:
-            return _train_in(folder, loaded, runtime, networks, sets, book, signals, overwrite)
+            return _train_in(folder, loaded, runtime, networks, sets, book, signals, overwrite, clock)
     finally:
         runtime.close()
 
@@ -68,6 +90,7 @@ def _train_in(
     book: Logbook,
     signals: StopSignals,
     overwrite: bool,
+    clock: Callable[[], float],
 ) -> str:
     options: TrainOptions = loaded.options
     resume.refuse_contradiction(options, folder, overwrite)
@@ -75,7 +98,7 @@ def _train_in(
         runtime.on_main(lambda: _claim(folder, overwrite, held, book))
         store = CheckpointStore(folder, options.logger.save_checkpoint_format, options.logger.keep_last)
         start = resume.agree_on_start(runtime, folder, partial(_decide, options, folder, store, overwrite))
-        trainer = assemble(options, folder, runtime, networks, sets, book, signals, store)
+        trainer = assemble(options, folder, runtime, networks, sets, book, signals, store, clock)
         if start.restored:
             refuse_mismatch(start.restored.state["identity"], trainer.facts["identity"])
         runtime.on_main(partial(_open_files, folder, loaded, store, start, book))
@@ -146,8 +169,9 @@ def _run(trainer: Trainer, train_set: ImageSet) -> str:
             f"finished: {done} (stopped early before: {stop.reason}; to continue, change the options of that "
             "automation or set it to enabled: false)"
         )
+    key = "train.end_at" if options.train.end_at else "train.total_iter"
     if trainer.is_over and not trainer.has_pending_validation():
-        return f"finished: {done} (nothing left to do; raise train.total_iter to go on)"
+        return f"finished: {done} (nothing left to do; raise {key} to go on)"
     loader = build_loader(options, train_set, runtime, trainer.training.plan, trainer.iteration)
     trainer.logbook.warn_all(loader.notices)
     try:

@@ -1,13 +1,13 @@
 """How a time budget is spent: iterations, schedule, validations. Pure arithmetic on measured costs."""
 
 import math
-import re
 from dataclasses import dataclass
 
 from traiNNer.errors import ConfigError
 from traiNNer.measuring.measured import Costs
+from traiNNer.utils import durations
+from traiNNer.utils.durations import duration
 
-UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
 SPENT = 0.97
 """Share of the budget that is planned for: the rest is for what no measurement saw."""
 VALIDATING = 0.02
@@ -41,34 +41,11 @@ class Plan:
 
 
 def seconds_of(text: str) -> float:
-    """Return the seconds of `90s`, `30m`, `8h`, `1h30m` or `2d`; a plain number means minutes.
-
-    Raises:
-        ConfigError: the text is not a duration, or nothing is left of it.
-    """
-    parts = re.fullmatch(
-        r"\s*(?:(\d+(?:\.\d+)?)\s*d)?\s*(?:(\d+(?:\.\d+)?)\s*h)?\s*(?:(\d+(?:\.\d+)?)\s*m(?:in)?)?"
-        r"\s*(?:(\d+(?:\.\d+)?)\s*s)?\s*",
-        text.lower(),
-    )
-    if re.fullmatch(r"\s*\d+(\.\d+)?\s*", text):
-        seconds = 60 * float(text)
-    elif parts and any(parts.groups()):
-        seconds = sum(UNITS[unit] * float(found or 0) for unit, found in zip("dhms", parts.groups(), strict=True))
-    else:
-        raise ConfigError(f"--budget {text}: not a duration. Write 90s, 30m, 8h, 1h30m or 2d.")
-    if seconds <= 0 or not math.isfinite(seconds):
-        raise ConfigError(f"--budget {text}: must be longer than nothing.")
-    return seconds
-
-
-def duration(seconds: float) -> str:
-    """Return a duration as people say it: `45 s`, `30 min`, `1 h 30 min`."""
-    if seconds < 100:
-        return f"{seconds:.0f} s"
-    minutes = round(seconds / 60)
-    hours, rest = divmod(minutes, 60)
-    return f"{hours} h" + (f" {rest} min" if rest else "") if hours else f"{minutes} min"
+    """Return the seconds of a budget. Raises `ConfigError` for what is not a duration, or nothing."""
+    try:
+        return durations.seconds_of(text)
+    except ValueError as error:
+        raise ConfigError(f"--budget {text}: {error}") from None
 
 
 def fit(seconds: float, costs: Costs, warmup_iter: int, spent: float = 0.0) -> Plan:

@@ -119,6 +119,12 @@ class AutomationHost:
             if slot.is_off and self.runtime.is_main:
                 slot.call("start", lambda automation=slot.automation: list(automation.on_start(self.run)))
 
+    def expect_end(self, total_iter: int, is_running: bool = False) -> None:
+        """Let the run end at another iteration than the automations know; while it runs, they are told at once."""
+        self.run = replace(self.run, total_iter=total_iter, iteration=self.iteration)
+        if is_running:  # as in a resume with another length, whose first words were said before
+            self._ask("start", lambda automation: [d for d in automation.on_start(self.run) if not isinstance(d, Say)])
+
     def after_step(self, iteration: int, report: StepReport) -> None:
         """Note an iteration; where an automation's window is full, read it and notify the automations."""
         self.iteration = self._reported = iteration

@@ -129,6 +129,12 @@ class Logbook:
         self._progress.add_task("", total=total, completed=done)
         self._progress.start()
 
+    def set_total(self, total: int) -> None:
+        """Let the run end at another iteration than the progress bar was started with."""
+        self._total = total
+        if self._progress:
+            self._progress.update(self._progress.tasks[0].id, total=total)
+
     def advance(self, iteration: int, text: str | None = None) -> None:
         """Move the progress bar; `text` is what stands behind it."""
         self._last = iteration
