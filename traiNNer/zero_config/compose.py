@@ -73,15 +73,15 @@ def compose(
     draft.decide("manual_seed", 0, "same seed, same run")
     for key in ("use_channels_last", "use_amp", "amp_bf16", "fast_matmul", "use_compile"):
         draft.decide(key, key == "use_channels_last" and "nhwc" in arch.traits.layouts, "")
-    is_short = budget_s is not None and recipe.muon_lr is not None
+    is_short = budget_s is not None and recipe.muon_lr is not None and not draft.is_given("train.optim_g")
     _decide_data(draft, arch, profile, replace(recipe, lq_size=CROP) if is_short and is_small(network) else recipe)
     for key, value in ({"type": arch.name} | dict(network or {})).items():
         draft.decide(f"network_g.{key}", value, why if key == "type" else "")
     _decide_training(draft, values)
-    if is_short:
-        decide_recipe(draft, recipe)
     for key, (value, reason) in values.items():
         draft.decide(key, value, reason)
+    if is_short:
+        decide_recipe(draft, recipe)
     _decide_validation(draft, profile)
     draft.decide("logger.print_freq", 100, "iterations between log lines")
     draft.decide("logger.save_checkpoint_freq", 5000, "iterations between checkpoints")

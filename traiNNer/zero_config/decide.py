@@ -3,7 +3,7 @@
 from traiNNer.doctor.machine import cores
 from traiNNer.measuring.measured import Comparison, Crop, Fit, Measured, Pace, Trials
 from traiNNer.zero_config.draft import Draft
-from traiNNer.zero_config.plan import Plan, duration
+from traiNNer.zero_config.plan import Plan
 from traiNNer.zero_config.presets import RATE, STOPPING
 
 FACTORS = ((1, 2.5, 5, 10, 20, 40), (1, 5, 10, 20), (2.5, 10, 20))

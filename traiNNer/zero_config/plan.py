@@ -10,7 +10,7 @@ from traiNNer.utils.durations import duration
 
 SPENT = 0.97
 """Share of the budget that is planned for: the rest is for what no measurement saw."""
-VALIDATING = 0.02
+VALIDATING = 0.03
 """Largest share of the time that is validated in."""
 MOST_VALIDATIONS = 20
 LEAST_ITERATIONS = 200
@@ -68,7 +68,7 @@ def fit(seconds: float, costs: Costs, warmup_iter: int, spent: float = 0.0) -> P
             f"--budget {duration(seconds)} is too short to get above bicubic upscaling: measuring took "
             f"{duration(spent)}, starting takes {duration(costs.start_s)}, {LEAST_ITERATIONS} iterations "
             f"{duration(LEAST_ITERATIONS * each)} and a validation "
-            f"{duration(costs.validation_s + costs.first_validation_s)}. The least is {duration(math.ceil(least))}."
+            f"{duration(costs.validation_s + costs.first_validation_s)}. The least is {duration(_whole(least))}."
         )
     left = (seconds - spent) * SPENT - fixed
     wanted = VALIDATING * left / max(costs.validation_s, 1e-3)
@@ -94,6 +94,11 @@ def price(total_iter: int, val_freq: int, costs: Costs) -> tuple[float, float]:
     validating = -(-total_iter // val_freq) * costs.validation_s + costs.first_validation_s
     seconds = costs.start_s + 2 * costs.save_s + total_iter * AUTOMATIONS_COST / costs.it_per_s + validating
     return seconds, validating / seconds
+
+
+def _whole(seconds: float) -> int:
+    """Return seconds as a duration that is not below them once it is told in minutes."""
+    return math.ceil(seconds) if seconds < 100 else 60 * math.ceil(seconds / 60)
 
 
 def _rounded_down(value: float) -> int:
