@@ -25,11 +25,15 @@ class Traits:
 
 @dataclass(frozen=True)
 class Recipe:
-    """The settings that an arch was published with: learning rate of Adam, side of the LQ crops, images per step."""
+    """The settings that an arch was published with: learning rate of Adam, side of the LQ crops, images per step.
+
+    `muon_lr` is a learning rate of Muon that was measured for it, which runs within a time budget are trained with.
+    """
 
     lr: float
     lq_size: int
     batch_size: int
+    muon_lr: float | None = None
 
 
 @dataclass(frozen=True)

@@ -33,7 +33,7 @@ def run_init(args: argparse.Namespace) -> None:
     if not args.gt:
         _ask(args)
     request = Request(
-        args.arch or "paragonsr2_nano",
+        args.arch,
         folders_of(args.gt, args.lq, args.val_gt, args.val_lq, args.meta_info),
         args.preset or "convenience",
         args.scale,
@@ -105,6 +105,7 @@ def plan_line(made: Made) -> str:
     """Return the plan: network, images, pace, iterations and their time, validations and theirs."""
     draft = made.draft
     total, frequency = draft.value("train.total_iter"), draft.value("val.val_freq")
+    total = total or (made.plan.total_iter if made.plan else 0)
     what = f"{draft.value('network_g.type')} {draft.value('scale')}x on {made.images:,} photos"
     costs = made.measured.costs
     if costs is None:
@@ -139,7 +140,8 @@ def command_of(request: Request, output: Path) -> str:
     words = ["trainner init"]
     for flag, value in named.items():
         words += [flag, _quoted(str(value))] if value else []
-    words += ["--arch", request.arch, "--preset", request.preset]
+    words += ["--arch", request.arch] if request.arch else []
+    words += ["--preset", request.preset]
     words += ["--scale", str(request.scale)] if request.scale else []
     words += ["--budget", f"{request.budget_s:g}s"] if request.budget_s else []
     words += ["--find-lr"] if request.wants_rate else []

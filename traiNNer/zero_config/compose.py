@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Mapping
+from dataclasses import replace
 from itertools import count
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,7 @@ from traiNNer.doctor.machine import free_memory
 from traiNNer.errors import ConfigError
 from traiNNer.registry import ARCHS, Component, UnknownComponent
 from traiNNer.traits import ArchTraits, Recipe
+from traiNNer.zero_config.budget import CROP, decide_recipe, is_small
 from traiNNer.zero_config.draft import Draft
 from traiNNer.zero_config.presets import Preset, Reasoned, preset_values
 from traiNNer.zero_config.subject import TILE, DatasetProfile, Folders
@@ -40,8 +42,20 @@ def compose(
     profile: DatasetProfile,
     preset: Preset,
     overrides: Mapping[str, Any] | None = None,
+    network: Mapping[str, Any] | None = None,
+    why: str = "",
+    budget_s: float | None = None,
 ) -> Draft:
     """Return the draft of a run: everything that needs no measuring.
+
+    Args:
+        arch: what is trained.
+        profile: the images.
+        preset: the philosophy of the run.
+        overrides: a tree of values that win.
+        network: the arch's section with its options; by default only its type.
+        why: the reason for the arch.
+        budget_s: seconds that the run may take; None keeps the preset's length.
 
     Raises:
         ConfigError: the overrides are no option tree.
@@ -59,11 +73,15 @@ def compose(
     draft.decide("manual_seed", 0, "same seed, same run")
     for key in ("use_channels_last", "use_amp", "amp_bf16", "fast_matmul", "use_compile"):
         draft.decide(key, key == "use_channels_last" and "nhwc" in arch.traits.layouts, "")
-    _decide_data(draft, arch, profile, recipe)
-    draft.decide("network_g.type", arch.name)
+    is_short = budget_s is not None and recipe.muon_lr is not None and not draft.is_given("train.optim_g")
+    _decide_data(draft, arch, profile, replace(recipe, lq_size=CROP) if is_short and is_small(network) else recipe)
+    for key, value in ({"type": arch.name} | dict(network or {})).items():
+        draft.decide(f"network_g.{key}", value, why if key == "type" else "")
     _decide_training(draft, values)
     for key, (value, reason) in values.items():
         draft.decide(key, value, reason)
+    if is_short:
+        decide_recipe(draft, recipe)
     _decide_validation(draft, profile)
     draft.decide("logger.print_freq", 100, "iterations between log lines")
     draft.decide("logger.save_checkpoint_freq", 5000, "iterations between checkpoints")
@@ -90,7 +108,9 @@ def _decide_data(draft: Draft, arch: Component[ArchTraits], profile: DatasetProf
         draft.decide(f"{train}.meta_info", str(folders.meta_info), "only the images that this list names")
     if not (draft.is_given(f"{train}.gt_size") or draft.is_given(f"{train}.lq_size")):
         crop, why = profile.crop(recipe.lq_size, arch.traits)
-        draft.decide(f"{train}.lq_size", crop, why or f"side of the random crops, as {arch.name} was published with")
+        published = recipe.lq_size == recipe_of(arch).lq_size
+        usual = f"as {arch.name} was published with" if published else "small ones make more steps"
+        draft.decide(f"{train}.lq_size", crop, why or f"side of the random crops, {usual}")
     draft.decide(f"{train}.batch_size_per_gpu", recipe.batch_size, "crops per micro-batch")
     draft.decide(f"{train}.accum_iter", 1, "micro-batches per step")
     draft.decide(f"{train}.num_worker_per_gpu", 0, "data workers")

@@ -26,10 +26,11 @@ from traiNNer.run.build import build_networks, open_dataset
 from traiNNer.run.preflight import check_losses, check_metrics, check_network
 from traiNNer.traits import ArchTraits
 from traiNNer.utils.files import nearest_existing
+from traiNNer.zero_config.budget import decide_average, network_within
 from traiNNer.zero_config.compose import compose, find_arch, folders_of, recipe_of
 from traiNNer.zero_config.decide import FACTORS, decide_measured, decide_plan, workers_to_try
 from traiNNer.zero_config.draft import Draft
-from traiNNer.zero_config.plan import fit, seconds_of
+from traiNNer.zero_config.plan import Plan, fit, seconds_of
 from traiNNer.zero_config.presets import Preset
 from traiNNer.zero_config.subject import DatasetProfile, Folders
 
@@ -46,7 +47,8 @@ RESERVE_MB = 100
 class Request:
     """What the user asked for."""
 
-    arch: str
+    arch: str | None
+    """None leaves the choice to the budget."""
     folders: Folders
     preset: Preset = "convenience"
     scale: int | None = None
@@ -69,6 +71,8 @@ class Made:
     seconds: float
     """What all of it took."""
     warnings: tuple[str, ...]
+    plan: Plan | None = None
+    """How the budget is spent; None where there is none."""
 
 
 def create_zero_config_training(
@@ -126,25 +130,29 @@ def make(request: Request, say: Say) -> Made:
     """Decide everything. Raises what `create_zero_config_training` does; writes nothing but the memory of results."""
     started = perf_counter()
     request = _with_plugins(request)
-    arch = find_arch(request.arch)
+    network, why = ({"type": request.arch}, "") if request.arch else network_within(request.budget_s)
+    arch = find_arch(network["type"])
     _require_scale(arch, request.scale)
     if request.preset not in ("convenience", "fidelity"):
         raise ConfigError(f"preset {request.preset!r}: must be convenience or fidelity")
     say("reading the headers of the images")
     profile = DatasetProfile.inspect(request.folders, request.scale)
-    draft = compose(arch, profile, request.preset, request.overrides)
+    draft = compose(arch, profile, request.preset, request.overrides, network, why, request.budget_s)
     options = draft.checked().options
     sets = _open(options)
     parameters = _check_components(options, sets)
     _require_disk(options, parameters)
     measured = _measured(request, _job(request, draft, profile, options), sets, say)
     decide_measured(draft, measured)
+    plan = None
     if request.budget_s:
         if measured.costs is None:
             raise ConfigError(f"No plan for a budget without a measured pace ({measured.ended}).")
         spent = perf_counter() - started
         plan = fit(request.budget_s, measured.costs, options.train.warmup_iter, spent)
-        decide_plan(draft, plan, request.budget_s)
+        decide_plan(draft, plan, request.budget_s - spent)
+        if draft.value("train.optim_g.type") == "Muon":
+            decide_average(draft, plan)
     loaded = draft.checked()
     return Made(
         request,
@@ -155,6 +163,7 @@ def make(request: Request, say: Say) -> Made:
         measured,
         perf_counter() - started,
         loaded.warnings,
+        plan,
     )
 
 
@@ -198,8 +207,12 @@ def _require_disk(options: TrainOptions, parameters: int) -> None:
 
 
 def _job(request: Request, draft: Draft, profile: DatasetProfile, options: TrainOptions) -> Job:
-    wants_rate = (request.wants_rate or request.budget_s is not None) and not draft.is_given("train.optim_g.lr")
-    rate, budget = recipe_of(ARCHS[options.network_g.type]).lr, request.budget_s
+    # Where a learning rate was measured for the arch, the rate automation guards it, and trials would only cost time.
+    is_known = draft.value("train.optim_g.type") == "Muon"
+    is_wanted = request.wants_rate or (request.budget_s is not None and not is_known)
+    wants_rate = is_wanted and not draft.is_given("train.optim_g.lr")
+    recipe, budget = recipe_of(ARCHS[options.network_g.type]), request.budget_s
+    rate = (recipe.muon_lr if is_known else None) or recipe.lr
     data = options.datasets["train"]
     switches = ("use_channels_last", "use_amp", "amp_bf16", "fast_matmul", "use_compile")
     fixed_workers = draft.is_given("datasets.train.num_worker_per_gpu")
@@ -213,7 +226,7 @@ def _job(request: Request, draft: Draft, profile: DatasetProfile, options: Train
         workers=(data.num_worker_per_gpu,) if fixed_workers else (0, *workers_to_try()),
         decoded_mb=profile.decoded_bytes() / 2**20,
         run_s=budget,
-        crops=_crops(draft, options) if budget else (),
+        crops=_crops(draft, options) if budget and not is_known else (),
     )
 
 

@@ -3,12 +3,14 @@
 from traiNNer.doctor.machine import cores
 from traiNNer.measuring.measured import Comparison, Crop, Fit, Measured, Pace, Trials
 from traiNNer.zero_config.draft import Draft
-from traiNNer.zero_config.plan import Plan, duration
-from traiNNer.zero_config.presets import CLIPPING, RATE, STOPPING
+from traiNNer.zero_config.plan import Plan
+from traiNNer.zero_config.presets import RATE, STOPPING
 
 FACTORS = ((1, 2.5, 5, 10, 20, 40), (1, 5, 10, 20), (2.5, 10, 20))
 """Learning rates that are tried, as multiples of the convenience preset's: as many as there is time for."""
 GIGABYTE = 2**30
+DECAY = 0.95
+"""Share of a run within a budget in which the learning rate falls: all of it but the start."""
 
 
 def decide_measured(draft: Draft, found: Measured) -> None:
@@ -66,9 +68,6 @@ def _decide_workers(draft: Draft, pace: Pace) -> None:
 
 def _decide_rate(draft: Draft, trials: Trials, best: float) -> None:
     draft.decide("train.optim_g.lr", best, describe_trials(trials, best))
-    limit = draft.checked().options.train.grad_clip_max_norm
-    reason = "the norm that the learning rates were tried with is the upper bound"
-    draft.decide(f"{CLIPPING}.max_threshold", limit, reason)
 
 
 def describe_trials(trials: Trials, best: float) -> str:
@@ -79,10 +78,12 @@ def describe_trials(trials: Trials, best: float) -> str:
     return f"best of {len(trials.scores)} after {trials.lengths[-1]} iterations: {last[best]:.2f} dB{beside}"
 
 
-def decide_plan(draft: Draft, plan: Plan, budget_s: float) -> None:
-    """Put a plan for a budget into the draft."""
-    reason = f"fits {duration(budget_s)}"
-    draft.decide("train.total_iter", plan.total_iter, f"iterations: {reason}")
+def decide_plan(draft: Draft, plan: Plan, left_s: float) -> None:
+    """Put a plan for a budget, of which so many seconds are left, into the draft."""
+    draft.decide("train.end_at", f"{left_s:.0f}s", f"what is left of the budget: about {plan.total_iter:,} iterations")
+    draft.decide("train.decay_share", DECAY, "share of the run in which the learning rate falls to zero")
+    for key in ("train.scheduler", "train.total_iter"):  # the clock decides both
+        draft.drop(key)
     draft.decide("train.warmup_iter", plan.warmup_iter, "iterations over which the learning rate rises from zero")
     draft.decide("val.val_freq", plan.val_freq, f"iterations between validations: {plan.validating:.0%} of the time")
     draft.decide(f"{STOPPING}.patience", plan.patience, "a fifth of the run, and five validations at least")

@@ -10,10 +10,11 @@ from traiNNer.utils.durations import duration
 
 SPENT = 0.97
 """Share of the budget that is planned for: the rest is for what no measurement saw."""
-VALIDATING = 0.05
+VALIDATING = 0.03
 """Largest share of the time that is validated in."""
 MOST_VALIDATIONS = 20
-LEAST_ITERATIONS = 50
+LEAST_ITERATIONS = 200
+"""With fewer no network gets above bicubic upscaling, so such a run is not worth its time."""
 AUTOMATIONS_COST = 1.01
 """Iterations with the five automations take so many times as long as without."""
 
@@ -64,10 +65,10 @@ def fit(seconds: float, costs: Costs, warmup_iter: int, spent: float = 0.0) -> P
     least = spent + (fixed + costs.validation_s + LEAST_ITERATIONS * each) / SPENT
     if seconds < least:
         raise ConfigError(
-            f"--budget {duration(seconds)} is too short for one validation: measuring took {duration(spent)}, starting "
-            f"takes {duration(costs.start_s)}, {LEAST_ITERATIONS} iterations {duration(LEAST_ITERATIONS * each)} and a "
-            f"validation {duration(costs.validation_s + costs.first_validation_s)}. The least is "
-            f"{duration(math.ceil(least))}."
+            f"--budget {duration(seconds)} is too short to get above bicubic upscaling: measuring took "
+            f"{duration(spent)}, starting takes {duration(costs.start_s)}, {LEAST_ITERATIONS} iterations "
+            f"{duration(LEAST_ITERATIONS * each)} and a validation "
+            f"{duration(costs.validation_s + costs.first_validation_s)}. The least is {duration(_whole(least))}."
         )
     left = (seconds - spent) * SPENT - fixed
     wanted = VALIDATING * left / max(costs.validation_s, 1e-3)
@@ -93,6 +94,11 @@ def price(total_iter: int, val_freq: int, costs: Costs) -> tuple[float, float]:
     validating = -(-total_iter // val_freq) * costs.validation_s + costs.first_validation_s
     seconds = costs.start_s + 2 * costs.save_s + total_iter * AUTOMATIONS_COST / costs.it_per_s + validating
     return seconds, validating / seconds
+
+
+def _whole(seconds: float) -> int:
+    """Return seconds as a duration that is not below them once it is told in minutes."""
+    return math.ceil(seconds) if seconds < 100 else 60 * math.ceil(seconds / 60)
 
 
 def _rounded_down(value: float) -> int:

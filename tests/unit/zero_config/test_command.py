@@ -38,12 +38,18 @@ def test_file_loads_and_every_decision_has_its_reason(photos, measured, capsys, 
 
 def test_plan_is_printed_and_written_to_the_file(photos, measured, capsys):
     assert init("--gt", photos / "hr", "--budget", "30m") == 0
-    line = next(line for line in capsys.readouterr().out.splitlines() if line.startswith("paragonsr2_nano"))
-    assert line.startswith("paragonsr2_nano 2x on 9 photos: 10.0 it/s, 16,800 iterations in 29 min")
+    line = next(line for line in capsys.readouterr().out.splitlines() if line.startswith("compact"))
+    assert line.startswith("compact 2x on 9 photos: 10.0 it/s, 16,800 iterations in 29 min")
     assert "measuring took" in line
     text = (photos.parent / "my.yml").read_text()
     assert f"# {line}" in text
-    assert "the trials took" not in text
+    assert "end_at: 1800s" in text
+    assert "lr: 0.005" in text
+
+
+def test_learning_rates_are_tried_on_request(photos, measured, capsys):
+    assert init("--gt", photos / "hr", "--arch", "paragonsr2_nano", "--find-lr") == 0
+    text = (photos.parent / "my.yml").read_text()
     assert "lr: 0.004" in text
     assert "best of 3 after 40 iterations: 27.00 dB (0.008: 26.50)" in text
 
@@ -71,7 +77,7 @@ def test_existing_file_is_not_overwritten(photos, measured, capsys):
         (["--gt", "none"], 3, "no such folder"),
         (["--gt", "photos/hr", "--arch", "paragon"], 2, "did you mean"),
         (["--gt", "photos/hr", "--budget", "soon"], 2, "not a duration"),
-        (["--gt", "photos/hr", "--budget", "3s"], 2, "too short for one validation"),
+        (["--gt", "photos/hr", "--budget", "3s"], 2, "too short to get above bicubic"),
         (["--gt", "photos/lr", "--lq", "photos/hr"], 3, "are swapped"),
         (["--gt", "photos/hr", "-o", "a.txt"], 2, "ends in .yml"),
         (["--gt", "photos/hr", "--meta-info", "none.txt"], 3, "no such file"),

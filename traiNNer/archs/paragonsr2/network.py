@@ -30,7 +30,7 @@ TRAITS: dict[str, Any] = {
     "release": lambda network: network.fuse_for_release(),
     "infer_options": infer_options,
     "adapt_state": adapt_state,
-    "recipe": Recipe(lr=2e-4, lq_size=64, batch_size=8),
+    "recipe": Recipe(lr=2e-4, lq_size=64, batch_size=8, muon_lr=5e-3),
 }
 
 COMMON_ARGS = """
