@@ -20,7 +20,8 @@ CROP = 24
 WARMUP = 30
 EMA_SHARE = 0.015
 """Window of the weights' average, as a share of the run."""
-VALIDATIONS = 3
+DECAY = 0.95
+"""Share of the run in which the learning rate falls: all of it but the start."""
 
 
 def network_within(budget_s: float | None) -> tuple[dict[str, Any], str]:
@@ -38,10 +39,17 @@ def is_small(network: Mapping[str, Any] | None) -> bool:
     return network == SMALL
 
 
+def decide_end(draft: Draft, seconds: float, about: str = "the budget") -> None:
+    """Let the clock end the run after so many seconds, and the learning rate fall from the start to then."""
+    draft.decide("train.end_at", f"{seconds:.0f}s", about)
+    draft.decide("train.decay_share", DECAY, "share of the run in which the learning rate falls to zero")
+
+
 def decide_recipe(draft: Draft, recipe: Recipe) -> None:
     """Put into the draft what a run within a budget is trained with, before its length is known."""
     draft.decide("train.optim_g.type", "Muon", "short runs get further with it than with AdamW")
     draft.decide("train.optim_g.lr", recipe.muon_lr, "highest learning rate; the rate automation guards it")
+    draft.decide("train.optim_g.momentum", 0.9)
     draft.decide("train.optim_g.weight_decay", 0.0)
     draft.decide("train.warmup_iter", WARMUP, "iterations over which the learning rate rises from zero")
 

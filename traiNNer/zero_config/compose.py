@@ -12,7 +12,7 @@ from traiNNer.doctor.machine import free_memory
 from traiNNer.errors import ConfigError
 from traiNNer.registry import ARCHS, Component, UnknownComponent
 from traiNNer.traits import ArchTraits, Recipe
-from traiNNer.zero_config.budget import CROP, decide_recipe, is_small
+from traiNNer.zero_config.budget import CROP, decide_end, decide_recipe, is_small
 from traiNNer.zero_config.draft import Draft
 from traiNNer.zero_config.presets import Preset, Reasoned, preset_values
 from traiNNer.zero_config.subject import TILE, DatasetProfile, Folders
@@ -77,6 +77,9 @@ def compose(
     _decide_data(draft, arch, profile, replace(recipe, lq_size=CROP) if is_short and is_small(network) else recipe)
     for key, value in ({"type": arch.name} | dict(network or {})).items():
         draft.decide(f"network_g.{key}", value, why if key == "type" else "")
+    if budget_s is not None and not draft.is_given("train.scheduler"):
+        decide_end(draft, budget_s)
+        del values["train.total_iter"]
     _decide_training(draft, values)
     for key, (value, reason) in values.items():
         draft.decide(key, value, reason)
@@ -149,16 +152,18 @@ def cache_mb(profile: DatasetProfile) -> tuple[int, str]:
 
 def _decide_training(draft: Draft, values: Mapping[str, Reasoned]) -> None:
     train = "train"
-    for key in ("total_iter", "warmup_iter"):
-        draft.decide(f"{train}.{key}", *values[f"{train}.{key}"])
+    for key in (f"{train}.total_iter", f"{train}.warmup_iter"):
+        if key in values:
+            draft.decide(key, *values[key])
     draft.decide(f"{train}.ema_decay", 0.999, "EMA of the weights: what is validated and exported")
     draft.decide(f"{train}.grad_clip", True, "gradient-norm clipping")
     draft.decide(f"{train}.optim_g.type", "AdamW")
     for key in ("lr", "weight_decay"):
         draft.decide(f"{train}.optim_g.{key}", *values[f"{train}.optim_g.{key}"])
     draft.decide(f"{train}.optim_g.betas", [0.9, 0.99])
-    draft.decide(f"{train}.scheduler.type", "CosineAnnealingLR", "falls smoothly to the end of the run")
-    draft.decide(f"{train}.scheduler.eta_min", 1e-7)
+    if f"{train}.total_iter" in values:  # the clock has a schedule of its own
+        draft.decide(f"{train}.scheduler.type", "CosineAnnealingLR", "falls smoothly to the end of the run")
+        draft.decide(f"{train}.scheduler.eta_min", 1e-7)
     draft.decide(f"{train}.losses", [{"type": "L1Loss", "loss_weight": 1.0}])
 
 

@@ -2,15 +2,14 @@
 
 from traiNNer.doctor.machine import cores
 from traiNNer.measuring.measured import Comparison, Crop, Fit, Measured, Pace, Trials
+from traiNNer.zero_config.budget import decide_end
 from traiNNer.zero_config.draft import Draft
-from traiNNer.zero_config.plan import Plan
+from traiNNer.zero_config.plan import Plan, duration
 from traiNNer.zero_config.presets import RATE, STOPPING
 
 FACTORS = ((1, 2.5, 5, 10, 20, 40), (1, 5, 10, 20), (2.5, 10, 20))
 """Learning rates that are tried, as multiples of the convenience preset's: as many as there is time for."""
 GIGABYTE = 2**30
-DECAY = 0.95
-"""Share of a run within a budget in which the learning rate falls: all of it but the start."""
 
 
 def decide_measured(draft: Draft, found: Measured) -> None:
@@ -80,10 +79,10 @@ def describe_trials(trials: Trials, best: float) -> str:
 
 def decide_plan(draft: Draft, plan: Plan, left_s: float) -> None:
     """Put a plan for a budget, of which so many seconds are left, into the draft."""
-    draft.decide("train.end_at", f"{left_s:.0f}s", f"what is left of the budget: about {plan.total_iter:,} iterations")
-    draft.decide("train.decay_share", DECAY, "share of the run in which the learning rate falls to zero")
-    for key in ("train.scheduler", "train.total_iter"):  # the clock decides both
-        draft.drop(key)
+    if draft.value("train.end_at"):
+        decide_end(draft, left_s, f"what is left of the budget: about {plan.total_iter:,} iterations")
+    else:
+        draft.decide("train.total_iter", plan.total_iter, f"iterations: fits {duration(left_s)}")
     draft.decide("train.warmup_iter", plan.warmup_iter, "iterations over which the learning rate rises from zero")
     draft.decide("val.val_freq", plan.val_freq, f"iterations between validations: {plan.validating:.0%} of the time")
     draft.decide(f"{STOPPING}.patience", plan.patience, "a fifth of the run, and five validations at least")

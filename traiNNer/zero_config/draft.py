@@ -41,11 +41,6 @@ class Draft:
         self._decided[key] = value
         self.reasons[key] = reason
 
-    def drop(self, section: str) -> None:
-        """Take back every decision about a key or section; the user's own values stay."""
-        for key in [key for key in self._decided if key == section or key.startswith(f"{section}.")]:
-            del self._decided[key], self.reasons[key]
-
     def is_given(self, key: str) -> bool:
         """Whether the overrides say something about this key, or about a section that it stands in."""
         node: Node | None = self._overrides

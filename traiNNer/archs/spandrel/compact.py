@@ -41,7 +41,7 @@ def infer_options(state: Mapping[str, Tensor]) -> dict[str, Any] | None:
 TRAITS: dict[str, Any] = {
     "scales": (1, 2, 3, 4),
     "infer_options": infer_options,
-    "recipe": Recipe(lr=1e-3, lq_size=48, batch_size=8, muon_lr=5e-3),
+    "recipe": Recipe(lr=2e-4, lq_size=64, batch_size=8, muon_lr=5e-3),
 }
 
 

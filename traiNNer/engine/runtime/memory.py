@@ -3,9 +3,10 @@
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import torch
+if TYPE_CHECKING:  # plain numbers need no torch
+    import torch
 
 SHORT = 0.1
 """Share of a device whose memory is short when less is free: cuDNN's workspaces are of that order."""
@@ -36,7 +37,7 @@ class DeviceMemory:
         allocator: `torch.cuda`, or what answers like it.
     """
 
-    def __init__(self, device: torch.device, allocator: Any = torch.cuda) -> None:
+    def __init__(self, device: "torch.device", allocator: Any) -> None:
         self.device = device
         self._allocator = allocator
         self._before: list[Memory] = []  # peaks of this window from before what ran apart

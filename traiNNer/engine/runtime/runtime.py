@@ -40,7 +40,7 @@ class Runtime(Ranks):
         self.use_compile = use_compile
         self.deterministic = deterministic
         self.rng = RandomNumbers(device)
-        self._memory = DeviceMemory(device) if device.type == "cuda" else None
+        self._memory = DeviceMemory(device, torch.cuda) if device.type == "cuda" else None
         # fp16 has a narrow range, so its gradients are scaled; bf16 has float32's range and needs no scaler.
         self.scaler = torch.amp.GradScaler(device.type) if half is torch.float16 else None
 
