@@ -2,6 +2,7 @@
 
 import argparse
 from pathlib import Path
+from time import perf_counter
 from typing import Any
 
 
@@ -45,6 +46,7 @@ def add(commands: Any) -> None:
 
 def run(args: argparse.Namespace) -> None:
     """Make the file."""
+    begun = perf_counter()  # imports are on the budget too
     from traiNNer.zero_config.command import run_init
 
-    run_init(args)
+    run_init(args, begun)

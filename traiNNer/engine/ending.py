@@ -23,6 +23,8 @@ LOOKS, LAST_LOOKS = 100, 10
 """The clock is read a hundred times in a run at the most, more often towards the end: ten times in what is left."""
 REMEMBERED = 5
 """Validations, and checkpoints, whose median is what another one will take."""
+NEWS = 0.1
+"""Share by which an end has to move before the log tells it again."""
 EXACT, ROUGH = 0.005, 0.1
 """How far an end may be off: a share of the whole time, and one of the time until the decay begins."""
 
@@ -104,6 +106,7 @@ class Ending:
         self._is_changed = False
         self._marks: list[tuple[int, float]] = []
         self._next_look = 0
+        self._told: tuple[bool, int] | None = None
 
     def __call__(self, iteration: int) -> float:
         """Return the factor on the learning rate at an iteration, counted from 0."""
@@ -193,6 +196,14 @@ class Ending:
         allowed = EXACT * self.timing.seconds + ROUGH * max(0, last.hold - plan.start) * self.pace
         return abs(plan.end - last.end) * self.pace <= allowed
 
+    def _is_news(self, plan: Plan) -> bool:
+        """Whether a user should hear of a plan: of the first, of the decay, and where the end has moved since then."""
+        told, is_falling = self._told, plan.start >= plan.hold
+        if told and told[0] == is_falling and abs(plan.end - told[1]) < NEWS * told[1] and plan.start < plan.end:
+            return False
+        self._told = (is_falling, plan.end)
+        return True
+
     def tell(self, logbook: Logbook, plan: Plan) -> None:
         """Write a new plan as a line for the user and as a decision, with what it was made from."""
         if plan.start >= plan.end:
@@ -204,7 +215,8 @@ class Ending:
         before = self.plans[-2].end if len(self.plans) > 1 else None
         evidence = {"factor": plan.factor, "hold": plan.hold, "spent_s": self.spent, "seconds_per_it": self.pace}
         entry = {"knob": None, "old": before, "new": plan.end, "action": "plan", "reason": text}
-        logbook.info(f"train.end_at: {text}.")
+        if self._is_news(plan):
+            logbook.info(f"train.end_at: {text}.")
         logbook.decision(plan.start, {"automation": "end_at", **entry, "evidence": evidence})
 
     # State

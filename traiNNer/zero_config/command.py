@@ -21,8 +21,8 @@ from traiNNer.zero_config.plan import duration, price, seconds_of
 from traiNNer.zero_config.presets import Preset
 
 
-def run_init(args: argparse.Namespace) -> None:
-    """Run `trainner init`. Raises what `errors.py` lists."""
+def run_init(args: argparse.Namespace, begun: float | None = None) -> None:
+    """Run `trainner init`, which began at `begun` as `perf_counter` has it. Raises what `errors.py` lists."""
     if args.source:
         from traiNNer.zero_config.upgrade import run_upgrade
 
@@ -32,6 +32,7 @@ def run_init(args: argparse.Namespace) -> None:
     require_free(output, args.overwrite)
     if not args.gt:
         _ask(args)
+        begun = None  # thinking is not on the budget
     request = Request(
         args.arch,
         folders_of(args.gt, args.lq, args.val_gt, args.val_lq, args.meta_info),
@@ -41,6 +42,7 @@ def run_init(args: argparse.Namespace) -> None:
         None,
         args.find_lr,
         args.fresh,
+        begun,
     )
     console = Console(stderr=True, highlight=False, markup=False, soft_wrap=True)
     made = _make(request, console)

@@ -39,6 +39,8 @@ TRIALS_SHARE, TRIALS_S, LONGEST_TRIALS_S = 0.1, 40.0, 180.0
 LEAST_LIMIT_S = 60.0
 SMALLER_CROPS = (48, 32)
 """Sides in LQ pixels that short runs may take instead of the usual one."""
+LEAVING_S = 2.0
+"""Seconds of a budget in which two programs end and one starts."""
 RESERVE_MB = 100
 """Free disk that a run needs besides its weights: log, curves, pictures."""
 
@@ -56,6 +58,8 @@ class Request:
     overrides: Mapping[str, Any] | None = None
     wants_rate: bool = False
     measures_anew: bool = False
+    begun: float | None = None
+    """When the budget began, as `perf_counter` has it; None: with the first look at the folders."""
 
 
 @dataclass(frozen=True)
@@ -128,7 +132,7 @@ def create_zero_config_training(
 
 def make(request: Request, say: Say) -> Made:
     """Decide everything. Raises what `create_zero_config_training` does; writes nothing but the memory of results."""
-    started = perf_counter()
+    started = perf_counter() if request.begun is None else request.begun
     request = _with_plugins(request)
     network, why = ({"type": request.arch}, "") if request.arch else network_within(request.budget_s)
     arch = find_arch(network["type"])
@@ -150,7 +154,7 @@ def make(request: Request, say: Say) -> Made:
             raise ConfigError(f"No plan for a budget without a measured pace ({measured.ended}).")
         spent = perf_counter() - started
         plan = fit(request.budget_s, measured.costs, options.train.warmup_iter, spent)
-        decide_plan(draft, plan, request.budget_s - spent)
+        decide_plan(draft, plan, request.budget_s - spent - LEAVING_S)
         if draft.value("train.optim_g.type") == "Muon":
             decide_average(draft, plan)
     loaded = draft.checked()

@@ -42,7 +42,7 @@ def test_non_arguments_are_refused(parsed, wrong, capsys):
 
 def test_arguments_are_passed_to_init(parsed, monkeypatch):
     seen = []
-    monkeypatch.setattr(command, "run_init", seen.append)
+    monkeypatch.setattr(command, "run_init", lambda args, begun: seen.append(args))
     args = parsed(init, "init", "--gt", "hr")
     args.run(args)
     assert seen == [args]

@@ -7,6 +7,7 @@ import pytest
 from imagekit import write_pairs
 
 import traiNNer.run.automations  # noqa: F401 - registers every component
+from traiNNer.cli import init
 from traiNNer.measuring.measured import Comparison, Fit, Measured, Pace, Trials
 from traiNNer.measuring.messages import Job
 from traiNNer.zero_config import create
@@ -42,5 +43,6 @@ def measured(monkeypatch) -> list[Job]:
         return replace(FOUND, trials=TRIALS if job.rates else None)
 
     monkeypatch.setattr(create, "measure", measure)
-    monkeypatch.setattr(create, "perf_counter", lambda: 0.0)
+    for module in (create, init):
+        monkeypatch.setattr(module, "perf_counter", lambda: 0.0)
     return jobs

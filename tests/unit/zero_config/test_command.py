@@ -43,7 +43,7 @@ def test_plan_is_printed_and_written_to_the_file(photos, measured, capsys):
     assert "measuring took" in line
     text = (photos.parent / "my.yml").read_text()
     assert f"# {line}" in text
-    assert 'end_at: "1800s"' in text
+    assert 'end_at: "1798s"' in text
     assert "lr: 0.005" in text
 
 
