@@ -80,7 +80,7 @@ class Made:
 
 
 def create_zero_config_training(
-    architecture: str,
+    architecture: str | None,
     dataset_gt_path: str | Path,
     dataset_lq_path: str | Path | None = None,
     val_gt_path: str | Path | None = None,
@@ -96,7 +96,7 @@ def create_zero_config_training(
     about a minute; results are remembered. What it does meanwhile is reported on stderr.
 
     Args:
-        architecture: name of a registered network, e.g. `paragonsr2_nano`.
+        architecture: name of a registered network, e.g. `paragonsr2_nano`; None leaves it to the budget.
         dataset_gt_path: folder of the large images.
         dataset_lq_path: folder of the small ones; without it they are made from the large ones.
         val_gt_path: folder of large images to validate with; without it some images are held out.
