@@ -14,9 +14,9 @@ from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
 
-from benchmarks.automations import figures
+from benchmarks.automations import real_healthy, real_rates, real_stops
 from benchmarks.automations.arms import SMALL, Arms
-from benchmarks.automations.figures import Find, Scope, Table, Wanted
+from benchmarks.automations.figures import SEEDS, Find, Scope, Table, Wanted
 from benchmarks.automations.photos import prepare
 from benchmarks.automations.runner import Runs
 
@@ -25,11 +25,11 @@ QUICK = 10
 """Divisor of the length of the runs in the quick form: every part runs, the figures are meaningless."""
 Part = tuple[Sequence[Callable[[Scope, Find], Wanted]], Callable[[Scope, Find], Table]]
 PARTS: dict[str, Part] = {
-    "healthy": ([lambda scope, _: figures.healthy_runs(scope)], figures.healthy),
-    "rates": ([lambda scope, _: figures.sweep_runs(scope), figures.rate_runs], figures.rates),
-    "spikes": ([lambda scope, _: figures.spike_runs(scope)], figures.spikes),
-    "flat": ([lambda scope, _: figures.flat_runs(scope)], figures.flat),
-    "overfit": ([lambda scope, _: figures.overfit_runs(scope)], figures.overfit),
+    "healthy": ([lambda scope, _: real_healthy.runs(scope)], real_healthy.table),
+    "rates": ([lambda scope, _: real_rates.sweep_runs(scope), real_rates.rate_runs], real_rates.rates),
+    "spikes": ([lambda scope, _: real_rates.spike_runs(scope)], real_rates.spikes),
+    "flat": ([lambda scope, _: real_stops.flat_runs(scope)], real_stops.flat),
+    "overfit": ([lambda scope, _: real_stops.overfit_runs(scope)], real_stops.overfit),
 }
 
 
@@ -40,7 +40,7 @@ def measure(
     jobs: int = 1,
     is_quick: bool = False,
     parts: Sequence[str] = tuple(PARTS),
-    seeds: Sequence[int] = figures.SEEDS,
+    seeds: Sequence[int] = SEEDS,
 ) -> bool:
     """Run the parts, print their tables, and return whether every target was met (quick: whether all runs ended well).
 

@@ -26,6 +26,7 @@ SIGNALLED = 128
 SCORED = 3
 """Validations, the last ones, whose mean is the score of a run."""
 COLLAPSE_DB = 1.0
+FREE = ("micro_batch", "grad_skip")
 
 
 @dataclass(frozen=True)
@@ -91,8 +92,8 @@ class Result:
 
     @property
     def moves(self) -> int:
-        """Everything that changes what is trained: all but how a batch is split, and skipped steps."""
-        return sum(one["knob"] != "micro_batch" for one in self.decisions)
+        """Moves and actions that may change what is trained: all but how a batch is split, and what would be skipped."""
+        return sum(one["knob"] not in FREE for one in self.decisions)
 
 
 class Runs:
