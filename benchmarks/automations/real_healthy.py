@@ -5,7 +5,19 @@ from collections.abc import Sequence
 from statistics import fmean
 
 from benchmarks.automations.arms import Case
-from benchmarks.automations.figures import HARM, Find, Pair, Scope, Table, Wanted, interval, lost, mean_score, pairs, verdict
+from benchmarks.automations.figures import (
+    HARM,
+    Find,
+    Pair,
+    Scope,
+    Table,
+    Wanted,
+    interval,
+    lost,
+    mean_score,
+    pairs,
+    verdict,
+)
 
 
 def runs(scope: Scope) -> Wanted:

@@ -3,8 +3,7 @@
 import math
 
 from benchmarks.automations.arms import SMALL, Arm, Case
-from benchmarks.automations.figures import HARM, Find, Scope, Table, Wanted, pairs
-from benchmarks.automations.figures import verdict
+from benchmarks.automations.figures import HARM, Find, Scope, Table, Wanted, pairs, verdict
 from benchmarks.automations.intervals import Interval
 from benchmarks.automations.rows import wilson
 

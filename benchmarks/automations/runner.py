@@ -92,7 +92,7 @@ class Result:
 
     @property
     def moves(self) -> int:
-        """Moves and actions that may change what is trained: all but how a batch is split, and what would be skipped."""
+        """Moves and actions that may change what is trained: all but how a batch is split and what is skipped."""
         return sum(one["knob"] not in FREE for one in self.decisions)
 
 

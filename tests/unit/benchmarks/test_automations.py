@@ -1,4 +1,4 @@
-"""The evidence of the automations: shortened files, runs without automations, intervals, and tables that show misses."""
+"""The evidence of the automations: shortened files, runs without automations, intervals, tables that show misses."""
 
 import math
 from dataclasses import replace
@@ -15,9 +15,21 @@ from benchmarks.automations.photos import Pairs, Photos
 from benchmarks.automations.runner import Result
 from traiNNer.config.load import check_tree
 from traiNNer.config.options import TrainOptions
-from traiNNer.config.plugins import import_plugins
 from traiNNer.config.tree import node_of
+from traiNNer.registry import ARCHS, LOSSES, OPTIMIZERS, SCHEDULES
 from traiNNer.run.build import build_schedule
+from traiNNer.utils import plugin_files
+
+
+@pytest.fixture(autouse=True)
+def no_plugins_afterwards(monkeypatch):
+    """Forget the plugins of the benchmark after a test."""
+    monkeypatch.setattr(plugin_files, "_imported", dict(plugin_files._imported))
+    before = {registry: set(registry._components) for registry in REGISTRIES}
+    yield
+    for registry, names in before.items():
+        for name in {"smallcnn", "spikyl1loss", "finishlr", "leashedadamw"} - names:
+            registry._components.pop(name, None)
 
 
 @pytest.fixture
@@ -28,8 +40,10 @@ def scope(tmp_path) -> Scope:
     return Scope(Arms(Photos(pairs, pairs, pairs, "test")), [SMALL, NANO_ADAMW], seeds=(1, 2))
 
 
+REGISTRIES = (ARCHS, LOSSES, OPTIMIZERS, SCHEDULES)
+
+
 def options_of(tree) -> TrainOptions:
-    import_plugins(tree["plugins"])
     return check_tree(node_of({"name": "run", **tree}, source="here"), TrainOptions, "here").options
 
 
