@@ -25,6 +25,7 @@ from traiNNer.engine.log.logbook import Logbook
 from traiNNer.engine.run_folder import create, run_folder
 from traiNNer.engine.runtime.start import start_runtime
 from traiNNer.engine.signals import StopSignals
+from traiNNer.engine.step_report import StepReport
 from traiNNer.engine.trainer import Trainer
 from traiNNer.run.assemble import assemble
 from traiNNer.run.build import build_networks, open_dataset, prepare_demo_if_named
@@ -56,9 +57,9 @@ def timed_host(on: Trainer, spent: list[float]) -> None:
     assert host is not None
     inner = host.after_step
 
-    def after_step(*arguments: object) -> None:
+    def after_step(iteration: int, report: StepReport) -> None:
         started = time.perf_counter()
-        inner(*arguments)  # pyright: ignore[reportArgumentType]
+        inner(iteration, report)
         spent.append(time.perf_counter() - started)
 
     host.after_step = after_step
