@@ -10,7 +10,7 @@ import sys
 import time
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from statistics import fmean
 from threading import Lock
@@ -60,9 +60,16 @@ class Result:
 
     @property
     def score(self) -> float:
-        """The mean of the last validations; not a number for a run that did not get to its end."""
-        last = [score for _, score in self.curve[-SCORED:]]
-        return fmean(last) if last and self.exit_code == 0 else math.nan
+        """The mean of the last validations; not a number for a run that failed.
+
+        A run that was stopped leaves its best weights behind: the mean of the validations around the best, as the
+        highest one alone would be flattered by its noise.
+        """
+        if self.exit_code or not self.curve:
+            return math.nan
+        places = [at for at, _ in self.curve]
+        end = places.index(self.best_at) + 2 if self.stops and self.best_at else len(places)
+        return fmean(score for _, score in self.curve[max(0, min(end, len(places)) - SCORED) : end])
 
     @property
     def best(self) -> float:
@@ -211,7 +218,10 @@ def _lines(path: Path) -> list[dict[str, Any]]:
 
 
 def _read(path: Path) -> Iterable[Result]:
+    names = {one.name for one in fields(Result)}
     for line in _lines(path):
+        if line.keys() != names:  # of an older form of the benchmark
+            continue
         yield Result(**{**line, "curve": [tuple(point) for point in line["curve"]]})
 
 

@@ -95,6 +95,9 @@ def test_score_is_the_mean_of_the_last_three(scope):
     seen = result(scope.arms.on(Case(SMALL, "guide", 1)), 1, 35.0)
     assert seen.score == pytest.approx(35.0)
     assert math.isnan(replace(seen, exit_code=5).score)
+    stop = {"knob": None, "old": None, "new": None, "action": "stop"}
+    curve = [(1, 30.0), (2, 33.0), (3, 36.0), (4, 33.0), (5, 20.0)]
+    assert replace(seen, curve=curve, decisions=[stop]).score == pytest.approx(34.0)
 
 
 def test_healthy_table_shows_harm_alarms_and_weights_that_differ(scope):
