@@ -1,46 +1,46 @@
-"""The option trees of the real runs: what each arm changes in the baseline run of its network."""
+"""The runs of the evidence: an option file, a network, and what is changed in it."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from benchmarks.automations.files import File, Tree, shortened, written
 from benchmarks.automations.photos import Pairs, Photos
 from benchmarks.automations.runner import Arm
 
 PLUGINS = Path(__file__).parent / "plugins"
-TOO_FAST = 10.0
-VALIDATIONS, OVERFIT_VALIDATIONS, FREQUENT = 14, 40, 50
-QUICK_ITER = 280  # enough for the first spikes of seed 1
-RATE_AUTOMATION, CLIPPING_AUTOMATION = "IntelligentLearningRateScheduler", "AdaptiveGradientClipping"
-STOPPING_AUTOMATION, BATCH_AUTOMATION = "IntelligentEarlyStopping", "DynamicBatchSizeOptimizer"
-Tree = dict[str, Any]
+FLAT_FROM = 0.2
+"""Share of the run after which a flat one learns nothing."""
 
 
 @dataclass(frozen=True)
 class Network:
-    """A network to train, the best learning rate of a sweep, and its number of iterations.
-
-    `overfit_rate` and `overfit_iter` are those of the run on few images; None skips that run.
-    """
+    """A network to train, its optimizer, the side of its LQ crops, and about how many iterations it is trained."""
 
     title: str
     options: Tree
-    rate: float
-    total_iter: int
-    schedule: Tree | None = None
-    overfit_rate: float | None = None
-    overfit_iter: int = 0
+    optimizer: Tree
+    crop: int
+    length: int
 
 
-NANO = Network("paragonsr2_nano", {"type": "paragonsr2_nano"}, rate=2e-3, total_iter=1400)
-CNN = Network("SmallCNN", {"type": "SmallCNN"}, rate=3e-3, total_iter=1500, overfit_rate=3e-3, overfit_iter=3000)
-NETWORKS = (CNN, NANO)
+SMALL = Network("SmallCNN AdamW", {"type": "SmallCNN"}, {"type": "AdamW", "lr": 3e-3}, 24, 800)
+COMPACT = Network(
+    "Compact 32x8 Muon", {"type": "compact", "num_feat": 32, "num_conv": 8}, {"type": "muon", "lr": 5e-3}, 16, 640
+)
+NANO_ADAMW = Network("nano AdamW", {"type": "paragonsr2_nano"}, {"type": "AdamW", "lr": 2e-3}, 16, 480)
+NANO_MUON = Network("nano Muon", {"type": "paragonsr2_nano"}, {"type": "muon", "lr": 5e-3}, 16, 480)
+NETWORKS = (SMALL, COMPACT, NANO_ADAMW, NANO_MUON)
 
 
-def quick(network: Network) -> Network:
-    """Return the network with few iterations: every part runs, the figures are meaningless."""
-    return replace(network, total_iter=QUICK_ITER, overfit_iter=QUICK_ITER if network.overfit_iter else 0)
+@dataclass(frozen=True)
+class Case:
+    """A network trained with a file from a seed; runs of one case see the same crops in the same order."""
+
+    network: Network
+    file: File
+    seed: int
 
 
 def merged(tree: Mapping[str, Any], *changes: Mapping[str, Any]) -> Tree:
@@ -55,90 +55,91 @@ def merged(tree: Mapping[str, Any], *changes: Mapping[str, Any]) -> Tree:
     return {key: value for key, value in result.items() if value is not None}
 
 
-def base_tree(photos: Photos, network: Network) -> Tree:
-    """Return the baseline run: batch 8, crops of 24 LQ (48 GT) pixels, AdamW, L1, gradient norms clipped at 1."""
-    return {
-        "scale": 2,
-        "num_gpu": 0,
-        "plugins": [str(path) for path in sorted(PLUGINS.glob("*.py"))],
-        "datasets": {
-            "train": {
-                **_dataset(photos.train),
-                "lq_size": 24,
-                "batch_size_per_gpu": 8,
-                "num_worker_per_gpu": 0,
-                "dataset_enlarge_ratio": 100,
+class Arms:
+    """Builds the runs.
+
+    Args:
+        photos: what is trained on and scored with.
+        shorter: divisor of the length of every run.
+    """
+
+    def __init__(self, photos: Photos, shorter: int = 1) -> None:
+        self.photos, self.shorter = photos, shorter
+
+    def on(self, case: Case) -> Arm:
+        """Return the run with all automations as the file has them."""
+        return Arm(f"{_place(case)}-on", self._tree(case))
+
+    def off(self, case: Case) -> Arm:
+        """Return the run without automations: it clips at the user's limit and has the same schedule."""
+        return Arm(f"{_place(case)}-off", without_automations(self._tree(case)))
+
+    def at_rate(self, arm: Arm, factor: float) -> Arm:
+        """Return a run at a multiple of its learning rate."""
+        rate = factor * arm.tree["train"]["optim_g"]["lr"]
+        return self._changed(arm, f"rate_x{factor:.3g}", {"train": {"optim_g": {"lr": rate}}}) if factor != 1 else arm
+
+    def with_spikes(self, arm: Arm) -> Arm:
+        """Return a run in which 1 % of the gradients are 30 to 10,000 times too large, or not finite."""
+        return self._changed(arm, "spikes", {"train": {"losses": [{"type": "SpikyL1Loss"}]}})
+
+    def flat(self, arm: Arm) -> Arm:
+        """Return a run that learns nothing after its first fifth."""
+        total = arm.tree["train"]["total_iter"]
+        optimizer = {"type": "LeashedAdamW", "flat_from": round(FLAT_FROM * total)}
+        return self._changed(arm, "flat", {"train": {"optim_g": optimizer}})
+
+    def few(self, arm: Arm) -> Arm:
+        """Return a run on few small photos without augmentation."""
+        data = {**_dataset(self.photos.few), "use_hflip": False, "use_rot": False, "dataset_enlarge_ratio": 1000}
+        return self._changed(arm, "few", {"datasets": {"train": data}})
+
+    @staticmethod
+    def _changed(arm: Arm, what: str, change: Tree) -> Arm:
+        return replace(arm, name=f"{arm.name}-{what}", tree=merged(arm.tree, change))
+
+    def _tree(self, case: Case) -> Tree:
+        """Return the file with its lengths, and with its data, network, optimizer and device replaced."""
+        network = case.network
+        file = shortened(written(case.file, self.photos.train), network.length // self.shorter)
+        train = file["train"]
+        kept = ("weight_decay", "betas") if network.optimizer["type"] == "AdamW" else ()
+        optimizer = {key: train["optim_g"][key] for key in kept if key in train["optim_g"]} | network.optimizer
+        return {
+            "scale": 2,
+            "num_gpu": 0,
+            "plugins": [str(path) for path in sorted(PLUGINS.glob("*.py"))],
+            "datasets": {
+                "train": {
+                    **_dataset(self.photos.train),
+                    "lq_size": network.crop,
+                    "batch_size_per_gpu": 8,
+                    "num_worker_per_gpu": 0,
+                    "dataset_enlarge_ratio": 100,
+                },
+                "val": {"name": self.photos.test_name, **_dataset(self.photos.test)},
             },
-            "val": {"name": photos.test_name, **_dataset(photos.test)},
-        },
-        "network_g": network.options,
-        "train": {
-            "total_iter": network.total_iter,
-            "warmup_iter": 50,
-            "grad_clip": True,
-            "grad_clip_max_norm": 1.0,
-            "optim_g": {"type": "AdamW", "lr": network.rate, "weight_decay": 0, "betas": [0.9, 0.99]},
-            **({"scheduler": network.schedule} if network.schedule else {}),
-            "losses": [{"type": "L1Loss"}],
-        },
-        "val": {"val_freq": max(FREQUENT, network.total_iter // VALIDATIONS), "metrics": {"psnr": {}}},
-        "logger": {"print_freq": 100, "save_checkpoint_freq": network.total_iter, "use_tb_logger": False},
-    }
+            "network_g": network.options,
+            "train": {**train, "optim_g": optimizer, "losses": [{"type": "L1Loss"}]},
+            "val": {"val_freq": file["val"]["val_freq"], "metrics": {"psnr": {}}},
+            "logger": {"print_freq": 100, "save_checkpoint_freq": train["total_iter"], "use_tb_logger": False},
+        }
+
+
+def without_automations(tree: Tree) -> Tree:
+    """Return a file that does what the automations of this one do on a run where they have nothing to do."""
+    train = tree["train"]
+    automations = train["training_automations"]
+    rate = automations.get("IntelligentLearningRateScheduler", {})
+    limit = automations["AdaptiveGradientClipping"].get("initial_threshold", train.get("grad_clip_max_norm", 1.0))
+    change = {"training_automations": None, "dynamic_loss_scheduling": None, "grad_clip_max_norm": limit}
+    needs_finish = train.get("scheduler") is None and rate.get("finish", True)
+    return merged(tree, {"train": {**change, **({"scheduler": {"type": "FinishLR"}} if needs_finish else {})}})
+
+
+def _place(case: Case) -> str:
+    return f"{case.network.title.replace(' ', '_')}-{case.file}"
 
 
 def _dataset(pairs: Pairs) -> Tree:
     return {"type": "PairedImageDataset", "dataroot_gt": str(pairs.gt), "dataroot_lq": str(pairs.lq)}
-
-
-def with_automations(**automations: Tree) -> Tree:
-    """Return the change that enables automations, with their options."""
-    return {"train": {"training_automations": {"enabled": True, **automations}}}
-
-
-def everything() -> Tree:
-    """Return the change that enables every automation with its defaults."""
-    names = (RATE_AUTOMATION, BATCH_AUTOMATION, CLIPPING_AUTOMATION, STOPPING_AUTOMATION)
-    balance: Tree = {"train": {"dynamic_loss_scheduling": {"enabled": True}}}
-    return merged(with_automations(**{name: {"enabled": True} for name in names}), balance)
-
-
-def arms(photos: Photos, network: Network) -> dict[str, Arm]:
-    """Return the arms that train on all photos, by what they change: `sound` changes nothing."""
-    rate_automation = with_automations(**{RATE_AUTOMATION: {"plateau_patience": network.total_iter // 7}})
-    fast: Tree = {"train": {"optim_g": {"lr": TOO_FAST * network.rate}}}
-    spikes: Tree = {"train": {"losses": [{"type": "SpikyL1Loss"}]}}
-    unlimited: Tree = {"train": {"grad_clip": False, "grad_clip_max_norm": None}}
-    changes: dict[str, list[Tree]] = {
-        "sound": [],
-        "sound-rate_automation": [rate_automation],
-        "fast": [fast],
-        "fast-rate_automation": [fast, rate_automation],
-        "spikes": [spikes, unlimited],
-        "spikes-fixed_limit": [spikes],
-        "spikes-clipping_automation": [spikes, with_automations(**{CLIPPING_AUTOMATION: {"enabled": True}})],
-        "sound-all_automations": [everything()],
-    }
-    base = base_tree(photos, network)
-    return {name: Arm(f"{network.title}-{name}", merged(base, *given)) for name, given in changes.items()}
-
-
-def overfit_arms(photos: Photos, network: Network) -> dict[str, Arm]:
-    """Return the arms that train on few small photos without augmentation: `few`, and with early stopping."""
-    total = network.overfit_iter
-    frequency = max(FREQUENT, total // OVERFIT_VALIDATIONS)
-    few: Tree = {
-        "datasets": {
-            "train": {**_dataset(photos.few), "dataset_enlarge_ratio": 1000, "use_hflip": False, "use_rot": False}
-        },
-        "train": {"total_iter": total, "optim_g": {"lr": network.overfit_rate}, "scheduler": None},
-        "val": {"val_freq": frequency},
-        "logger": {"save_checkpoint_freq": total},
-    }
-    stopping = {
-        "patience": 5 * frequency,
-        "min_iterations": 8 * frequency,
-        "warmup_iterations": 3 * frequency,
-    }
-    base = merged(base_tree(photos, network), few)
-    with_stop = merged(base, with_automations(**{STOPPING_AUTOMATION: stopping}))
-    return {"few": Arm(f"{network.title}-few", base), "few-stopping": Arm(f"{network.title}-few-stopping", with_stop)}

@@ -10,7 +10,7 @@ from traiNNer.imaging.image_file import SUFFIXES, read_image, write_image
 from traiNNer.utils.resize import imresize
 
 SCALE = 2
-FEW, FEW_SIDE = 8, 96
+FEW, FEW_SIDE = 4, 64
 DONE = "complete"
 
 
@@ -24,7 +24,7 @@ class Pairs:
 
 @dataclass(frozen=True)
 class Photos:
-    """Training and test data of the runs; `few` are center crops of 8 training photos, to overfit on."""
+    """Training and test data of the runs; `few` are center crops of 4 training photos, to overfit on."""
 
     train: Pairs
     few: Pairs
@@ -32,19 +32,20 @@ class Photos:
     test_name: str
 
 
-def prepare(data: Path | None, test: Path | None, place: Path) -> Photos:
+def prepare(data: Path | None, test: Path | None, place: Path, test_side: int | None = None) -> Photos:
     """Write every pair into folders below `place`, unless it exists; return them.
 
     Args:
         data: Folder of sharp photos to train on; the repository's demo photos when None.
         test: Folder of sharp photos to score with; the demo set's two validation photos when None.
         place: Folder to write to.
+        test_side: Score only so many pixels in the middle of every photo; all of it when None.
     """
     if data is None or test is None:
         prepare_demo(place / "demo")
     train = _pairs(place / "train", _photos(data or place / "demo/train/hr"))
     few = _pairs(place / "few", _spread(_photos(data or place / "demo/train/hr"), FEW), FEW_SIDE)
-    scored = _pairs(place / "test", _photos(test or place / "demo/val/hr"))
+    scored = _pairs(place / "test", _photos(test or place / "demo/val/hr"), test_side)
     return Photos(train, few, scored, _name(test.name if test else "demo"))
 
 
@@ -72,7 +73,7 @@ def _pairs(folder: Path, photos: list[Path], side: int | None = None) -> Pairs:
 
 
 def _write_pair(photo: Path, pairs: Pairs, side: int | None) -> None:
-    """Write a photo and its half; of `side` pixels in the middle only, unless that is None."""
+    """Write a photo and its half; of `side` x `side` pixels in the middle only, unless that is None."""
     image = read_image(photo)
     height, width = (min(length, side or length) // SCALE * SCALE for length in image.shape[:2])
     top, left = (image.shape[0] - height) // 2, (image.shape[1] - width) // 2

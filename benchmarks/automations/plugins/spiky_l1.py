@@ -28,12 +28,13 @@ class _Scaled(torch.autograd.Function):
         return gradients[0] * ctx.factor, None
 
 
-@LOSSES.register(separable=True)
+@LOSSES.register(pixel=True, separable=True)
 class SpikyL1Loss(nn.Module):
     """Mean absolute difference; a share of the calls has a gradient that is many times too large, or NaN.
 
     Which calls, and by how much, depends only on `seed` and the number of the call, so that runs with one seed
-    see the same spikes whatever else they do. The value of the loss is always that of L1.
+    see the same spikes whatever else they do; calls that nothing learns from (of bicubic upscaling, beside the
+    automations) do not count. The value of the loss is always that of L1.
 
     Args:
         seed: Filled in by the framework: the run's `manual_seed`.
@@ -59,6 +60,8 @@ class SpikyL1Loss(nn.Module):
     def forward(self, output: Tensor, target: Tensor) -> Tensor:
         """Return the loss, a float32 scalar, of two B, 3, H, W images in [0, 1]."""
         loss = F.l1_loss(output.float(), target.float())
+        if not output.requires_grad:
+            return loss
         self.calls += 1
         return _Scaled.apply(loss, self.factor(self.calls))  # pyright: ignore[reportReturnType] - untyped in torch
 
