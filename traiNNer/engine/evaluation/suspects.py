@@ -14,6 +14,7 @@ from traiNNer.engine.log.logbook import Logbook
 from traiNNer.engine.reference import upscale
 from traiNNer.engine.run_folder import cause
 from traiNNer.engine.runtime.runtime import Runtime
+from traiNNer.errors import DataError
 from traiNNer.traits import ArchTraits
 from traiNNer.utils.upscaling import upscale_image
 
@@ -138,7 +139,10 @@ class Examination:
         self._tell(dict(sorted(found.items(), key=lambda item: -item[1].severity)), len(places), iteration)
 
     def _look_at(self, place: int) -> Suspect | None:
-        sample = central(self.dataset.whole(place), self.scale)
+        try:
+            sample = central(self.dataset.whole(place), self.scale)
+        except DataError:  # damaged, which training has told already
+            return None
         if sample is None:
             return None
         lq, target = (self.runtime.to_float(torch.from_numpy(one).unsqueeze(0)) for one in (sample.lq, sample.gt))
