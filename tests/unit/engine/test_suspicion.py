@@ -42,7 +42,9 @@ def test_what_is_added_is_compared_with_what_is_missing_inside_of_two_pixels_of_
     bicubic = upscale(batch.lq, 2)[inner].double().numpy()
     added, missing = output[inner].numpy() - bicubic, batch.gt[inner].numpy() - bicubic
     for place in range(2):
-        expected = [(one[place] * two[place]).mean() for one, two in ((added, missing), (added, added), (missing, missing))]
+        expected = [
+            (one[place] * two[place]).mean() for one, two in ((added, missing), (added, added), (missing, missing))
+        ]
         assert found[place, :3].tolist() == pytest.approx(expected, rel=1e-4)
         slopes = np.gradient(bicubic[place], axis=(-2, -1))
         matrix = np.stack([slope.ravel() for slope in slopes], 1)
@@ -78,15 +80,17 @@ def test_least_explained_image_comes_first():
 def test_only_what_came_after_the_power_of_two_before_the_last_counts():
     early, late = (SHIFTED, GOOD, GOOD), (GOOD, GOOD, SHIFTED)
     suspicion = noted(range(1, 19), lambda iteration: early if iteration < 8 else late)
+    assert suspicion.worst(1) == [2]
     assert suspicion._sums[:, :, -1].tolist() == [[8.0] * 3, [3.0] * 3]  # 8 to 15, and 16 to 18
     assert suspicion._sums.sum(0)[0, 3] == 0  # image a was suspicious before iteration 8 only
-    assert suspicion.worst(1) == [2]
 
 
 def test_numbers_that_are_not_finite_strangers_and_single_visits_do_not_count():
     suspicion = Suspicion(KEYS, RUNTIME)
     for iteration in (5, 6, 7):
-        suspicion.note(iteration, ("a", "stranger"), rows([math.nan, 1.0, 1.0, 1.0] if iteration == 5 else GOOD, SHIFTED))
+        suspicion.note(
+            iteration, ("a", "stranger"), rows([math.nan, 1.0, 1.0, 1.0] if iteration == 5 else GOOD, SHIFTED)
+        )
     suspicion.note(7, ("b",), rows(SHIFTED))
     assert suspicion.worst(3) == [0]
     assert suspicion._sums.sum(0)[0].tolist() == [1.0, 2.0, 2.0, 0.0, 2.0]
@@ -119,13 +123,12 @@ def test_state_continues_exactly_and_another_set_begins_anew():
 
 def test_ranks_are_added_up_on_rank_0_once():
     class Two(Runtime):
-        world = 2
-
         def gather(self, value):
             return [value.copy(), theirs]
 
     theirs = np.ones((2, 3, 5))
     suspicion = Suspicion(KEYS, Two(torch.device("cpu"), ""))
+    suspicion.runtime.world = 2
     suspicion.note(3, KEYS, rows(GOOD, GOOD, GOOD))
     assert suspicion.state_dict()["sums"][1, 0].tolist() == [1.5, 2.0, 2.0, 1.0, 2.0]
     suspicion.runtime.rank = 1
@@ -141,12 +144,16 @@ def test_step_reports_a_row_for_every_image_in_order_however_it_is_split(size):
         knobs = Knobs(batch_size=8)
         knobs[MICRO_BATCH].set(micro_batch, 0)
         stepper = stepper_of(
-            net, lambda output, target, **_: {"l1": (output - target).abs().mean()}, torch.optim.SGD(net.parameters()), knobs
+            net,
+            lambda output, target, **_: {"l1": (output - target).abs().mean()},
+            torch.optim.SGD(net.parameters()),
+            knobs,
         )
         stepper.explained = Explained(2)
         rng = np.random.default_rng(0)
         batches = [
-            Batch(*(torch.from_numpy(rng.integers(0, 256, (3, s, s, 3), np.uint8)) for s in (16, 32)), KEYS) for _ in "12"
+            Batch(*(torch.from_numpy(rng.integers(0, 256, (3, s, s, 3), np.uint8)) for s in (16, 32)), KEYS)
+            for _ in "12"
         ]
         return stepper.step(batches).images
 

@@ -84,7 +84,8 @@ def best_shift(output: Tensor, target: Tensor) -> tuple[tuple[int, int], float]:
     errors = torch.stack([(row - inner).square().mean((1, 2)) for row in windows]).sqrt()
     place = int(errors.argmin())
     side = 2 * REACH + 1
-    share = float(errors.min() / errors[REACH, REACH].clamp(min=torch.finfo(errors.dtype).tiny))
+    # Far below a gray level there is no difference: two black images are not shifted.
+    share = float((errors.min() + GRAY_LEVEL / 10) / (errors[REACH, REACH] + GRAY_LEVEL / 10))
     return (place // side - REACH, place % side - REACH), share
 
 

@@ -28,7 +28,7 @@ def bicubic(image: np.ndarray) -> torch.Tensor:
 
 
 @pytest.mark.parametrize("shift", [(1, 0), (0, -1), (-2, 3), (4, -4)])
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", NAMES[:3])
 def test_shift_is_measured(name, shift):
     image = photo(name, (240, 240))
     large = bicubic(image)
