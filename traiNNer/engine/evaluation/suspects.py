@@ -1,7 +1,8 @@
 """A closer look at nominated training pairs: the finished network tells what is wrong with each."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from statistics import median
 
 import numpy as np
 import torch
@@ -26,8 +27,8 @@ SHIFT_LOWERS = 0.85
 """A shift is found where undoing it leaves less than this of the error."""
 UNRELATED = 0.3
 """Two images do not belong together where the slopes of their coarse structure correlate less."""
-WORSE = 1.15
-"""The output counts as worse where its error is this much above bicubic's, and by a gray level at least."""
+WORSE, OUTLYING = 1.15, 1.5
+"""The output counts as worse where its error is so many times bicubic's, and so many times what is usual for that."""
 COARSE = 4
 GRAY_LEVEL = 1 / 255
 SHOWN = 20
@@ -55,14 +56,8 @@ def nominated(images: int) -> int:
     return min(MOST, max(FEWEST, round(NOMINATED * images)))
 
 
-def judge(output: Tensor, target: Tensor, bicubic: Tensor) -> Suspect | None:
-    """Say what is wrong with a pair, by the output that the network makes of its LQ; None for nothing.
-
-    Args:
-        output: 3, H, W.
-        target: likewise.
-        bicubic: likewise, the LQ enlarged.
-    """
+def judge(output: Tensor, target: Tensor) -> Suspect | None:
+    """Say whether a 3, H, W target belongs to its LQ, by the output that the network makes of that; None if it does."""
     shift, left = best_shift(output.mean(0), target.mean(0))
     moved = torch.roll(target, (-shift[0], -shift[1]), (1, 2))[:, REACH:-REACH, REACH:-REACH]
     related = slope_correlation(output[:, REACH:-REACH, REACH:-REACH].mean(0), moved.mean(0))
@@ -70,10 +65,26 @@ def judge(output: Tensor, target: Tensor, bicubic: Tensor) -> Suspect | None:
         return Suspect("does not belong together", 3.0 - related)
     if shift != (0, 0) and left < SHIFT_LOWERS:
         return Suspect(f"shifted by ({shift[0]}, {shift[1]}) px", 2.0 - left)
-    error, reference = rms(output - target), rms(bicubic - target)
-    if error > WORSE * reference and error > reference + GRAY_LEVEL:
-        return Suspect("worse than bicubic", 1.0 - reference / error)
     return None
+
+
+def excess(output: Tensor, target: Tensor, bicubic: Tensor) -> float:
+    """Return the error of an output by that of bicubic upscaling; 1 where they differ by less than a gray level."""
+    error, reference = rms(output - target), rms(bicubic - target)
+    return 1.0 if abs(error - reference) < GRAY_LEVEL else error / max(reference, GRAY_LEVEL / 10)
+
+
+def verdicts(looks: Mapping[int, tuple[Suspect | None, float]]) -> dict[int, Suspect]:
+    """Return what is wrong, worst first: what `judge` said, and an `excess` that is unusual among those looked at.
+
+    A network that is worse than bicubic upscaling everywhere says nothing of single images.
+    """
+    usual = median([ratio for suspect, ratio in looks.values() if suspect is None] or [1.0])
+    found = {place: suspect for place, (suspect, _) in looks.items() if suspect}
+    for place, (suspect, ratio) in looks.items():
+        if suspect is None and ratio > max(WORSE, OUTLYING * usual):
+            found[place] = Suspect("worse than bicubic", 1 - 1 / ratio)
+    return dict(sorted(found.items(), key=lambda item: -item[1].severity))
 
 
 def best_shift(output: Tensor, target: Tensor) -> tuple[tuple[int, int], float]:
@@ -132,14 +143,14 @@ class Examination:
         """Look at some pairs and list those that hurt, worst first; a failure is told and ends nothing."""
         try:
             with self.runtime.memory_apart(), self.runtime.inference_with_saved_rng(), evaluating(self.network):
-                found = {place: suspect for place in places if (suspect := self._look_at(place))}
+                looks = {place: look for place in places if (look := self._look_at(place))}
         except Exception as error:  # a set or a network may be somebody else's, and the training is done
             text = cause(error) if isinstance(error, OSError) else f"{type(error).__name__}: {error}"
             self.logbook.warn(f"Training images could not be examined: {text}.")
             return
-        self._tell(dict(sorted(found.items(), key=lambda item: -item[1].severity)), len(places), iteration)
+        self._tell(verdicts(looks), len(places), iteration)
 
-    def _look_at(self, place: int) -> Suspect | None:
+    def _look_at(self, place: int) -> tuple[Suspect | None, float] | None:
         try:
             sample = central(self.dataset.whole(place), self.scale)
         except DataError:  # damaged, which training has told already
@@ -150,7 +161,9 @@ class Examination:
         output = upscale_image(self.runtime.upscaler(self.network), lq, self.scale, self.traits)
         if not bool(torch.isfinite(output).all()):
             return None
-        return judge(*(images[0].float().cpu() for images in (output, target, upscale(lq, self.scale))))
+        images = (output, target, upscale(lq, self.scale))
+        output, target, bicubic = (one[0].float().cpu() for one in images)
+        return judge(output, target), excess(output, target, bicubic)
 
     def _tell(self, found: dict[int, Suspect], examined: int, iteration: int) -> None:
         files = list(self.dataset.paired_files().values())

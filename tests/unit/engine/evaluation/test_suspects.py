@@ -8,7 +8,7 @@ from imagekit import photo
 from torch import nn
 
 from traiNNer.batch import ImageSet, Sample
-from traiNNer.engine.evaluation.suspects import Examination, central, judge, nominated
+from traiNNer.engine.evaluation.suspects import Examination, Suspect, central, excess, judge, nominated, verdicts
 from traiNNer.engine.reference import upscale
 from traiNNer.engine.runtime.runtime import Runtime
 from traiNNer.errors import DataError
@@ -32,7 +32,7 @@ def bicubic(image: np.ndarray) -> torch.Tensor:
 def test_shift_is_measured(name, shift):
     image = photo(name, (240, 240))
     large = bicubic(image)
-    found = judge(large, torch.roll(tensor(image), shift, (1, 2)), large)
+    found = judge(large, torch.roll(tensor(image), shift, (1, 2)))
     assert found is not None
     assert found.kind == f"shifted by ({shift[0]}, {shift[1]}) px"
 
@@ -40,7 +40,7 @@ def test_shift_is_measured(name, shift):
 @pytest.mark.parametrize(("one", "other"), [(0, 1), (1, 2), (2, 3), (3, 0)])
 def test_images_of_two_scenes_do_not_belong_together(one, other):
     large = bicubic(photo(NAMES[one], (240, 240)))
-    found = judge(large, tensor(photo(NAMES[other], (240, 240))), large)
+    found = judge(large, tensor(photo(NAMES[other], (240, 240))))
     assert found is not None
     assert found.kind == "does not belong together"
 
@@ -50,25 +50,32 @@ def test_nothing_is_wrong_with_a_pair_even_if_noisy(name):
     image = tensor(photo(name, (240, 240)))
     large = bicubic(photo(name, (240, 240)))
     noise = 0.05 * torch.randn(image.shape, generator=torch.Generator().manual_seed(0))
-    assert judge(large, image, large) is None
-    assert judge(large, image + noise, large) is None
+    assert judge(large, image) is None
+    assert judge(large, image + noise) is None
 
 
 def test_flat_and_black_images_are_no_suspects():
     grain = 0.002 * torch.randn(2, 3, 64, 64, generator=torch.Generator().manual_seed(0))
-    assert judge(0.5 + grain[0], 0.5 + grain[1], torch.full((3, 64, 64), 0.5)) is None
+    assert judge(0.5 + grain[0], 0.5 + grain[1]) is None
     black = torch.zeros(3, 64, 64)
-    assert judge(black, black, black) is None
+    assert judge(black, black) is None
+    assert excess(black + 0.003, black, black) == 1
 
 
-def test_output_far_worse_than_bicubic_is_told():
-    image = photo(NAMES[0], (240, 240))
-    large = bicubic(image)
-    ringing = large + 0.5 * (large - tensor(image))
-    found = judge(ringing, tensor(image), large)
-    assert found is not None
-    assert found.kind == "worse than bicubic"
-    assert judge(large + 0.05 * (large - tensor(image)), tensor(image), large) is None
+def test_excess_is_the_error_by_that_of_bicubic():
+    target, bicubic = torch.zeros(3, 8, 8), torch.full((3, 8, 8), 0.1)
+    assert excess(3 * bicubic, target, bicubic) == pytest.approx(3)
+    assert excess(bicubic * 1.03, target, bicubic) == 1  # less than a gray level
+
+
+def test_output_is_worse_than_bicubic_only_where_that_is_unusual():
+    shifted = Suspect("shifted by (0, 1) px", 1.5)
+    found = verdicts({1: (None, 0.9), 2: (None, 1.4), 3: (shifted, 2.0), 4: (None, 0.9), 5: (None, 1.1)})
+    assert list(found) == [3]
+    found = verdicts({1: (None, 0.9), 2: (None, 1.6), 3: (shifted, 2.0), 4: (None, 0.9), 5: (None, 1.1)})
+    assert {place: one.kind for place, one in found.items()} == {3: shifted.kind, 2: "worse than bicubic"}
+    assert verdicts({1: (None, 1.8), 2: (None, 2.0), 3: (None, 1.6)}) == {}
+    assert verdicts({}) == {}
 
 
 @pytest.mark.parametrize(("images", "count"), [(5, 10), (200, 10), (400, 20), (800, 40), (100_000, 64)])
