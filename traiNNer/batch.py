@@ -1,8 +1,9 @@
 """What travels from a dataset to a training step, and what every dataset offers."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import KW_ONLY, dataclass, replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 import numpy as np
@@ -158,6 +159,13 @@ class ImageSet(ABC):
     def describe(self, index: int) -> str:
         """Return what `sample(index, …)` reads, for messages."""
         return f"image {index}"
+
+    def paired_files(self) -> Mapping[str, tuple[Path, Path]]:
+        """Return the files of GT and LQ by the key of the image, all in order; nothing where one is made of the other.
+
+        Where there are some, a run looks for pairs that do not belong together.
+        """
+        return {}
 
     def smallest_output(self) -> tuple[int, int] | None:
         """Return height and width of the smallest image that will be made and compared; None where that is open."""

@@ -128,6 +128,8 @@ class TrainSection(StrictOptions):
     """Largest gradient norm when `grad_clip` is on."""
     max_nonfinite: PositiveInt = 10
     """Updates in a row that may be skipped for a NaN or infinite loss before the run stops with exit code 5."""
+    suspects: Annotated[bool, Influence.NEUTRAL] = True
+    """List training pairs that hurt at the end: shifted, not of one scene, or worse than bicubic. Needs LQ files."""
     training_automations: AutomationOptions | None = None
     """The automations that watch a run and adjust it."""
 

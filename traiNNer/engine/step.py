@@ -22,6 +22,7 @@ from traiNNer.errors import ConfigError
 from traiNNer.models.protocol import MAIN, PhaseLoss, TrainableModel
 
 Reference = Callable[[Batch, int], Tensor]
+Explained = Callable[[Tensor, Batch], Tensor | None]
 
 
 @dataclass
@@ -38,6 +39,7 @@ class _Sums:
     terms: dict[str, dict[str, Tensor]] = field(default_factory=dict)
     gradients: dict[str, dict[str, Tensor]] = field(default_factory=dict)
     reference: dict[str, Tensor] = field(default_factory=dict)
+    images: list[Tensor] = field(default_factory=list)
 
 
 class Stepper:
@@ -52,6 +54,7 @@ class Stepper:
         measuring: the switch of the terms' own gradient norms.
         on_out_of_memory: asked after a step ran out of memory: whether to do it again, in smaller micro-batches.
             None raises the error.
+        explained: what is noted of every image, a row each, by the output for a batch and that batch.
     """
 
     def __init__(
@@ -63,6 +66,7 @@ class Stepper:
         reference: Reference | None = None,
         measuring: Measuring | None = None,
         on_out_of_memory: Callable[[], bool] | None = None,
+        explained: Explained | None = None,
     ) -> None:
         self.model = model
         self.learners = dict(learners)
@@ -71,6 +75,7 @@ class Stepper:
         self.reference = reference
         self.measuring = measuring or Measuring()
         self.on_out_of_memory = on_out_of_memory
+        self.explained = explained
         self._cause = ""
         self._buffers = [buffer for learner in self.learners.values() for buffer in learner.buffers]
 
@@ -99,7 +104,8 @@ class Stepper:
         self.runtime.finish_step()
         self.runtime.share_statistics(self._buffers, statistics.before)
         self._restore_buffers(updates, finite, statistics.before)
-        return StepReport(updates, finite, sums.reference.get("bicubic"))
+        images = torch.cat(sums.images) if sums.images else None
+        return StepReport(updates, finite, sums.reference.get("bicubic"), images)
 
     def _finished_norm(self, learner: Learner) -> Tensor:
         gradients = learner.gradients()
@@ -188,6 +194,9 @@ class Stepper:
             self.runtime.backward(PhaseLoss(terms).total() * share, self._inputs(learner))
             for name, value in terms.items():
                 _add(sums.terms.setdefault(learner.name, {}), name, value.detach() * share)
+            if self.explained and phase.output is not None:
+                rows = self.explained(phase.output.detach(), batch)
+                sums.images += [] if rows is None else [rows]
 
     def _inputs(self, learner: Learner) -> list[Tensor] | None:
         """Return what the gradient is to reach: with one learner everything, as it is quicker."""

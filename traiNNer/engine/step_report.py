@@ -27,12 +27,13 @@ class StepReport:
 
     `finite` is false when a loss term or a gradient is NaN or infinite: then no update is applied. An update may also
     be skipped for a gradient that exploded. `reference` is the loss of bicubic upscaling on the same images, only when
-    it is measured.
+    it is measured; `images` has a row for each of them, only when what the network explains of them is noted.
     """
 
     updates: dict[str, Update]
     finite: Tensor
     reference: Tensor | None = None
+    images: Tensor | None = None
 
     @property
     def main(self) -> Update | None:

@@ -14,6 +14,7 @@ from traiNNer.engine.control.events import Stop
 from traiNNer.engine.ending import Ending
 from traiNNer.engine.evaluation.evaluation import EvaluationStopped
 from traiNNer.engine.evaluation.scorer import Scorer
+from traiNNer.engine.evaluation.suspects import EARLIEST, Examination, nominated
 from traiNNer.engine.log.clock import Clock
 from traiNNer.engine.log.logbook import Logbook
 from traiNNer.engine.log.progress import describe
@@ -43,6 +44,7 @@ class Trainer:
         scorer: what is scored.
         recording: what is recorded.
         ending: plans the end of a run that the clock ends; None for one with a fixed number of iterations.
+        examination: looks at training images that may hurt, in the end; None for none.
     """
 
     def __init__(
@@ -52,9 +54,11 @@ class Trainer:
         scorer: Scorer,
         recording: Recording,
         ending: Ending | None = None,
+        examination: Examination | None = None,
     ) -> None:
         self.options = options
         self.ending = ending
+        self.examination = examination
         self.training = training
         self.scorer = scorer
         self.saver = recording.saver
@@ -276,9 +280,19 @@ class Trainer:
         self.logbook.stop_progress()
         for metric, (value, iteration) in self.scorer.best.scores.items():
             self.logbook.info(f"best {metric}: {value:.4f} at iteration {iteration:,}")
+        self._examine_images()
         if self.training.automations:
             self.training.automations.finish()
             self.leave_early()
+
+    def _examine_images(self) -> None:
+        """Look at the training images that the network explains worst, unless it has hardly been trained."""
+        suspicion, examination = self.training.suspicion, self.examination
+        if suspicion is None or examination is None or self.iteration < EARLIEST:
+            return
+        places = suspicion.worst(nominated(suspicion.images))
+        if self.runtime.is_main:
+            examination.run(places, self.iteration)
 
     def leave_early(self) -> None:
         """Leave the best weights behind where an automation ended the run. Raises `TrainingDiverged` if it failed."""

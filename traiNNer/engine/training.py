@@ -12,6 +12,7 @@ from traiNNer.engine.runtime.runtime import Runtime
 from traiNNer.engine.snapshot import Snapshot, restore_on_exit
 from traiNNer.engine.step import Stepper
 from traiNNer.engine.step_report import StepReport
+from traiNNer.engine.suspicion import Suspicion
 from traiNNer.engine.window import NonfiniteWatch, Window
 from traiNNer.errors import TrainingDiverged
 from traiNNer.models.protocol import MAIN
@@ -29,6 +30,7 @@ class Training:
         plan: the sizes of the loader's batches.
         largest_crop: side of the largest training crops in LQ pixels; None where it is not fixed.
         automations: the automation host, or None.
+        suspicion: notes how well each image is explained, or None.
     """
 
     def __init__(
@@ -41,6 +43,7 @@ class Training:
         plan: BatchPlan,
         automations: AutomationHost | None = None,
         largest_crop: int | None = None,
+        suspicion: Suspicion | None = None,
     ) -> None:
         self.runtime = runtime
         self.stepper = stepper
@@ -50,6 +53,7 @@ class Training:
         self.plan = plan
         self.automations = automations
         self.largest_crop = largest_crop
+        self.suspicion = suspicion
         self.learners: Mapping[str, Learner] = stepper.learners
         self.progress = Progress()
         self.window = Window(runtime.device)
@@ -78,7 +82,9 @@ class Training:
             entries["scaler"] = self.runtime.scaler
         if self.automations:
             entries["automations"] = self.automations
-        return StateTable(entries, optional=("scaler", "automations"))
+        if self.suspicion:
+            entries["suspicion"] = self.suspicion
+        return StateTable(entries, optional=("scaler", "automations", "suspicion"))
 
     def advance(self, batches: Sequence[Batch]) -> StepReport:
         """Do one iteration: learning rates, step, EMA, automations. Raises `TrainingDiverged`."""
@@ -94,6 +100,8 @@ class Training:
             self.automations.after_step(self.iteration, report)
         self.window.add(report)
         keys = tuple(key for batch in batches for key in batch.keys)
+        if self.suspicion:
+            self.suspicion.note(self.iteration, keys, report.images)
         self._watched(lambda: self.watch.add(self.iteration, report, keys))
         return report
 

@@ -24,11 +24,13 @@ Losses = Callable[..., dict[str, Tensor]]
 class PhaseLoss:
     """The loss terms of one backward pass: named float32 scalars, whose sum `learner` is to minimize.
 
-    The gradient reaches the parameters of that learner only, whatever other networks the terms pass through.
+    The gradient reaches the parameters of that learner only, whatever other networks the terms pass through. Where
+    `output` is given, what `net_g` made of the batch, training images that hurt can be found.
     """
 
     terms: dict[str, Tensor]
     learner: str = MAIN
+    output: Tensor | None = None
 
     def total(self) -> Tensor:
         """Return the sum of the terms."""

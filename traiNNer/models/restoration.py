@@ -32,7 +32,7 @@ class RestorationModel(TrainableModel):
             output_ema=self._averaged(batch.lq),
             iteration=iteration,
         )
-        yield PhaseLoss(terms)
+        yield PhaseLoss(terms, output=output)
 
     def _averaged(self, lq: Tensor) -> Callable[[], Tensor] | None:
         """Return what computes the output of the EMA, without gradient; None where there is no EMA."""

@@ -11,17 +11,20 @@ from traiNNer.engine.checkpoint.store import CheckpointStore
 from traiNNer.engine.control.events import KeepSnapshot, MeasureTerms, Rollback
 from traiNNer.engine.evaluation.best import BestScores
 from traiNNer.engine.evaluation.scorer import Scorer
+from traiNNer.engine.evaluation.suspects import Examination
 from traiNNer.engine.log.logbook import Logbook
 from traiNNer.engine.run_folder import RunFolder
 from traiNNer.engine.runtime.runtime import Runtime
 from traiNNer.engine.signals import StopSignals
 from traiNNer.engine.snapshot import Snapshot
 from traiNNer.engine.step import Measuring, Stepper
+from traiNNer.engine.suspicion import Explained, Suspicion
 from traiNNer.engine.trainer import Recording, Trainer
 from traiNNer.engine.training import Training
 from traiNNer.engine.window import NonfiniteWatch
 from traiNNer.models.protocol import MAIN
 from traiNNer.optim.schedules import Schedule
+from traiNNer.registry import ARCHS
 from traiNNer.run.automations import build_host, build_knobs, build_probe, build_reference, own_best, plain_options
 from traiNNer.run.build import (
     build_ending,
@@ -96,8 +99,10 @@ def assemble_training(
     )
     on_out_of_memory = host.out_of_memory if may_split and host and host.answers_out_of_memory else None
     reference = build_reference(options, losses)
-    stepper = Stepper(model, learners, runtime, knobs, reference, measuring, on_out_of_memory)
-    return Training(runtime, stepper, snapshot, watch, book, plan, host, train_set.crop_size)
+    suspicion = _build_suspicion(options, train_set, runtime)
+    explained = Explained(options.scale) if suspicion else None
+    stepper = Stepper(model, learners, runtime, knobs, reference, measuring, on_out_of_memory, explained)
+    return Training(runtime, stepper, snapshot, watch, book, plan, host, train_set.crop_size, suspicion)
 
 
 def assemble(
@@ -122,7 +127,15 @@ def assemble(
         "identity": identity(options, networks),
         "stream": stream_identity(options, sets, automations),
     }
-    return Trainer(options, training, scorer, Recording(saver, book, signals, facts), ending)
+    traits = ARCHS[options.network_g.type].traits
+    examination = Examination(sets["train"], scorer.network, options.scale, traits, runtime, book)
+    return Trainer(options, training, scorer, Recording(saver, book, signals, facts), ending, examination)
+
+
+def _build_suspicion(options: TrainOptions, train_set: ImageSet, runtime: Runtime) -> Suspicion | None:
+    """Return what notes each image, where that is wanted and LQ and GT are files; a key must name one image."""
+    files = train_set.paired_files() if options.train.suspects else {}
+    return Suspicion(list(files), runtime) if files and len(files) == len(train_set) else None
 
 
 def _build_watch(options: TrainOptions, runtime: Runtime) -> NonfiniteWatch:

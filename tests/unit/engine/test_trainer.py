@@ -281,3 +281,13 @@ def test_validation_and_warm_up_count_nothing_in_the_memory_of_training(tmp_path
     training.advance([batch(1)])
     assert training.runtime.memory().reserved == 300
     assert device.reserved == 300
+
+
+@pytest.mark.parametrize(("iteration", "calls"), [(199, []), (200, [(20, 200)])])
+def test_images_are_examined_at_the_end_unless_the_network_is_hardly_trained(tmp_path, iteration, calls):
+    trainer, found = make(tmp_path, seed=0), []
+    trainer.training.suspicion = SimpleNamespace(images=400, worst=lambda count: list(range(count)))
+    trainer.examination = SimpleNamespace(run=lambda places, at: found.append((len(places), at)))
+    trainer.training.progress.iteration = iteration
+    trainer._examine_images()
+    assert found == calls

@@ -1,5 +1,7 @@
 """Folders of image pairs: the small image and the large one it was made from."""
 
+from pathlib import Path
+
 import numpy as np
 
 from traiNNer.data.datasets.image_files import ImageFiles, folders
@@ -52,6 +54,10 @@ class PairedImageDataset(ImageFiles):
         if pair.gt is None:
             return lq, None
         return lq, np.ascontiguousarray(self._image(pair.gt)[: lq.shape[0] * self.scale, : lq.shape[1] * self.scale])
+
+    def paired_files(self) -> dict[str, tuple[Path, Path]]:
+        """Return the files of GT and LQ by key; nothing without ground truth."""
+        return {pair.key: (pair.gt, pair.lq) for pair in self._pairs if pair.gt and pair.lq}
 
     def _lq_shape(self, pair: Pair) -> tuple[int, int]:
         header = self._headers[pair.source]
