@@ -39,8 +39,9 @@ def test_what_is_added_is_compared_with_what_is_missing_inside_of_two_pixels_of_
     batch, output = images(0), images(1).gt
     found = Explained(2)(output, batch)
     inner = (slice(None), slice(None), slice(4, -4), slice(4, -4))
-    bicubic = upscale(batch.lq, 2)[inner].double().numpy()
-    added, missing = output[inner].numpy() - bicubic, batch.gt[inner].numpy() - bicubic
+    lq, gt, made = (images.double().mean(1, keepdim=True) for images in (batch.lq, batch.gt, output))
+    bicubic = upscale(lq, 2)[inner].numpy()
+    added, missing = made[inner].numpy() - bicubic, gt[inner].numpy() - bicubic
     for place in range(2):
         expected = [
             (one[place] * two[place]).mean() for one, two in ((added, missing), (added, added), (missing, missing))
@@ -155,7 +156,9 @@ def test_step_reports_a_row_for_every_image_in_order_however_it_is_split(size):
         def levels(side):
             return torch.from_numpy(rng.integers(0, 256, (3, side, side, 3), np.uint8))
 
-        found = stepper.step([Batch(levels(16), levels(32), KEYS) for _ in range(2)]).images
+        batches = [Batch(levels(16), levels(32), KEYS) for _ in range(2)]
+        assert stepper.step(batches, iteration=1).images is None  # every second one is noted
+        found = stepper.step(batches, iteration=2).images
         assert found is not None
         return found
 
