@@ -65,6 +65,10 @@ class Forecast:
         self.probes: list[list[float]] = []
         """Iteration, quality of the average, what annealing would add to it; both in dB."""
 
+    def expect_end(self, total_iter: int) -> None:
+        """Predict for another iteration from now on."""
+        self.total_iter = total_iter
+
     def add(self, event: ProbeFinished) -> dict[str, float]:
         """Note a probe; return its means in dB (higher is better) and what is still to fall, for the record."""
         live, average = (-LOG_TO_DB * fmean(errors) for errors in (event.live, event.average))
