@@ -269,3 +269,17 @@ def test_changes_of_the_option_file_end_a_window_and_are_told():
     drive(built, 1, 10)
     assert [(event.iteration, len(event.steps)) for event in automation.windows] == [(5, 5), (7, 2), (10, 3)]
     assert told == changes
+
+
+def test_expected_score_is_told_after_a_quarter_of_the_run():
+    class Steady(Ruler):
+        def held_out(self):
+            return [0.1], [0.1]
+
+    built, book, _ = host(Watching(), probe=Steady())
+    live(built, 1, 300)
+    for iteration, scores in ((2400, {"val/psnr": 30.0}), (2500, {}), (10_000, {"val/psnr": 30.0})):
+        built.after_validation(iteration, scores)
+    assert [text for text in book.infos if "expected" in text] == ["expected 30.0 dB (30.0..30.0) at 10,000"]
+    (event,) = (one for one in book.events if one["event"] == "prediction")
+    assert event["predicted/psnr_low"] < event["predicted/psnr"] == 30.0 < event["predicted/psnr_high"]
