@@ -19,13 +19,10 @@ HELD_BY = {
     "config/options.py": "config/test_load.py",
     "zero_config/presets.py": "zero_config/test_draft.py",
     "audit/findings.py": "audit/test_contact_sheet.py",
-    "engine/control/automation.py": "engine/control/test_host.py",
-    **dict.fromkeys(
-        (f"engine/control/{n}.py" for n in ("effects", "events", "moves", "purse")), "engine/control/test_host.py"
-    ),
+    "engine/control/automation.py": "engine/control/test_slot.py",
+    "engine/control/events.py": "engine/control/test_host.py",
     "engine/evaluation/scorer.py": "engine/evaluation/test_evaluation.py",
     "engine/step_report.py": "engine/test_window.py",
-    "engine/training.py": "engine/test_trainer.py",
     "losses/vgg.py": "losses/test_perceptual.py",
     "models/protocol.py": "engine/test_step.py",
     "doctor/machine.py": "doctor/test_examine.py",

@@ -10,9 +10,8 @@ from imagekit import write_pairs
 import traiNNer
 from traiNNer.config.load import load_options
 from traiNNer.config.options import TrainOptions
-from traiNNer.engine.runtime.device import Device
 from traiNNer.errors import ConfigError, DataError
-from traiNNer.zero_config import budget, create
+from traiNNer.zero_config import create
 from traiNNer.zero_config.create import create_zero_config_training
 
 NANO = "paragonsr2_nano"
@@ -117,17 +116,6 @@ def test_optimizer_of_the_user_is_kept_and_its_rate_is_tried(photos, measured):
     assert (train["optim_g"]["type"], train["optim_g"]["lr"]) == ("AdamW", 4e-3)
     assert measured[0].rates[0] == tuple(2e-4 * factor for factor in (1, 2.5, 5, 10, 20, 40))
     assert measured[0].rate_seconds == 40
-
-
-@pytest.mark.parametrize(
-    ("kind", "budget_s", "arch"),
-    [("cpu", 180, "compact"), ("cpu", 36_000, NANO), ("cuda", 180, NANO), ("cpu", None, NANO)],
-)
-def test_budget_and_machine_choose_the_network(monkeypatch, kind, budget_s, arch):
-    monkeypatch.setattr(budget, "device", lambda: Device(kind, "", "", 1))
-    network, why = budget.network_within(budget_s)
-    assert network["type"] == arch
-    assert bool(why) == (budget_s is not None)
 
 
 def test_users_values_win_over_measured_and_planned_ones(photos, measured):

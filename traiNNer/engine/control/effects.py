@@ -83,11 +83,10 @@ class Effects:
             self.actions[MeasureTerms](MeasureTerms(self._measure_until - iteration))
 
     def after_step(self, iteration: int) -> None:
-        """End the measuring of loss terms, and count an iteration below the user's learning rate."""
+        """End the measuring of loss terms, and count an iteration under a temporary cut of the learning rate."""
         if self._measure_until and iteration >= self._measure_until:
             self._measure(iteration, 0)
-        factor = self.moves.knobs[LR_FACTOR]
-        if iteration > self.run.warmup_iter and not factor.is_disabled and factor.at(iteration - 1) < 1.0:
+        if self.moves.knobs[LR_FACTOR].is_below(iteration - 1):
             self._spend(iteration, 1)
 
     def take_probe(self) -> bool:

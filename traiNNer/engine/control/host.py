@@ -138,7 +138,7 @@ class AutomationHost:
     def expect_end(self, total_iter: int, is_running: bool = False) -> None:
         """Let the run end at another iteration than the automations know; while it runs, they are told at once."""
         self.run = replace(self.run, total_iter=total_iter, iteration=self.iteration)
-        self._forecast.total_iter = total_iter
+        self._forecast.expect_end(total_iter)
         if is_running:  # as in a resume with another length, whose first words were said before
             self._ask("start", lambda automation: [d for d in automation.on_start(self.run) if not isinstance(d, Say)])
 

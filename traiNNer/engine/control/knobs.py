@@ -62,6 +62,10 @@ class Knob:
             return self._before + (self.value - self._before) * share
         return self.value
 
+    def is_below(self, iteration: int) -> bool:
+        """Whether a dip, or the way up from it, keeps the active value below the one that lasts."""
+        return self._applied and not self.is_disabled and self.at(iteration) < self.value
+
     def clamp(self, value: float) -> float:
         """Return the nearest value within the bounds."""
         return min(max(value, self.low), self.high)

@@ -1,7 +1,7 @@
 """The score that a run is going to end with, from its probes: a power law, and what annealing gives."""
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from statistics import fmean, median
 from typing import Any, NamedTuple
 
@@ -14,22 +14,22 @@ LOG_TO_DB = 20 / math.log(10)
 ANNEALING = 0.2
 """What a linear decay of the rate to zero gives beyond the averaged weights, as a share of what these are better than
 the live ones."""
-DOUBT = 0.1
-"""Standard deviation of that share from run to run."""
-INFLATION = 5.2
-"""Factor on the standard deviation with which nine in ten simulated runs end within the interval: the fit takes the
-errors of neighboring probes as half independent. `benchmarks/prediction.py` finds it."""
+ANNEALING_ERROR = 0.5
+"""Standard deviation of that, as a share of it."""
+ERROR_PER_FOLD = 1.05
+"""Standard deviation of the power law's gain, in dB for every factor of e by which training is still to grow, on real
+curves (`benchmarks/prediction.py`): 0.97 with many probes, 1.15 with few. It does not follow the size of the gain."""
+LEAST_SD = 0.03
+"""Standard deviation in dB that remains at the end: the noise of one validation."""
 QUARTER = 0.25
 """Share of the run that has to be over before anything is predicted."""
-RECENT = 0.2
+RECENT = 0.4
 """Probes from before this share of what is over do not count: no curve is one power law from its first iterations."""
-CORRELATED = 10
-"""So many neighboring probes count as one independent value."""
-KEPT, FEWEST, GRID = 400, 8, 128
-POWERS = np.geomspace(0.05, 2.0, 24)
+POWER = 0.5
+"""Of the law: one that is fitted, averaged over a grid by likelihood, missed the stored curves by just as much."""
+KEPT, FEWEST, GRID = 400, 3, 128
 WITHIN = 1.645
 """Standard deviations to each side that hold 90 %."""
-LEAST_SD = 0.01
 Schedule = Callable[[int], float]
 
 
@@ -41,6 +41,18 @@ class Prediction(NamedTuple):
     high: float
 
 
+class Parts(NamedTuple):
+    """What is still to come: the power law's gain and the annealing, in dB; log of how many times more is trained."""
+
+    gain: float
+    annealing: float
+    folds: float
+
+    def sd(self, per_fold: float = ERROR_PER_FOLD) -> float:
+        """Return the standard deviation of the sum."""
+        return math.hypot(ANNEALING_ERROR * self.annealing, per_fold * self.folds, LEAST_SD)
+
+
 def share_to_fall(schedule: Schedule, iteration: int, total_iter: int) -> float:
     """Return which share of its highest value after `iteration` iterations the rate has lost at the end, 0 to 1."""
     first, last = min(max(0, iteration - 1), total_iter - 1), total_iter - 1
@@ -48,11 +60,24 @@ def share_to_fall(schedule: Schedule, iteration: int, total_iter: int) -> float:
     return max(0.0, 1 - ahead[-1] / max(ahead)) if max(ahead) > 0 else 0.0
 
 
+def trained(schedule: Schedule, iterations: NDArray[np.float64], total_iter: int) -> NDArray[np.float64]:
+    """Return how much was trained after each of the iterations, as a share of the run: the sum of the rates so far.
+
+    A step trains as much as its rate is high: a power law of iterations expects from the end of a decay what a rate
+    near zero cannot give (Tissue et al., "Scaling Law with Learning Rate Annealing", 2024).
+    """
+    places = np.linspace(0, total_iter, 4 * GRID + 1)
+    rates = [schedule(min(int(place), total_iter - 1)) for place in places]
+    sums = np.cumsum([0.0, *(np.add(rates[1:], rates[:-1]) / 2)])
+    return np.maximum(np.interp(iterations, places, sums / max(sums[-1], 1e-12)), 1e-6)
+
+
 class Forecast:
     """Predicts the last validation's PSNR from the probes so far.
 
     The probe is a few crops, the score is of whole images: what the probe gains from a validation on is added to that
-    validation's score. Every probe counts as what the average would be if the rate had fallen already.
+    validation's score. Every probe counts as what the average would be if the rate had fallen already: the gap between
+    live and averaged weights shrinks with the rate, so in a decay the average contains the rest of the annealing.
 
     Args:
         schedule: factor on the learning rate by iteration (from 0).
@@ -64,6 +89,10 @@ class Forecast:
         self.schedule, self.total_iter, self.warmup_iter = schedule, total_iter, warmup_iter
         self.probes: list[list[float]] = []
         """Iteration, quality of the average, what annealing would add to it; both in dB."""
+
+    def expect_end(self, total_iter: int) -> None:
+        """Predict for another iteration from now on."""
+        self.total_iter = total_iter
 
     def add(self, event: ProbeFinished) -> dict[str, float]:
         """Note a probe; return its means in dB (higher is better) and what is still to fall, for the record."""
@@ -79,13 +108,17 @@ class Forecast:
         """Return the score at the end, given that of a validation now; None while it is too early to tell."""
         if iteration < QUARTER * self.total_iter or len(self.probes) < FEWEST or not math.isfinite(score):
             return None
-        recent = [probe for probe in self.probes if probe[0] >= RECENT * iteration] or self.probes
-        at, average, annealing = np.array(recent).T
-        gain, sd = extrapolate(at, average + annealing, iteration, self.total_iter)
-        to_come = median(annealing[-10:].tolist())
-        sd = INFLATION * math.hypot(sd, DOUBT / ANNEALING * to_come, LEAST_SD)
-        value = score + gain + to_come
+        parts = self.parts(iteration)
+        value, sd = score + parts.gain + parts.annealing, parts.sd()
         return Prediction(value, value - WITHIN * sd, value + WITHIN * sd)
+
+    def parts(self, iteration: int) -> Parts:
+        """Return what the rest of the run adds to a score."""
+        recent = sum(probe[0] >= RECENT * iteration for probe in self.probes)
+        at, average, annealing = np.array(self.probes[-max(recent, FEWEST) :]).T
+        *places, now = trained(self.schedule, np.array([*at, iteration]), self.total_iter)
+        gain = extrapolate(np.array(places), average + annealing, float(now))
+        return Parts(gain, median(annealing[-10:].tolist()), -math.log(now))
 
     def state_dict(self) -> dict[str, Any]:
         """Return the probes."""
@@ -96,24 +129,9 @@ class Forecast:
         self.probes = [list(probe) for probe in state["probes"]]
 
 
-def extrapolate(at: NDArray[np.float64], values: NDArray[np.float64], now: float, end: float) -> tuple[float, float]:
-    """Return how much `values` rise from `now` to `end` on power laws a - b t^-c, and its standard deviation.
-
-    Every power of a grid is fitted by least squares and counts by its likelihood.
-    """
-    fits = [_fit(power, at, values, now, end) for power in POWERS]
-    gains, variances, squares = np.array(fits).T
-    weights = (squares / squares.min() if squares.min() > 0 else 1.0 + squares) ** (-len(at) / 2 / CORRELATED)
-    gain = float(np.average(gains, weights=weights))
-    return gain, math.sqrt(float(np.average(variances + (gains - gain) ** 2, weights=weights)))
-
-
-def _fit(power: float, at: NDArray[np.float64], values: NDArray[np.float64], now: float, end: float) -> Sequence[float]:
-    """Return the rise, its variance and the sum of squares that one power leaves."""
-    x = -((at / end) ** -power)
-    x, y = x - x.mean(), values - values.mean()
-    spread = float(x @ x)
-    slope = float(x @ y) / spread
-    squares = float(((y - slope * x) ** 2).sum())
-    step = (now / end) ** -power - 1.0
-    return slope * step, CORRELATED * squares / (len(at) - 2) / spread * step**2, squares
+def extrapolate(at: NDArray[np.float64], values: NDArray[np.float64], now: float) -> float:
+    """Return how much `values` rise from `now` to 1 on the power law a - b at^-c that fits best (least squares)."""
+    x, y = -(at**-POWER), values - values.mean()
+    x -= x.mean()
+    slope = float(x @ y) / max(float(x @ x), 1e-12)
+    return slope * (now**-POWER - 1.0)

@@ -7,7 +7,9 @@ SHARE = 0.02
 
 
 class Purse:
-    """Counts iterations that were lost to rollbacks or run below the user's learning rate, and the moves of knobs.
+    """Counts iterations that were lost to rollbacks or spent under a temporary cut, and the moves of knobs.
+
+    A cut that lasts was proven (a plateau, a rate that diverged) and costs nothing: the first would forbid the next.
 
     Args:
         total_iter: length of the run.

@@ -92,3 +92,11 @@ def test_move_by_way_of_a_dip_is_a_function_of_the_iteration():
     assert knob.at(150) == 0.8  # the next move is as quick as before
     knob.set(0.5, 200, dip=0.01, hold=10)
     assert knob.at(200) == 0.1
+
+
+def test_dip_and_the_way_up_are_below_the_lasting_value_and_a_lasting_cut_is_not():
+    knob = Knob(1.0, 0.1, 2.0)
+    knob.set(0.9, 100, dip=0.5, hold=50)
+    assert [at for at in range(100, 300) if knob.is_below(at)] == list(range(100, 200))
+    knob.set(0.3, 300)
+    assert not any(knob.is_below(at) for at in range(300, 400))
