@@ -1,4 +1,4 @@
-"""The automation that guards the learning rate: back after a divergence, down on a proven plateau, up on trial."""
+"""The automation that guards the learning rate: back after a divergence, down on a proven plateau."""
 
 import math
 from collections.abc import Iterable, Iterator, Mapping
@@ -9,8 +9,7 @@ from typing import Annotated, Any, ClassVar, Literal
 from pydantic import Field
 
 from traiNNer.automations import learning_rate_rules as rules
-from traiNNer.automations.evidence import ALPHA, SURE
-from traiNNer.automations.statistics import Mean, ols_slope
+from traiNNer.automations.evidence import ALPHA, SURE, flatness, log_e_flat, ols_slope
 from traiNNer.config.automation_rules import OptionFacts, OptionProblem, OptionWarning
 from traiNNer.engine.control.automation import Automation
 from traiNNer.engine.control.events import (
@@ -44,8 +43,6 @@ UNPROVEN = 200
 DIP, AFTER_DIP, LEAST_HOLD, MOST_HOLD = 0.5, 0.9, 100, 0.05
 FINISH = 0.3
 VETO_VALIDATIONS, MOST_VALIDATIONS, VETO = 5, 512, math.log(10)
-RAISE_UNTIL, RAISE_GAP, RAISE_PROBES = 0.2, 0.0, 2
-"""A raise needs live weights that are better than their average by this in the mean: noise would make them worse."""
 
 
 class CosineParams(StrictOptions):
@@ -83,9 +80,8 @@ class IntelligentLearningRateScheduler(Automation):
         plateau_patience: Iterations of the smallest window of evidence.
         improvement_threshold: Relative fall of the loss per patience window below which the run counts as flat.
         min_lr_factor: Smallest cumulative factor on the learning rate.
-        max_lr_factor: Largest cumulative factor on the learning rate.
+        max_lr_factor: Largest product of this factor and that of a larger batch (`effective_batch: grow`).
         reduction_factor: Factor of one reduction.
-        raise_factor: Factor of one raise.
         rollback: Return to good weights when the run diverges.
         log_every: Iterations between log lines of the estimate.
         finish: Without a schedule in the file, let the rate fall along a line to zero over the last 30 % of the run.
@@ -94,11 +90,13 @@ class IntelligentLearningRateScheduler(Automation):
     """
 
     title: ClassVar[str] = "learning rate"
+    foreign_options: ClassVar[Mapping[str, str]] = {
+        "raise_factor": "has no counterpart: the learning rate is never raised; give a higher train.optim_g.lr"
+    }
     remembered: ClassVar[tuple[str, ...]] = (
         *("part", "skipped", "high", "scores", "log_e", "told", "tested", "has_begun"),
         *("best", "saved", "saved_at", "suspected_at", "asked_at", "moved_at", "undone_at"),
         *("cut_at", "has_ranged", "returns", "rollbacks", "adjustments"),
-        *("last", "trial", "fast", "may_raise"),
     )
 
     monitor_loss: bool = True
@@ -109,7 +107,6 @@ class IntelligentLearningRateScheduler(Automation):
     min_lr_factor: Annotated[float, Field(ge=1e-4, le=1)] = 0.1
     max_lr_factor: Annotated[float, Field(ge=1, le=100)] = 2.0
     reduction_factor: Annotated[float, Field(gt=0, lt=1)] = 0.5
-    raise_factor: Annotated[float, Field(gt=1)] = 1.25
     rollback: bool = True
     log_every: Count = 1000
     finish: bool = True
@@ -133,9 +130,6 @@ class IntelligentLearningRateScheduler(Automation):
         self.cut_at: int | None = None
         self.has_ranged = False
         self.returns = self.rollbacks = self.adjustments = 0
-        self.last: list[float] = []
-        self.trial: dict[str, Any] | None = None
-        self.fast, self.may_raise = 0, True
 
     @classmethod
     def check_options(cls, options: Any, facts: OptionFacts) -> Iterator[OptionProblem | OptionWarning]:
@@ -191,7 +185,7 @@ class IntelligentLearningRateScheduler(Automation):
         self.skipped = rules.skipped_in_a_row(event.steps, self.skipped)
         signals = [signal for step in event.steps if math.isfinite(signal := step.signal())]
         self.part += signals
-        self.blocks.values += signals
+        self.blocks.add(signals)
         if rules.is_broken(self.skipped):
             yield from self._recover_from_nonfinite(event.iteration)
         elif event.iteration % self.every == 0:
@@ -240,13 +234,11 @@ class IntelligentLearningRateScheduler(Automation):
     def on_change(self, event: KnobChanged) -> None:
         """Restart the windows where levels are not comparable; note others' moves, which an alarm may be about."""
         if event.knob == LR_FACTOR:
-            if self.trial is not None and self.trial["at"] != event.iteration:
-                self.trial = None  # somebody took it back
             self._restart(event.iteration + self.plateau_patience // 2)
         elif event.knob in (GRAD_CLIP, BATCH_SIZE, LR_BATCH) or event.knob.startswith(LOSS_WEIGHT):
             self.moved_at = event.iteration
             if event.knob != GRAD_CLIP:
-                self.level.best = None
+                self.level.forget()
                 self._restart(event.iteration + self.knobs[event.knob].ramp)
             if event.knob.startswith(LOSS_WEIGHT):
                 self.best = []
@@ -264,7 +256,7 @@ class IntelligentLearningRateScheduler(Automation):
         if not self.run.has_probe:
             self.high = self.high + 1 if self.level.is_high(rules.MUCH_WORSE) else 0
             if self.high >= PARTS:
-                change = Mean(self.level.rise, self.level.se)
+                change = rules.Mean(self.level.rise, self.level.se)
                 yield from self._answer(iteration, "divergence", rules.evidence_of(change, rules.MUCH_WORSE))
         elif self.level.is_high(self.adaptation_threshold) and iteration >= self.asked_at + BLOCK:
             self.asked_at = iteration
@@ -273,14 +265,14 @@ class IntelligentLearningRateScheduler(Automation):
             yield self._keep(iteration)
 
     def _clear(self, event: ProbeFinished) -> Iterator[Decision]:
-        """Take back suspicion and alarm; keep what is best so far; look for reasons to raise."""
+        """Take back suspicion and alarm; keep what is best so far."""
         if self.suspected_at is not None or event.iteration == self.asked_at:
-            self.suspected_at = self.level.best = None
+            self.suspected_at = None
+            self.level.forget()
         if math.fsum(event.average) <= math.fsum(self.best):
             self.best, self.returns = list(event.average), 0
-            if self.trial is None and event.iteration - self.saved_at >= self.plateau_patience / 4:
+            if event.iteration - self.saved_at >= self.plateau_patience / 4:
                 yield self._keep(event.iteration)
-        yield from self._judge(event) if self.trial is not None else self._consider_raise(event)
 
     def _keep(self, iteration: int) -> KeepSnapshot:
         self.saved, self.saved_at = list(self.best), iteration
@@ -296,11 +288,8 @@ class IntelligentLearningRateScheduler(Automation):
         """Take back another's last move if there is one to suspect, else cut the rate; return to good weights."""
         began = iteration if self.suspected_at is None else self.suspected_at
         self.suspected_at = None
-        self.part, self.high, self.may_raise = [], 0, False
+        self.part, self.high = [], 0
         is_suspect = self.moved_at >= iteration - self.run.memory_of_optimizer > self.undone_at
-        if self.trial is not None:
-            yield from self._take_back(reason, evidence)
-            return
         if is_suspect:
             self.undone_at = iteration
             yield Undo(reason, evidence)
@@ -341,13 +330,16 @@ class IntelligentLearningRateScheduler(Automation):
     def _test(self, iteration: int, values: list[float], spacing: float) -> Iterator[Decision]:
         """Reduce for good where the loss is proven to be flat, at a constant rate with more than 30 % left."""
         total = self.run.total_iter
+        self._knob.expect(0.0)
         if self.is_only_guarding or iteration >= (1 - FINISH) * total or iteration <= self.blocks.opened:
             return
         if not rules.is_constant(self.run.schedule, iteration, self._end):
             self._restart(iteration)
             return
         least = self._least_fall(iteration)
-        self.log_e = rules.flatness(values, spacing, least, total / self.plateau_patience)
+        self.log_e = flatness(values, spacing, least, total / self.plateau_patience)
+        # Once there is enough, a cut has come, and begins anew, or cannot come: nothing that is worth to wait for.
+        self._knob.expect(self.log_e / SURE if self.log_e < SURE and not self._is_vetoed(least) else 0.0)
         if (
             self.log_e >= SURE
             and iteration - self.blocks.opened >= self.plateau_patience
@@ -356,59 +348,13 @@ class IntelligentLearningRateScheduler(Automation):
             value = max(self._knob.value * self.reduction_factor, 1 - iteration / total)
             if value < self._knob.value:
                 evidence = {"log_e": self.log_e, "sure": SURE, "threshold": least, "window": len(values)}
-                self.may_raise = False
                 yield from self._set(value, "plateau detection", evidence)
 
     def _is_vetoed(self, least: float) -> bool:
         """Whether there is evidence that validation improves by at least what counts."""
         if not (self.monitor_validation and self.monitor_loss) or len(self.scores) < VETO_VALIDATIONS:
             return False
-        return rules.log_e_flat(ols_slope([error for _, error in self.scores], self._spacing), least) < -VETO
-
-    # Raises
-
-    def _consider_raise(self, event: ProbeFinished) -> Iterator[Decision]:
-        """Raise early in the run where the average lags: errors fall clearly and live weights are no noisier."""
-        last, self.last = self.last, [float(event.iteration), *event.average]
-        since = self.run.warmup_iter
-        is_early = since < event.iteration < RAISE_UNTIL * self.run.total_iter
-        if not (is_early and self.may_raise and self.run.has_average and len(last) == len(self.last)):
-            return
-        if self.is_only_guarding or not last[0] > since:
-            return
-        fall, gap = rules.compare(last[1:], event.average), rules.compare(event.live, event.average)
-        is_fast = rules.is_worse(fall, self.adaptation_threshold) and gap.value < RAISE_GAP
-        self.fast = self.fast + 1 if is_fast else 0
-        value = self._knob.clamp(self._knob.value * self.raise_factor)
-        if self.fast >= RAISE_PROBES and value > (1 + LEAST_MOVE) * self._knob.value and not self._knob.is_frozen:
-            speed = 1 / math.log((event.iteration - since) / (last[0] - since))
-            self.trial = {"at": event.iteration, "factor": self._knob.value, "errors": list(event.average)}
-            self.trial |= {"speed": fall.value * speed, "se": fall.se * speed, "misses": 0, "probes": 0}
-            self.fast = 0
-            yield self._keep(event.iteration)
-            yield from self._set(
-                value, "fast improvement, on trial", rules.evidence_of(fall, self.adaptation_threshold)
-            )
-
-    def _judge(self, event: ProbeFinished) -> Iterator[Decision]:
-        """Take a raise back when errors fall by less than a power law forecasts, at its lower bound, in two probes."""
-        trial, since = self.trial, self.run.warmup_iter
-        if trial is None or event.iteration < trial["at"] + self.blocks.size:
-            return
-        fall = rules.compare(trial["errors"], event.average)
-        time = math.log((event.iteration - since) / (trial["at"] - since))
-        lowest = time * trial["speed"] - 2 * math.hypot(time * trial["se"], fall.se)
-        trial["probes"] += 1
-        trial["misses"] += fall.value < lowest
-        if trial["misses"] >= RAISE_PROBES:
-            yield from self._take_back("the raise did not help", rules.evidence_of(fall, lowest))
-        elif trial["probes"] >= RAISE_PROBES:
-            self.trial, self.last = None, []
-
-    def _take_back(self, reason: str, evidence: Evidence) -> Iterator[Decision]:
-        trial, self.trial, self.may_raise, self.last = self.trial, None, False, []
-        yield from self._return(reason, evidence, "snapshot")
-        yield from self._set(trial["factor"] if trial else 1.0, reason, evidence, True)
+        return log_e_flat(ols_slope([error for _, error in self.scores], self._spacing), least) < -VETO
 
     # Parts of the above
 
@@ -453,6 +399,7 @@ class IntelligentLearningRateScheduler(Automation):
 
     def _restart(self, opened: int) -> None:
         self.scores, self.log_e = [], 0.0
+        self._knob.expect(0.0)
         self.blocks.restart(max(opened, self.run.warmup_iter + self.plateau_patience))
 
     def _tell(self, iteration: int) -> Iterator[Decision]:
