@@ -38,10 +38,13 @@ LEAST_MOVE = 0.01
 LONG_AGO = -(10**9)
 BLOCK, PARTS, MOST_BLOCKS = 50, 5, 1000
 MAX_ROLLBACKS = 3
-UNPROVEN = 200
-"""Iterations in which the rate is unproven where there is no warm-up; with one it is three times the warm-up."""
+UNPROVEN, STUCK, QUARTER = 200, 3, 0.25
+"""Iterations in which the rate is unproven, at least; three times the warm-up if that is more. So many probes in a row
+whose average is worse than its best show then that the rate is too high: a quarter of it follows."""
 DIP, AFTER_DIP, LEAST_HOLD, MOST_HOLD = 0.5, 0.9, 100, 0.05
 FINISH = 0.3
+USUAL = 0.2
+"""Share of the newest probe in the usual distance of live weights from their average: some networks live 6 dB off."""
 VETO_VALIDATIONS, MOST_VALIDATIONS, VETO = 5, 512, math.log(10)
 
 
@@ -96,7 +99,7 @@ class IntelligentLearningRateScheduler(Automation):
     remembered: ClassVar[tuple[str, ...]] = (
         *("part", "skipped", "high", "scores", "log_e", "told", "tested", "has_begun"),
         *("best", "saved", "saved_at", "suspected_at", "asked_at", "moved_at", "undone_at"),
-        *("cut_at", "has_ranged", "returns", "rollbacks", "adjustments"),
+        *("cut_at", "proven_at", "stuck", "usual", "returns", "rollbacks", "adjustments"),
     )
 
     monitor_loss: bool = True
@@ -128,7 +131,7 @@ class IntelligentLearningRateScheduler(Automation):
         self.suspected_at: int | None = None
         self.asked_at = self.moved_at = self.undone_at = LONG_AGO
         self.cut_at: int | None = None
-        self.has_ranged = False
+        self.proven_at, self.stuck, self.usual = 0, list[int](), 0.0
         self.returns = self.rollbacks = self.adjustments = 0
 
     @classmethod
@@ -173,6 +176,7 @@ class IntelligentLearningRateScheduler(Automation):
         if self.has_begun:
             return
         self.has_begun = True
+        self.proven_at = run.iteration + max(3 * run.warmup_iter, UNPROVEN)
         self.blocks.restart(run.iteration + run.warmup_iter + self.plateau_patience)
         if not run.has_schedule and run.schedule(run.total_iter - 1) < 0.5:
             yield Say(_finish_text(run.total_iter))
@@ -206,24 +210,26 @@ class IntelligentLearningRateScheduler(Automation):
             yield from self._test(event.iteration, [error for _, error in self.scores], self._spacing)
 
     def on_probe(self, event: ProbeFinished) -> Iterable[Decision]:
-        """Give the verdict: the run diverges when errors are far above their best in two probes."""
+        """Give the verdict: the run diverges when errors are far above their best in two probes, or it is stuck."""
         if len(self.best) != len(event.average):
             self.best = list(event.average)
         average, live = (rules.compare(errors, self.best) for errors in (event.average, event.live))
         is_average_bad = rules.is_worse(average, self._least_rise)
-        is_nan = math.isnan(average.value) or math.isnan(live.value)
-        is_bad = is_average_bad or rules.is_worse(live, rules.MUCH_WORSE)
-        if not is_nan and not (is_bad and self._is_rising):
+        change, least = (average, self._least_rise) if is_average_bad else (live, rules.MUCH_WORSE + self.usual)
+        is_bad = rules.is_worse(change, least) and (is_average_bad or event.iteration > self.proven_at)
+        place = "snapshot" if is_average_bad or not self.run.has_average else "average"
+        first = self.suspected_at
+        if math.isnan(average.value + live.value):
+            yield from self._answer(event.iteration, "divergence", rules.evidence_of(change, least), place)
+        elif self._is_stuck(event.iteration, average):
+            self.suspected_at = self.stuck[0]
+            evidence = rules.evidence_of(average, self.adaptation_threshold)
+            yield from self._answer(event.iteration, "no better than before", evidence)
+        elif not (is_bad and self._is_rising):
             yield from self._clear(event)
-            return
-        change, least = (average, self._least_rise) if is_average_bad else (live, rules.MUCH_WORSE)
-        first, self.suspected_at = (
-            self.suspected_at,
-            event.iteration if self.suspected_at is None else self.suspected_at,
-        )
-        is_second = first is not None and event.iteration >= first + self.every
-        if is_second or is_nan:
-            place = "snapshot" if is_average_bad or not self.run.has_average else "average"
+        elif first is None:
+            self.suspected_at = event.iteration
+        elif event.iteration >= first + self.every:
             yield from self._answer(event.iteration, "divergence", rules.evidence_of(change, least), place)
 
     def on_failure(self, event: StepFailed) -> Iterable[Decision]:
@@ -248,8 +254,9 @@ class IntelligentLearningRateScheduler(Automation):
     def _watch(self, iteration: int) -> Iterator[Decision]:
         """Ask for a probe when the loss is clearly above its lowest level; during the warm-up keep the lowest."""
         values, self.part = self.part, []
-        if self.suspected_at is not None and iteration == self.suspected_at + self.every:
-            yield Probe("second opinion")
+        is_second = self.suspected_at is not None and iteration == self.suspected_at + self.every
+        if is_second or self._is_tested(iteration):
+            yield Probe("second opinion" if is_second else "the rate is unproven")
         if not self.monitor_loss or 2 * len(values) < self.every:
             return
         is_lowest = self.level.is_lowest(rules.mean_of_steps(values))
@@ -261,17 +268,31 @@ class IntelligentLearningRateScheduler(Automation):
         elif self.level.is_high(self.adaptation_threshold) and iteration >= self.asked_at + BLOCK:
             self.asked_at = iteration
             yield Probe("the loss is above its lowest level")
-        if is_lowest and iteration <= self.run.warmup_iter and self.suspected_at is None:
+        if is_lowest and iteration <= self.run.warmup_iter and not self.run.has_probe:
             yield self._keep(iteration)
+
+    def _is_tested(self, iteration: int) -> bool:
+        """Whether a probe of this iteration counts for the test of an unproven rate."""
+        apart = min(max(self.every, self.run.warmup_iter // 3 // self.every * self.every), 2 * BLOCK)
+        return self.run.has_probe and self.run.has_average and iteration <= self.proven_at and iteration % apart == 0
+
+    def _is_stuck(self, iteration: int, average: rules.Mean) -> bool:
+        """Whether the average has been worse than its best since several probes at an unproven rate."""
+        if self._is_tested(iteration):
+            least = self.adaptation_threshold if len(self.run.losses) < 2 else rules.MUCH_WORSE
+            self.stuck = [*self.stuck, iteration] if average.value > least else []
+        return len(self.stuck) >= STUCK
 
     def _clear(self, event: ProbeFinished) -> Iterator[Decision]:
         """Take back suspicion and alarm; keep what is best so far."""
         if self.suspected_at is not None or event.iteration == self.asked_at:
             self.suspected_at = None
             self.level.forget()
+        gap = rules.compare(event.live, event.average).value
+        self.usual += USUAL * (max(0.0, gap) - self.usual)
         if math.fsum(event.average) <= math.fsum(self.best):
             self.best, self.returns = list(event.average), 0
-            if event.iteration - self.saved_at >= self.plateau_patience / 4:
+            if event.iteration - self.saved_at >= self.plateau_patience / 4 or self._is_tested(event.iteration):
                 yield self._keep(event.iteration)
 
     def _keep(self, iteration: int) -> KeepSnapshot:
@@ -288,7 +309,7 @@ class IntelligentLearningRateScheduler(Automation):
         """Take back another's last move if there is one to suspect, else cut the rate; return to good weights."""
         began = iteration if self.suspected_at is None else self.suspected_at
         self.suspected_at = None
-        self.part, self.high = [], 0
+        self.part, self.high, self.stuck = [], 0, []
         is_suspect = self.moved_at >= iteration - self.run.memory_of_optimizer > self.undone_at
         if is_suspect:
             self.undone_at = iteration
@@ -307,11 +328,11 @@ class IntelligentLearningRateScheduler(Automation):
     def _cut(self, iteration: int, began: int, reason: str, evidence: Evidence) -> Iterator[Decision]:
         """Cut for a while; for good when it is the second time within a patience or the rate was never proven."""
         before, self.cut_at = self.cut_at, iteration
-        warmup = self.run.warmup_iter
-        if iteration <= (3 * warmup or UNPROVEN) and not self.has_ranged:
-            self.has_ranged = True
-            share = min(1.0, self.run.schedule(began) / (self.run.schedule(warmup) or 1.0))
-            yield from self._set(self._knob.at(began) * share / 4, f"{reason} at an unproven rate", evidence, True)
+        if iteration <= self.proven_at:
+            self.proven_at = iteration + max(2 * self.run.warmup_iter, UNPROVEN)
+            share = min(1.0, self.run.schedule(began) / (self.run.schedule(self.run.warmup_iter) or 1.0))
+            value = QUARTER * share * self._knob.at(began)
+            yield from self._set(value, f"{reason} at an unproven rate", evidence, True)
         elif before is not None and iteration - before <= self.plateau_patience:
             yield from self._set(self._knob.value * self.reduction_factor, f"{reason} again", evidence, True)
         else:
