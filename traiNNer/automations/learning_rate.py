@@ -43,6 +43,10 @@ UNPROVEN, STUCK, QUARTER = 200, 3, 0.25
 whose average is worse than its best show then that the rate is too high: a quarter of it follows."""
 DIP, AFTER_DIP, LEAST_HOLD, MOST_HOLD = 0.5, 0.9, 100, 0.05
 FINISH = 0.3
+FINISHES = (
+    "the file has no scheduler: the learning rate is constant, and from iteration {:,} on falls along a line to zero "
+    "(`finish: false` switches that off)"
+)
 USUAL = 0.2
 """Share of the newest probe in the usual distance of live weights from their average: some networks live 6 dB off."""
 VETO_VALIDATIONS, MOST_VALIDATIONS, VETO = 5, 512, math.log(10)
@@ -179,7 +183,7 @@ class IntelligentLearningRateScheduler(Automation):
         self.proven_at = run.iteration + max(3 * run.warmup_iter, UNPROVEN)
         self.blocks.restart(run.iteration + run.warmup_iter + self.plateau_patience)
         if not run.has_schedule and run.schedule(run.total_iter - 1) < 0.5:
-            yield Say(_finish_text(run.total_iter))
+            yield Say(FINISHES.format(round((1 - FINISH) * run.total_iter)))
         yield KeepSnapshot("start of the run")
         if run.has_probe:
             yield Probe("start of the run")
@@ -197,7 +201,10 @@ class IntelligentLearningRateScheduler(Automation):
             if event.iteration % self.blocks.size == 0:
                 self.blocks.close(event.iteration)
                 yield from self._tell(event.iteration)
-                yield from self._test_loss(event.iteration)
+                if self.monitor_loss and event.iteration - self.tested >= self.plateau_patience / 4:
+                    self.tested = event.iteration
+                    spacing = self.blocks.size / self.plateau_patience
+                    yield from self._test(event.iteration, self.blocks.levels, spacing)
 
     def on_validation(self, event: ValidationFinished) -> Iterable[Decision]:
         """Note the score; without the loss it alone decides."""
@@ -314,16 +321,13 @@ class IntelligentLearningRateScheduler(Automation):
         if is_suspect:
             self.undone_at = iteration
             yield Undo(reason, evidence)
-        yield from self._return(reason, evidence, to)
-        if not is_suspect:
-            yield from self._cut(iteration, began, reason, evidence)
-
-    def _return(self, reason: str, evidence: Evidence, to: Literal["snapshot", "average"]) -> Iterator[Decision]:
         if self.rollback and self.returns < MAX_ROLLBACKS:
             self.returns += 1
             self.rollbacks += 1
             self.best = list(self.saved) if to == "snapshot" else self.best
             yield Rollback(reason, evidence, to)
+        if not is_suspect:
+            yield from self._cut(iteration, began, reason, evidence)
 
     def _cut(self, iteration: int, began: int, reason: str, evidence: Evidence) -> Iterator[Decision]:
         """Cut for a while; for good when it is the second time within a patience or the rate was never proven."""
@@ -343,18 +347,14 @@ class IntelligentLearningRateScheduler(Automation):
 
     # Plateaus
 
-    def _test_loss(self, iteration: int) -> Iterator[Decision]:
-        if self.monitor_loss and iteration - self.tested >= self.plateau_patience / 4:
-            self.tested = iteration
-            yield from self._test(iteration, self.blocks.levels, self.blocks.size / self.plateau_patience)
-
     def _test(self, iteration: int, values: list[float], spacing: float) -> Iterator[Decision]:
         """Reduce for good where the loss is proven to be flat, at a constant rate with more than 30 % left."""
         total = self.run.total_iter
         self._knob.expect(0.0)
         if self.is_only_guarding or iteration >= (1 - FINISH) * total or iteration <= self.blocks.opened:
             return
-        if not rules.is_constant(self.run.schedule, iteration, self._end):
+        end = total if self.run.has_schedule else round((1 - FINISH) * total)  # the finish is not what the file says
+        if not rules.is_constant(self.run.schedule, iteration, end):
             self._restart(iteration)
             return
         least = self._least_fall(iteration)
@@ -382,11 +382,6 @@ class IntelligentLearningRateScheduler(Automation):
     @property
     def _knob(self) -> Knob:
         return self.knobs[LR_FACTOR]
-
-    @property
-    def _end(self) -> int:
-        """Until when a constant rate has to stay: the finish is no part of what the file says."""
-        return round(self.run.total_iter * (1 if self.run.has_schedule else 1 - FINISH))
 
     @property
     def _spacing(self) -> float:
@@ -435,8 +430,9 @@ class IntelligentLearningRateScheduler(Automation):
 
     def summary(self) -> str:
         """Return the number of adjustments and rollbacks, and where the factor ended."""
-        parts = [_plural(self.adjustments, "adjustment"), _plural(self.rollbacks, "rollback")]
-        return ", ".join([*parts, f"factor {self._knob.value:.3g}"])
+        counts = {"adjustment": self.adjustments, "rollback": self.rollbacks}
+        told = [f"{count} {noun}{'s' * (count != 1)}" for noun, count in counts.items()]
+        return ", ".join([*told, f"factor {self._knob.value:.3g}"])
 
     def state_dict(self) -> State:
         """Return the memory as plain values."""
@@ -452,18 +448,6 @@ class IntelligentLearningRateScheduler(Automation):
 def _sets_its_own_rate(optimizer: str) -> bool:
     name = optimizer.lower().replace("_", "")
     return "schedulefree" in name or "prodigy" in name
-
-
-def _finish_text(total_iter: int) -> str:
-    at = round((1 - FINISH) * total_iter)
-    return (
-        f"the file has no scheduler: the learning rate is constant, and from iteration {at:,} on falls along a line "
-        "to zero (`finish: false` switches that off)"
-    )
-
-
-def _plural(count: int, noun: str) -> str:
-    return f"{count} {noun}" + ("" if count == 1 else "s")
 
 
 def _check_alone(facts: OptionFacts) -> Iterator[OptionProblem]:

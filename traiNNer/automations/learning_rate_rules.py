@@ -128,19 +128,13 @@ def skipped_in_a_row(steps: Sequence[Step], before: Sequence[int]) -> list[int]:
     """Return how many steps at the end made no update, and how many of these had a loss that is not finite."""
     skipped, broken = before
     for step in steps:
-        skipped = 0 if step.applied else skipped + 1
-        broken = 0 if step.applied or math.isfinite(step.loss) else broken + 1
+        skipped, broken = (0, 0) if step.applied else (skipped + 1, broken + (not math.isfinite(step.loss)))
     return [skipped, broken]
 
 
 def is_broken(in_a_row: Sequence[int]) -> bool:
-    """Whether so many steps in a row made no update that it will not pass by itself.
-
-    Three losses that are not finite; more than ten steps whose loss was finite, since fp16 skips a few while it looks
-    for its scale, and clipping skips up to five gradients that are far too large.
-    """
-    skipped, broken = in_a_row
-    return broken >= BROKEN_STEPS or skipped > SKIPPED_STEPS
+    """Whether it will not pass by itself: fp16 skips a few steps with finite loss, and clipping up to five."""
+    return in_a_row[1] >= BROKEN_STEPS or in_a_row[0] > SKIPPED_STEPS
 
 
 def evidence_of(change: Mean, threshold: float) -> Evidence:
