@@ -38,7 +38,7 @@ LEAST_MOVE = 0.01
 LONG_AGO = -(10**9)
 BLOCK, PARTS, MOST_BLOCKS = 50, 5, 1000
 MAX_ROLLBACKS = 3
-UNPROVEN, STUCK, QUARTER = 200, 3, 0.25
+UNPROVEN, STUCK, QUARTER = 200, 4, 0.25
 """Iterations in which the rate is unproven, at least; three times the warm-up if that is more. So many probes in a row
 whose average is worse than its best show then that the rate is too high: a quarter of it follows."""
 DIP, AFTER_DIP, LEAST_HOLD, MOST_HOLD = 0.5, 0.9, 100, 0.05

@@ -370,13 +370,13 @@ def test_warmup_is_the_range_test():
 
 
 def test_average_that_is_stuck_at_an_unproven_rate_leads_to_a_quarter():
-    """It is a little worse than its best, which no paired error would find: the third probe in a row decides."""
+    """It is a little worse than its best, which no paired error would find: the fourth probe in a row decides."""
     stuck = until_rollback(lambda i: falling(2.0)(min(i, 60)) + 0.04 * (i > 60), falling(2.0))
     loop = Loop(stuck, 0.01, a_run(warmup_iter=30, schedule=lambda i: min(1.0, (i + 1) / 30)))
     stuck.loop = loop
     ((at, back),) = loop.go(1000).of(Rollback)
-    assert (at, back.to, back.reason) == (90, "snapshot", "no better than before")
-    assert loop.moves() == [(90, 0.25)]
+    assert (at, back.to, back.reason) == (100, "snapshot", "no better than before")
+    assert loop.moves() == [(100, 0.25)]
     assert max(when for when, _ in loop.of(KeepSnapshot) if when < at) == 60
 
 
