@@ -241,7 +241,9 @@ class IntelligentEarlyStopping(Automation):
         return ()
 
     def on_change(self, event: KnobChanged) -> None:
-        """Let the trend's windows have another level from here on; what moves the metric by itself is no trend."""
+        """Let the trend's windows have another level from here on, unless what moves it is less than its noise."""
+        if event.knob == LR_FACTOR and event.new < event.old and self._worth(1 - event.new / event.old) < self._noise():
+            return  # pairs of validations that are lost to a break are evidence lost
         if event.knob in (LR_FACTOR, LR_BATCH, BATCH_SIZE) or event.knob.startswith(LOSS_WEIGHT):
             self.changes = [*self.changes, event.iteration]
 

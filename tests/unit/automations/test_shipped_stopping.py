@@ -256,3 +256,10 @@ def test_a_cut_of_the_rate_comes_first_and_does_not_prevent_the_stop():
 def test_a_cut_that_cannot_be_worth_it_is_not_waited_for():
     """The test of a plateau is far on its way when nothing is left to gain: 0.04 dB from a rate of zero."""
     assert Together("convenience", 1, noise=0.1, gap=0.2).go() <= 0.6
+
+
+def test_a_cut_that_hardly_moves_the_score_is_no_break_of_its_trend():
+    """As a break it takes the pairs of validations across it away, and the trend is uncertain for ten validations."""
+    run = Together("convenience", 8, noise=0.1)
+    assert run.go() <= 0.6
+    assert run.knobs["lr_factor"].value < 1.0
