@@ -49,10 +49,9 @@ class Course(NamedTuple):
 
 @dataclass
 class Outcome:
-    """What the automation did: iterations of reductions, raises, rewinds and snapshots."""
+    """What the automation did: iterations of reductions and rewinds."""
 
     reductions: list[int] = field(default_factory=list)
-    raises: list[int] = field(default_factory=list)
     rewinds: list[int] = field(default_factory=list)
     factor: float = 1.0
 
@@ -139,7 +138,7 @@ class Driven:
             return
         knob.set(new, self.at, decision.dip, decision.hold)
         if not decision.forced:
-            (self.found.raises if new > old else self.found.reductions).append(self.at)
+            self.found.reductions.append(self.at)
         self.automation.on_change(KnobChanged(self.at, decision.knob, old, new))
 
 
@@ -202,19 +201,17 @@ def harmless(
 ) -> list[Row]:
     """Return how often no rule reduces, or rewinds, in `length` iterations while there is enough to gain."""
     found = {name: [] for name in RULES}
-    raises = 0
     for course, noise in _courses(make, runs, deviation, length):
         for name, rule in RULES.items():
             outcome = rule(course, noise, threshold)
             found[name].append(not false_alarms(course, outcome, threshold))
-            raises += len(outcome.raises)
     label = f"{scenario}, noise {deviation:g}, threshold {threshold:g}"
     return [
         _row(
             label,
             name,
             good,
-            f"false {1 - np.mean(good):.1%}" + (f"; {raises / runs:.2f} raises per run" * (name == "this automation")),
+            f"false {1 - np.mean(good):.1%}",
         )
         for name, good in found.items()
     ]

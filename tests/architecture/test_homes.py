@@ -13,7 +13,6 @@ HELD_BY = {
     "automations/batch_size_rules.py": "automations/test_batch_size.py",
     "automations/learning_rate_rules.py": "automations/test_learning_rate.py",
     "automations/memory_model.py": "automations/test_batch_size.py",
-    "automations/statistics.py": "automations/test_learning_rate.py",
     "config/reference/docstrings.py": "config/reference/test_markdown.py",
     "config/layout.py": "config/reference/test_markdown.py",
     "config/options.py": "config/test_load.py",

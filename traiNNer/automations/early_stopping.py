@@ -241,7 +241,9 @@ class IntelligentEarlyStopping(Automation):
         return ()
 
     def on_change(self, event: KnobChanged) -> None:
-        """Let the trend's windows have another level from here on; what moves the metric by itself is no trend."""
+        """Let the trend's windows have another level from here on, unless what moves it is less than its noise."""
+        if event.knob == LR_FACTOR and event.new < event.old and self._worth(1 - event.new / event.old) < self._noise():
+            return  # pairs of validations that are lost to a break are evidence lost
         if event.knob in (LR_FACTOR, LR_BATCH, BATCH_SIZE) or event.knob.startswith(LOSS_WEIGHT):
             self.changes = [*self.changes, event.iteration]
 
@@ -377,11 +379,15 @@ class IntelligentEarlyStopping(Automation):
         return (lambda at: schedule(at) * fallback(at)) if callable(fallback) else schedule
 
     def _annealing(self, iteration: int) -> float:
-        """Return what the metric still gains from a smooth fall of the rate; infinite where that was not measured."""
-        share = ANNEALING * share_to_fall(self._rate(), iteration, self.total_iter) if self.respect_schedule else 0.0
-        if share and not (self.has_average and self.gaps):
+        """Return what the metric still gains from a smooth fall of the rate."""
+        share = share_to_fall(self._rate(), iteration, self.total_iter) if self.respect_schedule else 0.0
+        return self._worth(share) if share else 0.0
+
+    def _worth(self, share: float) -> float:
+        """Return what the metric gains when the rate falls by a share; infinite where that was not measured."""
+        if not (self.has_average and self.gaps):
             return math.inf
-        gain = share * max(median(self.gaps), 0.0) if share else 0.0
+        gain = ANNEALING * share * max(median(self.gaps), 0.0)
         return gain if self.unit else (math.inf if gain >= LEAST_DB else 0.0)
 
     def _waits(self, iteration: int) -> bool:
@@ -390,6 +396,8 @@ class IntelligentEarlyStopping(Automation):
             return False
         knob, threshold = self.knobs[LR_FACTOR], max(self.min_projected_gain, self.min_improvement)
         is_pending = knob.pending >= PENDING and not (knob.is_frozen or knob.is_disabled) and knob.value > knob.low
+        # Not even a fall to zero is worth to wait for where the averaged weights are hardly better than the live ones.
+        is_pending = is_pending and self._worth(1.0) >= threshold
         is_announced = bool(milestones(self._rate(), iteration, self.total_iter))
         return is_pending or is_announced or self._annealing(iteration) >= threshold
 

@@ -1,4 +1,4 @@
-"""The automation that guards the learning rate: back after a divergence, down on a proven plateau, up on trial."""
+"""The automation that guards the learning rate: back after a divergence, down on a proven plateau."""
 
 import math
 from collections.abc import Iterable, Iterator, Mapping
@@ -9,8 +9,7 @@ from typing import Annotated, Any, ClassVar, Literal
 from pydantic import Field
 
 from traiNNer.automations import learning_rate_rules as rules
-from traiNNer.automations.evidence import ALPHA, SURE
-from traiNNer.automations.statistics import Mean, ols_slope
+from traiNNer.automations.evidence import ALPHA, SURE, flatness, log_e_flat, ols_slope
 from traiNNer.config.automation_rules import OptionFacts, OptionProblem, OptionWarning
 from traiNNer.engine.control.automation import Automation
 from traiNNer.engine.control.events import (
@@ -39,13 +38,18 @@ LEAST_MOVE = 0.01
 LONG_AGO = -(10**9)
 BLOCK, PARTS, MOST_BLOCKS = 50, 5, 1000
 MAX_ROLLBACKS = 3
-UNPROVEN = 200
-"""Iterations in which the rate is unproven where there is no warm-up; with one it is three times the warm-up."""
+UNPROVEN, STUCK, QUARTER = 200, 4, 0.25
+"""Iterations in which the rate is unproven, at least; three times the warm-up if that is more. So many probes in a row
+whose average is worse than its best show then that the rate is too high: a quarter of it follows."""
 DIP, AFTER_DIP, LEAST_HOLD, MOST_HOLD = 0.5, 0.9, 100, 0.05
 FINISH = 0.3
+FINISHES = (
+    "the file has no scheduler: the learning rate is constant, and from iteration {:,} on falls along a line to zero "
+    "(`finish: false` switches that off)"
+)
+USUAL = 0.2
+"""Share of the newest probe in the usual distance of live weights from their average: some networks live 6 dB off."""
 VETO_VALIDATIONS, MOST_VALIDATIONS, VETO = 5, 512, math.log(10)
-RAISE_UNTIL, RAISE_GAP, RAISE_PROBES = 0.2, 0.0, 2
-"""A raise needs live weights that are better than their average by this in the mean: noise would make them worse."""
 
 
 class CosineParams(StrictOptions):
@@ -83,9 +87,8 @@ class IntelligentLearningRateScheduler(Automation):
         plateau_patience: Iterations of the smallest window of evidence.
         improvement_threshold: Relative fall of the loss per patience window below which the run counts as flat.
         min_lr_factor: Smallest cumulative factor on the learning rate.
-        max_lr_factor: Largest cumulative factor on the learning rate.
+        max_lr_factor: Largest product of this factor and that of a larger batch (`effective_batch: grow`).
         reduction_factor: Factor of one reduction.
-        raise_factor: Factor of one raise.
         rollback: Return to good weights when the run diverges.
         log_every: Iterations between log lines of the estimate.
         finish: Without a schedule in the file, let the rate fall along a line to zero over the last 30 % of the run.
@@ -94,11 +97,13 @@ class IntelligentLearningRateScheduler(Automation):
     """
 
     title: ClassVar[str] = "learning rate"
+    foreign_options: ClassVar[Mapping[str, str]] = {
+        "raise_factor": "has no counterpart: the learning rate is never raised; give a higher train.optim_g.lr"
+    }
     remembered: ClassVar[tuple[str, ...]] = (
         *("part", "skipped", "high", "scores", "log_e", "told", "tested", "has_begun"),
         *("best", "saved", "saved_at", "suspected_at", "asked_at", "moved_at", "undone_at"),
-        *("cut_at", "has_ranged", "returns", "rollbacks", "adjustments"),
-        *("last", "trial", "fast", "may_raise"),
+        *("cut_at", "proven_at", "stuck", "usual", "returns", "rollbacks", "adjustments"),
     )
 
     monitor_loss: bool = True
@@ -109,7 +114,6 @@ class IntelligentLearningRateScheduler(Automation):
     min_lr_factor: Annotated[float, Field(ge=1e-4, le=1)] = 0.1
     max_lr_factor: Annotated[float, Field(ge=1, le=100)] = 2.0
     reduction_factor: Annotated[float, Field(gt=0, lt=1)] = 0.5
-    raise_factor: Annotated[float, Field(gt=1)] = 1.25
     rollback: bool = True
     log_every: Count = 1000
     finish: bool = True
@@ -131,11 +135,8 @@ class IntelligentLearningRateScheduler(Automation):
         self.suspected_at: int | None = None
         self.asked_at = self.moved_at = self.undone_at = LONG_AGO
         self.cut_at: int | None = None
-        self.has_ranged = False
+        self.proven_at, self.stuck, self.usual = 0, list[int](), 0.0
         self.returns = self.rollbacks = self.adjustments = 0
-        self.last: list[float] = []
-        self.trial: dict[str, Any] | None = None
-        self.fast, self.may_raise = 0, True
 
     @classmethod
     def check_options(cls, options: Any, facts: OptionFacts) -> Iterator[OptionProblem | OptionWarning]:
@@ -179,9 +180,10 @@ class IntelligentLearningRateScheduler(Automation):
         if self.has_begun:
             return
         self.has_begun = True
+        self.proven_at = run.iteration + max(3 * run.warmup_iter, UNPROVEN)
         self.blocks.restart(run.iteration + run.warmup_iter + self.plateau_patience)
         if not run.has_schedule and run.schedule(run.total_iter - 1) < 0.5:
-            yield Say(_finish_text(run.total_iter))
+            yield Say(FINISHES.format(round((1 - FINISH) * run.total_iter)))
         yield KeepSnapshot("start of the run")
         if run.has_probe:
             yield Probe("start of the run")
@@ -191,7 +193,7 @@ class IntelligentLearningRateScheduler(Automation):
         self.skipped = rules.skipped_in_a_row(event.steps, self.skipped)
         signals = [signal for step in event.steps if math.isfinite(signal := step.signal())]
         self.part += signals
-        self.blocks.values += signals
+        self.blocks.add(signals)
         if rules.is_broken(self.skipped):
             yield from self._recover_from_nonfinite(event.iteration)
         elif event.iteration % self.every == 0:
@@ -199,7 +201,10 @@ class IntelligentLearningRateScheduler(Automation):
             if event.iteration % self.blocks.size == 0:
                 self.blocks.close(event.iteration)
                 yield from self._tell(event.iteration)
-                yield from self._test_loss(event.iteration)
+                if self.monitor_loss and event.iteration - self.tested >= self.plateau_patience / 4:
+                    self.tested = event.iteration
+                    spacing = self.blocks.size / self.plateau_patience
+                    yield from self._test(event.iteration, self.blocks.levels, spacing)
 
     def on_validation(self, event: ValidationFinished) -> Iterable[Decision]:
         """Note the score; without the loss it alone decides."""
@@ -212,24 +217,26 @@ class IntelligentLearningRateScheduler(Automation):
             yield from self._test(event.iteration, [error for _, error in self.scores], self._spacing)
 
     def on_probe(self, event: ProbeFinished) -> Iterable[Decision]:
-        """Give the verdict: the run diverges when errors are far above their best in two probes."""
+        """Give the verdict: the run diverges when errors are far above their best in two probes, or it is stuck."""
         if len(self.best) != len(event.average):
             self.best = list(event.average)
         average, live = (rules.compare(errors, self.best) for errors in (event.average, event.live))
         is_average_bad = rules.is_worse(average, self._least_rise)
-        is_nan = math.isnan(average.value) or math.isnan(live.value)
-        is_bad = is_average_bad or rules.is_worse(live, rules.MUCH_WORSE)
-        if not is_nan and not (is_bad and self._is_rising):
+        change, least = (average, self._least_rise) if is_average_bad else (live, rules.MUCH_WORSE + self.usual)
+        is_bad = rules.is_worse(change, least) and (is_average_bad or event.iteration > self.proven_at)
+        place = "snapshot" if is_average_bad or not self.run.has_average else "average"
+        first = self.suspected_at
+        if math.isnan(average.value + live.value):
+            yield from self._answer(event.iteration, "divergence", rules.evidence_of(change, least), place)
+        elif self._is_stuck(event.iteration, average):
+            self.suspected_at = self.stuck[0]
+            evidence = rules.evidence_of(average, self.adaptation_threshold)
+            yield from self._answer(event.iteration, "no better than before", evidence)
+        elif not (is_bad and self._is_rising):
             yield from self._clear(event)
-            return
-        change, least = (average, self._least_rise) if is_average_bad else (live, rules.MUCH_WORSE)
-        first, self.suspected_at = (
-            self.suspected_at,
-            event.iteration if self.suspected_at is None else self.suspected_at,
-        )
-        is_second = first is not None and event.iteration >= first + self.every
-        if is_second or is_nan:
-            place = "snapshot" if is_average_bad or not self.run.has_average else "average"
+        elif first is None:
+            self.suspected_at = event.iteration
+        elif event.iteration >= first + self.every:
             yield from self._answer(event.iteration, "divergence", rules.evidence_of(change, least), place)
 
     def on_failure(self, event: StepFailed) -> Iterable[Decision]:
@@ -240,13 +247,11 @@ class IntelligentLearningRateScheduler(Automation):
     def on_change(self, event: KnobChanged) -> None:
         """Restart the windows where levels are not comparable; note others' moves, which an alarm may be about."""
         if event.knob == LR_FACTOR:
-            if self.trial is not None and self.trial["at"] != event.iteration:
-                self.trial = None  # somebody took it back
             self._restart(event.iteration + self.plateau_patience // 2)
         elif event.knob in (GRAD_CLIP, BATCH_SIZE, LR_BATCH) or event.knob.startswith(LOSS_WEIGHT):
             self.moved_at = event.iteration
             if event.knob != GRAD_CLIP:
-                self.level.best = None
+                self.level.forget()
                 self._restart(event.iteration + self.knobs[event.knob].ramp)
             if event.knob.startswith(LOSS_WEIGHT):
                 self.best = []
@@ -256,31 +261,46 @@ class IntelligentLearningRateScheduler(Automation):
     def _watch(self, iteration: int) -> Iterator[Decision]:
         """Ask for a probe when the loss is clearly above its lowest level; during the warm-up keep the lowest."""
         values, self.part = self.part, []
-        if self.suspected_at is not None and iteration == self.suspected_at + self.every:
-            yield Probe("second opinion")
+        is_second = self.suspected_at is not None and iteration == self.suspected_at + self.every
+        if is_second or self._is_tested(iteration):
+            yield Probe("second opinion" if is_second else "the rate is unproven")
         if not self.monitor_loss or 2 * len(values) < self.every:
             return
         is_lowest = self.level.is_lowest(rules.mean_of_steps(values))
         if not self.run.has_probe:
             self.high = self.high + 1 if self.level.is_high(rules.MUCH_WORSE) else 0
             if self.high >= PARTS:
-                change = Mean(self.level.rise, self.level.se)
+                change = rules.Mean(self.level.rise, self.level.se)
                 yield from self._answer(iteration, "divergence", rules.evidence_of(change, rules.MUCH_WORSE))
         elif self.level.is_high(self.adaptation_threshold) and iteration >= self.asked_at + BLOCK:
             self.asked_at = iteration
             yield Probe("the loss is above its lowest level")
-        if is_lowest and iteration <= self.run.warmup_iter and self.suspected_at is None:
+        if is_lowest and iteration <= self.run.warmup_iter and not self.run.has_probe:
             yield self._keep(iteration)
 
+    def _is_tested(self, iteration: int) -> bool:
+        """Whether a probe of this iteration counts for the test of an unproven rate."""
+        apart = min(max(self.every, self.run.warmup_iter // 3 // self.every * self.every), 2 * BLOCK)
+        return self.run.has_probe and self.run.has_average and iteration <= self.proven_at and iteration % apart == 0
+
+    def _is_stuck(self, iteration: int, average: rules.Mean) -> bool:
+        """Whether the average has been worse than its best since several probes at an unproven rate."""
+        if self._is_tested(iteration):
+            least = self.adaptation_threshold if len(self.run.losses) < 2 else rules.MUCH_WORSE
+            self.stuck = [*self.stuck, iteration] if average.value > least else []
+        return len(self.stuck) >= STUCK
+
     def _clear(self, event: ProbeFinished) -> Iterator[Decision]:
-        """Take back suspicion and alarm; keep what is best so far; look for reasons to raise."""
+        """Take back suspicion and alarm; keep what is best so far."""
         if self.suspected_at is not None or event.iteration == self.asked_at:
-            self.suspected_at = self.level.best = None
+            self.suspected_at = None
+            self.level.forget()
+        gap = rules.compare(event.live, event.average).value
+        self.usual += USUAL * (max(0.0, gap) - self.usual)
         if math.fsum(event.average) <= math.fsum(self.best):
             self.best, self.returns = list(event.average), 0
-            if self.trial is None and event.iteration - self.saved_at >= self.plateau_patience / 4:
+            if event.iteration - self.saved_at >= self.plateau_patience / 4 or self._is_tested(event.iteration):
                 yield self._keep(event.iteration)
-        yield from self._judge(event) if self.trial is not None else self._consider_raise(event)
 
     def _keep(self, iteration: int) -> KeepSnapshot:
         self.saved, self.saved_at = list(self.best), iteration
@@ -296,33 +316,27 @@ class IntelligentLearningRateScheduler(Automation):
         """Take back another's last move if there is one to suspect, else cut the rate; return to good weights."""
         began = iteration if self.suspected_at is None else self.suspected_at
         self.suspected_at = None
-        self.part, self.high, self.may_raise = [], 0, False
+        self.part, self.high, self.stuck = [], 0, []
         is_suspect = self.moved_at >= iteration - self.run.memory_of_optimizer > self.undone_at
-        if self.trial is not None:
-            yield from self._take_back(reason, evidence)
-            return
         if is_suspect:
             self.undone_at = iteration
             yield Undo(reason, evidence)
-        yield from self._return(reason, evidence, to)
-        if not is_suspect:
-            yield from self._cut(iteration, began, reason, evidence)
-
-    def _return(self, reason: str, evidence: Evidence, to: Literal["snapshot", "average"]) -> Iterator[Decision]:
         if self.rollback and self.returns < MAX_ROLLBACKS:
             self.returns += 1
             self.rollbacks += 1
             self.best = list(self.saved) if to == "snapshot" else self.best
             yield Rollback(reason, evidence, to)
+        if not is_suspect:
+            yield from self._cut(iteration, began, reason, evidence)
 
     def _cut(self, iteration: int, began: int, reason: str, evidence: Evidence) -> Iterator[Decision]:
         """Cut for a while; for good when it is the second time within a patience or the rate was never proven."""
         before, self.cut_at = self.cut_at, iteration
-        warmup = self.run.warmup_iter
-        if iteration <= (3 * warmup or UNPROVEN) and not self.has_ranged:
-            self.has_ranged = True
-            share = min(1.0, self.run.schedule(began) / (self.run.schedule(warmup) or 1.0))
-            yield from self._set(self._knob.at(began) * share / 4, f"{reason} at an unproven rate", evidence, True)
+        if iteration <= self.proven_at:
+            self.proven_at = iteration + max(2 * self.run.warmup_iter, UNPROVEN)
+            share = min(1.0, self.run.schedule(began) / (self.run.schedule(self.run.warmup_iter) or 1.0))
+            value = QUARTER * share * self._knob.at(began)
+            yield from self._set(value, f"{reason} at an unproven rate", evidence, True)
         elif before is not None and iteration - before <= self.plateau_patience:
             yield from self._set(self._knob.value * self.reduction_factor, f"{reason} again", evidence, True)
         else:
@@ -333,21 +347,20 @@ class IntelligentLearningRateScheduler(Automation):
 
     # Plateaus
 
-    def _test_loss(self, iteration: int) -> Iterator[Decision]:
-        if self.monitor_loss and iteration - self.tested >= self.plateau_patience / 4:
-            self.tested = iteration
-            yield from self._test(iteration, self.blocks.levels, self.blocks.size / self.plateau_patience)
-
     def _test(self, iteration: int, values: list[float], spacing: float) -> Iterator[Decision]:
         """Reduce for good where the loss is proven to be flat, at a constant rate with more than 30 % left."""
         total = self.run.total_iter
+        self._knob.expect(0.0)
         if self.is_only_guarding or iteration >= (1 - FINISH) * total or iteration <= self.blocks.opened:
             return
-        if not rules.is_constant(self.run.schedule, iteration, self._end):
+        end = total if self.run.has_schedule else round((1 - FINISH) * total)  # the finish is not what the file says
+        if not rules.is_constant(self.run.schedule, iteration, end):
             self._restart(iteration)
             return
         least = self._least_fall(iteration)
-        self.log_e = rules.flatness(values, spacing, least, total / self.plateau_patience)
+        self.log_e = flatness(values, spacing, least, total / self.plateau_patience)
+        # Once there is enough, a cut has come, and begins anew, or cannot come: nothing that is worth to wait for.
+        self._knob.expect(self.log_e / SURE if self.log_e < SURE and not self._is_vetoed(least) else 0.0)
         if (
             self.log_e >= SURE
             and iteration - self.blocks.opened >= self.plateau_patience
@@ -356,70 +369,19 @@ class IntelligentLearningRateScheduler(Automation):
             value = max(self._knob.value * self.reduction_factor, 1 - iteration / total)
             if value < self._knob.value:
                 evidence = {"log_e": self.log_e, "sure": SURE, "threshold": least, "window": len(values)}
-                self.may_raise = False
                 yield from self._set(value, "plateau detection", evidence)
 
     def _is_vetoed(self, least: float) -> bool:
         """Whether there is evidence that validation improves by at least what counts."""
         if not (self.monitor_validation and self.monitor_loss) or len(self.scores) < VETO_VALIDATIONS:
             return False
-        return rules.log_e_flat(ols_slope([error for _, error in self.scores], self._spacing), least) < -VETO
-
-    # Raises
-
-    def _consider_raise(self, event: ProbeFinished) -> Iterator[Decision]:
-        """Raise early in the run where the average lags: errors fall clearly and live weights are no noisier."""
-        last, self.last = self.last, [float(event.iteration), *event.average]
-        since = self.run.warmup_iter
-        is_early = since < event.iteration < RAISE_UNTIL * self.run.total_iter
-        if not (is_early and self.may_raise and self.run.has_average and len(last) == len(self.last)):
-            return
-        if self.is_only_guarding or not last[0] > since:
-            return
-        fall, gap = rules.compare(last[1:], event.average), rules.compare(event.live, event.average)
-        is_fast = rules.is_worse(fall, self.adaptation_threshold) and gap.value < RAISE_GAP
-        self.fast = self.fast + 1 if is_fast else 0
-        value = self._knob.clamp(self._knob.value * self.raise_factor)
-        if self.fast >= RAISE_PROBES and value > (1 + LEAST_MOVE) * self._knob.value and not self._knob.is_frozen:
-            speed = 1 / math.log((event.iteration - since) / (last[0] - since))
-            self.trial = {"at": event.iteration, "factor": self._knob.value, "errors": list(event.average)}
-            self.trial |= {"speed": fall.value * speed, "se": fall.se * speed, "misses": 0, "probes": 0}
-            self.fast = 0
-            yield self._keep(event.iteration)
-            yield from self._set(
-                value, "fast improvement, on trial", rules.evidence_of(fall, self.adaptation_threshold)
-            )
-
-    def _judge(self, event: ProbeFinished) -> Iterator[Decision]:
-        """Take a raise back when errors fall by less than a power law forecasts, at its lower bound, in two probes."""
-        trial, since = self.trial, self.run.warmup_iter
-        if trial is None or event.iteration < trial["at"] + self.blocks.size:
-            return
-        fall = rules.compare(trial["errors"], event.average)
-        time = math.log((event.iteration - since) / (trial["at"] - since))
-        lowest = time * trial["speed"] - 2 * math.hypot(time * trial["se"], fall.se)
-        trial["probes"] += 1
-        trial["misses"] += fall.value < lowest
-        if trial["misses"] >= RAISE_PROBES:
-            yield from self._take_back("the raise did not help", rules.evidence_of(fall, lowest))
-        elif trial["probes"] >= RAISE_PROBES:
-            self.trial, self.last = None, []
-
-    def _take_back(self, reason: str, evidence: Evidence) -> Iterator[Decision]:
-        trial, self.trial, self.may_raise, self.last = self.trial, None, False, []
-        yield from self._return(reason, evidence, "snapshot")
-        yield from self._set(trial["factor"] if trial else 1.0, reason, evidence, True)
+        return log_e_flat(ols_slope([error for _, error in self.scores], self._spacing), least) < -VETO
 
     # Parts of the above
 
     @property
     def _knob(self) -> Knob:
         return self.knobs[LR_FACTOR]
-
-    @property
-    def _end(self) -> int:
-        """Until when a constant rate has to stay: the finish is no part of what the file says."""
-        return round(self.run.total_iter * (1 if self.run.has_schedule else 1 - FINISH))
 
     @property
     def _spacing(self) -> float:
@@ -453,6 +415,7 @@ class IntelligentLearningRateScheduler(Automation):
 
     def _restart(self, opened: int) -> None:
         self.scores, self.log_e = [], 0.0
+        self._knob.expect(0.0)
         self.blocks.restart(max(opened, self.run.warmup_iter + self.plateau_patience))
 
     def _tell(self, iteration: int) -> Iterator[Decision]:
@@ -467,8 +430,9 @@ class IntelligentLearningRateScheduler(Automation):
 
     def summary(self) -> str:
         """Return the number of adjustments and rollbacks, and where the factor ended."""
-        parts = [_plural(self.adjustments, "adjustment"), _plural(self.rollbacks, "rollback")]
-        return ", ".join([*parts, f"factor {self._knob.value:.3g}"])
+        counts = {"adjustment": self.adjustments, "rollback": self.rollbacks}
+        told = [f"{count} {noun}{'s' * (count != 1)}" for noun, count in counts.items()]
+        return ", ".join([*told, f"factor {self._knob.value:.3g}"])
 
     def state_dict(self) -> State:
         """Return the memory as plain values."""
@@ -484,18 +448,6 @@ class IntelligentLearningRateScheduler(Automation):
 def _sets_its_own_rate(optimizer: str) -> bool:
     name = optimizer.lower().replace("_", "")
     return "schedulefree" in name or "prodigy" in name
-
-
-def _finish_text(total_iter: int) -> str:
-    at = round((1 - FINISH) * total_iter)
-    return (
-        f"the file has no scheduler: the learning rate is constant, and from iteration {at:,} on falls along a line "
-        "to zero (`finish: false` switches that off)"
-    )
-
-
-def _plural(count: int, noun: str) -> str:
-    return f"{count} {noun}" + ("" if count == 1 else "s")
 
 
 def _check_alone(facts: OptionFacts) -> Iterator[OptionProblem]:

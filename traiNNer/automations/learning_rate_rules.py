@@ -3,17 +3,23 @@
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
-from traiNNer.automations.evidence import log_e_flat, mean_of
-from traiNNer.automations.statistics import Mean, neighbor_sd, ols_slope, trimmed_mean
+from traiNNer.automations.trend import noise_sd
 from traiNNer.engine.control.events import Direction, Evidence, Step
 
 SIGMAS = 5.0
 WORSE, MUCH_WORSE = math.log(1.05), math.log(1.5)
 """Rise of the averaged errors that is a divergence (0.4 dB); that of live weights, or with several losses (3.5 dB)."""
 BROKEN_STEPS, SKIPPED_STEPS = 3, 10
-LEAST_POINTS = 12
-CONSTANT = 0.01
+CONSTANT, TRIMMED = 0.01, 0.1
+
+
+class Mean(NamedTuple):
+    """A mean and its standard error."""
+
+    value: float
+    se: float
 
 
 @dataclass
@@ -33,6 +39,10 @@ class Level:
         self.rise = mean.value - self.best
         return is_lowest
 
+    def forget(self) -> None:
+        """Let the next mean be the lowest."""
+        self.best = None
+
     def is_high(self, least: float) -> bool:
         """Whether the last mean is above the lowest by `least` and by five standard errors of the difference."""
         return self.rise > max(least, SIGMAS * math.sqrt(2) * self.se)
@@ -47,6 +57,10 @@ class Blocks:
     values: list[float] = field(default_factory=list)
     levels: list[float] = field(default_factory=list)
 
+    def add(self, values: Sequence[float]) -> None:
+        """Note the values of a few iterations."""
+        self.values = [*self.values, *values]
+
     def close(self, iteration: int) -> None:
         """End a block; it counts where at least half of its steps were seen."""
         if iteration - self.size >= self.opened:
@@ -60,8 +74,12 @@ class Blocks:
 
 
 def mean_of_steps(values: Sequence[float]) -> Mean:
-    """Return the trimmed mean and its error, from neighbors: a level on the move says little about the noise."""
-    return Mean(trimmed_mean(values).value, neighbor_sd(values) / math.sqrt(max(1, len(values))))
+    """Return the mean without a tenth at each end, and its error from neighbors: a moving level is no noise."""
+    cut = int(TRIMMED * len(values))
+    inner = sorted(values)[cut : len(values) - cut]
+    if not inner:
+        return Mean(math.nan, math.nan)
+    return Mean(math.fsum(inner) / len(inner), noise_sd(values) / math.sqrt(len(values)))
 
 
 def compare(errors: Sequence[float], before: Sequence[float]) -> Mean:
@@ -75,26 +93,6 @@ def compare(errors: Sequence[float], before: Sequence[float]) -> Mean:
 def is_worse(change: Mean, least: float) -> bool:
     """Whether errors have risen by `least` and by five paired standard errors; those that are NaN have."""
     return not change.value <= max(least, SIGMAS * change.se)
-
-
-def flatness(values: Sequence[float], spacing: float, least: float, units: float) -> float:
-    """Return the logarithm of the evidence that equally spaced values do not fall by `least` per unit.
-
-    The mean over starts that are fixed beforehand: at the first value, every unit, and later every eighth of what there
-    is, within `units`. A start that has not enough values yet has the evidence 1.
-    """
-    starts = [0.0]
-    while starts[-1] + 1 < units:
-        starts.append(starts[-1] + max(1.0, starts[-1] / 8))
-    return mean_of([_flatness(values[round(start / spacing) :], spacing, least) for start in starts])
-
-
-def _flatness(values: Sequence[float], spacing: float, least: float) -> float:
-    slope = ols_slope(values, spacing)
-    if slope.points < LEAST_POINTS:
-        return 0.0
-    # An error that is estimated from the same points is too small at times: Student's distribution is wider by this.
-    return log_e_flat(slope._replace(se=slope.se * math.sqrt((slope.points - 2) / (slope.points - 4))), least)
 
 
 def is_constant(schedule: Callable[[int], float], first: int, last: int) -> bool:
@@ -130,19 +128,13 @@ def skipped_in_a_row(steps: Sequence[Step], before: Sequence[int]) -> list[int]:
     """Return how many steps at the end made no update, and how many of these had a loss that is not finite."""
     skipped, broken = before
     for step in steps:
-        skipped = 0 if step.applied else skipped + 1
-        broken = 0 if step.applied or math.isfinite(step.loss) else broken + 1
+        skipped, broken = (0, 0) if step.applied else (skipped + 1, broken + (not math.isfinite(step.loss)))
     return [skipped, broken]
 
 
 def is_broken(in_a_row: Sequence[int]) -> bool:
-    """Whether so many steps in a row made no update that it will not pass by itself.
-
-    Three losses that are not finite; more than ten steps whose loss was finite, since fp16 skips a few while it looks
-    for its scale, and clipping skips up to five gradients that are far too large.
-    """
-    skipped, broken = in_a_row
-    return broken >= BROKEN_STEPS or skipped > SKIPPED_STEPS
+    """Whether it will not pass by itself: fp16 skips a few steps with finite loss, and clipping up to five."""
+    return in_a_row[1] >= BROKEN_STEPS or in_a_row[0] > SKIPPED_STEPS
 
 
 def evidence_of(change: Mean, threshold: float) -> Evidence:

@@ -5,8 +5,7 @@ import math
 import numpy as np
 import pytest
 
-from traiNNer.automations.evidence import ALPHA, SURE, log_e_flat, mean_of
-from traiNNer.automations.statistics import Slope
+from traiNNer.automations.evidence import ALPHA, SURE, Slope, log_e_flat, mean_of
 
 
 def slopes(series: np.ndarray, sd: float) -> list[Slope]:

@@ -3,19 +3,22 @@
 Every run ends with the annealing that a run without a schedule gets: linear to zero over the last 30 %.
 """
 
+import math
 import random
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
 import pytest
 import yaml
+from enginekit import host_of
 
 from traiNNer.automations.early_stopping import IntelligentEarlyStopping
-from traiNNer.engine.control.events import ProbeFinished, RunStarted, Stop, ValidationFinished
+from traiNNer.engine.control.events import ProbeFinished, RunStarted, Step, Stop, ValidationFinished, WindowFinished
 from traiNNer.engine.control.knobs import Knobs
 from traiNNer.optim.schedules import CosineAnnealingLR
 from traiNNer.registry import AUTOMATIONS
-from traiNNer.zero_config.presets import STOPPING, preset_values
+from traiNNer.zero_config.presets import RATE, STOPPING, preset_values
 
 DATA = Path(__file__).parents[2] / "data"
 METRICS = {"val/psnr": "higher", "set5/psnr": "higher"}
@@ -156,3 +159,107 @@ def test_every_option_changes_the_outcome_of_some_run(name, option):
 def test_every_option_is_tried():
     fields = AUTOMATIONS["intelligent_early_stopping"].options.model_fields
     assert set(CHANGES) == set(fields)
+
+
+# Beside the rate automation, in one host
+
+WINDOW, WARMUP, DB = 50, 1000, 20 / math.log(10)
+GUIDE = {"adaptation_threshold": 0.02, "plateau_patience": 1000, "improvement_threshold": 0.001, "min_lr_factor": 0.1}
+
+
+def rate_options(name):
+    if name == "guide":
+        return GUIDE
+    found = {
+        key.removeprefix(f"{RATE}."): one.value for key, one in preset_values(name).items() if key.startswith(RATE)
+    }
+    return {key: value for key, value in found.items() if key != "enabled"}
+
+
+class Quiet:
+    """A logbook that keeps nothing."""
+
+    def __getattr__(self, name):
+        return lambda *given, **named: None
+
+
+class Together:
+    """A run whose loss and score are flat from 20 % of its length on; annealing gives a fifth of `gap`, in dB."""
+
+    def __init__(self, name, seed, noise=0.03, gap=0.02):
+        self.file, self.random, self.noise, self.gap = FILES[name], np.random.default_rng(seed), noise, gap
+        self.schedule, self.knobs = finish(self.file), Knobs(losses=("l1",))
+        automations = {
+            "rate": AUTOMATIONS["intelligent_learning_rate_scheduler"].build(rate_options(name)),
+            "stopping": AUTOMATIONS["intelligent_early_stopping"].build(dict(self.file.options)),
+        }
+        run = RunStarted(
+            *(self.file.total, 8),
+            val_freq=self.file.freq,
+            warmup_iter=WARMUP,
+            schedule=lambda at: self.schedule(at) * min(1.0, (at + 1) / WARMUP),
+            metrics=METRICS,
+            losses={"l1": 1.0},
+            anchor="l1",
+            has_average=True,
+            has_probe=True,
+        )
+        self.host = host_of(automations, run, self.knobs, Quiet(), probe=self, strict=True)
+        self.at = 0
+
+    def quality(self):
+        return 25 * min(self.at / self.file.total, 0.2)
+
+    def rate(self):
+        return self.knobs.rate(self.at) * self.schedule(self.at)
+
+    def held_out(self):
+        average = -3 - self.quality() / DB + self.random.normal(0, 5e-4)
+        return [average + self.gap * self.rate() / DB] * 8, [average] * 8
+
+    def training(self):
+        return []
+
+    def go(self):
+        """Return the share of the run after which it ends."""
+        self.host.start(0)
+        while self.at < self.file.total and not self.host.stop:
+            self.at += WINDOW
+            self.host.iteration = self.at
+            for iteration in range(self.at - WINDOW + 1, self.at + 1):
+                self.host.effects.after_step(iteration)
+            signal = -self.quality() / (5 * DB)
+            window = WindowFinished(
+                self.at, [Step(True, 1.0, math.exp(signal + x)) for x in self.random.normal(0, self.noise, WINDOW)]
+            )
+            self.host._ask("window", lambda automation, window=window: automation.on_window(window))
+            self.host.after_iteration()
+            if self.at % self.file.freq == 0:
+                score = 30 + self.quality() + 0.2 * self.gap * (1 - self.rate()) + self.random.normal(0, 0.005)
+                self.host.after_validation(self.at, {"val/psnr": score, "set5/psnr": 30.0})
+        return self.at / self.file.total
+
+
+@pytest.mark.parametrize("name", ["guide", "convenience", "fidelity"])
+@pytest.mark.parametrize("seed", [0, 1])
+def test_flat_run_stops_by_sixty_percent_whatever_the_rate_does(name, seed):
+    assert Together(name, seed).go() <= 0.6
+
+
+def test_a_cut_of_the_rate_comes_first_and_does_not_prevent_the_stop():
+    run = Together("guide", 2)
+    assert 0.3 < run.go() <= 0.6
+    assert run.knobs["lr_factor"].value < 1.0
+    assert run.knobs["lr_factor"].pending < 0.5
+
+
+def test_a_cut_that_cannot_be_worth_it_is_not_waited_for():
+    """The test of a plateau is far on its way when nothing is left to gain: 0.04 dB from a rate of zero."""
+    assert Together("convenience", 1, noise=0.1, gap=0.2).go() <= 0.6
+
+
+def test_a_cut_that_hardly_moves_the_score_is_no_break_of_its_trend():
+    """As a break it takes the pairs of validations across it away, and the trend is uncertain for ten validations."""
+    run = Together("convenience", 8, noise=0.1)
+    assert run.go() <= 0.6
+    assert run.knobs["lr_factor"].value < 1.0

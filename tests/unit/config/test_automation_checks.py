@@ -177,6 +177,12 @@ def test_options_of_continually_moving_weights_are_explained(problems, automated
     assert problems(text) == [(19 if inside else 16, f"{at}.dynamic_loss_scheduling.{key}", words)]
 
 
+def test_raises_of_the_learning_rate_are_explained(problems, automated):
+    ((_, key, message),) = problems(automated("IntelligentLearningRateScheduler: {raise_factor: 1.25}"))
+    assert key.endswith("IntelligentLearningRateScheduler.raise_factor")
+    assert message == "has no counterpart: the learning rate is never raised; give a higher train.optim_g.lr"
+
+
 def test_other_unknown_options_of_loss_scheduling_name_the_nearest(problems, automated):
     ((_, _, message),) = problems(automated("DynamicLossScheduling: {auto_calibrat: true}"))
     assert message == "unknown option; did you mean 'auto_calibrate'?"

@@ -91,6 +91,10 @@ class Knob:
         """From now on only pretend to move: `at` keeps returning the option file's value."""
         self._applied = False
 
+    def expect(self, share: float) -> None:
+        """Note how far its automation is on the way to lowering it; cut off at 0 and 1."""
+        self.pending = min(max(share, 0.0), 1.0)
+
     def freeze(self) -> None:
         """Note that its automation makes no more voluntary changes."""
         self.is_frozen = True
