@@ -61,7 +61,7 @@ def report(loss=0.5, norm=1.0, applied=True, reference=0.25):
 def host(*automations, **options):
     book = Book()
     names = {f"Automation{index or ''}": automation for index, automation in enumerate(automations)}
-    about = {"metrics": {"val/psnr": "higher"}, "has_average": options.pop("has_average", False)}
+    about = {"metrics": {"val/psnr": "higher"}, "average_iter": options.pop("average_iter", 0.0)}
     run = RunStarted(10_000, 8, anchor="l1", base_lr=1e-4, **about)
     done = []
     built = host_of(

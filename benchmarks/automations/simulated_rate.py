@@ -87,7 +87,7 @@ class Driven:
         self.truth, self.saved = course.truth, 0.0
         self.random = np.random.default_rng(len(noise))
         self.at = 0
-        run = RunStarted(TOTAL, 8, losses={"l1": 1.0}, has_average=True, has_probe=True)
+        run = RunStarted(TOTAL, 8, losses={"l1": 1.0}, average_iter=1.0, has_probe=True)
         automation.attach(Knobs())
         for name, wanted in automation.ranges(run).items():
             automation.knobs[name].configure(wanted)

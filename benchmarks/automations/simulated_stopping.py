@@ -208,7 +208,7 @@ def automation(setting: Setting, run: Simulated, iterations: np.ndarray, scores:
         val_freq=setting.val_freq,
         metrics={METRIC: "higher"},
         schedule=run.schedule,
-        has_average=True,
+        average_iter=1.0,
         has_probe=True,
     )
     list(watch.on_start(started))

@@ -10,7 +10,7 @@ import numpy as np
 from pydantic import Field
 
 from traiNNer.automations.outlook import milestones
-from traiNNer.automations.trend import Trend, noise_sd, theil_sen
+from traiNNer.automations.trend import Trend, dependence, noise_sd, theil_sen
 from traiNNer.config.automation_rules import OptionFacts, OptionProblem, OptionWarning, check_order
 from traiNNer.config.tree import did_you_mean
 from traiNNer.engine.control.automation import NEVER, Automation
@@ -24,7 +24,7 @@ from traiNNer.engine.control.events import (
     ValidationFinished,
 )
 from traiNNer.engine.control.knobs import BATCH_SIZE, LOSS_WEIGHT, LR_BATCH, LR_FACTOR
-from traiNNer.engine.control.prediction import ANNEALING, LOG_TO_DB, share_to_fall
+from traiNNer.engine.control.prediction import LOG_TO_DB, share_to_fall
 from traiNNer.registry import AUTOMATIONS, StrictOptions
 
 Count = Annotated[int, Field(ge=1)]
@@ -36,6 +36,9 @@ IN_DB = ("min_improvement", "improvement_threshold", "min_projected_gain")
 """Options whose defaults are in dB."""
 VALIDATIONS = 10
 """Smallest number of validations that a trend is read from."""
+MOST_ANNEALING = 0.5
+"""What a fall of the rate to zero may give beyond the averaged weights, as a share of what these are better than the
+live ones. `prediction.ANNEALING` is what it gives on average; whoever stops has to allow for more."""
 REACH = 2
 """A trend is not projected further ahead than this many times the window that it was read from."""
 NOISE_VALIDATIONS = 30
@@ -159,6 +162,7 @@ class IntelligentEarlyStopping(Automation):
         self.raw_best: list[Any] = []
         self.fallback_best: list[Any] = []
         self.non_finite = self.stops = self.stopped_at = 0
+        self.dependence = 1.0
         self.projected: float | None = None
         self.told: list[str] = []
 
@@ -209,6 +213,7 @@ class IntelligentEarlyStopping(Automation):
         self.warmup = max(self.warmup, run.warmup_iter)
         self.sign = -1.0 if run.metrics.get(self.monitor_metric) == "lower" else 1.0
         self.total_iter, self.schedule, self.has_average = run.total_iter, run.schedule, run.has_average
+        self.dependence = dependence(self.val_freq, run.average_iter)
         self.kept = max(2 * self.length, self._validations(2 * run.total_iter / (REACH + 1)), NOISE_VALIDATIONS)
         epochs = self.min_epochs * run.epoch_iter if self.min_epochs else 0.0
         if epochs <= run.total_iter:
@@ -308,7 +313,9 @@ class IntelligentEarlyStopping(Automation):
         """Return the trend of the newest `length` values, if so many are from after iteration `since`."""
         if len(self.values) - bisect_right(self.iterations, since) < length:
             return None
-        return theil_sen(self.iterations[-length:], self.values[-length:], self.preset.confidence, self.changes)
+        return theil_sen(
+            self.iterations[-length:], self.values[-length:], self.preset.confidence, self.changes, self.dependence
+        )
 
     # The rules
 
@@ -353,9 +360,9 @@ class IntelligentEarlyStopping(Automation):
     def _convergence(self, iteration: int, trend: Trend) -> Stop | None:
         rise, annealing = max(trend.upper * (self.total_iter - iteration), 0.0), self._annealing(iteration)
         threshold = max(self.min_projected_gain, self.min_improvement)
-        if rise >= threshold and trend.upper * self.patience >= self.improvement_threshold:
-            return None
         flat, gain = iteration - self.best[1], rise + annealing
+        if gain >= threshold and trend.upper * self.patience >= self.improvement_threshold:
+            return None
         reason = f"no improvement in {self.monitor_metric} for {flat} iterations; projected gain {self._gain(gain)}"
         return Stop(reason, self._evidence(trend, threshold) | {"projected_gain": gain, "annealing": annealing})
 
@@ -387,7 +394,7 @@ class IntelligentEarlyStopping(Automation):
         """Return what the metric gains when the rate falls by a share; infinite where that was not measured."""
         if not (self.has_average and self.gaps):
             return math.inf
-        gain = ANNEALING * share * max(median(self.gaps), 0.0)
+        gain = MOST_ANNEALING * share * max(median(self.gaps), 0.0)
         return gain if self.unit else (math.inf if gain >= LEAST_DB else 0.0)
 
     def _waits(self, iteration: int) -> bool:

@@ -31,11 +31,22 @@ class Trend:
         return (self.upper - self.lower) / (2 * quantile(self.confidence))
 
 
-def theil_sen(x: Sequence[float], y: Sequence[float], confidence: float, breaks: Sequence[float] = ()) -> Trend:
+def dependence(spacing: float, window: float) -> float:
+    """Return by how much the interval of a trend widens where values every `spacing` are averages over a `window`.
+
+    Neighbors correlate by exp(-spacing / window), which multiplies the variance by (1 + r) / (1 - r).
+    """
+    correlation = math.exp(-spacing / window) if window > 0 else 0.0
+    return math.sqrt((1 + correlation) / (1 - correlation))
+
+
+def theil_sen(
+    x: Sequence[float], y: Sequence[float], confidence: float, breaks: Sequence[float] = (), widening: float = 1.0
+) -> Trend:
     """Return the median slope of all pairs and Sen's interval by ranks; `x` rises strictly and has two or more points.
 
     Pairs on both sides of one of the `breaks` do not count: after that place in `x` the level may be another. The
-    bounds are infinite where the pairs are too few for the confidence.
+    bounds are infinite where the pairs are too few for the confidence; `widening` moves them further apart.
 
     Sen, "Estimates of the regression coefficient based on Kendall's tau", JASA 63, 1968. Ties in `y` are not taken
     off the variance, which makes the interval a little wider.
@@ -45,7 +56,8 @@ def theil_sen(x: Sequence[float], y: Sequence[float], confidence: float, breaks:
     parts = [(_thin(across, len(x)), _thin(along, len(x))) for across, along in sides]
     slopes = np.sort(np.concatenate([_slopes(across, along) for across, along in parts]))
     pairs, window = len(slopes), x[-1] - x[0]
-    spread = quantile(confidence) * math.sqrt(sum(n * (n - 1) * (2 * n + 5) for n in (len(at) for at, _ in parts)) / 18)
+    variance = sum(n * (n - 1) * (2 * n + 5) for n in (len(at) for at, _ in parts)) / 18
+    spread = widening * quantile(confidence) * math.sqrt(variance)
     low = math.floor((pairs - spread) / 2) - 1
     if low < 0:
         return Trend(float(np.median(slopes)) if pairs else 0.0, -math.inf, math.inf, confidence, window)

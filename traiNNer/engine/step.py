@@ -198,7 +198,7 @@ class Stepper:
                 _add(sums.terms.setdefault(learner.name, {}), name, value.detach() * share)
             if self.explained and phase.output is not None and iteration % NOTE_EVERY == 0:
                 rows = self.explained(phase.output.detach(), batch)
-                sums.images += [] if rows is None else [rows]
+                sums.images.extend([] if rows is None else [rows])
 
     def _inputs(self, learner: Learner) -> list[Tensor] | None:
         """Return what the gradient is to reach: with one learner everything, as it is quicker."""

@@ -195,7 +195,7 @@ def describe_run(
         has_memory=runtime.has_memory,
         coupled_by=coupled_by(options, networks),
         is_compiled=options.use_compile,
-        has_average=bool(train.ema_decay),
+        average_iter=1 / (1 - train.ema_decay) if train.ema_decay else 0.0,
         has_probe=has_probe,
         beta2=getattr(train.optim_g.options, "betas", (0.0, RunStarted.beta2))[1],
     )

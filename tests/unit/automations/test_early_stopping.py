@@ -356,7 +356,7 @@ def finish(iteration):
 @pytest.mark.parametrize(("gap", "respect", "waits"), [(0.02, True, False), (1.0, True, True), (1.0, False, False)])
 def test_annealing_is_waited_for_while_the_average_is_better_than_the_live_weights(schedule, gap, respect, waits):
     """The gap is 1 dB: a fifth of it is more than `min_projected_gain`. It vanishes with the rate."""
-    automation, _ = start({"respect_schedule": respect}, schedule=schedule, has_average=True)
+    automation, _ = start({"respect_schedule": respect}, schedule=schedule, average_iter=1.0)
 
     def probe(iteration):
         live = [error + gap * schedule(iteration - 1) / 8.686 for error in crops(-3)]

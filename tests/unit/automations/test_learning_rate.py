@@ -33,7 +33,7 @@ SPREAD = np.random.default_rng(8).normal(0, 0.01, CROPS)
 
 
 def a_run(**changes):
-    known = {"losses": {"l1": 1.0}, "metrics": {"val/psnr": "higher"}, "has_average": True, "has_probe": True}
+    known = {"losses": {"l1": 1.0}, "metrics": {"val/psnr": "higher"}, "average_iter": 1.0, "has_probe": True}
     return RunStarted(**{"total_iter": TOTAL, "batch_size": 8, **known, **changes})
 
 
@@ -268,7 +268,7 @@ def test_errors_that_are_not_numbers_are_answered_at_once():
     assert [(at, back.to) for at, back in loop.of(Rollback)] == [(3000, "snapshot")]
 
 
-@pytest.mark.parametrize("changes", [{"losses": {"l1": 1.0, "gan": 0.1}}, {"has_average": False}])
+@pytest.mark.parametrize("changes", [{"losses": {"l1": 1.0, "gan": 0.1}}, {"average_iter": 0.0}])
 def test_other_losses_and_live_weights_alone_have_a_wider_limit(changes):
     assert not Loop(rising(4000, 0.3), 0.01, a_run(**changes)).go(5000).of(Rollback)
     assert Loop(rising(4000, 0.6), 0.01, a_run(**changes)).go(5000).of(Rollback)
@@ -395,7 +395,7 @@ def test_noisy_live_weights_of_an_average_that_improves_are_no_reason():
 @pytest.mark.parametrize(
     ("changes", "options"),
     [
-        ({"has_average": False}, {}),
+        ({"average_iter": 0.0}, {}),
         ({"has_probe": False}, {}),
         ({"losses": {"l1": 1.0, "gan": 0.1}}, {}),
         ({}, {"adaptation_threshold": 0.1}),

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy.stats import theilslopes
 
-from traiNNer.automations.trend import noise_sd, theil_sen
+from traiNNer.automations.trend import dependence, noise_sd, theil_sen
 
 
 @pytest.mark.parametrize("n", [10, 11, 21, 50])
@@ -100,3 +100,23 @@ def test_noise_is_measured_about_the_trend_and_needs_four_values():
     values[100] = 1e9
     assert noise_sd(values) == pytest.approx(0.05, rel=0.1)
     assert noise_sd(values[:3]) == 0.0
+
+
+def test_interval_of_correlated_averages_holds_a_flat_trend_as_often_as_it_says():
+    rng, window, missed = np.random.default_rng(0), 20.0, [0, 0]
+    for _ in range(400):
+        level, values = 0.0, []
+        for draw in rng.normal(size=40 * 10):
+            level += (draw - level) / window
+            values.append(level)
+        at, seen = list(range(10, 401, 10)), values[9::10]
+        for place, widening in enumerate((1.0, dependence(10, window))):
+            trend = theil_sen(at, seen, 0.9, widening=widening)
+            missed[place] += not trend.lower <= 0.0 <= trend.upper
+    assert missed[0] > 2 * 40  # as if the values were independent
+    assert 10 <= missed[1] <= 60
+
+
+def test_values_without_an_average_are_independent():
+    assert dependence(100, 0.0) == 1.0
+    assert dependence(10_000, 100.0) == pytest.approx(1.0)

@@ -27,7 +27,8 @@ class RunStarted:
     `changes` are those that the file orders on the way: losses that join or leave (`loss_weight.<name>`, from or to 0)
     and crops that grow (`crop_size`); each is told after the last iteration of the old. `metrics` lists what validation
     computes (`val/psnr` is the mean over the sets, `<set>/psnr` one of them), each with its better direction.
-    `coupled_by` says why a batch must not be computed in parts; empty where it may.
+    `coupled_by` says why a batch must not be computed in parts; empty where it may. `average_iter` is the window of the
+    averaged weights in iterations; 0 where there is no average.
     """
 
     total_iter: int
@@ -49,9 +50,14 @@ class RunStarted:
     has_memory: bool = False
     coupled_by: str = ""
     is_compiled: bool = False
-    has_average: bool = False
+    average_iter: float = 0.0
     has_probe: bool = False
     beta2: float = 0.999
+
+    @property
+    def has_average(self) -> bool:
+        """Whether the weights are averaged."""
+        return self.average_iter > 0
 
     @property
     def memory_of_optimizer(self) -> int:

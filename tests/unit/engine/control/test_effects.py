@@ -83,7 +83,7 @@ def test_shadow_mode_only_records():
 
 
 def test_return_to_the_average_costs_no_iterations():
-    built, book, done = host(Scripted(window={50: [Rollback("diverged", to="average")]}), has_average=True)
+    built, book, done = host(Scripted(window={50: [Rollback("diverged", to="average")]}), average_iter=1.0)
     drive(built, 1, 50)
     assert done == [Rollback("diverged", to="average")]
     assert book.infos[-1].endswith("Rolled back to their average; training continues. Reason: diverged")
