@@ -278,7 +278,7 @@ STOP = {
         "min_projected_gain": 99.0,
     }
 }
-STOPPING = {"val": {"val_freq": 2}, "train": {"total_iter": 200, "optim_g": {"lr": 1e-9}}}
+STOPPING = {"val": {"val_freq": 2}, "train": {"total_iter": 200, "ema_decay": 0.1, "optim_g": {"lr": 1e-9}}}
 
 
 @pytest.fixture(scope="module")

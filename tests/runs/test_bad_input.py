@@ -259,13 +259,13 @@ def test_killed_worker_ends_the_run_promptly_with_a_cause(place):
         [
             "import os, signal",
             "from traiNNer.data.datasets import paired_images",
-            "real = paired_images.PairedImageDataset.sample",
+            "real = paired_images.PairedImageDataset.sample_at",
             "main = os.getpid()",
-            "def sample(self, index, rng):",
+            "def sample_at(self, index, rng, iteration):",
             "    if os.getpid() != main and index == 3:",
             "        os.kill(os.getpid(), signal.SIGKILL)",
-            "    return real(self, index, rng)",
-            "paired_images.PairedImageDataset.sample = sample",
+            "    return real(self, index, rng, iteration)",
+            "paired_images.PairedImageDataset.sample_at = sample_at",
         ]
     )
     (place / "kill.py").write_text(text)

@@ -19,7 +19,7 @@ def noting(name):
         return sample
     setattr(ImageFiles, name, method)
 
-noting("sample")
+noting("sample_at")
 noting("whole")
 """
 

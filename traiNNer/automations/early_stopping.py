@@ -39,6 +39,8 @@ VALIDATIONS = 10
 MOST_ANNEALING = 0.5
 """What a fall of the rate to zero may give beyond the averaged weights, as a share of what these are better than the
 live ones. `prediction.ANNEALING` is what it gives on average; whoever stops has to allow for more."""
+YOUNG = 9
+"""In the beginning the window of the averaged weights is this fraction of the iterations so far."""
 REACH = 2
 """A trend is not projected further ahead than this many times the window that it was read from."""
 NOISE_VALIDATIONS = 30
@@ -162,7 +164,7 @@ class IntelligentEarlyStopping(Automation):
         self.raw_best: list[Any] = []
         self.fallback_best: list[Any] = []
         self.non_finite = self.stops = self.stopped_at = 0
-        self.dependence = 1.0
+        self.average_iter = 0.0
         self.projected: float | None = None
         self.told: list[str] = []
 
@@ -213,7 +215,7 @@ class IntelligentEarlyStopping(Automation):
         self.warmup = max(self.warmup, run.warmup_iter)
         self.sign = -1.0 if run.metrics.get(self.monitor_metric) == "lower" else 1.0
         self.total_iter, self.schedule, self.has_average = run.total_iter, run.schedule, run.has_average
-        self.dependence = dependence(self.val_freq, run.average_iter)
+        self.average_iter = run.average_iter
         self.kept = max(2 * self.length, self._validations(2 * run.total_iter / (REACH + 1)), NOISE_VALIDATIONS)
         epochs = self.min_epochs * run.epoch_iter if self.min_epochs else 0.0
         if epochs <= run.total_iter:
@@ -313,9 +315,9 @@ class IntelligentEarlyStopping(Automation):
         """Return the trend of the newest `length` values, if so many are from after iteration `since`."""
         if len(self.values) - bisect_right(self.iterations, since) < length:
             return None
-        return theil_sen(
-            self.iterations[-length:], self.values[-length:], self.preset.confidence, self.changes, self.dependence
-        )
+        at, values = self.iterations[-length:], self.values[-length:]
+        widening = dependence(self.val_freq, min(self.average_iter, at[-1] / YOUNG))
+        return theil_sen(at, values, self.preset.confidence, self.changes, widening)
 
     # The rules
 

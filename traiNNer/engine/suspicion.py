@@ -80,7 +80,7 @@ class Suspicion:
         self._places = {key: place for place, key in enumerate(keys)}
         self._sums = np.zeros((2, len(keys), len(SUMS)))  # before and since the last power of two
         self._noted: list[Noted] = []
-        self._about = zlib.crc32("\n".join(keys).encode())
+        self._about = zlib.crc32("\n".join(keys).encode("utf-8", "surrogateescape"))
 
     def note(self, iteration: int, keys: tuple[str, ...], values: Tensor | None) -> None:
         """Note the images of one step; `values` are rows of `Explained`, one for each key."""
