@@ -24,7 +24,7 @@ from traiNNer.engine.control.events import (
     ValidationFinished,
 )
 from traiNNer.engine.control.knobs import BATCH_SIZE, LOSS_WEIGHT, LR_BATCH, LR_FACTOR
-from traiNNer.engine.control.prediction import LOG_TO_DB, share_to_fall
+from traiNNer.engine.control.prediction import ANNEALING, LOG_TO_DB, share_to_fall
 from traiNNer.registry import AUTOMATIONS, StrictOptions
 
 Count = Annotated[int, Field(ge=1)]
@@ -36,9 +36,6 @@ IN_DB = ("min_improvement", "improvement_threshold", "min_projected_gain")
 """Options whose defaults are in dB."""
 VALIDATIONS = 10
 """Smallest number of validations that a trend is read from."""
-MOST_ANNEALING = 0.5
-"""What a fall of the rate to zero may give beyond the averaged weights, as a share of what these are better than the
-live ones. `prediction.ANNEALING` is what it gives on average; whoever stops has to allow for more."""
 YOUNG = 9
 """In the beginning the window of the averaged weights is this fraction of the iterations so far."""
 REACH = 2
@@ -396,7 +393,7 @@ class IntelligentEarlyStopping(Automation):
         """Return what the metric gains when the rate falls by a share; infinite where that was not measured."""
         if not (self.has_average and self.gaps):
             return math.inf
-        gain = MOST_ANNEALING * share * max(median(self.gaps), 0.0)
+        gain = ANNEALING * share * max(median(self.gaps), 0.0)
         return gain if self.unit else (math.inf if gain >= LEAST_DB else 0.0)
 
     def _waits(self, iteration: int) -> bool:
