@@ -57,7 +57,9 @@ def zero_arm(args: argparse.Namespace, budget_s: float) -> Score:
     )
     best = args.work / "experiments" / options["name"] / "models" / "net_g_best_psnr.safetensors"
     psnr, bicubic = test(args, options, best, "zero")
-    return Score(f"`trainner init --budget {args.budget}`", seconds, options["train"]["total_iter"], psnr, bicubic)
+    lines = (args.work / "experiments" / options["name"] / "metrics.jsonl").read_text(encoding="utf-8").splitlines()
+    iterations = max(event["iter"] for event in map(json.loads, lines) if event["event"] == "validation")
+    return Score(f"`trainner init --budget {args.budget}`", seconds, iterations, psnr, bicubic)
 
 
 def fixed_arm(args: argparse.Namespace, budget_s: float) -> Score:
