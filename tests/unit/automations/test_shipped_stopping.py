@@ -128,7 +128,11 @@ def test_improving_run_goes_on(name):
 
 
 CHANGES = {
-    "preset": (lambda file: "convenience" if file.options.get("preset") == "fidelity" else "fidelity", unsteady, {"gap": 0.05}),
+    "preset": (
+        lambda file: "convenience" if file.options.get("preset") == "fidelity" else "fidelity",
+        unsteady,
+        {"gap": 0.05},
+    ),
     "patience": (lambda file: 8 * file.patience // 2, saturated, {}),
     "min_improvement": (lambda _: 0.5, creeping, {}),
     "min_epochs": (lambda file: file.total * 8 // 1000, saturated, {}),
