@@ -1,6 +1,6 @@
 """The README's image: a detail of a validation photo as LR, bicubic, network output and original.
 
-python benchmarks/picture.py        (after `python train.py -opt options/2x_paragonsr2.yml`)
+python benchmarks/picture.py        (after `python train.py -opt options/2x_compact.yml`)
 """
 
 import argparse
@@ -37,7 +37,7 @@ def panel(image: np.ndarray, text: str) -> np.ndarray:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n", 1)[0])
-    parser.add_argument("--weights", default="experiments/2x_paragonsr2/models/net_g_best_psnr.safetensors")
+    parser.add_argument("--weights", default="experiments/2x_compact/models/net_g_best_psnr.safetensors")
     parser.add_argument("--photo", default="astronaut")
     parser.add_argument("--detail", type=int, nargs=3, default=(330, 150, 96), metavar=("TOP", "LEFT", "SIDE"))
     parser.add_argument("--output", type=Path, default=Path("docs/images/result.png"))
@@ -45,7 +45,7 @@ def main() -> None:
     lq, gt = (read_image(f"datasets/demo/val/{part}/{options.photo}.png") for part in ("lr", "hr"))
     runtime = Runtime(torch.device("cpu"), "picture")
     with torch.inference_mode():
-        output = to_image(load_network(options.weights)(runtime.to_float(torch.from_numpy(lq).unsqueeze(0))))
+        output = to_image(load_network(options.weights)(runtime.to_float(torch.from_numpy(lq).unsqueeze(0)))[0])
     bicubic = imresize(lq, size=gt.shape[:2])
     top, left, side = options.detail
     inside = (slice(top, top + side), slice(left, left + side))

@@ -5,7 +5,7 @@
 The first arm is the file that `trainner init --budget` writes for the photos of --data, as it is. The others change one
 part of it. All end by the clock after the same time, so nothing else should run. Scores are PSNR on luma in dB of the
 averaged weights, on the images that are held out and on --test. Arms of one seed run one after the other; finished runs
-are kept in --work, and the same command goes on where it was interrupted.
+are kept in --work, and the same command continues where it was interrupted.
 """
 
 import argparse

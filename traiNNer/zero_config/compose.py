@@ -161,7 +161,7 @@ def _decide_training(draft: Draft, values: Mapping[str, Reasoned]) -> None:
     for key in ("lr", "weight_decay"):
         draft.decide(f"{train}.optim_g.{key}", *values[f"{train}.optim_g.{key}"])
     draft.decide(f"{train}.optim_g.betas", [0.9, 0.99])
-    if f"{train}.total_iter" in values:  # the clock has a schedule of its own
+    if f"{train}.total_iter" in values:  # the clock brings its schedule
         draft.decide(f"{train}.scheduler.type", "CosineAnnealingLR", "falls smoothly to the end of the run")
         draft.decide(f"{train}.scheduler.eta_min", 1e-7)
     draft.decide(f"{train}.losses", [{"type": "L1Loss", "loss_weight": 1.0}])
