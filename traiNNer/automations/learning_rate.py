@@ -37,8 +37,10 @@ Positive = Annotated[float, Field(gt=0)]
 LEAST_MOVE = 0.01
 LONG_AGO = -(10**9)
 BLOCK, PARTS, MOST_BLOCKS = 50, 5, 1000
+"""Iterations of a block of evidence, its parts, and the most blocks. A part, the least distance of two probes, does not
+follow the patience: what the first steps of an optimizer do is noise on any shorter scale."""
 MAX_ROLLBACKS = 3
-UNPROVEN, STUCK, QUARTER = 200, 4, 0.25
+UNPROVEN, STUCK, QUARTER = 200, 8, 0.25
 """Iterations in which the rate is unproven, at least; three times the warm-up if that is more. So many probes in a row
 whose average is worse than its best show then that the rate is too high: a quarter of it follows."""
 DIP, AFTER_DIP, LEAST_HOLD, MOST_HOLD = 0.5, 0.9, 100, 0.05
@@ -121,7 +123,7 @@ class IntelligentLearningRateScheduler(Automation):
     max_adjustments: Count = 50
 
     def __post_init__(self) -> None:
-        self.every = max(1, min(BLOCK, self.plateau_patience // 4) // PARTS)
+        self.every = BLOCK // PARTS
         self.blocks = rules.Blocks(0)
         self.level = rules.Level()
         self.metric: str | None = None
@@ -173,7 +175,7 @@ class IntelligentLearningRateScheduler(Automation):
         self.run = run
         self.metric = "val/psnr" if "val/psnr" in run.metrics else next(iter(run.metrics), None)
         self.is_only_guarding = _sets_its_own_rate(run.optimizer)
-        size = self.every * min(PARTS, max(1, self.plateau_patience // 4))
+        size = self.every * min(PARTS, max(1, self.plateau_patience // (4 * self.every)))
         size *= max(1, run.total_iter // (MOST_BLOCKS * size))
         if size != self.blocks.size:  # means over blocks of another length are not comparable
             self.blocks = rules.Blocks(size, self.blocks.opened)

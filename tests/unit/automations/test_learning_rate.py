@@ -1,5 +1,6 @@
 import json
 import math
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -370,14 +371,44 @@ def test_warmup_is_the_range_test():
 
 
 def test_average_that_is_stuck_at_an_unproven_rate_leads_to_a_quarter():
-    """It is a little worse than its best, which no paired error would find: the fourth probe in a row decides."""
+    """It is a little worse than its best, which no paired error would find: the eighth probe in a row decides."""
     stuck = until_rollback(lambda i: falling(2.0)(min(i, 60)) + 0.04 * (i > 60), falling(2.0))
     loop = Loop(stuck, 0.01, a_run(warmup_iter=30, schedule=lambda i: min(1.0, (i + 1) / 30)))
     stuck.loop = loop
     ((at, back),) = loop.go(1000).of(Rollback)
-    assert (at, back.to, back.reason) == (100, "snapshot", "no better than before")
-    assert loop.moves() == [(100, 0.25)]
+    assert (at, back.to, back.reason) == (140, "snapshot", "no better than before")
+    assert loop.moves() == [(140, 0.25)]
     assert max(when for when, _ in loop.of(KeepSnapshot) if when < at) == 60
+
+
+CURVES = json.loads((Path(__file__).parent / "probe_curves.json").read_text())
+"""Errors of averaged and live weights on the probe, every 4 iterations of 200: crops of 16 pixels, batch 8, BSDS
+photos, warm-up of 12 to 16 iterations or none, the average over 1 % of 480 to 650 iterations; November 2026."""
+
+
+class Recorded(Loop):
+    """A loop whose probe finds what was found in a real run."""
+
+    def probe(self):
+        if self.probed < self.at:
+            self.probed = self.at
+            place = int(np.searchsorted(self.curve["iteration"], self.at, side="right")) - 1
+            place = max(0, place)
+            found = ProbeFinished(self.at, self.curve["live"][place], self.curve["average"][place])
+            self.apply(self.automation.on_probe(found))
+
+
+@pytest.mark.parametrize("patience", [10, 40, 1000])
+@pytest.mark.parametrize("title", CURVES)
+def test_real_curves_are_judged_alike_however_short_the_patience(title, patience):
+    """A preset's patience scaled to a short run asked every two iterations, and answered to noise of the optimizer."""
+    curve = type("Curve", (Recorded,), {"curve": CURVES[title]})
+    run = a_run(warmup_iter=12, schedule=lambda i: min(1.0, (i + 1) / 12), total_iter=480)
+    signal = dict(zip(CURVES[title]["iteration"], np.mean(CURVES[title]["live"], axis=1), strict=True))
+    loop = curve(lambda i: signal[max(1, i - i % 4)], 0.02, run, plateau_patience=patience).go(190)
+    is_too_high = "1.5e-2" in title or "5e-2" in title
+    assert bool(loop.of(Rollback)) == is_too_high
+    assert (loop.factor < 1) == is_too_high
 
 
 def test_rate_that_is_still_too_high_is_quartered_again():
@@ -534,7 +565,7 @@ def test_no_cut_is_announced_that_cannot_come(reason):
 
 
 def test_plateau_patience_and_blocks():
-    assert [IntelligentLearningRateScheduler(plateau_patience=n).every for n in (1, 40, 200, 1000)] == [1, 2, 10, 10]
+    assert {IntelligentLearningRateScheduler(plateau_patience=n).every for n in (1, 40, 200, 1000)} == {10}
     early, late = (Loop(flat, 0.001, plateau_patience=n).go(6000).moves("plateau")[0][0] for n in (200, 800))
     assert early < late
 
