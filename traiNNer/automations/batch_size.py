@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
 from statistics import median
 from typing import Annotated, Any, ClassVar, Literal
 
@@ -10,7 +11,7 @@ from pydantic import Field
 from traiNNer.automations.batch_size_rules import GAIN, MOVES, NO_GAIN, PROBE, Choice, Situation
 from traiNNer.automations.memory_model import fit, halves, split, splits
 from traiNNer.config.automation_rules import OptionFacts, OptionProblem, OptionWarning, check_order
-from traiNNer.engine.control.automation import Automation
+from traiNNer.engine.control.automation import NEVER, Automation
 from traiNNer.engine.control.events import (
     Decision,
     Disable,
@@ -36,7 +37,6 @@ SPILL_PACE, SPILL_FREE, SPILL_AFTER = 1.5, 0.02, 5
 PACES = 50
 LR_LIMIT = 2.0
 COMPILED_CHANGES = 2
-SELDOM = 1_000_000
 
 
 class BatchFallback(StrictOptions):
@@ -50,6 +50,7 @@ _FALLBACK = BatchFallback()
 
 
 @AUTOMATIONS.register(name="DynamicBatchSizeOptimizer")
+@dataclass(eq=False)
 class DynamicBatchSizeOptimizer(Automation):
     """Micro-batches that fit the device memory.
 
@@ -80,61 +81,34 @@ class DynamicBatchSizeOptimizer(Automation):
     }
     stray_options = ("target_vram_usage",)
     answers_out_of_memory = True
-    needs: str | None = "memory"  # pyright: ignore[reportIncompatibleVariableOverride] - a CPU has none to miss
-    remembered = (
-        "peaks",
-        "total",
-        "used",
-        "others",
-        "seconds",
-        "paces",
-        "home",
-        "home_rate",
-        "is_probing",
-        "is_on_trial",
-        "changed",
-        "due",
-        "wait",
-        "ceiling",
-        "retries",
-        "rising",
-        "failures",
-        "ooms",
-        "moves",
-        "changes",
-    )
 
-    def __init__(
-        self,
-        target_vram_usage: Share = 0.85,
-        safety_margin: Annotated[float, Field(ge=0, lt=1)] = 0.05,
-        adjustment_frequency: Count = 100,
-        min_batch_size: Count = 1,
-        max_batch_size: Count = 32,
-        vram_history_size: Count = 50,
-        effective_batch: Literal["preserve", "grow"] = "preserve",
-        lr_scaling: Literal["auto", "none"] = "auto",
-        fallback: BatchFallback = _FALLBACK,
-        max_adjustments: Count = 20,
-    ) -> None:
-        self.target, self.aim = target_vram_usage, target_vram_usage - safety_margin
-        self.frequency = self.wait = adjustment_frequency
-        self.every = min(adjustment_frequency, SETTLING)
-        self.low, self.high, self.history = min_batch_size, max_batch_size, vram_history_size
-        self.may_grow, self.scales_lr = effective_batch == "grow", lr_scaling == "auto"
-        self.fallback = fallback.batch_size
-        self.max_adjustments = max_adjustments
-        self.peaks: dict[int, list[int]] = {}
-        self.total = self.used = self.others = 0
-        self.seconds: list[float] = []
-        self.paces: list[float] = []
-        self.home, self.home_rate = 0, math.nan
-        self.is_probing = self.is_on_trial = False
-        self.changed, self.due = -1, 0
-        self.ceiling = math.inf
-        self.retries = self.rising = self.ooms = self.changes = 0
-        self.failures: list[int] = []
-        self.moves: list[int] = []
+    target_vram_usage: Share = 0.85
+    safety_margin: Annotated[float, Field(ge=0, lt=1)] = 0.05
+    adjustment_frequency: Count = 100
+    min_batch_size: Count = 1
+    max_batch_size: Count = 32
+    vram_history_size: Count = 50
+    effective_batch: Literal["preserve", "grow"] = "preserve"
+    lr_scaling: Literal["auto", "none"] = "auto"
+    fallback: BatchFallback = _FALLBACK
+    max_adjustments: Count = 20
+
+    def __post_init__(self) -> None:
+        self.needs = "memory"
+        self.aim = self.target_vram_usage - self.safety_margin
+        self.every = min(self.adjustment_frequency, SETTLING)
+        with self.remembering():
+            self.peaks: dict[int, list[int]] = {}
+            self.total = self.used = self.others = 0
+            self.seconds: list[float] = []
+            self.paces: list[float] = []
+            self.home, self.home_rate = 0, math.nan
+            self.is_probing = self.is_on_trial = False
+            self.changed, self.due, self.wait = -1, 0, self.adjustment_frequency
+            self.ceiling = math.inf
+            self.retries = self.rising = self.ooms = self.changes = 0
+            self.failures: list[int] = []
+            self.moves: list[int] = []
 
     @classmethod
     def check_options(cls, options: Any, facts: OptionFacts) -> Iterator[OptionProblem | OptionWarning]:
@@ -147,17 +121,14 @@ class DynamicBatchSizeOptimizer(Automation):
 
     def ranges(self, run: RunStarted) -> Mapping[str, Range]:
         """Return the bounds of the micro-batch and, where the batch may grow, of the loader's batch and its rate."""
+        batch, start = run.batch_size, min(run.batch_size, self.max_batch_size)
         if not run.can_split:
-            return {MICRO_BATCH: Range(run.batch_size, run.batch_size, run.batch_size, run.batch_size)}
-        sizes = self._sizes(run)
-        start = min(run.batch_size, self.high)
-        ranges = {
-            MICRO_BATCH: Range(
-                min(self.low, start), max(sizes[-1], start), start, min(self.fallback, run.batch_size, self.high)
-            )
-        }
+            return {MICRO_BATCH: Range(batch, batch, batch, batch)}
+        largest = max(self._sizes(run)[-1], start)
+        fallback = min(self.fallback.batch_size, start)
+        ranges = {MICRO_BATCH: Range(min(self.min_batch_size, start), largest, start, fallback)}
         if self._grows(run):
-            ranges[BATCH_SIZE] = Range(run.batch_size, max(sizes[-1], run.batch_size), fallback=run.batch_size)
+            ranges[BATCH_SIZE] = Range(batch, largest, fallback=batch)
             ranges[LR_BATCH] = Range(1.0, LR_LIMIT, fallback=1.0)
         return ranges
 
@@ -170,9 +141,9 @@ class DynamicBatchSizeOptimizer(Automation):
         if self.changed < 0:
             # What is seen with smaller crops says nothing about the memory of the largest.
             self.changed = max(run.iteration, run.largest_crops_from)
-            self.due, self.home = self.changed + self.frequency, self._size(run.iteration)
+            self.due, self.home = self.changed + self.adjustment_frequency, self._size(run.iteration)
         if not self.can_look:
-            self.needs, self.every = None, SELDOM
+            self.needs, self.every = None, NEVER
         return self._limits(run)
 
     def on_window(self, event: WindowFinished) -> Iterable[Decision]:
@@ -224,17 +195,18 @@ class DynamicBatchSizeOptimizer(Automation):
         if not run.has_memory:
             rest = "a step that runs out of memory is still split and repeated"
             return [Say(f"this device does not report its memory; {rest}")]
-        if run.is_compiled and self.may_grow:
+        if run.is_compiled and self.effective_batch == "grow":
             return [Say("only splits batches: a compiled network keeps its batch size", warn=True)]
         return []
 
     def _grows(self, run: RunStarted) -> bool:
-        return self.may_grow and run.can_split and not run.is_compiled and run.batch_size < self.high
+        is_possible = run.can_split and not run.is_compiled and run.batch_size < self.max_batch_size
+        return is_possible and self.effective_batch == "grow"
 
     def _sizes(self, run: RunStarted) -> list[int]:
-        high = min(run.batch_size, self.high)
-        sizes = (halves if run.is_compiled else splits)(run.batch_size, min(self.low, high), high)
-        return sizes + list(range(run.batch_size + 1, self.high + 1)) if self._grows(run) else sizes
+        high = min(run.batch_size, self.max_batch_size)
+        sizes = (halves if run.is_compiled else splits)(run.batch_size, min(self.min_batch_size, high), high)
+        return sizes + list(range(run.batch_size + 1, self.max_batch_size + 1)) if self._grows(run) else sizes
 
     def _batch(self, iteration: int) -> int:
         return int(self.knobs[BATCH_SIZE].at(iteration)) if self.grows else self.batch
@@ -243,7 +215,7 @@ class DynamicBatchSizeOptimizer(Automation):
         return split(self._batch(iteration), int(self.knobs[MICRO_BATCH].at(iteration)))[0]
 
     def _observe(self, size: int, seconds: float, pace: float, memory: Memory) -> None:
-        self.peaks[size] = [*self.peaks.get(size, []), memory.reserved][-self.history :]
+        self.peaks[size] = [*self.peaks.get(size, []), memory.reserved][-self.vram_history_size :]
         self.total, self.used = memory.total, max(self.used, memory.used)
         self.others = max(self.others, memory.used - memory.reserved)
         if math.isfinite(pace) and pace > 0:
@@ -256,7 +228,7 @@ class DynamicBatchSizeOptimizer(Automation):
         return is_full and len(self.paces) >= SPILL_AFTER and pace > SPILL_PACE * median(self.paces)
 
     def _evaluate(self, iteration: int, size: int) -> list[Decision]:
-        self.due = iteration + self.frequency
+        self.due = iteration + self.adjustment_frequency
         now = self._situation(size)
         self.used = self.others = 0
         if self.knobs[MICRO_BATCH].is_frozen or self._changes_left() <= 0:
@@ -278,7 +250,7 @@ class DynamicBatchSizeOptimizer(Automation):
             used=self.used / self.total,
             others=self.others,
             total=self.total,
-            target=self.target,
+            target=self.target_vram_usage,
             aim=self.aim,
             ceiling=self.ceiling,
             moves=self.moves,
@@ -305,7 +277,7 @@ class DynamicBatchSizeOptimizer(Automation):
         self.is_on_trial = new > max(self.home, self.batch)
         self.moves = [*self.moves, 1 if new > size else -1][-MOVES:]
         self.changes += 1
-        self.wait = self.frequency
+        self.wait = self.adjustment_frequency
         return self._move(new, reason, evidence, forced=False)
 
     def _retreat(self, iteration: int, reason: str) -> list[Decision]:
@@ -315,10 +287,10 @@ class DynamicBatchSizeOptimizer(Automation):
         """
         size = self._size(iteration)
         parts = 4 if self.can_look and not self.peaks else 2
-        new = max(self.low, math.ceil(size / parts))
+        new = max(self.min_batch_size, math.ceil(size / parts))
         if new >= size:
             return []
-        self.ceiling, self.wait = min(self.ceiling, size), 2 * self.frequency
+        self.ceiling, self.wait = min(self.ceiling, size), 2 * self.adjustment_frequency
         self.is_probing = self.is_on_trial = False
         # Halving several times in one iteration is one failure.
         recent = [failed for failed in self.failures if iteration - FAILURE_SPAN < failed < iteration]
@@ -327,7 +299,7 @@ class DynamicBatchSizeOptimizer(Automation):
         if len(self.failures) <= FAILURES:
             return self._move(new, reason, evidence, forced=True)
         survived = max((known for known in self.peaks if known < size), default=new)
-        last = self._move(min(survived, self.fallback), reason, evidence, forced=True)
+        last = self._move(min(survived, self.fallback.batch_size), reason, evidence, forced=True)
         return [*last, Disable(f"ran out of memory in {len(self.failures)} of {FAILURE_SPAN} iterations")]
 
     def _move(self, size: int, reason: str, evidence: Evidence, forced: bool) -> list[Decision]:
@@ -339,7 +311,7 @@ class DynamicBatchSizeOptimizer(Automation):
         if batch != self.knobs[BATCH_SIZE].value:
             moves.append(SetKnob(BATCH_SIZE, batch, reason, evidence, forced=True))
         factor = min((batch / self.batch) ** self.power, LR_LIMIT)
-        if self.scales_lr and factor != self.knobs[LR_BATCH].value:
+        if self.lr_scaling == "auto" and factor != self.knobs[LR_BATCH].value:
             moves.append(SetKnob(LR_BATCH, factor, "larger batch", evidence, forced=True))
         return moves
 

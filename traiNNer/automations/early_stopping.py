@@ -2,15 +2,15 @@
 
 import math
 from bisect import bisect_right
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
 from statistics import fmean, median
 from typing import Annotated, Any, Literal, NamedTuple
 
-import numpy as np
 from pydantic import Field
 
 from traiNNer.automations.outlook import milestones
-from traiNNer.automations.trend import Trend, dependence, noise_sd, theil_sen
+from traiNNer.automations.trend import Trend, clearly_lower, dependence, noise_sd, theil_sen
 from traiNNer.config.automation_rules import OptionFacts, OptionProblem, OptionWarning, check_order
 from traiNNer.config.tree import did_you_mean
 from traiNNer.engine.control.automation import NEVER, Automation
@@ -71,6 +71,7 @@ NO_FALLBACK = StoppingFallback()
 
 
 @AUTOMATIONS.register(name="IntelligentEarlyStopping")
+@dataclass(eq=False)
 class IntelligentEarlyStopping(Automation):
     """Ends a run that has nothing left to gain.
 
@@ -99,71 +100,51 @@ class IntelligentEarlyStopping(Automation):
 
     title = "early stopping"
     every = NEVER
-    remembered = (
-        "iterations",
-        "values",
-        "changes",
-        "gaps",
-        "crops",
-        "best_crops",
-        "best",
-        "raw_best",
-        "non_finite",
-        "projected",
-        "stops",
-        "stopped_at",
-        "told",
-        "fallback_best",
-    )
 
-    def __init__(
-        self,
-        preset: Literal["convenience", "fidelity"] = "convenience",
-        patience: Count = 2000,
-        min_improvement: Number = 0.001,
-        min_epochs: Natural = 0,
-        min_iterations: Natural = 5000,
-        monitor_metric: str = "val/psnr",
-        max_no_improvement: Count | None = None,
-        improvement_threshold: Number = 0.002,
-        warmup_iterations: Natural = 1000,
-        min_projected_gain: Number = 0.05,
-        restore_best: bool = True,
-        respect_schedule: bool = True,
-        fallback: StoppingFallback = NO_FALLBACK,
-        max_adjustments: Natural = 1,
-    ) -> None:
-        if max_no_improvement is not None and max_no_improvement < patience:
-            raise ValueError(f"max_no_improvement = {max_no_improvement} is less than patience = {patience}")
-        self.preset, self.fallback = PRESETS[preset], fallback
-        self.is_limit_patience = max_no_improvement == patience
-        self.patience, self.hard_limit = patience, None if self.is_limit_patience else max_no_improvement
-        self.min_improvement, self.improvement_threshold = min_improvement, improvement_threshold
-        self.min_epochs, self.first_stop, self.warmup = min_epochs, min_iterations, warmup_iterations
-        self.has_fallback_rule = fallback.early_stopping
-        self.monitor_metric = self.needs = monitor_metric
-        self.min_projected_gain, self.max_adjustments = min_projected_gain, max_adjustments
-        self.restore_best, self.respect_schedule = restore_best, respect_schedule
-        self.unit = " dB" if "psnr" in monitor_metric.rpartition("/")[2] else ""
+    preset: Literal["convenience", "fidelity"] = "convenience"
+    patience: Count = 2000
+    min_improvement: Number = 0.001
+    min_epochs: Natural = 0
+    min_iterations: Natural = 5000
+    monitor_metric: str = "val/psnr"
+    max_no_improvement: Count | None = None
+    improvement_threshold: Number = 0.002
+    warmup_iterations: Natural = 1000
+    min_projected_gain: Number = 0.05
+    restore_best: bool = True
+    respect_schedule: bool = True
+    fallback: StoppingFallback = NO_FALLBACK
+    max_adjustments: Natural = 1
+
+    def __post_init__(self) -> None:
+        limit = self.max_no_improvement
+        if limit is not None and limit < self.patience:
+            raise ValueError(f"max_no_improvement = {limit} is less than patience = {self.patience}")
+        self.is_limit_patience = limit == self.patience
+        self.hard_limit = None if self.is_limit_patience else limit
+        self.sureness = PRESETS[self.preset]
+        self.has_fallback_rule = self.fallback.early_stopping
+        self.needs = self.monitor_metric
+        self.unit = " dB" if "psnr" in self.monitor_metric.rpartition("/")[2] else ""
         self.sign, self.total_iter, self.val_freq = 1.0, 0, 1
         self.length = self.kept = VALIDATIONS
         self.schedule: Callable[[int], float] = lambda _: 1.0
-        self.has_average = False
+        self.average_iter = 0.0
         # What is remembered. Values are turned so that higher is better; `best` pairs are [value, iteration]. `crops`
         # are the errors of the averaged weights on the probe and of the scored ones on training crops.
-        self.iterations: list[int] = []
-        self.values: list[float] = []
-        self.changes: list[int] = []
-        self.gaps: list[float] = []
-        self.crops: list[list[float]] = [[], []]
-        self.best_crops = self.crops
-        self.best: list[Any] = []
-        self.raw_best: list[Any] = []
-        self.fallback_best: list[Any] = []
-        self.non_finite = self.stops = self.stopped_at = 0
-        self.average_iter = 0.0
-        self.projected: float | None = None
-        self.told: list[str] = []
+        with self.remembering():
+            self.iterations: list[int] = []
+            self.values: list[float] = []
+            self.changes: list[int] = []
+            self.gaps: list[float] = []
+            self.crops: list[list[float]] = [[], []]
+            self.best_crops = self.crops
+            self.best: list[Any] = []
+            self.raw_best: list[Any] = []
+            self.fallback_best: list[Any] = []
+            self.non_finite = self.stops = self.stopped_at = 0
+            self.projected: float | None = None
+            self.told: list[str] = []
 
     @classmethod
     def check_options(cls, options: Any, facts: OptionFacts) -> Iterator[OptionProblem | OptionWarning]:
@@ -208,28 +189,28 @@ class IntelligentEarlyStopping(Automation):
         if self.stops and run.iteration:  # its options were changed in order to go on
             self.stops = self.stopped_at = 0
         self.patience = max(self.patience, LEAST_VALIDATIONS * (run.val_freq or 0))
-        self.length = self._validations(self.preset.patiences * self.patience)
-        self.warmup = max(self.warmup, run.warmup_iter)
+        self.length = self._validations(self.sureness.patiences * self.patience)
+        self.warmup_iterations = max(self.warmup_iterations, run.warmup_iter)
         self.sign = -1.0 if run.metrics.get(self.monitor_metric) == "lower" else 1.0
-        self.total_iter, self.schedule, self.has_average = run.total_iter, run.schedule, run.has_average
-        self.average_iter = run.average_iter
+        self.total_iter, self.schedule, self.average_iter = run.total_iter, run.schedule, run.average_iter
         self.kept = max(2 * self.length, self._validations(2 * run.total_iter / (REACH + 1)), NOISE_VALIDATIONS)
         epochs = self.min_epochs * run.epoch_iter if self.min_epochs else 0.0
         if epochs <= run.total_iter:
-            self.first_stop = max(self.first_stop, math.ceil(epochs))
+            self.min_iterations = max(self.min_iterations, math.ceil(epochs))
         yield from self._without_effect(epochs)
 
     def _without_effect(self, epochs: float) -> Iterator[Say]:
         """Name the options that change nothing in this run, and why; warn of one that lets nothing stop."""
         end, patience, limit = self.total_iter, self.patience, self.hard_limit
-        starts = {"min_iterations": self.first_stop, "warmup_iterations": self.warmup}
-        starts["patience"] = self.warmup + patience
+        starts = {"min_iterations": self.min_iterations, "warmup_iterations": self.warmup_iterations}
+        starts["patience"] = self.warmup_iterations + patience
         if late := [f"{name} lets nothing stop before {at:,}" for name, at in starts.items() if at >= end]:
             yield Say(f"cannot act in a run of {end:,} iterations: {late[0]}", warn=True)
         idle = {
             f"min_epochs {self.min_epochs} (the run ends before)": epochs > end,
             "max_no_improvement (it equals patience)": self.is_limit_patience,
-            f"max_no_improvement {limit} (the run ends before)": limit is not None and self.warmup + limit >= end,
+            f"max_no_improvement {limit} (the run ends before)": limit is not None
+            and self.warmup_iterations + limit >= end,
             "improvement_threshold (min_projected_gain decides before)": self.improvement_threshold * end
             < self.min_projected_gain * patience,
         }
@@ -254,7 +235,7 @@ class IntelligentEarlyStopping(Automation):
     def on_validation(self, event: ValidationFinished) -> Iterator[Decision]:
         """Record the score and stop where a rule says so."""
         score = event.scores.get(self.monitor_metric)
-        if score is None or event.iteration < self.warmup or self.stops >= self.max_adjustments:
+        if score is None or event.iteration < self.warmup_iterations or self.stops >= self.max_adjustments:
             return
         if not math.isfinite(score):
             yield from self._not_finite(event.iteration)
@@ -267,13 +248,13 @@ class IntelligentEarlyStopping(Automation):
     def fallback_rule(self, event: ValidationFinished) -> Iterator[Decision]:
         """Stop after a patience without improvement; needs nothing that was remembered before."""
         score = event.scores.get(self.monitor_metric)
-        if score is None or not math.isfinite(score) or event.iteration < self.warmup or self.stops:
+        if score is None or not math.isfinite(score) or event.iteration < self.warmup_iterations or self.stops:
             return
         value = self.sign * score
         if not _is_pair(self.fallback_best) or value > self.fallback_best[0] + self.min_improvement:
             self.fallback_best = [value, event.iteration]
         flat = event.iteration - self.fallback_best[1]
-        if flat >= self.patience and event.iteration >= self.first_stop:
+        if flat >= self.patience and event.iteration >= self.min_iterations:
             evidence = {"estimate": score, "window": flat, "threshold": self.min_improvement}
             yield self._stop(
                 event.iteration, f"no improvement in {self.monitor_metric} for {flat} iterations", evidence
@@ -314,7 +295,7 @@ class IntelligentEarlyStopping(Automation):
             return None
         at, values = self.iterations[-length:], self.values[-length:]
         widening = dependence(self.val_freq, min(self.average_iter, at[-1] / YOUNG))
-        return theil_sen(at, values, self.preset.confidence, self.changes, widening)
+        return theil_sen(at, values, self.sureness.confidence, self.changes, widening)
 
     # The rules
 
@@ -331,11 +312,11 @@ class IntelligentEarlyStopping(Automation):
             yield from self._tell("resolution", self._resolution(steady))
         if remaining <= 0:  # there is nothing left to stop
             return
-        is_due = iteration >= self.first_stop and iteration - self.best[1] >= self.patience
+        is_due = iteration >= self.min_iterations and iteration - self.best[1] >= self.patience
         is_settled = len(self.iterations) - bisect_right(self.iterations, max(self.changes, default=0)) >= RECENT
         overfitting = self._overfitting(whole) if is_due and whole else None
         others = [self._convergence(iteration, steady)] if is_due and is_settled and steady else []
-        others += [self._hard_limit(iteration)] if iteration >= self.first_stop else []
+        others += [self._hard_limit(iteration)] if iteration >= self.min_iterations else []
         stop = next((one for one in (overfitting, *others) if one), None)
         if stop and stop is not overfitting and self._waits(iteration):
             yield from self._tell("wait", f"waiting for a lower learning rate: {stop.reason}")
@@ -346,11 +327,11 @@ class IntelligentEarlyStopping(Automation):
         # The best is the highest of many smoothed values, so one more low triple is not a fall: the window must be low,
         # or the training crops must have become better since.
         (held_out, training), (best_held_out, best_training) = self.crops, self.best_crops
-        learns = clearly_lower(training, best_training, self.preset.confidence)
+        learns = clearly_lower(training, best_training, self.sureness.confidence)
         low = self._smoothed() if learns else max(self._smoothed(), median(self.values[-self.length :]))
         fall = self.best[0] - low
         threshold = max(self.min_projected_gain, 1.5 * self._noise()) * (1 if learns else 2)
-        falls = trend.upper < 0 or clearly_lower(best_held_out, held_out, self.preset.confidence)
+        falls = trend.upper < 0 or clearly_lower(best_held_out, held_out, self.sureness.confidence)
         if not (fall > threshold and falls) or learns is False:
             return None
         reason = f"overfitting, {self.monitor_metric} is {self._gain(fall)} below its best and falling"
@@ -391,7 +372,7 @@ class IntelligentEarlyStopping(Automation):
 
     def _worth(self, share: float) -> float:
         """Return what the metric gains when the rate falls by a share; infinite where that was not measured."""
-        if not (self.has_average and self.gaps):
+        if not (self.average_iter and self.gaps):
             return math.inf
         gain = ANNEALING * share * max(median(self.gaps), 0.0)
         return gain if self.unit else (math.inf if gain >= LEAST_DB else 0.0)
@@ -439,18 +420,6 @@ class IntelligentEarlyStopping(Automation):
 
     def _gain(self, value: float) -> str:
         return f"{value:.2f}{self.unit}" if self.unit else f"{value:.2g}"
-
-
-def clearly_lower(new: Sequence[float], old: Sequence[float], confidence: float) -> bool | None:
-    """Tell whether errors have fallen, paired by crop (Student's t, two-sided); None without crops that pair."""
-    from scipy.special import stdtrit  # takes long to import
-
-    falls = np.subtract(old, new) if len(new) == len(old) else np.array([])
-    falls = falls[np.isfinite(falls)]
-    if len(falls) < 3:
-        return None
-    least = stdtrit(len(falls) - 1, (1 + confidence) / 2) * falls.std(ddof=1) / math.sqrt(len(falls))
-    return bool(falls.mean() > least)
 
 
 def _is_pair(value: Any) -> bool:

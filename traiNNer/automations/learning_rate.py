@@ -2,7 +2,6 @@
 
 import math
 from collections.abc import Iterable, Iterator, Mapping
-from copy import deepcopy
 from dataclasses import dataclass
 from typing import Annotated, Any, ClassVar, Literal
 
@@ -23,7 +22,6 @@ from traiNNer.engine.control.events import (
     RunStarted,
     Say,
     SetKnob,
-    State,
     StepFailed,
     Undo,
     ValidationFinished,
@@ -100,11 +98,6 @@ class IntelligentLearningRateScheduler(Automation):
     foreign_options: ClassVar[Mapping[str, str]] = {
         "raise_factor": "has no counterpart: the learning rate is never raised; give a higher train.optim_g.lr"
     }
-    remembered: ClassVar[tuple[str, ...]] = (
-        *("part", "skipped", "high", "scores", "log_e", "told", "tested", "has_begun"),
-        *("best", "saved", "saved_at", "suspected_at", "asked_at", "moved_at", "undone_at"),
-        *("cut_at", "proven_at", "stuck", "usual", "returns", "rollbacks", "adjustments"),
-    )
 
     monitor_loss: bool = True
     monitor_validation: bool = True
@@ -122,21 +115,21 @@ class IntelligentLearningRateScheduler(Automation):
 
     def __post_init__(self) -> None:
         self.every = max(1, min(BLOCK, self.plateau_patience // 4) // PARTS)
-        self.blocks = rules.Blocks(0)
-        self.level = rules.Level()
         self.metric: str | None = None
-        self.part: list[float] = []
-        self.skipped, self.high = [0, 0], 0
-        self.scores: list[list[float]] = []
-        self.log_e, self.told, self.tested, self.has_begun = 0.0, 0, 0, False
-        self.best: list[float] = []
-        self.saved: list[float] = []
-        self.saved_at = 0
-        self.suspected_at: int | None = None
-        self.asked_at = self.moved_at = self.undone_at = LONG_AGO
-        self.cut_at: int | None = None
-        self.proven_at, self.stuck, self.usual = 0, list[int](), 0.0
-        self.returns = self.rollbacks = self.adjustments = 0
+        with self.remembering():
+            self.blocks, self.level = rules.Blocks(0), rules.Level()
+            self.part: list[float] = []
+            self.skipped, self.high = [0, 0], 0
+            self.scores: list[list[float]] = []
+            self.log_e, self.told, self.tested, self.has_begun = 0.0, 0, 0, False
+            self.best: list[float] = []
+            self.saved: list[float] = []
+            self.saved_at = 0
+            self.suspected_at: int | None = None
+            self.asked_at = self.moved_at = self.undone_at = LONG_AGO
+            self.cut_at: int | None = None
+            self.proven_at, self.stuck, self.usual = 0, list[int](), 0.0
+            self.returns = self.rollbacks = self.adjustments = 0
 
     @classmethod
     def check_options(cls, options: Any, facts: OptionFacts) -> Iterator[OptionProblem | OptionWarning]:
@@ -359,13 +352,12 @@ class IntelligentLearningRateScheduler(Automation):
             return
         least = self._least_fall(iteration)
         self.log_e = flatness(values, spacing, least, total / self.plateau_patience)
+        if self._is_vetoed(least):
+            return
         # Once there is enough, a cut has come, and begins anew, or cannot come: nothing that is worth to wait for.
-        self._knob.expect(self.log_e / SURE if self.log_e < SURE and not self._is_vetoed(least) else 0.0)
-        if (
-            self.log_e >= SURE
-            and iteration - self.blocks.opened >= self.plateau_patience
-            and not self._is_vetoed(least)
-        ):
+        if self.log_e < SURE:
+            self._knob.expect(self.log_e / SURE)
+        elif iteration - self.blocks.opened >= self.plateau_patience:
             value = max(self._knob.value * self.reduction_factor, 1 - iteration / total)
             if value < self._knob.value:
                 evidence = {"log_e": self.log_e, "sure": SURE, "threshold": least, "window": len(values)}
@@ -433,16 +425,6 @@ class IntelligentLearningRateScheduler(Automation):
         counts = {"adjustment": self.adjustments, "rollback": self.rollbacks}
         told = [f"{count} {noun}{'s' * (count != 1)}" for noun, count in counts.items()]
         return ", ".join([*told, f"factor {self._knob.value:.3g}"])
-
-    def state_dict(self) -> State:
-        """Return the memory as plain values."""
-        return super().state_dict() | deepcopy({"blocks": vars(self.blocks), "level": vars(self.level)})
-
-    def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        """Restore what `state_dict` returned."""
-        super().load_state_dict(state)
-        vars(self.blocks).update(deepcopy(state["blocks"]))
-        vars(self.level).update(deepcopy(state["level"]))
 
 
 def _sets_its_own_rate(optimizer: str) -> bool:

@@ -566,7 +566,7 @@ def test_fallback_is_the_size_after_disabling(fallback, batch, expected):
 def test_schema_is_the_signature():
     fields = AUTOMATIONS["dynamic_batch_size_optimizer"].options.model_fields
     assert len(fields) == 10
-    assert AUTOMATIONS.build("DynamicBatchSizeOptimizer", {"fallback": {"batch_size": 2}}).fallback == 2
+    assert AUTOMATIONS.build("DynamicBatchSizeOptimizer", {"fallback": {"batch_size": 2}}).fallback.batch_size == 2
     with pytest.raises(ValueError, match="batch_sise"):
         AUTOMATIONS.build("DynamicBatchSizeOptimizer", {"fallback": {"batch_sise": 2}})
 

@@ -5,7 +5,7 @@ their fallback, and the run continues. Rank 0 asks the automations; every rank a
 """
 
 import math
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from functools import partial
 from typing import Any, Protocol
@@ -103,7 +103,7 @@ class AutomationHost:
         self.slots = [Slot(name, one, run, knobs, logbook, strict) for name, one in automations.items()]
         log, purse = DecisionLog(logbook, learning_rate, shadow), Purse(run.total_iter)
         moves = Moves(self.slots, knobs, runtime, logbook, log, plan, purse, run.memory_of_optimizer, shadow)
-        self.effects = Effects(run, moves, actions, logbook, log, shadow)
+        self.effects = Effects(run, moves, actions)
 
     @property
     def stop(self) -> Stop | None:
@@ -208,7 +208,8 @@ class AutomationHost:
         """Tell that the run is about to end because nothing is finite. Returns whether an automation rewound it."""
         event = StepFailed(self.iteration, "not finite")
         before = self.effects.rollbacks
-        if not _rolls_back(self._finish_window()):  # an automation may have seen it in the window already
+        # An automation may have seen it in the window already.
+        if not any(isinstance(decision, Rollback) for decision in self._finish_window()):
             self._ask("failure", lambda automation: automation.on_failure(event))
         return self.effects.rollbacks > before
 
@@ -259,21 +260,22 @@ class AutomationHost:
         return taken
 
     def _note_steps(self, event: WindowFinished, slot: Slot) -> None:
-        needed = slot.needs
-        if needed == "memory":
-            values = [math.nan if event.memory is None else event.memory.used]
-        elif needed in ("signal", "grad_norm"):
-            values = [step.signal() if needed == "signal" else step.grad_norm for step in event.steps]
-        else:
-            values = []
-        for value in values:
-            if slot.listens and slot.misses_input(value):
-                self._disable(slot, f"{needed} was missing {MISSES_ALLOWED} times in a row")
+        match slot.needs:
+            case "memory":
+                self._note(slot, math.nan if event.memory is None else event.memory.used)
+            case "signal":
+                self._note(slot, *(step.signal() for step in event.steps))
+            case "grad_norm":
+                self._note(slot, *(step.grad_norm for step in event.steps))
 
     def _note_score(self, event: ValidationFinished, slot: Slot) -> None:
-        needed = slot.needs or ""
-        if needed in self.run.metrics and slot.listens and slot.misses_input(event.scores.get(needed, math.nan)):
-            self._disable(slot, f"{needed} was missing {MISSES_ALLOWED} times in a row")
+        if slot.needs in self.run.metrics:
+            self._note(slot, event.scores.get(slot.needs, math.nan))
+
+    def _note(self, slot: Slot, *values: float) -> None:
+        """Disable an automation that misses its input for too long."""
+        if slot.listens and any(slot.misses_input(value) for value in values):
+            self._disable(slot, f"{slot.needs} was missing {MISSES_ALLOWED} times in a row")
 
     def _compare_ranks(self) -> None:
         """Switch everything off when the ranks have come apart, which would train different networks."""
@@ -316,7 +318,3 @@ class AutomationHost:
         for slot in self.slots:
             if slot.name in state["slots"]:
                 slot.load_state_dict(state["slots"][slot.name])
-
-
-def _rolls_back(decisions: Sequence[Decision]) -> bool:
-    return any(isinstance(decision, Rollback) for decision in decisions)
