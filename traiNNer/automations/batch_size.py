@@ -8,8 +8,7 @@ from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import Field
 
-from traiNNer.automations.batch_size_rules import GAIN, MOVES, NO_GAIN, PROBE, Choice, Situation
-from traiNNer.automations.memory_model import fit, halves, split, splits
+from traiNNer.automations.memory_model import Line, fit, halves, reach, split, splits
 from traiNNer.config.automation_rules import OptionFacts, OptionProblem, OptionWarning, check_order
 from traiNNer.engine.control.automation import NEVER, Automation
 from traiNNer.engine.control.events import (
@@ -24,6 +23,7 @@ from traiNNer.engine.control.events import (
     WindowFinished,
 )
 from traiNNer.engine.control.knobs import BATCH_SIZE, LR_BATCH, MICRO_BATCH, Range
+from traiNNer.engine.control.slot import reversals
 from traiNNer.engine.runtime.memory import Memory
 from traiNNer.registry import AUTOMATIONS, StrictOptions
 
@@ -37,6 +37,14 @@ SPILL_PACE, SPILL_FREE, SPILL_AFTER = 1.5, 0.02, 5
 PACES = 50
 LR_LIMIT = 2.0
 COMPILED_CHANGES = 2
+GAIN = 1.03
+STEP = 1.25  # a growth by less is not taken on the strength of a single size
+GAP = 0.01  # share of the device that must be free below the aim for a measurement at half the size to pay
+MOVES, REVERSALS = 10, 3
+GROW, SHRINK, NO_GAIN = "low VRAM usage", "high VRAM usage", "no gain in images per second"
+PROBE, PROBED = "measuring memory per image", "memory per image measured"
+
+Choice = tuple[int, str] | None
 
 
 class BatchFallback(StrictOptions):
@@ -96,7 +104,7 @@ class DynamicBatchSizeOptimizer(Automation):
     def __post_init__(self) -> None:
         self.needs = "memory"
         self.aim = self.target_vram_usage - self.safety_margin
-        self.every = min(self.adjustment_frequency, SETTLING)
+        self.every, self.line = min(self.adjustment_frequency, SETTLING), Line(0.0, 0.0)
         with self.remembering():
             self.peaks: dict[int, list[int]] = {}
             self.total = self.used = self.others = 0
@@ -216,6 +224,7 @@ class DynamicBatchSizeOptimizer(Automation):
 
     def _observe(self, size: int, seconds: float, pace: float, memory: Memory) -> None:
         self.peaks[size] = [*self.peaks.get(size, []), memory.reserved][-self.vram_history_size :]
+        self.line = fit(self.peaks)
         self.total, self.used = memory.total, max(self.used, memory.used)
         self.others = max(self.others, memory.used - memory.reserved)
         if math.isfinite(pace) and pace > 0:
@@ -229,44 +238,70 @@ class DynamicBatchSizeOptimizer(Automation):
 
     def _evaluate(self, iteration: int, size: int) -> list[Decision]:
         self.due = iteration + self.adjustment_frequency
-        now = self._situation(size)
+        is_settled = self.knobs[MICRO_BATCH].is_frozen or self._changes_left() <= 0
+        decisions = [] if is_settled else self._improve(iteration, size)
         self.used = self.others = 0
-        if self.knobs[MICRO_BATCH].is_frozen or self._changes_left() <= 0:
-            return []
-        chosen = self._choose(now, self._batch(iteration) / median(self.seconds) if self.seconds else math.nan)
+        return decisions
+
+    def _improve(self, iteration: int, size: int) -> list[Decision]:
+        chosen = self._choose(size, self._batch(iteration) / median(self.seconds) if self.seconds else math.nan)
         if chosen is None or chosen[0] == self.knobs[MICRO_BATCH].value:  # asked for already, as in shadow mode
             return []
-        peaks = sum(map(len, self.peaks.values()))
-        evidence = {"estimate": now.usage(chosen[0]), "observed": now.used, "window": peaks, "threshold": self.aim}
+        peaks, used = sum(map(len, self.peaks.values())), self.used / self.total
+        evidence = {"estimate": self._usage(chosen[0]), "observed": used, "window": peaks, "threshold": self.aim}
         return self._adjust(size, *chosen, evidence)
 
-    def _situation(self, size: int) -> Situation:
-        return Situation(
-            size=size,
-            home=self.home,
-            sizes=self.sizes,
-            observed=list(self.peaks),
-            line=fit(self.peaks),
-            used=self.used / self.total,
-            others=self.others,
-            total=self.total,
-            target=self.target_vram_usage,
-            aim=self.aim,
-            ceiling=self.ceiling,
-            moves=self.moves,
-        )
-
-    def _choose(self, now: Situation, rate: float) -> Choice:
+    def _choose(self, size: int, rate: float) -> Choice:
         """Return the size to take and why; `rate` is in images per second."""
-        if chosen := now.shrink():
+        if chosen := self._shrink(size):
             return chosen
-        if self.is_on_trial and now.size > now.home and rate < GAIN * self.home_rate:
+        if self.is_on_trial and size > self.home and rate < GAIN * self.home_rate:
             self.ceiling = min(self.ceiling, self.home + 1)
             return self.home, NO_GAIN
-        if self.is_probing and (chosen := now.end_probe()):
+        if self.is_probing and (chosen := self._end_probe(size)):
             return chosen
-        self.home, self.home_rate, self.is_on_trial, self.is_probing = now.size, rate, False, False
-        return now.grow() or (now.probe() if self._changes_left() > 1 else None)
+        self.home, self.home_rate, self.is_on_trial, self.is_probing = size, rate, False, False
+        return self._grow(size) or (self._probe(size) if self._changes_left() > 1 else None)
+
+    def _usage(self, size: int) -> float:
+        """Return the share of the device expected to be in use at a size."""
+        return (self.line.at(size) + self.others) / self.total
+
+    def _fitting(self) -> list[int]:
+        """Return the sizes that are predicted to stay below the aim, near enough to what was observed."""
+        near = [size for size in self.sizes if size < self.ceiling and size <= reach(list(self.peaks))]
+        return [size for size in near if self._usage(size) <= self.aim]
+
+    def _shrink(self, now: int) -> Choice:
+        """Return a smaller size when more than the target is in use."""
+        smaller = [size for size in self.sizes if size < now]
+        if self.used / self.total <= self.target_vram_usage or not smaller:
+            return None
+        return max((size for size in smaller if self._usage(size) <= self.aim), default=smaller[0]), SHRINK
+
+    def _end_probe(self, now: int) -> Choice:
+        """Return where to go from half the size: to a larger one than before, or back."""
+        larger = self._fitting() + [self.home] * (self._usage(self.home) <= self.target_vram_usage)
+        best = max(larger, default=now)
+        return (best, GROW if best > self.home else PROBED) if best > now else None
+
+    def _grow(self, now: int) -> Choice:
+        """Return the largest size that fits, unless the size has gone up and down too often.
+
+        The host takes four changes of direction for an automation that does not know what it wants.
+        """
+        best = max(self._fitting(), default=0)
+        is_sure = len(self.peaks) > 1 or best >= min(STEP * now, self.sizes[-1])
+        is_calm = reversals([*self.moves[1 - MOVES :], 1]) < REVERSALS
+        return (best, GROW) if best >= GAIN * now and is_sure and is_calm else None
+
+    def _probe(self, now: int) -> Choice:
+        """Return half the size where only one is known and a larger one may fit."""
+        is_open = len(self.peaks) == 1 and any(now < size < self.ceiling for size in self.sizes)
+        is_calm = reversals([*self.moves[2 - MOVES :], -1, 1]) < REVERSALS
+        smaller = [size for size in self.sizes if size <= now / 2]
+        has_room = self.used / self.total < self.aim - GAP
+        return (smaller[-1], PROBE) if is_open and is_calm and has_room and smaller else None
 
     def _changes_left(self) -> int:
         limit = min(self.max_adjustments, COMPILED_CHANGES) if self.is_compiled else self.max_adjustments

@@ -2,17 +2,16 @@
 
 import math
 from bisect import bisect_right
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from statistics import fmean, median
 from typing import Annotated, Any, Literal, NamedTuple
 
-from pydantic import Field
+from pydantic import Field, NonNegativeFloat, NonNegativeInt
 
-from traiNNer.automations.outlook import milestones
+from traiNNer.automations.outlook import Schedule, milestones, with_fallback
 from traiNNer.automations.trend import Trend, clearly_lower, dependence, noise_sd, theil_sen
-from traiNNer.config.automation_rules import OptionFacts, OptionProblem, OptionWarning, check_order
-from traiNNer.config.tree import did_you_mean
+from traiNNer.config.automation_rules import OptionFacts, OptionProblem, OptionWarning, check_order, check_score
 from traiNNer.engine.control.automation import NEVER, Automation
 from traiNNer.engine.control.events import (
     Decision,
@@ -28,8 +27,6 @@ from traiNNer.engine.control.prediction import ANNEALING, LOG_TO_DB, share_to_fa
 from traiNNer.registry import AUTOMATIONS, StrictOptions
 
 Count = Annotated[int, Field(ge=1)]
-Natural = Annotated[int, Field(ge=0)]
-Number = Annotated[float, Field(ge=0)]
 LEAST_VALIDATIONS = 5
 """Smallest patience in validations: a trend of fewer values is not evidence."""
 IN_DB = ("min_improvement", "improvement_threshold", "min_projected_gain")
@@ -103,18 +100,18 @@ class IntelligentEarlyStopping(Automation):
 
     preset: Literal["convenience", "fidelity"] = "convenience"
     patience: Count = 2000
-    min_improvement: Number = 0.001
-    min_epochs: Natural = 0
-    min_iterations: Natural = 5000
+    min_improvement: NonNegativeFloat = 0.001
+    min_epochs: NonNegativeInt = 0
+    min_iterations: NonNegativeInt = 5000
     monitor_metric: str = "val/psnr"
     max_no_improvement: Count | None = None
-    improvement_threshold: Number = 0.002
-    warmup_iterations: Natural = 1000
-    min_projected_gain: Number = 0.05
+    improvement_threshold: NonNegativeFloat = 0.002
+    warmup_iterations: NonNegativeInt = 1000
+    min_projected_gain: NonNegativeFloat = 0.05
     restore_best: bool = True
     respect_schedule: bool = True
     fallback: StoppingFallback = NO_FALLBACK
-    max_adjustments: Natural = 1
+    max_adjustments: NonNegativeInt = 1
 
     def __post_init__(self) -> None:
         limit = self.max_no_improvement
@@ -126,10 +123,7 @@ class IntelligentEarlyStopping(Automation):
         self.has_fallback_rule = self.fallback.early_stopping
         self.needs = self.monitor_metric
         self.unit = " dB" if "psnr" in self.monitor_metric.rpartition("/")[2] else ""
-        self.sign, self.total_iter, self.val_freq = 1.0, 0, 1
-        self.length = self.kept = VALIDATIONS
-        self.schedule: Callable[[int], float] = lambda _: 1.0
-        self.average_iter = 0.0
+        self.sign = 1.0
         # What is remembered. Values are turned so that higher is better; `best` pairs are [value, iteration]. `crops`
         # are the errors of the averaged weights on the probe and of the scored ones on training crops.
         with self.remembering():
@@ -151,7 +145,7 @@ class IntelligentEarlyStopping(Automation):
         """Report a hard limit before the soft one and a score that is not computed; warn of values that are raised."""
         yield from check_order(options, "patience", "max_no_improvement")
         if facts.is_on:
-            yield from _check_monitored(options.monitor_metric, facts)
+            yield from check_score("monitor_metric", options.monitor_metric, facts)
             yield from cls._warn_raised(options, facts)
             yield from cls._warn_units(options)
 
@@ -192,7 +186,7 @@ class IntelligentEarlyStopping(Automation):
         self.length = self._validations(self.sureness.patiences * self.patience)
         self.warmup_iterations = max(self.warmup_iterations, run.warmup_iter)
         self.sign = -1.0 if run.metrics.get(self.monitor_metric) == "lower" else 1.0
-        self.total_iter, self.schedule, self.average_iter = run.total_iter, run.schedule, run.average_iter
+        self.run, self.total_iter = run, run.total_iter
         self.kept = max(2 * self.length, self._validations(2 * run.total_iter / (REACH + 1)), NOISE_VALIDATIONS)
         epochs = self.min_epochs * run.epoch_iter if self.min_epochs else 0.0
         if epochs <= run.total_iter:
@@ -294,7 +288,7 @@ class IntelligentEarlyStopping(Automation):
         if len(self.values) - bisect_right(self.iterations, since) < length:
             return None
         at, values = self.iterations[-length:], self.values[-length:]
-        widening = dependence(self.val_freq, min(self.average_iter, at[-1] / YOUNG))
+        widening = dependence(self.val_freq, min(self.run.average_iter, at[-1] / YOUNG))
         return theil_sen(at, values, self.sureness.confidence, self.changes, widening)
 
     # The rules
@@ -303,7 +297,7 @@ class IntelligentEarlyStopping(Automation):
         remaining = self.total_iter - iteration
         whole = self._trend(self.length)
         length = max(self.length, self._validations(remaining / REACH))
-        dropped = [at for at in milestones(self._rate(), 0, self.total_iter) if at < iteration]
+        dropped = [at for at in milestones(self.schedule, 0, self.total_iter) if at < iteration]
         # Where a curve bends down, a longer window promises more, never less: the surer of two may decide.
         trends = [self._trend(many, max(dropped, default=0)) for many in (length, 2 * length)] if whole else []
         steady = min((trend for trend in trends if trend), key=lambda trend: trend.upper, default=None)
@@ -359,20 +353,19 @@ class IntelligentEarlyStopping(Automation):
             reason = f"{self.monitor_metric} was not finite in {self.non_finite} validations in a row"
             yield self._stop(iteration, reason, {"window": self.non_finite}, failed=True)
 
-    def _rate(self) -> Callable[[int], float]:
-        """Return the schedule, and what the rate automation's fallback makes of it."""
-        knob, schedule = self.knobs[LR_FACTOR], self.schedule
-        fallback = knob.fallback if knob.is_disabled else None
-        return (lambda at: schedule(at) * fallback(at)) if callable(fallback) else schedule
+    @property
+    def schedule(self) -> Schedule:
+        """The schedule, and what the rate automation's fallback makes of it."""
+        return with_fallback(self.run.schedule, self.knobs[LR_FACTOR])
 
     def _annealing(self, iteration: int) -> float:
         """Return what the metric still gains from a smooth fall of the rate."""
-        share = share_to_fall(self._rate(), iteration, self.total_iter) if self.respect_schedule else 0.0
+        share = share_to_fall(self.schedule, iteration, self.total_iter) if self.respect_schedule else 0.0
         return self._worth(share) if share else 0.0
 
     def _worth(self, share: float) -> float:
         """Return what the metric gains when the rate falls by a share; infinite where that was not measured."""
-        if not (self.average_iter and self.gaps):
+        if not (self.run.average_iter and self.gaps):
             return math.inf
         gain = ANNEALING * share * max(median(self.gaps), 0.0)
         return gain if self.unit else (math.inf if gain >= LEAST_DB else 0.0)
@@ -385,7 +378,7 @@ class IntelligentEarlyStopping(Automation):
         is_pending = knob.pending >= PENDING and not (knob.is_frozen or knob.is_disabled) and knob.value > knob.low
         # Not even a fall to zero is worth to wait for where the averaged weights are hardly better than the live ones.
         is_pending = is_pending and self._worth(1.0) >= threshold
-        is_announced = bool(milestones(self._rate(), iteration, self.total_iter))
+        is_announced = bool(milestones(self.schedule, iteration, self.total_iter))
         return is_pending or is_announced or self._annealing(iteration) >= threshold
 
     # What it says
@@ -395,16 +388,7 @@ class IntelligentEarlyStopping(Automation):
         return Stop(reason, evidence, self.monitor_metric if self.restore_best else None, failed)
 
     def _evidence(self, trend: Trend, threshold: float) -> dict[str, float]:
-        """Slopes are in units of the metric per patience, turned so that higher is better."""
-        per = self.patience
-        return {
-            "estimate": trend.slope * per,
-            "se": trend.se * per,
-            "upper": trend.upper * per,
-            "window": trend.window,
-            "threshold": threshold,
-            "noise_sd": self._noise(),
-        }
+        return trend.evidence(self.patience) | {"threshold": threshold, "noise_sd": self._noise()}
 
     def _resolution(self, trend: Trend) -> str:
         noise, least = self._noise(), (trend.upper - trend.slope) * self.patience
@@ -425,12 +409,3 @@ class IntelligentEarlyStopping(Automation):
 def _is_pair(value: Any) -> bool:
     numbers = isinstance(value, list) and all(isinstance(part, (int, float)) and math.isfinite(part) for part in value)
     return numbers and len(value) == 2
-
-
-def _check_monitored(metric: str | None, facts: OptionFacts) -> Iterator[OptionProblem]:
-    if facts.is_validating is False:
-        yield OptionProblem("enabled", "needs validation: val.val_enabled is false")
-    elif metric is not None and facts.scores is not None and metric not in facts.scores:
-        listed = ", ".join(facts.scores) or "none (add val.metrics, with val.metrics_enabled on)"
-        hint = did_you_mean(metric, facts.scores)
-        yield OptionProblem("monitor_metric", f"validation does not compute {metric}{hint}   known: {listed}")

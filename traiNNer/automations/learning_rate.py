@@ -28,7 +28,7 @@ from traiNNer.engine.control.events import (
     WindowFinished,
 )
 from traiNNer.engine.control.knobs import BATCH_SIZE, GRAD_CLIP, LOSS_WEIGHT, LR_BATCH, LR_FACTOR, Knob, Range
-from traiNNer.registry import AUTOMATIONS, StrictOptions
+from traiNNer.registry import AUTOMATIONS
 
 Count = Annotated[int, Field(ge=1)]
 Positive = Annotated[float, Field(gt=0)]
@@ -48,27 +48,6 @@ FINISHES = (
 USUAL = 0.2
 """Share of the newest probe in the usual distance of live weights from their average: some networks live 6 dB off."""
 VETO_VALIDATIONS, MOST_VALIDATIONS, VETO = 5, 512, math.log(10)
-
-
-class CosineParams(StrictOptions):
-    """Parameters of the schedule that takes over."""
-
-    eta_min: Annotated[float, Field(ge=0)] = 0.0
-    """The lowest learning rate itself, not a factor."""
-    T_max: Count | None = None
-    """Accepted, but always `train.total_iter`."""
-
-
-class ScheduleFallback(StrictOptions):
-    """The schedule that is active after the automation was disabled, where the file names none."""
-
-    scheduler_type: Literal["cosine"] = "cosine"
-    """Kind of the schedule."""
-    scheduler_params: CosineParams = Field(default_factory=CosineParams)
-    """Its parameters."""
-
-
-FALLBACK = ScheduleFallback()
 
 
 @AUTOMATIONS.register(name="IntelligentLearningRateScheduler")
@@ -110,7 +89,7 @@ class IntelligentLearningRateScheduler(Automation):
     rollback: bool = True
     log_every: Count = 1000
     finish: bool = True
-    fallback: ScheduleFallback = FALLBACK
+    fallback: rules.ScheduleFallback = rules.FALLBACK
     max_adjustments: Count = 50
 
     def __post_init__(self) -> None:
@@ -137,7 +116,7 @@ class IntelligentLearningRateScheduler(Automation):
         if options.monitor_loss is False and options.monitor_validation is False:
             yield OptionProblem("monitor_validation", "monitor_loss is off too; one of them must be on")
         elif facts.is_on and options.monitor_loss is False and options.monitor_validation is True:
-            yield from _check_alone(facts)
+            yield from rules.check_alone(facts)
         length = options.fallback and options.fallback.scheduler_params and options.fallback.scheduler_params.T_max
         if facts.is_on and not facts.has_schedule and length and facts.total_iter and length != facts.total_iter:
             text = f" = {length} is not train.total_iter; {facts.total_iter} is used"
@@ -146,7 +125,7 @@ class IntelligentLearningRateScheduler(Automation):
     @classmethod
     def finishes(cls, options: Any, optimizer: str) -> bool:
         """Return whether the run is to end with a decay to zero; schedule-free optimizers need none."""
-        return options.finish and not _sets_its_own_rate(optimizer)
+        return options.finish and not rules.sets_its_own_rate(optimizer)
 
     # Events
 
@@ -165,7 +144,7 @@ class IntelligentLearningRateScheduler(Automation):
         """Choose what to watch; keep the weights of the beginning, measure them, and announce the finish."""
         self.run = run
         self.metric = "val/psnr" if "val/psnr" in run.metrics else next(iter(run.metrics), None)
-        self.is_only_guarding = _sets_its_own_rate(run.optimizer)
+        self.is_only_guarding = rules.sets_its_own_rate(run.optimizer)
         size = self.every * min(PARTS, max(1, self.plateau_patience // 4))
         size *= max(1, run.total_iter // (MOST_BLOCKS * size))
         if size != self.blocks.size:  # means over blocks of another length are not comparable
@@ -425,19 +404,3 @@ class IntelligentLearningRateScheduler(Automation):
         counts = {"adjustment": self.adjustments, "rollback": self.rollbacks}
         told = [f"{count} {noun}{'s' * (count != 1)}" for noun, count in counts.items()]
         return ", ".join([*told, f"factor {self._knob.value:.3g}"])
-
-
-def _sets_its_own_rate(optimizer: str) -> bool:
-    name = optimizer.lower().replace("_", "")
-    return "schedulefree" in name or "prodigy" in name
-
-
-def _check_alone(facts: OptionFacts) -> Iterator[OptionProblem]:
-    """Report validation that is watched alone and not there; beside the loss it is a veto that may be missing."""
-    if facts.scores is None:
-        return
-    if facts.is_validating is False:
-        yield OptionProblem("monitor_loss", "monitor_validation alone needs validation: val.val_enabled is false")
-    elif not facts.scores:
-        wanted = "add val.metrics, with val.metrics_enabled on"
-        yield OptionProblem("monitor_loss", f"monitor_validation alone needs a metric: {wanted}")

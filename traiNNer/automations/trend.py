@@ -30,6 +30,10 @@ class Trend:
         """Return the standard error that the width of the interval stands for."""
         return (self.upper - self.lower) / (2 * quantile(self.confidence))
 
+    def evidence(self, per: int) -> dict[str, float]:
+        """Return the slopes per so many iterations, as a decision records them."""
+        return {"estimate": self.slope * per, "se": self.se * per, "upper": self.upper * per, "window": self.window}
+
 
 def dependence(spacing: float, window: float) -> float:
     """Return by how much the interval of a trend widens where values every `spacing` are averages over a `window`.

@@ -6,14 +6,14 @@ their fallback, and the run continues. Rank 0 asks the automations; every rank a
 
 import math
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import replace
+from dataclasses import InitVar, dataclass, field, replace
 from functools import partial
 from typing import Any, Protocol
 
 from traiNNer.batch import BatchPlan
 from traiNNer.engine.control.automation import Automation
 from traiNNer.engine.control.decision_log import DecisionLog
-from traiNNer.engine.control.effects import Effects
+from traiNNer.engine.control.effects import Actions, Effects
 from traiNNer.engine.control.events import (
     Decision,
     ProbeFinished,
@@ -52,6 +52,7 @@ class Probing(Protocol):
         ...
 
 
+@dataclass(eq=False)
 class AutomationHost:
     """Runs the automations of a run.
 
@@ -70,39 +71,37 @@ class AutomationHost:
         probe: measures the network on fixed crops; None where that cannot be done.
     """
 
-    def __init__(
+    automations: InitVar[Mapping[str, Automation]]
+    run: RunStarted
+    knobs: Knobs
+    runtime: Runtime
+    logbook: Logbook
+    actions: InitVar[Actions]
+    plan: BatchPlan
+    learning_rate: InitVar[Callable[[int], float]]
+    options: Mapping[str, Any] = field(default_factory=dict)
+    strict: InitVar[bool] = False
+    shadow: bool = False
+    probe: Probing | None = None
+
+    def __post_init__(
         self,
         automations: Mapping[str, Automation],
-        run: RunStarted,
-        knobs: Knobs,
-        runtime: Runtime,
-        logbook: Logbook,
-        actions: Mapping[type, Callable[[Any], bool | None]],
-        plan: BatchPlan,
+        actions: Actions,
         learning_rate: Callable[[int], float],
-        options: Mapping[str, Any] | None = None,
-        strict: bool = False,
-        shadow: bool = False,
-        probe: Probing | None = None,
+        strict: bool,
     ) -> None:
-        self.run = run
-        self.knobs = knobs
-        self.runtime = runtime
-        self.logbook = logbook
-        self.shadow = shadow
-        self.plan = plan
-        self.probe = probe
-        self.iteration = 0
-        self._options = dict(options or {})
-        self._observations = Observations(runtime, run.anchor, run.later_anchors)
+        run, knobs, logbook = self.run, self.knobs, self.logbook
+        self.iteration = self._repeats = self._reported = 0
+        self._observations = Observations(self.runtime, run.anchor, run.later_anchors)
         self._forecast = Forecast(run.schedule, run.total_iter, run.warmup_iter)
-        self._repeats = self._reported = 0
-        if shadow:
+        if self.shadow:
             for knob in knobs.values():
                 knob.shadow()
         self.slots = [Slot(name, one, run, knobs, logbook, strict) for name, one in automations.items()]
-        log, purse = DecisionLog(logbook, learning_rate, shadow), Purse(run.total_iter)
-        moves = Moves(self.slots, knobs, runtime, logbook, log, plan, purse, run.memory_of_optimizer, shadow)
+        log, purse = DecisionLog(logbook, learning_rate, self.shadow), Purse(run.total_iter)
+        memory = run.memory_of_optimizer
+        moves = Moves(self.slots, knobs, self.runtime, logbook, log, self.plan, purse, memory, self.shadow)
         self.effects = Effects(run, moves, actions)
 
     @property
@@ -298,7 +297,7 @@ class AutomationHost:
             "effects": self.effects.state_dict(),
             "forecast": self._forecast.state_dict(),
             "plan": [list(change) for change in self.plan.changes],
-            "options": self._options,
+            "options": dict(self.options),
         }
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
@@ -308,7 +307,7 @@ class AutomationHost:
         """
         given = state["options"]
         self.effects.load_state_dict(
-            state["effects"], lambda name: name in self._options and given.get(name) == self._options[name]
+            state["effects"], lambda name: name in self.options and given.get(name) == self.options[name]
         )
         if self.knobs[BATCH_SIZE].claimed:
             self.plan.restore(state["plan"])

@@ -122,8 +122,7 @@ class Slot:
 
     def oscillates(self, knob: str) -> bool:
         """Whether a knob changed its direction too often lately."""
-        ways = self.directions.get(knob, [])
-        return sum(a != b for a, b in pairwise(ways)) >= REVERSALS
+        return reversals(self.directions.get(knob, [])) >= REVERSALS
 
     def misses_input(self, value: float) -> bool:
         """Note an observation that it needs; return whether too many in a row were NaN."""
@@ -141,6 +140,11 @@ class Slot:
             setattr(self, name, state[name])
         if state["memory"] is not None:
             self.call("state", lambda: self.automation.load_state_dict(state["memory"]))
+
+
+def reversals(moves: Sequence[int]) -> int:
+    """Return how often the direction changed in a list of +1 and -1."""
+    return sum(before != after for before, after in pairwise(moves))
 
 
 def checked(decision: Any, knobs: Sequence[str]) -> Decision:
