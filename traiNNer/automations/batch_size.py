@@ -247,9 +247,15 @@ class DynamicBatchSizeOptimizer(Automation):
         chosen = self._choose(size, self._batch(iteration) / median(self.seconds) if self.seconds else math.nan)
         if chosen is None or chosen[0] == self.knobs[MICRO_BATCH].value:  # asked for already, as in shadow mode
             return []
+        new, reason = chosen
+        self.is_probing = reason == PROBE
+        self.is_on_trial = new > max(self.home, self.batch)
+        self.moves = [*self.moves, 1 if new > size else -1][-MOVES:]
+        self.changes += 1
+        self.wait = self.adjustment_frequency
         peaks, used = sum(map(len, self.peaks.values())), self.used / self.total
-        evidence = {"estimate": self._usage(chosen[0]), "observed": used, "window": peaks, "threshold": self.aim}
-        return self._adjust(size, *chosen, evidence)
+        evidence = {"estimate": self._usage(new), "observed": used, "window": peaks, "threshold": self.aim}
+        return self._move(new, reason, evidence, forced=False)
 
     def _choose(self, size: int, rate: float) -> Choice:
         """Return the size to take and why; `rate` is in images per second."""
@@ -306,14 +312,6 @@ class DynamicBatchSizeOptimizer(Automation):
     def _changes_left(self) -> int:
         limit = min(self.max_adjustments, COMPILED_CHANGES) if self.is_compiled else self.max_adjustments
         return limit - self.changes
-
-    def _adjust(self, size: int, new: int, reason: str, evidence: Evidence) -> list[Decision]:
-        self.is_probing = reason == PROBE
-        self.is_on_trial = new > max(self.home, self.batch)
-        self.moves = [*self.moves, 1 if new > size else -1][-MOVES:]
-        self.changes += 1
-        self.wait = self.adjustment_frequency
-        return self._move(new, reason, evidence, forced=False)
 
     def _retreat(self, iteration: int, reason: str) -> list[Decision]:
         """Halve the size and never come back to it; be disabled when that happens too often.

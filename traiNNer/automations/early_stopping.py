@@ -5,7 +5,7 @@ from bisect import bisect_right
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from statistics import fmean, median
-from typing import Annotated, Any, Literal, NamedTuple
+from typing import Annotated, Any, Literal
 
 from pydantic import Field, NonNegativeFloat, NonNegativeInt
 
@@ -56,14 +56,8 @@ class StoppingFallback(StrictOptions):
     """Stop by plain patience; false never stops."""
 
 
-class Preset(NamedTuple):
-    """How sure the stop is: patiences that the trend spans at least, and its interval."""
-
-    patiences: int
-    confidence: float
-
-
-PRESETS = {"convenience": Preset(1, 0.90), "fidelity": Preset(2, 0.95)}
+PRESETS = {"convenience": (1, 0.90), "fidelity": (2, 0.95)}
+"""How sure the stop is: patiences that the trend spans at least, and the confidence of its interval."""
 NO_FALLBACK = StoppingFallback()
 
 
@@ -119,7 +113,7 @@ class IntelligentEarlyStopping(Automation):
             raise ValueError(f"max_no_improvement = {limit} is less than patience = {self.patience}")
         self.is_limit_patience = limit == self.patience
         self.hard_limit = None if self.is_limit_patience else limit
-        self.sureness = PRESETS[self.preset]
+        self.patiences, self.confidence = PRESETS[self.preset]
         self.has_fallback_rule = self.fallback.early_stopping
         self.needs = self.monitor_metric
         self.unit = " dB" if "psnr" in self.monitor_metric.rpartition("/")[2] else ""
@@ -183,7 +177,7 @@ class IntelligentEarlyStopping(Automation):
         if self.stops and run.iteration:  # its options were changed in order to go on
             self.stops = self.stopped_at = 0
         self.patience = max(self.patience, LEAST_VALIDATIONS * (run.val_freq or 0))
-        self.length = self._validations(self.sureness.patiences * self.patience)
+        self.length = self._validations(self.patiences * self.patience)
         self.warmup_iterations = max(self.warmup_iterations, run.warmup_iter)
         self.sign = -1.0 if run.metrics.get(self.monitor_metric) == "lower" else 1.0
         self.run, self.total_iter = run, run.total_iter
@@ -232,7 +226,10 @@ class IntelligentEarlyStopping(Automation):
         if score is None or event.iteration < self.warmup_iterations or self.stops >= self.max_adjustments:
             return
         if not math.isfinite(score):
-            yield from self._not_finite(event.iteration)
+            self.non_finite += 1
+            if self.non_finite >= 3:
+                reason = f"{self.monitor_metric} was not finite in {self.non_finite} validations in a row"
+                yield self._stop(event.iteration, reason, {"window": self.non_finite}, failed=True)
             return
         self.non_finite = 0
         self.crops = [self.crops[0], list(event.training)]
@@ -250,9 +247,8 @@ class IntelligentEarlyStopping(Automation):
         flat = event.iteration - self.fallback_best[1]
         if flat >= self.patience and event.iteration >= self.min_iterations:
             evidence = {"estimate": score, "window": flat, "threshold": self.min_improvement}
-            yield self._stop(
-                event.iteration, f"no improvement in {self.monitor_metric} for {flat} iterations", evidence
-            )
+            reason = f"no improvement in {self.monitor_metric} for {flat} iterations"
+            yield self._stop(event.iteration, reason, evidence)
 
     def summary(self) -> str:
         """Return where it stopped, or what the rest of the run still promised when last checked."""
@@ -262,8 +258,6 @@ class IntelligentEarlyStopping(Automation):
             return f"at {self.stopped_at:,}{where}"
         gain = "" if self.projected is None else f", projected gain {self._gain(self.projected)}"
         return f"not triggered{gain}"
-
-    # What it remembers
 
     def _record(self, iteration: int, value: float) -> None:
         self.iterations = [*self.iterations, iteration][-self.kept :]
@@ -289,7 +283,7 @@ class IntelligentEarlyStopping(Automation):
             return None
         at, values = self.iterations[-length:], self.values[-length:]
         widening = dependence(self.val_freq, min(self.run.average_iter, at[-1] / YOUNG))
-        return theil_sen(at, values, self.sureness.confidence, self.changes, widening)
+        return theil_sen(at, values, self.confidence, self.changes, widening)
 
     # The rules
 
@@ -321,11 +315,11 @@ class IntelligentEarlyStopping(Automation):
         # The best is the highest of many smoothed values, so one more low triple is not a fall: the window must be low,
         # or the training crops must have become better since.
         (held_out, training), (best_held_out, best_training) = self.crops, self.best_crops
-        learns = clearly_lower(training, best_training, self.sureness.confidence)
+        learns = clearly_lower(training, best_training, self.confidence)
         low = self._smoothed() if learns else max(self._smoothed(), median(self.values[-self.length :]))
         fall = self.best[0] - low
         threshold = max(self.min_projected_gain, 1.5 * self._noise()) * (1 if learns else 2)
-        falls = trend.upper < 0 or clearly_lower(best_held_out, held_out, self.sureness.confidence)
+        falls = trend.upper < 0 or clearly_lower(best_held_out, held_out, self.confidence)
         if not (fall > threshold and falls) or learns is False:
             return None
         reason = f"overfitting, {self.monitor_metric} is {self._gain(fall)} below its best and falling"
@@ -346,12 +340,6 @@ class IntelligentEarlyStopping(Automation):
             return None
         reason = f"no new best of {self.monitor_metric} for {waited} iterations, limit {limit}"
         return Stop(reason, {"estimate": self.sign * self.raw_best[0], "window": waited, "threshold": limit})
-
-    def _not_finite(self, iteration: int) -> Iterator[Decision]:
-        self.non_finite += 1
-        if self.non_finite >= 3:
-            reason = f"{self.monitor_metric} was not finite in {self.non_finite} validations in a row"
-            yield self._stop(iteration, reason, {"window": self.non_finite}, failed=True)
 
     @property
     def schedule(self) -> Schedule:

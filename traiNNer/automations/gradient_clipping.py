@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from statistics import median
 from typing import Annotated, Any, Literal
 
-from pydantic import Field
+from pydantic import Field, PositiveFloat
 
 from traiNNer.config.automation_rules import OptionFacts, OptionProblem, OptionWarning, check_order
 from traiNNer.engine.control.automation import Automation
@@ -15,7 +15,6 @@ from traiNNer.engine.control.knobs import GRAD_CLIP, GRAD_SKIP, Range
 from traiNNer.registry import AUTOMATIONS, StrictOptions
 
 Count = Annotated[int, Field(ge=1)]
-Positive = Annotated[float, Field(gt=0)]
 FIRST_SKIP, RECENT, LOOK, MEMORY = 10, 50, 200, 1000
 """Steps needed to skip, to move the limit, and for the share that is clipped; over the last the width is averaged."""
 FREE, HELD, SWAMPED = 0.05, 0.2, 0.5
@@ -30,7 +29,7 @@ SKIP, SKIP_BAND = 20.0, 1.5
 class ClippingFallback(StrictOptions):
     """The gradient limit that is active after the automation was disabled."""
 
-    threshold: Positive | None = None
+    threshold: PositiveFloat | None = None
     """Largest gradient norm after the automation was disabled, by default the limit that the run started with; also
     active when it is switched off with `enabled: false`, where the default is grad_clip_max_norm."""
 
@@ -64,9 +63,9 @@ class AdaptiveGradientClipping(Automation):
     title = "clipping"
     needs = "grad_norm"
 
-    initial_threshold: Positive | None = None
-    min_threshold: Positive = 0.1
-    max_threshold: Positive = 10.0
+    initial_threshold: PositiveFloat | None = None
+    min_threshold: PositiveFloat = 0.1
+    max_threshold: PositiveFloat = 10.0
     threshold_mode: Literal["absolute", "relative"] = "absolute"
     adjustment_factor: Annotated[float, Field(gt=1)] = 1.2
     monitoring_frequency: Count = 10

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Annotated, Any, ClassVar, Literal
 
-from pydantic import Field
+from pydantic import Field, PositiveFloat
 
 from traiNNer.automations import learning_rate_rules as rules
 from traiNNer.automations.evidence import ALPHA, SURE, flatness, log_e_flat, ols_slope
@@ -31,7 +31,6 @@ from traiNNer.engine.control.knobs import BATCH_SIZE, GRAD_CLIP, LOSS_WEIGHT, LR
 from traiNNer.registry import AUTOMATIONS
 
 Count = Annotated[int, Field(ge=1)]
-Positive = Annotated[float, Field(gt=0)]
 LEAST_MOVE = 0.01
 LONG_AGO = -(10**9)
 BLOCK, PARTS, MOST_BLOCKS = 50, 5, 1000
@@ -80,9 +79,9 @@ class IntelligentLearningRateScheduler(Automation):
 
     monitor_loss: bool = True
     monitor_validation: bool = True
-    adaptation_threshold: Positive = 0.02
+    adaptation_threshold: PositiveFloat = 0.02
     plateau_patience: Count = 1000
-    improvement_threshold: Positive = 0.001
+    improvement_threshold: PositiveFloat = 0.001
     min_lr_factor: Annotated[float, Field(ge=1e-4, le=1)] = 0.1
     max_lr_factor: Annotated[float, Field(ge=1, le=100)] = 2.0
     reduction_factor: Annotated[float, Field(gt=0, lt=1)] = 0.5
@@ -197,7 +196,6 @@ class IntelligentLearningRateScheduler(Automation):
         change, least = (average, self._least_rise) if is_average_bad else (live, rules.MUCH_WORSE + self.usual)
         is_bad = rules.is_worse(change, least) and (is_average_bad or event.iteration > self.proven_at)
         place = "snapshot" if is_average_bad or not self.run.has_average else "average"
-        first = self.suspected_at
         if math.isnan(average.value + live.value):
             yield from self._answer(event.iteration, "divergence", rules.evidence_of(change, least), place)
         elif self._is_stuck(event.iteration, average):
@@ -206,9 +204,9 @@ class IntelligentLearningRateScheduler(Automation):
             yield from self._answer(event.iteration, "no better than before", evidence)
         elif not (is_bad and self._is_rising):
             yield from self._clear(event)
-        elif first is None:
+        elif self.suspected_at is None:
             self.suspected_at = event.iteration
-        elif event.iteration >= first + self.every:
+        elif event.iteration >= self.suspected_at + self.every:
             yield from self._answer(event.iteration, "divergence", rules.evidence_of(change, least), place)
 
     def on_failure(self, event: StepFailed) -> Iterable[Decision]:
@@ -329,7 +327,8 @@ class IntelligentLearningRateScheduler(Automation):
         if not rules.is_constant(self.run.schedule, iteration, end):
             self._restart(iteration)
             return
-        least = self._least_fall(iteration)
+        whole = self.adaptation_threshold * self.plateau_patience / max(1, total - iteration)
+        least = max(self.improvement_threshold, whole)  # the smallest fall per patience that is worth continuing for
         self.log_e = flatness(values, spacing, least, total / self.plateau_patience)
         if self._is_vetoed(least):
             return
@@ -347,8 +346,6 @@ class IntelligentLearningRateScheduler(Automation):
         if not (self.monitor_validation and self.monitor_loss) or len(self.scores) < VETO_VALIDATIONS:
             return False
         return log_e_flat(ols_slope([error for _, error in self.scores], self._spacing), least) < -VETO
-
-    # Parts of the above
 
     @property
     def _knob(self) -> Knob:
@@ -368,11 +365,6 @@ class IntelligentLearningRateScheduler(Automation):
     def _is_rising(self) -> bool:
         """Whether the training loss is above its lowest level: one that still falls overfits, but does not diverge."""
         return not self.monitor_loss or (self.level.best is not None and self.level.rise > self.adaptation_threshold)
-
-    def _least_fall(self, iteration: int) -> float:
-        """Return the smallest fall per patience that is worth continuing for."""
-        whole = self.adaptation_threshold * self.plateau_patience / max(1, self.run.total_iter - iteration)
-        return max(self.improvement_threshold, whole)
 
     def _set(
         self, value: float, reason: str, evidence: Evidence, forced: bool = False, dip: float = 0.0, hold: int = 0

@@ -31,14 +31,7 @@ class DynamicLossScheduling(Automation):
     title = "loss balance"
     # Options of implementations whose weights go on moving during a run.
     foreign_options = dict.fromkeys(
-        (
-            "momentum",
-            "adaptation_rate",
-            "min_weight",
-            "max_weight",
-            "adaptation_threshold",
-            "baseline_iterations",
-        ),
+        ("momentum", "adaptation_rate", "min_weight", "max_weight", "adaptation_threshold", "baseline_iterations"),
         "has no counterpart: weights are calibrated once, by auto_calibrate, and then stay",
     )
 

@@ -76,21 +76,15 @@ class AutomationHost:
     knobs: Knobs
     runtime: Runtime
     logbook: Logbook
-    actions: InitVar[Actions]
+    actions: Actions
     plan: BatchPlan
-    learning_rate: InitVar[Callable[[int], float]]
+    learning_rate: Callable[[int], float]
     options: Mapping[str, Any] = field(default_factory=dict)
-    strict: InitVar[bool] = False
+    strict: bool = False
     shadow: bool = False
     probe: Probing | None = None
 
-    def __post_init__(
-        self,
-        automations: Mapping[str, Automation],
-        actions: Actions,
-        learning_rate: Callable[[int], float],
-        strict: bool,
-    ) -> None:
+    def __post_init__(self, automations: Mapping[str, Automation]) -> None:
         run, knobs, logbook = self.run, self.knobs, self.logbook
         self.iteration = self._repeats = self._reported = 0
         self._observations = Observations(self.runtime, run.anchor, run.later_anchors)
@@ -98,11 +92,11 @@ class AutomationHost:
         if self.shadow:
             for knob in knobs.values():
                 knob.shadow()
-        self.slots = [Slot(name, one, run, knobs, logbook, strict) for name, one in automations.items()]
-        log, purse = DecisionLog(logbook, learning_rate, self.shadow), Purse(run.total_iter)
+        self.slots = [Slot(name, one, run, knobs, logbook, self.strict) for name, one in automations.items()]
+        log, purse = DecisionLog(logbook, self.learning_rate, self.shadow), Purse(run.total_iter)
         memory = run.memory_of_optimizer
         moves = Moves(self.slots, knobs, self.runtime, logbook, log, self.plan, purse, memory, self.shadow)
-        self.effects = Effects(run, moves, actions)
+        self.effects = Effects(run, moves, self.actions)
 
     @property
     def stop(self) -> Stop | None:
@@ -268,8 +262,9 @@ class AutomationHost:
                 self._note(slot, *(step.grad_norm for step in event.steps))
 
     def _note_score(self, event: ValidationFinished, slot: Slot) -> None:
-        if slot.needs in self.run.metrics:
-            self._note(slot, event.scores.get(slot.needs, math.nan))
+        needed = slot.needs or ""
+        if needed in self.run.metrics:
+            self._note(slot, event.scores.get(needed, math.nan))
 
     def _note(self, slot: Slot, *values: float) -> None:
         """Disable an automation that misses its input for too long."""

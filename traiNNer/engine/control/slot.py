@@ -46,11 +46,8 @@ class Slot:
         self.strict = strict
         self._shown: set[str] = set()
         self.every, self.needs = automation.every, automation.needs
-        self.adjustments = 0
-        self.misses = 0
-        self.is_off = False
-        self.is_frozen = False
-        self.rests_until = 0
+        self.adjustments = self.misses = self.rests_until = 0
+        self.is_off = self.is_frozen = False
         self.directions: dict[str, list[int]] = {}
         automation.attach(knobs)
         claims = self.call("ranges", lambda: {knob: (knobs[knob], at) for knob, at in automation.ranges(run).items()})
