@@ -28,8 +28,7 @@ import torch
 
 from benchmarks.automations.rows import Row, table
 from benchmarks.automations.simulated_device import SimulatedDevice, halved_until_it_fits
-from traiNNer.automations.batch_size import DynamicBatchSizeOptimizer
-from traiNNer.automations.batch_size_rules import SHRINK, reversals
+from traiNNer.automations.batch_size import SHRINK, DynamicBatchSizeOptimizer
 from traiNNer.automations.memory_model import split, splits
 from traiNNer.batch import BatchPlan
 from traiNNer.engine.control.automation import Automation
@@ -44,6 +43,7 @@ from traiNNer.engine.control.events import (
     WindowFinished,
 )
 from traiNNer.engine.control.knobs import BATCH_SIZE, MICRO_BATCH, Knobs, Range
+from traiNNer.engine.control.slot import reversals
 from traiNNer.engine.runtime.memory import DeviceMemory
 
 AUTOMATION = "DynamicBatchSizeOptimizer"

@@ -10,7 +10,6 @@ SMALL = 30  # lines; shorter modules are tested with their users
 
 # Modules tested together with a neighbor: that test must import them.
 HELD_BY = {
-    "automations/batch_size_rules.py": "automations/test_batch_size.py",
     "automations/learning_rate_rules.py": "automations/test_learning_rate.py",
     "automations/memory_model.py": "automations/test_batch_size.py",
     "config/reference/docstrings.py": "config/reference/test_markdown.py",

@@ -2,17 +2,16 @@
 
 import math
 from bisect import bisect_right
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
 from statistics import fmean, median
-from typing import Annotated, Any, Literal, NamedTuple
+from typing import Annotated, Any, Literal
 
-import numpy as np
-from pydantic import Field
+from pydantic import Field, NonNegativeFloat, NonNegativeInt
 
-from traiNNer.automations.outlook import milestones
-from traiNNer.automations.trend import Trend, dependence, noise_sd, theil_sen
-from traiNNer.config.automation_rules import OptionFacts, OptionProblem, OptionWarning, check_order
-from traiNNer.config.tree import did_you_mean
+from traiNNer.automations.outlook import Schedule, milestones, with_fallback
+from traiNNer.automations.trend import Trend, clearly_lower, dependence, noise_sd, theil_sen
+from traiNNer.config.automation_rules import OptionFacts, OptionProblem, OptionWarning, check_order, check_score
 from traiNNer.engine.control.automation import NEVER, Automation
 from traiNNer.engine.control.events import (
     Decision,
@@ -28,8 +27,6 @@ from traiNNer.engine.control.prediction import ANNEALING, LOG_TO_DB, share_to_fa
 from traiNNer.registry import AUTOMATIONS, StrictOptions
 
 Count = Annotated[int, Field(ge=1)]
-Natural = Annotated[int, Field(ge=0)]
-Number = Annotated[float, Field(ge=0)]
 LEAST_VALIDATIONS = 5
 """Smallest patience in validations: a trend of fewer values is not evidence."""
 IN_DB = ("min_improvement", "improvement_threshold", "min_projected_gain")
@@ -59,18 +56,13 @@ class StoppingFallback(StrictOptions):
     """Stop by plain patience; false never stops."""
 
 
-class Preset(NamedTuple):
-    """How sure the stop is: patiences that the trend spans at least, and its interval."""
-
-    patiences: int
-    confidence: float
-
-
-PRESETS = {"convenience": Preset(1, 0.90), "fidelity": Preset(2, 0.95)}
+PRESETS = {"convenience": (1, 0.90), "fidelity": (2, 0.95)}
+"""How sure the stop is: patiences that the trend spans at least, and the confidence of its interval."""
 NO_FALLBACK = StoppingFallback()
 
 
 @AUTOMATIONS.register(name="IntelligentEarlyStopping")
+@dataclass(eq=False)
 class IntelligentEarlyStopping(Automation):
     """Ends a run that has nothing left to gain.
 
@@ -99,78 +91,55 @@ class IntelligentEarlyStopping(Automation):
 
     title = "early stopping"
     every = NEVER
-    remembered = (
-        "iterations",
-        "values",
-        "changes",
-        "gaps",
-        "crops",
-        "best_crops",
-        "best",
-        "raw_best",
-        "non_finite",
-        "projected",
-        "stops",
-        "stopped_at",
-        "told",
-        "fallback_best",
-    )
 
-    def __init__(
-        self,
-        preset: Literal["convenience", "fidelity"] = "convenience",
-        patience: Count = 2000,
-        min_improvement: Number = 0.001,
-        min_epochs: Natural = 0,
-        min_iterations: Natural = 5000,
-        monitor_metric: str = "val/psnr",
-        max_no_improvement: Count | None = None,
-        improvement_threshold: Number = 0.002,
-        warmup_iterations: Natural = 1000,
-        min_projected_gain: Number = 0.05,
-        restore_best: bool = True,
-        respect_schedule: bool = True,
-        fallback: StoppingFallback = NO_FALLBACK,
-        max_adjustments: Natural = 1,
-    ) -> None:
-        if max_no_improvement is not None and max_no_improvement < patience:
-            raise ValueError(f"max_no_improvement = {max_no_improvement} is less than patience = {patience}")
-        self.preset, self.fallback = PRESETS[preset], fallback
-        self.is_limit_patience = max_no_improvement == patience
-        self.patience, self.hard_limit = patience, None if self.is_limit_patience else max_no_improvement
-        self.min_improvement, self.improvement_threshold = min_improvement, improvement_threshold
-        self.min_epochs, self.first_stop, self.warmup = min_epochs, min_iterations, warmup_iterations
-        self.has_fallback_rule = fallback.early_stopping
-        self.monitor_metric = self.needs = monitor_metric
-        self.min_projected_gain, self.max_adjustments = min_projected_gain, max_adjustments
-        self.restore_best, self.respect_schedule = restore_best, respect_schedule
-        self.unit = " dB" if "psnr" in monitor_metric.rpartition("/")[2] else ""
-        self.sign, self.total_iter, self.val_freq = 1.0, 0, 1
-        self.length = self.kept = VALIDATIONS
-        self.schedule: Callable[[int], float] = lambda _: 1.0
-        self.has_average = False
+    preset: Literal["convenience", "fidelity"] = "convenience"
+    patience: Count = 2000
+    min_improvement: NonNegativeFloat = 0.001
+    min_epochs: NonNegativeInt = 0
+    min_iterations: NonNegativeInt = 5000
+    monitor_metric: str = "val/psnr"
+    max_no_improvement: Count | None = None
+    improvement_threshold: NonNegativeFloat = 0.002
+    warmup_iterations: NonNegativeInt = 1000
+    min_projected_gain: NonNegativeFloat = 0.05
+    restore_best: bool = True
+    respect_schedule: bool = True
+    fallback: StoppingFallback = NO_FALLBACK
+    max_adjustments: NonNegativeInt = 1
+
+    def __post_init__(self) -> None:
+        limit = self.max_no_improvement
+        if limit is not None and limit < self.patience:
+            raise ValueError(f"max_no_improvement = {limit} is less than patience = {self.patience}")
+        self.is_limit_patience = limit == self.patience
+        self.hard_limit = None if self.is_limit_patience else limit
+        self.patiences, self.confidence = PRESETS[self.preset]
+        self.has_fallback_rule = self.fallback.early_stopping
+        self.needs = self.monitor_metric
+        self.unit = " dB" if "psnr" in self.monitor_metric.rpartition("/")[2] else ""
+        self.sign = 1.0
         # What is remembered. Values are turned so that higher is better; `best` pairs are [value, iteration]. `crops`
         # are the errors of the averaged weights on the probe and of the scored ones on training crops.
-        self.iterations: list[int] = []
-        self.values: list[float] = []
-        self.changes: list[int] = []
-        self.gaps: list[float] = []
-        self.crops: list[list[float]] = [[], []]
-        self.best_crops = self.crops
-        self.best: list[Any] = []
-        self.raw_best: list[Any] = []
-        self.fallback_best: list[Any] = []
-        self.non_finite = self.stops = self.stopped_at = 0
-        self.average_iter = 0.0
-        self.projected: float | None = None
-        self.told: list[str] = []
+        with self.remembering():
+            self.iterations: list[int] = []
+            self.values: list[float] = []
+            self.changes: list[int] = []
+            self.gaps: list[float] = []
+            self.crops: list[list[float]] = [[], []]
+            self.best_crops = self.crops
+            self.best: list[Any] = []
+            self.raw_best: list[Any] = []
+            self.fallback_best: list[Any] = []
+            self.non_finite = self.stops = self.stopped_at = 0
+            self.projected: float | None = None
+            self.told: list[str] = []
 
     @classmethod
     def check_options(cls, options: Any, facts: OptionFacts) -> Iterator[OptionProblem | OptionWarning]:
         """Report a hard limit before the soft one and a score that is not computed; warn of values that are raised."""
         yield from check_order(options, "patience", "max_no_improvement")
         if facts.is_on:
-            yield from _check_monitored(options.monitor_metric, facts)
+            yield from check_score("monitor_metric", options.monitor_metric, facts)
             yield from cls._warn_raised(options, facts)
             yield from cls._warn_units(options)
 
@@ -208,28 +177,28 @@ class IntelligentEarlyStopping(Automation):
         if self.stops and run.iteration:  # its options were changed in order to go on
             self.stops = self.stopped_at = 0
         self.patience = max(self.patience, LEAST_VALIDATIONS * (run.val_freq or 0))
-        self.length = self._validations(self.preset.patiences * self.patience)
-        self.warmup = max(self.warmup, run.warmup_iter)
+        self.length = self._validations(self.patiences * self.patience)
+        self.warmup_iterations = max(self.warmup_iterations, run.warmup_iter)
         self.sign = -1.0 if run.metrics.get(self.monitor_metric) == "lower" else 1.0
-        self.total_iter, self.schedule, self.has_average = run.total_iter, run.schedule, run.has_average
-        self.average_iter = run.average_iter
+        self.run, self.total_iter = run, run.total_iter
         self.kept = max(2 * self.length, self._validations(2 * run.total_iter / (REACH + 1)), NOISE_VALIDATIONS)
         epochs = self.min_epochs * run.epoch_iter if self.min_epochs else 0.0
         if epochs <= run.total_iter:
-            self.first_stop = max(self.first_stop, math.ceil(epochs))
+            self.min_iterations = max(self.min_iterations, math.ceil(epochs))
         yield from self._without_effect(epochs)
 
     def _without_effect(self, epochs: float) -> Iterator[Say]:
         """Name the options that change nothing in this run, and why; warn of one that lets nothing stop."""
         end, patience, limit = self.total_iter, self.patience, self.hard_limit
-        starts = {"min_iterations": self.first_stop, "warmup_iterations": self.warmup}
-        starts["patience"] = self.warmup + patience
+        starts = {"min_iterations": self.min_iterations, "warmup_iterations": self.warmup_iterations}
+        starts["patience"] = self.warmup_iterations + patience
         if late := [f"{name} lets nothing stop before {at:,}" for name, at in starts.items() if at >= end]:
             yield Say(f"cannot act in a run of {end:,} iterations: {late[0]}", warn=True)
         idle = {
             f"min_epochs {self.min_epochs} (the run ends before)": epochs > end,
             "max_no_improvement (it equals patience)": self.is_limit_patience,
-            f"max_no_improvement {limit} (the run ends before)": limit is not None and self.warmup + limit >= end,
+            f"max_no_improvement {limit} (the run ends before)": limit is not None
+            and self.warmup_iterations + limit >= end,
             "improvement_threshold (min_projected_gain decides before)": self.improvement_threshold * end
             < self.min_projected_gain * patience,
         }
@@ -254,10 +223,13 @@ class IntelligentEarlyStopping(Automation):
     def on_validation(self, event: ValidationFinished) -> Iterator[Decision]:
         """Record the score and stop where a rule says so."""
         score = event.scores.get(self.monitor_metric)
-        if score is None or event.iteration < self.warmup or self.stops >= self.max_adjustments:
+        if score is None or event.iteration < self.warmup_iterations or self.stops >= self.max_adjustments:
             return
         if not math.isfinite(score):
-            yield from self._not_finite(event.iteration)
+            self.non_finite += 1
+            if self.non_finite >= 3:
+                reason = f"{self.monitor_metric} was not finite in {self.non_finite} validations in a row"
+                yield self._stop(event.iteration, reason, {"window": self.non_finite}, failed=True)
             return
         self.non_finite = 0
         self.crops = [self.crops[0], list(event.training)]
@@ -267,17 +239,16 @@ class IntelligentEarlyStopping(Automation):
     def fallback_rule(self, event: ValidationFinished) -> Iterator[Decision]:
         """Stop after a patience without improvement; needs nothing that was remembered before."""
         score = event.scores.get(self.monitor_metric)
-        if score is None or not math.isfinite(score) or event.iteration < self.warmup or self.stops:
+        if score is None or not math.isfinite(score) or event.iteration < self.warmup_iterations or self.stops:
             return
         value = self.sign * score
         if not _is_pair(self.fallback_best) or value > self.fallback_best[0] + self.min_improvement:
             self.fallback_best = [value, event.iteration]
         flat = event.iteration - self.fallback_best[1]
-        if flat >= self.patience and event.iteration >= self.first_stop:
+        if flat >= self.patience and event.iteration >= self.min_iterations:
             evidence = {"estimate": score, "window": flat, "threshold": self.min_improvement}
-            yield self._stop(
-                event.iteration, f"no improvement in {self.monitor_metric} for {flat} iterations", evidence
-            )
+            reason = f"no improvement in {self.monitor_metric} for {flat} iterations"
+            yield self._stop(event.iteration, reason, evidence)
 
     def summary(self) -> str:
         """Return where it stopped, or what the rest of the run still promised when last checked."""
@@ -287,8 +258,6 @@ class IntelligentEarlyStopping(Automation):
             return f"at {self.stopped_at:,}{where}"
         gain = "" if self.projected is None else f", projected gain {self._gain(self.projected)}"
         return f"not triggered{gain}"
-
-    # What it remembers
 
     def _record(self, iteration: int, value: float) -> None:
         self.iterations = [*self.iterations, iteration][-self.kept :]
@@ -313,8 +282,8 @@ class IntelligentEarlyStopping(Automation):
         if len(self.values) - bisect_right(self.iterations, since) < length:
             return None
         at, values = self.iterations[-length:], self.values[-length:]
-        widening = dependence(self.val_freq, min(self.average_iter, at[-1] / YOUNG))
-        return theil_sen(at, values, self.preset.confidence, self.changes, widening)
+        widening = dependence(self.val_freq, min(self.run.average_iter, at[-1] / YOUNG))
+        return theil_sen(at, values, self.confidence, self.changes, widening)
 
     # The rules
 
@@ -322,7 +291,7 @@ class IntelligentEarlyStopping(Automation):
         remaining = self.total_iter - iteration
         whole = self._trend(self.length)
         length = max(self.length, self._validations(remaining / REACH))
-        dropped = [at for at in milestones(self._rate(), 0, self.total_iter) if at < iteration]
+        dropped = [at for at in milestones(self.schedule, 0, self.total_iter) if at < iteration]
         # Where a curve bends down, a longer window promises more, never less: the surer of two may decide.
         trends = [self._trend(many, max(dropped, default=0)) for many in (length, 2 * length)] if whole else []
         steady = min((trend for trend in trends if trend), key=lambda trend: trend.upper, default=None)
@@ -331,11 +300,11 @@ class IntelligentEarlyStopping(Automation):
             yield from self._tell("resolution", self._resolution(steady))
         if remaining <= 0:  # there is nothing left to stop
             return
-        is_due = iteration >= self.first_stop and iteration - self.best[1] >= self.patience
+        is_due = iteration >= self.min_iterations and iteration - self.best[1] >= self.patience
         is_settled = len(self.iterations) - bisect_right(self.iterations, max(self.changes, default=0)) >= RECENT
         overfitting = self._overfitting(whole) if is_due and whole else None
         others = [self._convergence(iteration, steady)] if is_due and is_settled and steady else []
-        others += [self._hard_limit(iteration)] if iteration >= self.first_stop else []
+        others += [self._hard_limit(iteration)] if iteration >= self.min_iterations else []
         stop = next((one for one in (overfitting, *others) if one), None)
         if stop and stop is not overfitting and self._waits(iteration):
             yield from self._tell("wait", f"waiting for a lower learning rate: {stop.reason}")
@@ -346,11 +315,11 @@ class IntelligentEarlyStopping(Automation):
         # The best is the highest of many smoothed values, so one more low triple is not a fall: the window must be low,
         # or the training crops must have become better since.
         (held_out, training), (best_held_out, best_training) = self.crops, self.best_crops
-        learns = clearly_lower(training, best_training, self.preset.confidence)
+        learns = clearly_lower(training, best_training, self.confidence)
         low = self._smoothed() if learns else max(self._smoothed(), median(self.values[-self.length :]))
         fall = self.best[0] - low
         threshold = max(self.min_projected_gain, 1.5 * self._noise()) * (1 if learns else 2)
-        falls = trend.upper < 0 or clearly_lower(best_held_out, held_out, self.preset.confidence)
+        falls = trend.upper < 0 or clearly_lower(best_held_out, held_out, self.confidence)
         if not (fall > threshold and falls) or learns is False:
             return None
         reason = f"overfitting, {self.monitor_metric} is {self._gain(fall)} below its best and falling"
@@ -372,26 +341,19 @@ class IntelligentEarlyStopping(Automation):
         reason = f"no new best of {self.monitor_metric} for {waited} iterations, limit {limit}"
         return Stop(reason, {"estimate": self.sign * self.raw_best[0], "window": waited, "threshold": limit})
 
-    def _not_finite(self, iteration: int) -> Iterator[Decision]:
-        self.non_finite += 1
-        if self.non_finite >= 3:
-            reason = f"{self.monitor_metric} was not finite in {self.non_finite} validations in a row"
-            yield self._stop(iteration, reason, {"window": self.non_finite}, failed=True)
-
-    def _rate(self) -> Callable[[int], float]:
-        """Return the schedule, and what the rate automation's fallback makes of it."""
-        knob, schedule = self.knobs[LR_FACTOR], self.schedule
-        fallback = knob.fallback if knob.is_disabled else None
-        return (lambda at: schedule(at) * fallback(at)) if callable(fallback) else schedule
+    @property
+    def schedule(self) -> Schedule:
+        """The schedule, and what the rate automation's fallback makes of it."""
+        return with_fallback(self.run.schedule, self.knobs[LR_FACTOR])
 
     def _annealing(self, iteration: int) -> float:
         """Return what the metric still gains from a smooth fall of the rate."""
-        share = share_to_fall(self._rate(), iteration, self.total_iter) if self.respect_schedule else 0.0
+        share = share_to_fall(self.schedule, iteration, self.total_iter) if self.respect_schedule else 0.0
         return self._worth(share) if share else 0.0
 
     def _worth(self, share: float) -> float:
         """Return what the metric gains when the rate falls by a share; infinite where that was not measured."""
-        if not (self.has_average and self.gaps):
+        if not (self.run.average_iter and self.gaps):
             return math.inf
         gain = ANNEALING * share * max(median(self.gaps), 0.0)
         return gain if self.unit else (math.inf if gain >= LEAST_DB else 0.0)
@@ -404,7 +366,7 @@ class IntelligentEarlyStopping(Automation):
         is_pending = knob.pending >= PENDING and not (knob.is_frozen or knob.is_disabled) and knob.value > knob.low
         # Not even a fall to zero is worth to wait for where the averaged weights are hardly better than the live ones.
         is_pending = is_pending and self._worth(1.0) >= threshold
-        is_announced = bool(milestones(self._rate(), iteration, self.total_iter))
+        is_announced = bool(milestones(self.schedule, iteration, self.total_iter))
         return is_pending or is_announced or self._annealing(iteration) >= threshold
 
     # What it says
@@ -414,16 +376,7 @@ class IntelligentEarlyStopping(Automation):
         return Stop(reason, evidence, self.monitor_metric if self.restore_best else None, failed)
 
     def _evidence(self, trend: Trend, threshold: float) -> dict[str, float]:
-        """Slopes are in units of the metric per patience, turned so that higher is better."""
-        per = self.patience
-        return {
-            "estimate": trend.slope * per,
-            "se": trend.se * per,
-            "upper": trend.upper * per,
-            "window": trend.window,
-            "threshold": threshold,
-            "noise_sd": self._noise(),
-        }
+        return trend.evidence(self.patience) | {"threshold": threshold, "noise_sd": self._noise()}
 
     def _resolution(self, trend: Trend) -> str:
         noise, least = self._noise(), (trend.upper - trend.slope) * self.patience
@@ -441,27 +394,6 @@ class IntelligentEarlyStopping(Automation):
         return f"{value:.2f}{self.unit}" if self.unit else f"{value:.2g}"
 
 
-def clearly_lower(new: Sequence[float], old: Sequence[float], confidence: float) -> bool | None:
-    """Tell whether errors have fallen, paired by crop (Student's t, two-sided); None without crops that pair."""
-    from scipy.special import stdtrit  # takes long to import
-
-    falls = np.subtract(old, new) if len(new) == len(old) else np.array([])
-    falls = falls[np.isfinite(falls)]
-    if len(falls) < 3:
-        return None
-    least = stdtrit(len(falls) - 1, (1 + confidence) / 2) * falls.std(ddof=1) / math.sqrt(len(falls))
-    return bool(falls.mean() > least)
-
-
 def _is_pair(value: Any) -> bool:
     numbers = isinstance(value, list) and all(isinstance(part, (int, float)) and math.isfinite(part) for part in value)
     return numbers and len(value) == 2
-
-
-def _check_monitored(metric: str | None, facts: OptionFacts) -> Iterator[OptionProblem]:
-    if facts.is_validating is False:
-        yield OptionProblem("enabled", "needs validation: val.val_enabled is false")
-    elif metric is not None and facts.scores is not None and metric not in facts.scores:
-        listed = ", ".join(facts.scores) or "none (add val.metrics, with val.metrics_enabled on)"
-        hint = did_you_mean(metric, facts.scores)
-        yield OptionProblem("monitor_metric", f"validation does not compute {metric}{hint}   known: {listed}")

@@ -2,28 +2,19 @@
 
 import math
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from statistics import median
 from typing import Annotated, Any, Literal
 
-from pydantic import Field
+from pydantic import Field, PositiveFloat
 
 from traiNNer.config.automation_rules import OptionFacts, OptionProblem, OptionWarning, check_order
 from traiNNer.engine.control.automation import Automation
-from traiNNer.engine.control.events import (
-    Decision,
-    Evidence,
-    KnobChanged,
-    RunStarted,
-    Say,
-    SetKnob,
-    Step,
-    WindowFinished,
-)
+from traiNNer.engine.control.events import Decision, Evidence, KnobChanged, RunStarted, Say, SetKnob, WindowFinished
 from traiNNer.engine.control.knobs import GRAD_CLIP, GRAD_SKIP, Range
 from traiNNer.registry import AUTOMATIONS, StrictOptions
 
 Count = Annotated[int, Field(ge=1)]
-Positive = Annotated[float, Field(gt=0)]
 FIRST_SKIP, RECENT, LOOK, MEMORY = 10, 50, 200, 1000
 """Steps needed to skip, to move the limit, and for the share that is clipped; over the last the width is averaged."""
 FREE, HELD, SWAMPED = 0.05, 0.2, 0.5
@@ -38,7 +29,7 @@ SKIP, SKIP_BAND = 20.0, 1.5
 class ClippingFallback(StrictOptions):
     """The gradient limit that is active after the automation was disabled."""
 
-    threshold: Positive | None = None
+    threshold: PositiveFloat | None = None
     """Largest gradient norm after the automation was disabled, by default the limit that the run started with; also
     active when it is switched off with `enabled: false`, where the default is grad_clip_max_norm."""
 
@@ -47,6 +38,7 @@ BY_DEFAULT = ClippingFallback()
 
 
 @AUTOMATIONS.register(name="AdaptiveGradientClipping")
+@dataclass(eq=False)
 class AdaptiveGradientClipping(Automation):
     """A gradient limit that follows the statistics where it is not what holds the run.
 
@@ -70,34 +62,27 @@ class AdaptiveGradientClipping(Automation):
 
     title = "clipping"
     needs = "grad_norm"
-    remembered = ("history", "width", "evaluations", "asked", "direction", "rest_until", "told", "counts")
 
-    def __init__(
-        self,
-        initial_threshold: Positive | None = None,
-        min_threshold: Positive = 0.1,
-        max_threshold: Positive = 10.0,
-        threshold_mode: Literal["absolute", "relative"] = "absolute",
-        adjustment_factor: Annotated[float, Field(gt=1)] = 1.2,
-        monitoring_frequency: Count = 10,
-        gradient_history_size: Count = 100,
-        fallback: ClippingFallback = BY_DEFAULT,
-        max_adjustments: Count = 100,
-    ) -> None:
-        self.is_absolute = threshold_mode == "absolute"
-        self.low, self.high = min_threshold, max_threshold
-        self.initial, self.limit = initial_threshold, initial_threshold or 1.0
-        self.factor = adjustment_factor
-        self.every = monitoring_frequency
-        self.size = max(gradient_history_size, LOOK)
-        self.fallback = fallback
-        self.max_adjustments = max_adjustments
-        self.is_clipping, self.excluded = True, 0.0
-        self.history: list[float] = []
-        self.width = self.asked = 0.0
-        self.evaluations = self.direction = self.rest_until = self.rest = 0
-        self.told: list[str] = []
-        self.counts = dict.fromkeys(("applied", "clipped", "exploding", "broken"), 0)
+    initial_threshold: PositiveFloat | None = None
+    min_threshold: PositiveFloat = 0.1
+    max_threshold: PositiveFloat = 10.0
+    threshold_mode: Literal["absolute", "relative"] = "absolute"
+    adjustment_factor: Annotated[float, Field(gt=1)] = 1.2
+    monitoring_frequency: Count = 10
+    gradient_history_size: Count = 100
+    fallback: ClippingFallback = BY_DEFAULT
+    max_adjustments: Count = 100
+
+    def __post_init__(self) -> None:
+        self.is_absolute, self.limit = self.threshold_mode == "absolute", self.initial_threshold or 1.0
+        self.every = self.monitoring_frequency
+        self.is_clipping, self.excluded, self.rest = True, 0.0, 0
+        with self.remembering():
+            self.history: list[float] = []
+            self.width = self.asked = 0.0
+            self.evaluations = self.direction = self.rest_until = 0
+            self.told: list[str] = []
+            self.counts = dict.fromkeys(("applied", "clipped", "exploding", "broken"), 0)
 
     @classmethod
     def check_options(cls, options: Any, facts: OptionFacts) -> Iterator[OptionProblem | OptionWarning]:
@@ -116,9 +101,9 @@ class AdaptiveGradientClipping(Automation):
         """Return bounds (in absolute mode), start and fallback of the limit, and that nothing is skipped at first."""
         if not run.is_clipping:
             return {}
-        limit = self.initial or self.knobs[GRAD_CLIP].value
-        bounds = (self.low, self.high) if self.is_absolute else (None, None)
-        self.limit = min(max(limit, self.low), self.high) if self.is_absolute else limit
+        limit = self.initial_threshold or self.knobs[GRAD_CLIP].value
+        bounds = (self.min_threshold, self.max_threshold) if self.is_absolute else (None, None)
+        self.limit = min(max(limit, self.min_threshold), self.max_threshold) if self.is_absolute else limit
         self.excluded = limit if limit != self.limit else 0.0
         clip = Range(*bounds, start=self.limit, fallback=self.fallback.threshold or self.limit)
         return {GRAD_CLIP: clip, GRAD_SKIP: Range(start=math.inf, fallback=math.inf)}
@@ -134,8 +119,7 @@ class AdaptiveGradientClipping(Automation):
     def on_window(self, event: WindowFinished) -> Iterator[Decision]:
         """Remember the norms, and every `monitoring_frequency` iterations let the limit follow them."""
         limit = self.knobs[GRAD_CLIP].value if self.is_clipping else self.limit
-        for step in event.steps:
-            self._record(step, limit)
+        self._record(event, limit)
         if event.iteration % self.every or not self.is_clipping:
             return
         if len(self.history) >= FIRST_SKIP:
@@ -157,15 +141,16 @@ class AdaptiveGradientClipping(Automation):
         skipped = f", {exploding} exploding step{'s' * (exploding != 1)} skipped" if exploding else ""
         return f"{share:.1f} % of steps{skipped}{f', {broken} not finite' if broken else ''}"
 
-    def _record(self, step: Step, limit: float) -> None:
-        norm = step.grad_norm
-        if not step.applied:
-            self.counts["exploding" if math.isfinite(norm) and math.isfinite(step.loss) else "broken"] += 1
-        elif math.isfinite(norm):
-            self.counts["applied"] += 1
-            self.counts["clipped"] += norm > limit
-            self.history += [math.log(norm)] if norm > 0 else []
-            del self.history[: -self.size]
+    def _record(self, event: WindowFinished, limit: float) -> None:
+        for step in event.steps:
+            norm = step.grad_norm
+            if not step.applied:
+                self.counts["exploding" if math.isfinite(norm) and math.isfinite(step.loss) else "broken"] += 1
+            elif math.isfinite(norm):
+                self.counts["applied"] += 1
+                self.counts["clipped"] += norm > limit
+                self.history += [math.log(norm)] if norm > 0 else []
+        del self.history[: -max(self.gradient_history_size, LOOK)]
 
     def _move_skip(self) -> Iterator[Decision]:
         """Let the skipping follow: it is protection, which stays active when the limit is frozen, hence forced."""
@@ -183,7 +168,7 @@ class AdaptiveGradientClipping(Automation):
         if share > HELD and value < limit:  # what holds the run is never left loose: hence forced, and at once
             yield self._move(iteration, limit, value, "clipped share", evidence, is_forced=True)
         elif iteration >= self.rest_until and self._is_away(value, limit):
-            yield self._move(iteration, limit, min(value, limit * self.factor), "norm statistics", evidence)
+            yield self._move(iteration, limit, min(value, limit * self.adjustment_factor), "norm statistics", evidence)
 
     def _share(self) -> float:
         """Return the share of the latest steps that the user's limit clips, or would."""
@@ -206,13 +191,13 @@ class AdaptiveGradientClipping(Automation):
         if share >= FREE:
             return below
         unit = 1.0 if self.is_absolute else math.exp(center)
-        value = min(max(wanted, self.low * unit), self.high * unit)
+        value = min(max(wanted, self.min_threshold * unit), self.max_threshold * unit)
         return value if share < FREE / 2 and len(self.history) >= LOOK else min(value, below)
 
     def _is_away(self, value: float, limit: float) -> bool:
         """Whether to move; the way back to the user's limit is gone to its end."""
         is_turn = self.direction * (value - limit) < 0
-        band = self.factor ** (2 if is_turn else 1) if value != self.limit else 1.0
+        band = self.adjustment_factor ** (2 if is_turn else 1) if value != self.limit else 1.0
         return not limit / band <= value <= limit * band
 
     def _move(
@@ -220,7 +205,7 @@ class AdaptiveGradientClipping(Automation):
     ) -> SetKnob:
         is_up = value > limit
         self.asked, self.direction = value, 1 if is_up else -1
-        self.rest_until = iteration + (math.ceil(PACE * math.log(self.factor)) if is_up else 0)
+        self.rest_until = iteration + (math.ceil(PACE * math.log(self.adjustment_factor)) if is_up else 0)
         return SetKnob(GRAD_CLIP, value, reason, evidence, is_forced)
 
     def _tell(self, share: float, wanted: float) -> Iterator[Decision]:
@@ -233,10 +218,11 @@ class AdaptiveGradientClipping(Automation):
                 f"{100 * share:.0f} % of the last {LOOK} steps are clipped at {self.limit:g}: the learning rate, not "
                 "the limit, sets how large a step is"
             )
-        if self.is_absolute and share < FREE and wanted * self.factor < self.low and "bound" not in self.told:
+        is_bound = self.is_absolute and share < FREE and wanted * self.adjustment_factor < self.min_threshold
+        if is_bound and "bound" not in self.told:
             self.told.append("bound")
             yield Say(
-                f"min_threshold = {self.low:g} keeps the limit from {wanted:.2g}, which the gradient norms ask for. "
-                f"Proposal: threshold_mode: relative, or min_threshold: {wanted / 4:.1g}",
+                f"min_threshold = {self.min_threshold:g} keeps the limit from {wanted:.2g}, which the gradient norms "
+                f"ask for. Proposal: threshold_mode: relative, or min_threshold: {wanted / 4:.1g}",
                 warn=True,
             )

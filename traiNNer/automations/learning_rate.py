@@ -2,11 +2,10 @@
 
 import math
 from collections.abc import Iterable, Iterator, Mapping
-from copy import deepcopy
 from dataclasses import dataclass
 from typing import Annotated, Any, ClassVar, Literal
 
-from pydantic import Field
+from pydantic import Field, PositiveFloat
 
 from traiNNer.automations import learning_rate_rules as rules
 from traiNNer.automations.evidence import ALPHA, SURE, flatness, log_e_flat, ols_slope
@@ -23,17 +22,15 @@ from traiNNer.engine.control.events import (
     RunStarted,
     Say,
     SetKnob,
-    State,
     StepFailed,
     Undo,
     ValidationFinished,
     WindowFinished,
 )
 from traiNNer.engine.control.knobs import BATCH_SIZE, GRAD_CLIP, LOSS_WEIGHT, LR_BATCH, LR_FACTOR, Knob, Range
-from traiNNer.registry import AUTOMATIONS, StrictOptions
+from traiNNer.registry import AUTOMATIONS
 
 Count = Annotated[int, Field(ge=1)]
-Positive = Annotated[float, Field(gt=0)]
 LEAST_MOVE = 0.01
 LONG_AGO = -(10**9)
 BLOCK, PARTS, MOST_BLOCKS = 50, 5, 1000
@@ -52,27 +49,6 @@ FINISHES = (
 USUAL = 0.2
 """Share of the newest probe in the usual distance of live weights from their average: some networks live 6 dB off."""
 VETO_VALIDATIONS, MOST_VALIDATIONS, VETO = 5, 512, math.log(10)
-
-
-class CosineParams(StrictOptions):
-    """Parameters of the schedule that takes over."""
-
-    eta_min: Annotated[float, Field(ge=0)] = 0.0
-    """The lowest learning rate itself, not a factor."""
-    T_max: Count | None = None
-    """Accepted, but always `train.total_iter`."""
-
-
-class ScheduleFallback(StrictOptions):
-    """The schedule that is active after the automation was disabled, where the file names none."""
-
-    scheduler_type: Literal["cosine"] = "cosine"
-    """Kind of the schedule."""
-    scheduler_params: CosineParams = Field(default_factory=CosineParams)
-    """Its parameters."""
-
-
-FALLBACK = ScheduleFallback()
 
 
 @AUTOMATIONS.register(name="IntelligentLearningRateScheduler")
@@ -102,43 +78,38 @@ class IntelligentLearningRateScheduler(Automation):
     foreign_options: ClassVar[Mapping[str, str]] = {
         "raise_factor": "has no counterpart: the learning rate is never raised; give a higher train.optim_g.lr"
     }
-    remembered: ClassVar[tuple[str, ...]] = (
-        *("part", "skipped", "high", "scores", "log_e", "told", "tested", "has_begun"),
-        *("best", "saved", "saved_at", "suspected_at", "asked_at", "moved_at", "undone_at"),
-        *("cut_at", "proven_at", "stuck", "usual", "returns", "rollbacks", "adjustments"),
-    )
 
     monitor_loss: bool = True
     monitor_validation: bool = True
-    adaptation_threshold: Positive = 0.02
+    adaptation_threshold: PositiveFloat = 0.02
     plateau_patience: Count = 1000
-    improvement_threshold: Positive = 0.001
+    improvement_threshold: PositiveFloat = 0.001
     min_lr_factor: Annotated[float, Field(ge=1e-4, le=1)] = 0.1
     max_lr_factor: Annotated[float, Field(ge=1, le=100)] = 2.0
     reduction_factor: Annotated[float, Field(gt=0, lt=1)] = 0.5
     rollback: bool = True
     log_every: Count = 1000
     finish: bool = True
-    fallback: ScheduleFallback = FALLBACK
+    fallback: rules.ScheduleFallback = rules.FALLBACK
     max_adjustments: Count = 50
 
     def __post_init__(self) -> None:
         self.every = BLOCK // PARTS
-        self.blocks = rules.Blocks(0)
-        self.level = rules.Level()
         self.metric: str | None = None
-        self.part: list[float] = []
-        self.skipped, self.high = [0, 0], 0
-        self.scores: list[list[float]] = []
-        self.log_e, self.told, self.tested, self.has_begun = 0.0, 0, 0, False
-        self.best: list[float] = []
-        self.saved: list[float] = []
-        self.saved_at = 0
-        self.suspected_at: int | None = None
-        self.asked_at = self.moved_at = self.undone_at = LONG_AGO
-        self.cut_at: int | None = None
-        self.proven_at, self.stuck, self.usual = 0, list[int](), 0.0
-        self.returns = self.rollbacks = self.adjustments = 0
+        with self.remembering():
+            self.blocks, self.level = rules.Blocks(0), rules.Level()
+            self.part: list[float] = []
+            self.skipped, self.high = [0, 0], 0
+            self.scores: list[list[float]] = []
+            self.log_e, self.told, self.tested, self.has_begun = 0.0, 0, 0, False
+            self.best: list[float] = []
+            self.saved: list[float] = []
+            self.saved_at = 0
+            self.suspected_at: int | None = None
+            self.asked_at = self.moved_at = self.undone_at = LONG_AGO
+            self.cut_at: int | None = None
+            self.proven_at, self.stuck, self.usual = 0, list[int](), 0.0
+            self.returns = self.rollbacks = self.adjustments = 0
 
     @classmethod
     def check_options(cls, options: Any, facts: OptionFacts) -> Iterator[OptionProblem | OptionWarning]:
@@ -146,7 +117,7 @@ class IntelligentLearningRateScheduler(Automation):
         if options.monitor_loss is False and options.monitor_validation is False:
             yield OptionProblem("monitor_validation", "monitor_loss is off too; one of them must be on")
         elif facts.is_on and options.monitor_loss is False and options.monitor_validation is True:
-            yield from _check_alone(facts)
+            yield from rules.check_alone(facts)
         length = options.fallback and options.fallback.scheduler_params and options.fallback.scheduler_params.T_max
         if facts.is_on and not facts.has_schedule and length and facts.total_iter and length != facts.total_iter:
             text = f" = {length} is not train.total_iter; {facts.total_iter} is used"
@@ -155,7 +126,7 @@ class IntelligentLearningRateScheduler(Automation):
     @classmethod
     def finishes(cls, options: Any, optimizer: str) -> bool:
         """Return whether the run is to end with a decay to zero; schedule-free optimizers need none."""
-        return options.finish and not _sets_its_own_rate(optimizer)
+        return options.finish and not rules.sets_its_own_rate(optimizer)
 
     # Events
 
@@ -174,7 +145,7 @@ class IntelligentLearningRateScheduler(Automation):
         """Choose what to watch; keep the weights of the beginning, measure them, and announce the finish."""
         self.run = run
         self.metric = "val/psnr" if "val/psnr" in run.metrics else next(iter(run.metrics), None)
-        self.is_only_guarding = _sets_its_own_rate(run.optimizer)
+        self.is_only_guarding = rules.sets_its_own_rate(run.optimizer)
         size = self.every * min(PARTS, max(1, self.plateau_patience // (4 * self.every)))
         size *= max(1, run.total_iter // (MOST_BLOCKS * size))
         if size != self.blocks.size:  # means over blocks of another length are not comparable
@@ -227,7 +198,6 @@ class IntelligentLearningRateScheduler(Automation):
         change, least = (average, self._least_rise) if is_average_bad else (live, rules.MUCH_WORSE + self.usual)
         is_bad = rules.is_worse(change, least) and (is_average_bad or event.iteration > self.proven_at)
         place = "snapshot" if is_average_bad or not self.run.has_average else "average"
-        first = self.suspected_at
         if math.isnan(average.value + live.value):
             yield from self._answer(event.iteration, "divergence", rules.evidence_of(change, least), place)
         elif self._is_stuck(event.iteration, average):
@@ -236,9 +206,9 @@ class IntelligentLearningRateScheduler(Automation):
             yield from self._answer(event.iteration, "no better than before", evidence)
         elif not (is_bad and self._is_rising):
             yield from self._clear(event)
-        elif first is None:
+        elif self.suspected_at is None:
             self.suspected_at = event.iteration
-        elif event.iteration >= first + self.every:
+        elif event.iteration >= self.suspected_at + self.every:
             yield from self._answer(event.iteration, "divergence", rules.evidence_of(change, least), place)
 
     def on_failure(self, event: StepFailed) -> Iterable[Decision]:
@@ -359,15 +329,15 @@ class IntelligentLearningRateScheduler(Automation):
         if not rules.is_constant(self.run.schedule, iteration, end):
             self._restart(iteration)
             return
-        least = self._least_fall(iteration)
+        whole = self.adaptation_threshold * self.plateau_patience / max(1, total - iteration)
+        least = max(self.improvement_threshold, whole)  # the smallest fall per patience that is worth continuing for
         self.log_e = flatness(values, spacing, least, total / self.plateau_patience)
+        if self._is_vetoed(least):
+            return
         # Once there is enough, a cut has come, and begins anew, or cannot come: nothing that is worth to wait for.
-        self._knob.expect(self.log_e / SURE if self.log_e < SURE and not self._is_vetoed(least) else 0.0)
-        if (
-            self.log_e >= SURE
-            and iteration - self.blocks.opened >= self.plateau_patience
-            and not self._is_vetoed(least)
-        ):
+        if self.log_e < SURE:
+            self._knob.expect(self.log_e / SURE)
+        elif iteration - self.blocks.opened >= self.plateau_patience:
             value = max(self._knob.value * self.reduction_factor, 1 - iteration / total)
             if value < self._knob.value:
                 evidence = {"log_e": self.log_e, "sure": SURE, "threshold": least, "window": len(values)}
@@ -378,8 +348,6 @@ class IntelligentLearningRateScheduler(Automation):
         if not (self.monitor_validation and self.monitor_loss) or len(self.scores) < VETO_VALIDATIONS:
             return False
         return log_e_flat(ols_slope([error for _, error in self.scores], self._spacing), least) < -VETO
-
-    # Parts of the above
 
     @property
     def _knob(self) -> Knob:
@@ -399,11 +367,6 @@ class IntelligentLearningRateScheduler(Automation):
     def _is_rising(self) -> bool:
         """Whether the training loss is above its lowest level: one that still falls overfits, but does not diverge."""
         return not self.monitor_loss or (self.level.best is not None and self.level.rise > self.adaptation_threshold)
-
-    def _least_fall(self, iteration: int) -> float:
-        """Return the smallest fall per patience that is worth continuing for."""
-        whole = self.adaptation_threshold * self.plateau_patience / max(1, self.run.total_iter - iteration)
-        return max(self.improvement_threshold, whole)
 
     def _set(
         self, value: float, reason: str, evidence: Evidence, forced: bool = False, dip: float = 0.0, hold: int = 0
@@ -435,29 +398,3 @@ class IntelligentLearningRateScheduler(Automation):
         counts = {"adjustment": self.adjustments, "rollback": self.rollbacks}
         told = [f"{count} {noun}{'s' * (count != 1)}" for noun, count in counts.items()]
         return ", ".join([*told, f"factor {self._knob.value:.3g}"])
-
-    def state_dict(self) -> State:
-        """Return the memory as plain values."""
-        return super().state_dict() | deepcopy({"blocks": vars(self.blocks), "level": vars(self.level)})
-
-    def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        """Restore what `state_dict` returned."""
-        super().load_state_dict(state)
-        vars(self.blocks).update(deepcopy(state["blocks"]))
-        vars(self.level).update(deepcopy(state["level"]))
-
-
-def _sets_its_own_rate(optimizer: str) -> bool:
-    name = optimizer.lower().replace("_", "")
-    return "schedulefree" in name or "prodigy" in name
-
-
-def _check_alone(facts: OptionFacts) -> Iterator[OptionProblem]:
-    """Report validation that is watched alone and not there; beside the loss it is a veto that may be missing."""
-    if facts.scores is None:
-        return
-    if facts.is_validating is False:
-        yield OptionProblem("monitor_loss", "monitor_validation alone needs validation: val.val_enabled is false")
-    elif not facts.scores:
-        wanted = "add val.metrics, with val.metrics_enabled on"
-        yield OptionProblem("monitor_loss", f"monitor_validation alone needs a metric: {wanted}")

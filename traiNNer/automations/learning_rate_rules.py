@@ -1,18 +1,43 @@
-"""Rules of the learning-rate automation without any event: levels of the loss, verdicts of the probe, flatness."""
+"""Rules of the learning-rate automation without any event: its options, levels of the loss, verdicts of the probe."""
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import NamedTuple
+from typing import Annotated, Literal, NamedTuple
+
+from pydantic import Field
 
 from traiNNer.automations.trend import noise_sd
+from traiNNer.config.automation_rules import OptionFacts, OptionProblem
 from traiNNer.engine.control.events import Direction, Evidence, Step
+from traiNNer.registry import StrictOptions
 
 SIGMAS = 5.0
 WORSE, MUCH_WORSE = math.log(1.05), math.log(1.5)
 """Rise of the averaged errors that is a divergence (0.4 dB); that of live weights, or with several losses (3.5 dB)."""
 BROKEN_STEPS, SKIPPED_STEPS = 3, 10
 CONSTANT, TRIMMED = 0.01, 0.1
+
+
+class CosineParams(StrictOptions):
+    """Parameters of the schedule that takes over."""
+
+    eta_min: Annotated[float, Field(ge=0)] = 0.0
+    """The lowest learning rate itself, not a factor."""
+    T_max: Annotated[int, Field(ge=1)] | None = None
+    """Accepted, but always `train.total_iter`."""
+
+
+class ScheduleFallback(StrictOptions):
+    """The schedule that is active after the automation was disabled, where the file names none."""
+
+    scheduler_type: Literal["cosine"] = "cosine"
+    """Kind of the schedule."""
+    scheduler_params: CosineParams = Field(default_factory=CosineParams)
+    """Its parameters."""
+
+
+FALLBACK = ScheduleFallback()
 
 
 class Mean(NamedTuple):
@@ -140,3 +165,20 @@ def is_broken(in_a_row: Sequence[int]) -> bool:
 def evidence_of(change: Mean, threshold: float) -> Evidence:
     """Return a change, its error and what it was compared with, as a decision records them."""
     return {"estimate": change.value, "se": change.se, "threshold": threshold}
+
+
+def sets_its_own_rate(optimizer: str) -> bool:
+    """Whether an optimizer needs no schedule."""
+    name = optimizer.lower().replace("_", "")
+    return "schedulefree" in name or "prodigy" in name
+
+
+def check_alone(facts: OptionFacts) -> Iterator[OptionProblem]:
+    """Report validation that is watched alone and not there; beside the loss it is a veto that may be missing."""
+    if facts.scores is None:
+        return
+    if facts.is_validating is False:
+        yield OptionProblem("monitor_loss", "monitor_validation alone needs validation: val.val_enabled is false")
+    elif not facts.scores:
+        wanted = "add val.metrics, with val.metrics_enabled on"
+        yield OptionProblem("monitor_loss", f"monitor_validation alone needs a metric: {wanted}")

@@ -13,17 +13,6 @@ BATCHES = 32
 LOWEST, HIGHEST = 1e-4, 1e4
 
 
-MOVING_WEIGHTS = (
-    "momentum",
-    "adaptation_rate",
-    "min_weight",
-    "max_weight",
-    "adaptation_threshold",
-    "baseline_iterations",
-)
-"""Options of implementations whose weights go on moving during a run."""
-
-
 @AUTOMATIONS.register(name="DynamicLossScheduling")
 class DynamicLossScheduling(Automation):
     """Makes `loss_weight` a ratio of gradient norms, once, after warm-up.
@@ -40,17 +29,19 @@ class DynamicLossScheduling(Automation):
     """
 
     title = "loss balance"
+    # Options of implementations whose weights go on moving during a run.
     foreign_options = dict.fromkeys(
-        MOVING_WEIGHTS, "has no counterpart: weights are calibrated once, by auto_calibrate, and then stay"
+        ("momentum", "adaptation_rate", "min_weight", "max_weight", "adaptation_threshold", "baseline_iterations"),
+        "has no counterpart: weights are calibrated once, by auto_calibrate, and then stay",
     )
-    remembered = ("_logs", "_started", "_done")
 
     def __init__(self, auto_calibrate: bool = True) -> None:
         self.auto_calibrate = auto_calibrate
         self.every = 1
-        self._logs: dict[str, list[float]] = {}
-        self._started = -1
-        self._done = ""
+        with self.remembering():
+            self._logs: dict[str, list[float]] = {}
+            self._started = -1
+            self._done = ""
 
     def ranges(self, run: RunStarted) -> Mapping[str, Range]:
         """Bound the factors."""

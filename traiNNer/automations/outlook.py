@@ -3,10 +3,18 @@
 from collections.abc import Callable, Sequence
 from itertools import pairwise
 
+from traiNNer.engine.control.knobs import Knob
+
 Schedule = Callable[[int], float]
 KEPT = 0.9
 """A learning rate that keeps less than this share from one iteration to the next has dropped."""
 GRID = 128
+
+
+def with_fallback(schedule: Schedule, knob: Knob) -> Schedule:
+    """Return a schedule times the fallback of a knob that is disabled, where that is one too."""
+    fallback = knob.fallback if knob.is_disabled else None
+    return (lambda at: schedule(at) * fallback(at)) if callable(fallback) else schedule
 
 
 def milestones(schedule: Schedule, iteration: int, total_iter: int) -> list[int]:

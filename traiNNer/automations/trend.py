@@ -1,4 +1,4 @@
-"""Trend and noise of a short series by ranks, so that a single wild value cannot move them."""
+"""Trend and noise of a short series by ranks, which no single wild value can move; falls of paired errors."""
 
 import math
 from collections.abc import Sequence
@@ -29,6 +29,10 @@ class Trend:
     def se(self) -> float:
         """Return the standard error that the width of the interval stands for."""
         return (self.upper - self.lower) / (2 * quantile(self.confidence))
+
+    def evidence(self, per: int) -> dict[str, float]:
+        """Return the slopes per so many iterations, as a decision records them."""
+        return {"estimate": self.slope * per, "se": self.se * per, "upper": self.upper * per, "window": self.window}
 
 
 def dependence(spacing: float, window: float) -> float:
@@ -72,6 +76,18 @@ def noise_sd(values: Sequence[float]) -> float:
     steps = [new - old for old, new in pairwise(values)]
     middle = median(steps)
     return MAD_TO_SD * median(abs(step - middle) for step in steps) / math.sqrt(2)
+
+
+def clearly_lower(new: Sequence[float], old: Sequence[float], confidence: float) -> bool | None:
+    """Tell whether errors have fallen, paired by crop (Student's t, two-sided); None without crops that pair."""
+    from scipy.special import stdtrit  # takes long to import
+
+    falls = np.subtract(old, new) if len(new) == len(old) else np.array([])
+    falls = falls[np.isfinite(falls)]
+    if len(falls) < 3:
+        return None
+    least = stdtrit(len(falls) - 1, (1 + confidence) / 2) * falls.std(ddof=1) / math.sqrt(len(falls))
+    return bool(falls.mean() > least)
 
 
 @cache

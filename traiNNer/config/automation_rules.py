@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from inspect import isclass
 from typing import Any, ClassVar
 
+from traiNNer.config.tree import did_you_mean
 from traiNNer.registry import Component
 
 
@@ -81,3 +82,13 @@ def check_order(options: Any, low: str, high: str) -> Iterator[OptionProblem]:
         yield OptionProblem(high, f"must be at least {low}, which is {least:g}")
     else:
         yield OptionProblem(low, f"must be at most {high}, which is {most:g}")
+
+
+def check_score(key: str, metric: str | None, facts: OptionFacts) -> Iterator[OptionProblem]:
+    """Report an option that names a score which validation does not compute."""
+    if facts.is_validating is False:
+        yield OptionProblem("enabled", "needs validation: val.val_enabled is false")
+    elif metric is not None and facts.scores is not None and metric not in facts.scores:
+        listed = ", ".join(facts.scores) or "none (add val.metrics, with val.metrics_enabled on)"
+        hint = did_you_mean(metric, facts.scores)
+        yield OptionProblem(key, f"validation does not compute {metric}{hint}   known: {listed}")

@@ -8,10 +8,12 @@ from traiNNer.batch import BatchPlan, ImageSet
 from traiNNer.config.options import TrainOptions
 from traiNNer.engine.checkpoint.saver import Saver
 from traiNNer.engine.checkpoint.store import CheckpointStore
+from traiNNer.engine.control.effects import Actions
 from traiNNer.engine.control.events import KeepSnapshot, MeasureTerms, Rollback
 from traiNNer.engine.evaluation.best import BestScores
 from traiNNer.engine.evaluation.scorer import Scorer
 from traiNNer.engine.evaluation.suspects import Examination
+from traiNNer.engine.learner import Learner
 from traiNNer.engine.log.logbook import Logbook
 from traiNNer.engine.run_folder import RunFolder
 from traiNNer.engine.runtime.runtime import Runtime
@@ -71,18 +73,6 @@ def assemble_training(
     snapshot, measuring = Snapshot(learners, model), Measuring()
     watch = _build_watch(options, runtime)
     plan = BatchPlan(options.datasets["train"].batch_size_per_gpu)
-
-    def roll_back(wanted: Rollback) -> bool:
-        watch.reset()
-        if wanted.to == "average" and learners[MAIN].average:
-            for learner in learners.values():
-                learner.become_average()
-            return True
-        return snapshot.restore()
-
-    def measure(wanted: MeasureTerms) -> None:
-        measuring.is_on = wanted.iterations > 0
-
     host = build_host(
         options,
         knobs,
@@ -91,7 +81,7 @@ def assemble_training(
         train_set,
         runtime,
         book,
-        actions={KeepSnapshot: lambda _: snapshot.take(), Rollback: roll_back, MeasureTerms: measure},
+        actions=_build_actions(learners, snapshot, watch, measuring),
         plan=plan,
         learning_rate=learners[MAIN].learning_rate,
         probe=build_probe(options, probe_sets or {}, learners[MAIN], knobs, runtime, book),
@@ -130,6 +120,25 @@ def assemble(
     traits = ARCHS[options.network_g.type].traits
     examination = Examination(sets["train"], scorer.network, options.scale, traits, runtime, book)
     return Trainer(options, training, scorer, Recording(saver, book, signals, facts), ending, examination)
+
+
+def _build_actions(
+    learners: Mapping[str, Learner], snapshot: Snapshot, watch: NonfiniteWatch, measuring: Measuring
+) -> Actions:
+    """Return what the automations' decisions do in the training, by type of decision."""
+
+    def roll_back(wanted: Rollback) -> bool:
+        watch.reset()
+        if wanted.to == "average" and learners[MAIN].average:
+            for learner in learners.values():
+                learner.become_average()
+            return True
+        return snapshot.restore()
+
+    def measure(wanted: MeasureTerms) -> None:
+        measuring.is_on = wanted.iterations > 0
+
+    return {KeepSnapshot: lambda _: snapshot.take(), Rollback: roll_back, MeasureTerms: measure}
 
 
 def _build_suspicion(options: TrainOptions, train_set: ImageSet, runtime: Runtime) -> Suspicion | None:

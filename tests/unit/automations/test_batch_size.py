@@ -7,8 +7,15 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from traiNNer.automations.batch_size import BatchFallback, DynamicBatchSizeOptimizer
-from traiNNer.automations.batch_size_rules import GROW, NO_GAIN, PROBE, PROBED, SHRINK, reversals
+from traiNNer.automations.batch_size import (
+    GROW,
+    NO_GAIN,
+    PROBE,
+    PROBED,
+    SHRINK,
+    BatchFallback,
+    DynamicBatchSizeOptimizer,
+)
 from traiNNer.automations.memory_model import fit, halves, reach, split, splits
 from traiNNer.engine.control.events import (
     Disable,
@@ -21,6 +28,7 @@ from traiNNer.engine.control.events import (
     WindowFinished,
 )
 from traiNNer.engine.control.knobs import BATCH_SIZE, LR_BATCH, MICRO_BATCH, Knobs
+from traiNNer.engine.control.slot import reversals
 from traiNNer.engine.runtime.memory import Memory
 from traiNNer.registry import AUTOMATIONS
 
@@ -566,7 +574,7 @@ def test_fallback_is_the_size_after_disabling(fallback, batch, expected):
 def test_schema_is_the_signature():
     fields = AUTOMATIONS["dynamic_batch_size_optimizer"].options.model_fields
     assert len(fields) == 10
-    assert AUTOMATIONS.build("DynamicBatchSizeOptimizer", {"fallback": {"batch_size": 2}}).fallback == 2
+    assert AUTOMATIONS.build("DynamicBatchSizeOptimizer", {"fallback": {"batch_size": 2}}).fallback.batch_size == 2
     with pytest.raises(ValueError, match="batch_sise"):
         AUTOMATIONS.build("DynamicBatchSizeOptimizer", {"fallback": {"batch_sise": 2}})
 

@@ -7,7 +7,7 @@ import pytest
 from traiNNer.automations.batch_size import BatchFallback
 from traiNNer.automations.early_stopping import StoppingFallback
 from traiNNer.automations.gradient_clipping import ClippingFallback
-from traiNNer.automations.learning_rate import CosineParams, ScheduleFallback
+from traiNNer.automations.learning_rate_rules import CosineParams, ScheduleFallback
 from traiNNer.engine.control.automation import Automation
 from traiNNer.engine.control.events import RunStarted
 from traiNNer.engine.control.knobs import Knobs

@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 
 from traiNNer.automations import learning_rate_rules as rules
 from traiNNer.automations.evidence import SURE, flatness, ols_slope
-from traiNNer.automations.learning_rate import CosineParams, IntelligentLearningRateScheduler, ScheduleFallback
+from traiNNer.automations.learning_rate import IntelligentLearningRateScheduler
+from traiNNer.automations.learning_rate_rules import CosineParams, ScheduleFallback
 from traiNNer.engine.control.events import (
     KeepSnapshot,
     KnobChanged,

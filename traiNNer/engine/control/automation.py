@@ -1,7 +1,9 @@
 """The base of every training automation: hooks that do nothing by default, bounds, memory."""
 
 import copy
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import is_dataclass
 from typing import Any, ClassVar
 
 from traiNNer.config.automation_rules import OptionRules
@@ -24,13 +26,13 @@ class Automation(OptionRules):
     """Watches a run and answers events with decisions; the host checks, applies, records and counts them.
 
     An automation sees plain numbers, acts through decisions, and draws no random numbers, so that a resumed run
-    decides as an uninterrupted one would. All that it remembers between events is in the attributes that `remembered`
-    names: plain numbers, texts, lists and dictionaries.
+    decides as an uninterrupted one would. All that it remembers between events is in the attributes that `remembering`
+    declares: plain numbers, texts, lists and dictionaries, and dataclasses of these.
     """
 
     title: ClassVar[str] = ""
     """Name in the summary line at the end of a run."""
-    remembered: ClassVar[tuple[str, ...]] = ()
+    remembered: Sequence[str] = ()
     """Attributes that are saved in the training state."""
     needs: str | None = None
     """What it cannot do without: `signal`, `grad_norm`, `memory` or a metric's name; absent long, it is disabled."""
@@ -60,6 +62,13 @@ class Automation(OptionRules):
     def watched_scores(cls, options: Any) -> Iterable[str]:  # noqa: ARG003
         """Return the scores whose best weights are to be kept for it, such as `set5/psnr`."""
         return ()
+
+    @contextmanager
+    def remembering(self) -> Iterator[None]:
+        """Declare the attributes that are set in the block, with their values at the start, as `remembered`."""
+        others = set(vars(self))
+        yield
+        self.remembered = [*self.remembered, *(name for name in vars(self) if name not in others)]
 
     def attach(self, knobs: Knobs) -> None:
         """Take the knobs of the run, to look at; before everything below."""
@@ -102,10 +111,15 @@ class Automation(OptionRules):
 
     def state_dict(self) -> dict[str, Any]:
         """Return the memory as plain values."""
-        return {name: copy.deepcopy(getattr(self, name)) for name in self.remembered}
+        found = {name: getattr(self, name) for name in self.remembered}
+        return copy.deepcopy({name: vars(value) if is_dataclass(value) else value for name, value in found.items()})
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """Restore what `state_dict` returned; what a file of another version lacks keeps its start value."""
         for name in self.remembered:
-            if name in state:
+            if name not in state:
+                continue
+            if is_dataclass(record := getattr(self, name)):
+                vars(record).update(copy.deepcopy(state[name]))
+            else:
                 setattr(self, name, copy.deepcopy(state[name]))

@@ -1,9 +1,9 @@
 """What the decisions of automations do to a run: moved knobs, snapshots and rollbacks, the end, lines for the user."""
 
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from typing import Any
 
-from traiNNer.engine.control.decision_log import DecisionLog
 from traiNNer.engine.control.events import (
     Decision,
     Disable,
@@ -20,38 +20,32 @@ from traiNNer.engine.control.events import (
 from traiNNer.engine.control.knobs import LR_FACTOR
 from traiNNer.engine.control.moves import Moves
 from traiNNer.engine.control.slot import Slot
-from traiNNer.engine.log.logbook import Logbook
 
 Actions = Mapping[type, Callable[[Any], bool | None]]
 
 
+@dataclass(eq=False)
 class Effects:
     """Carries out decisions, and keeps account of what they cost.
 
     Args:
         run: what the automations know of the run.
-        moves: of the knobs.
+        moves: of the knobs; where and whether these are recorded or only pretended holds for all decisions.
         actions: what only the training can do, by type of decision (`KeepSnapshot`, `Rollback`, `MeasureTerms`).
-        logbook: where lines for the user are written.
-        log: where decisions are recorded.
-        shadow: record them without carrying them out.
     """
 
-    def __init__(
-        self, run: RunStarted, moves: Moves, actions: Actions, logbook: Logbook, log: DecisionLog, shadow: bool = False
-    ) -> None:
-        self.run = run
-        self.moves = moves
-        self.purse = moves.purse
-        self.actions = actions
-        self.logbook = logbook
-        self.log = log
-        self.shadow = shadow
-        self.stop: Stop | None = None
-        self.stopped_by = ""
-        self.rollbacks = 0
-        self._is_probe_wanted = False
-        self._measure_until = self._kept_at = 0
+    run: RunStarted
+    moves: Moves
+    actions: Actions
+    stop: Stop | None = None
+    stopped_by: str = ""
+    rollbacks: int = 0
+    _is_probe_wanted: bool = False
+    _measure_until: int = 0
+    _kept_at: int = 0
+
+    def __post_init__(self) -> None:
+        self.purse, self.logbook, self.shadow = self.moves.purse, self.moves.logbook, self.moves.shadow
 
     def apply(self, iteration: int, slot: Slot, decision: Decision) -> None:
         """Carry out one decision of an automation."""
@@ -96,7 +90,7 @@ class Effects:
 
     def _end(self, iteration: int, slot: Slot, decision: Stop) -> None:
         text = f"Early stopping triggered - {decision.reason}"
-        self.log.action(iteration, slot, "stop", decision.reason, decision.evidence, text)
+        self.moves.log.action(iteration, slot, "stop", decision.reason, decision.evidence, text)
         if self.stop is None and not self.shadow:
             self.stop, self.stopped_by = decision, slot.name
 
@@ -108,7 +102,7 @@ class Effects:
         text = f"Rolled back to {weights}; training continues. Reason: {decision.reason}"
         told = text if is_done or self.shadow else f"there are no good weights to return to ({decision.reason})"
         lost = 0 if to_average or not is_done else iteration - self._kept_at
-        self.log.action(iteration, slot, "rollback", decision.reason, {**decision.evidence, "lost": lost}, told)
+        self.moves.log.action(iteration, slot, "rollback", decision.reason, {**decision.evidence, "lost": lost}, told)
         self._spend(iteration, lost)
 
     def _spend(self, iteration: int, lost: int) -> None:

@@ -5,15 +5,15 @@ their fallback, and the run continues. Rank 0 asks the automations; every rank a
 """
 
 import math
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import replace
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import InitVar, dataclass, field, replace
 from functools import partial
 from typing import Any, Protocol
 
 from traiNNer.batch import BatchPlan
 from traiNNer.engine.control.automation import Automation
 from traiNNer.engine.control.decision_log import DecisionLog
-from traiNNer.engine.control.effects import Effects
+from traiNNer.engine.control.effects import Actions, Effects
 from traiNNer.engine.control.events import (
     Decision,
     ProbeFinished,
@@ -52,6 +52,7 @@ class Probing(Protocol):
         ...
 
 
+@dataclass(eq=False)
 class AutomationHost:
     """Runs the automations of a run.
 
@@ -70,40 +71,32 @@ class AutomationHost:
         probe: measures the network on fixed crops; None where that cannot be done.
     """
 
-    def __init__(
-        self,
-        automations: Mapping[str, Automation],
-        run: RunStarted,
-        knobs: Knobs,
-        runtime: Runtime,
-        logbook: Logbook,
-        actions: Mapping[type, Callable[[Any], bool | None]],
-        plan: BatchPlan,
-        learning_rate: Callable[[int], float],
-        options: Mapping[str, Any] | None = None,
-        strict: bool = False,
-        shadow: bool = False,
-        probe: Probing | None = None,
-    ) -> None:
-        self.run = run
-        self.knobs = knobs
-        self.runtime = runtime
-        self.logbook = logbook
-        self.shadow = shadow
-        self.plan = plan
-        self.probe = probe
-        self.iteration = 0
-        self._options = dict(options or {})
-        self._observations = Observations(runtime, run.anchor, run.later_anchors)
+    automations: InitVar[Mapping[str, Automation]]
+    run: RunStarted
+    knobs: Knobs
+    runtime: Runtime
+    logbook: Logbook
+    actions: Actions
+    plan: BatchPlan
+    learning_rate: Callable[[int], float]
+    options: Mapping[str, Any] = field(default_factory=dict)
+    strict: bool = False
+    shadow: bool = False
+    probe: Probing | None = None
+
+    def __post_init__(self, automations: Mapping[str, Automation]) -> None:
+        run, knobs, logbook = self.run, self.knobs, self.logbook
+        self.iteration = self._repeats = self._reported = 0
+        self._observations = Observations(self.runtime, run.anchor, run.later_anchors)
         self._forecast = Forecast(run.schedule, run.total_iter, run.warmup_iter)
-        self._repeats = self._reported = 0
-        if shadow:
+        if self.shadow:
             for knob in knobs.values():
                 knob.shadow()
-        self.slots = [Slot(name, one, run, knobs, logbook, strict) for name, one in automations.items()]
-        log, purse = DecisionLog(logbook, learning_rate, shadow), Purse(run.total_iter)
-        moves = Moves(self.slots, knobs, runtime, logbook, log, plan, purse, run.memory_of_optimizer, shadow)
-        self.effects = Effects(run, moves, actions, logbook, log, shadow)
+        self.slots = [Slot(name, one, run, knobs, logbook, self.strict) for name, one in automations.items()]
+        log, purse = DecisionLog(logbook, self.learning_rate, self.shadow), Purse(run.total_iter)
+        memory = run.memory_of_optimizer
+        moves = Moves(self.slots, knobs, self.runtime, logbook, log, self.plan, purse, memory, self.shadow)
+        self.effects = Effects(run, moves, self.actions)
 
     @property
     def stop(self) -> Stop | None:
@@ -208,7 +201,8 @@ class AutomationHost:
         """Tell that the run is about to end because nothing is finite. Returns whether an automation rewound it."""
         event = StepFailed(self.iteration, "not finite")
         before = self.effects.rollbacks
-        if not _rolls_back(self._finish_window()):  # an automation may have seen it in the window already
+        # An automation may have seen it in the window already.
+        if not any(isinstance(decision, Rollback) for decision in self._finish_window()):
             self._ask("failure", lambda automation: automation.on_failure(event))
         return self.effects.rollbacks > before
 
@@ -259,21 +253,23 @@ class AutomationHost:
         return taken
 
     def _note_steps(self, event: WindowFinished, slot: Slot) -> None:
-        needed = slot.needs
-        if needed == "memory":
-            values = [math.nan if event.memory is None else event.memory.used]
-        elif needed in ("signal", "grad_norm"):
-            values = [step.signal() if needed == "signal" else step.grad_norm for step in event.steps]
-        else:
-            values = []
-        for value in values:
-            if slot.listens and slot.misses_input(value):
-                self._disable(slot, f"{needed} was missing {MISSES_ALLOWED} times in a row")
+        match slot.needs:
+            case "memory":
+                self._note(slot, math.nan if event.memory is None else event.memory.used)
+            case "signal":
+                self._note(slot, *(step.signal() for step in event.steps))
+            case "grad_norm":
+                self._note(slot, *(step.grad_norm for step in event.steps))
 
     def _note_score(self, event: ValidationFinished, slot: Slot) -> None:
         needed = slot.needs or ""
-        if needed in self.run.metrics and slot.listens and slot.misses_input(event.scores.get(needed, math.nan)):
-            self._disable(slot, f"{needed} was missing {MISSES_ALLOWED} times in a row")
+        if needed in self.run.metrics:
+            self._note(slot, event.scores.get(needed, math.nan))
+
+    def _note(self, slot: Slot, *values: float) -> None:
+        """Disable an automation that misses its input for too long."""
+        if slot.listens and any(slot.misses_input(value) for value in values):
+            self._disable(slot, f"{slot.needs} was missing {MISSES_ALLOWED} times in a row")
 
     def _compare_ranks(self) -> None:
         """Switch everything off when the ranks have come apart, which would train different networks."""
@@ -296,7 +292,7 @@ class AutomationHost:
             "effects": self.effects.state_dict(),
             "forecast": self._forecast.state_dict(),
             "plan": [list(change) for change in self.plan.changes],
-            "options": self._options,
+            "options": dict(self.options),
         }
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
@@ -306,7 +302,7 @@ class AutomationHost:
         """
         given = state["options"]
         self.effects.load_state_dict(
-            state["effects"], lambda name: name in self._options and given.get(name) == self._options[name]
+            state["effects"], lambda name: name in self.options and given.get(name) == self.options[name]
         )
         if self.knobs[BATCH_SIZE].claimed:
             self.plan.restore(state["plan"])
@@ -316,7 +312,3 @@ class AutomationHost:
         for slot in self.slots:
             if slot.name in state["slots"]:
                 slot.load_state_dict(state["slots"][slot.name])
-
-
-def _rolls_back(decisions: Sequence[Decision]) -> bool:
-    return any(isinstance(decision, Rollback) for decision in decisions)

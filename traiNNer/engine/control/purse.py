@@ -1,23 +1,25 @@
 """What the automations may cost a run: a small share of its iterations. What they spend is counted and told."""
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 
 SHARE = 0.02
 
 
+@dataclass
 class Purse:
     """Counts iterations that were lost to rollbacks or spent under a temporary cut, and the moves of knobs.
 
     A cut that lasts was proven (a plateau, a rate that diverged) and costs nothing: the first would forbid the next.
 
     Args:
-        total_iter: length of the run.
+        total: length of the run.
     """
 
-    def __init__(self, total_iter: int) -> None:
-        self.total = total_iter
-        self.spent = self.moves = 0
+    total: int
+    spent: int = 0
+    moves: int = 0
 
     @property
     def is_empty(self) -> bool:

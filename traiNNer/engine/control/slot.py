@@ -46,11 +46,8 @@ class Slot:
         self.strict = strict
         self._shown: set[str] = set()
         self.every, self.needs = automation.every, automation.needs
-        self.adjustments = 0
-        self.misses = 0
-        self.is_off = False
-        self.is_frozen = False
-        self.rests_until = 0
+        self.adjustments = self.misses = self.rests_until = 0
+        self.is_off = self.is_frozen = False
         self.directions: dict[str, list[int]] = {}
         automation.attach(knobs)
         claims = self.call("ranges", lambda: {knob: (knobs[knob], at) for knob, at in automation.ranges(run).items()})
@@ -122,8 +119,7 @@ class Slot:
 
     def oscillates(self, knob: str) -> bool:
         """Whether a knob changed its direction too often lately."""
-        ways = self.directions.get(knob, [])
-        return sum(a != b for a, b in pairwise(ways)) >= REVERSALS
+        return reversals(self.directions.get(knob, [])) >= REVERSALS
 
     def misses_input(self, value: float) -> bool:
         """Note an observation that it needs; return whether too many in a row were NaN."""
@@ -141,6 +137,11 @@ class Slot:
             setattr(self, name, state[name])
         if state["memory"] is not None:
             self.call("state", lambda: self.automation.load_state_dict(state["memory"]))
+
+
+def reversals(moves: Sequence[int]) -> int:
+    """Return how often the direction changed in a list of +1 and -1."""
+    return sum(before != after for before, after in pairwise(moves))
 
 
 def checked(decision: Any, knobs: Sequence[str]) -> Decision:
