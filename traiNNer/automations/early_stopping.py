@@ -37,6 +37,8 @@ YOUNG = 9
 """In the beginning the window of the averaged weights is this fraction of the iterations so far."""
 REACH = 2
 """A trend is not projected further ahead than this many times the window that it was read from."""
+WORTH_SAVING = 0.05
+"""Share of the run below which a stop saves nothing worth a mistake: the rate is next to zero there."""
 NOISE_VALIDATIONS = 30
 """Validations that the noise is estimated from: with ten, one estimate in twenty is less than half the true sd."""
 RECENT = 3
@@ -298,7 +300,7 @@ class IntelligentEarlyStopping(Automation):
         if steady and remaining > 0:
             self.projected = max(steady.upper * remaining, 0.0)
             yield from self._tell("resolution", self._resolution(steady))
-        if remaining <= 0:  # there is nothing left to stop
+        if remaining < WORTH_SAVING * self.total_iter:
             return
         is_due = iteration >= self.min_iterations and iteration - self.best[1] >= self.patience
         is_settled = len(self.iterations) - bisect_right(self.iterations, max(self.changes, default=0)) >= RECENT
