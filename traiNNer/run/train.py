@@ -108,14 +108,13 @@ def _train_in(
 
 
 def _claim(folder: RunFolder, overwrite: bool, held: ExitStack, book: Logbook) -> None:
-    """Make the run's folders, lock them until `held` is closed and mark them; `overwrite` sets an old run aside."""
+    """Make the run's folder and lock it until `held` is closed; an old run is set aside where that is wanted."""
     try:
         if overwrite and folder.root.exists():
             with FolderLock(folder.root):
                 book.info(f"--overwrite: the old run is kept as {resume.set_aside(folder)}")
         create(folder)
         held.enter_context(FolderLock(folder.root))
-        ownership.claim(folder)
     except OSError as error:
         raise CannotWrite(f"Cannot write to {folder.root} ({cause(error)}).") from None
 
@@ -130,6 +129,7 @@ def _decide(options: TrainOptions, folder: RunFolder, store: CheckpointStore, ov
 def _open_files(folder: RunFolder, loaded: Loaded, store: CheckpointStore, start: resume.Start, book: Logbook) -> None:
     iteration = start.iteration
     try:
+        ownership.claim(folder)
         store.remove_leftovers()
         later = ", ".join(str(found) for found in reversed(store.supersede_after(iteration)))
         if later:

@@ -7,6 +7,8 @@ import pytest
 import torch
 import yaml
 
+from traiNNer.engine.checkpoint.store import CheckpointStore
+from traiNNer.engine.checkpoint.weights import read_weights
 from traiNNer.engine.control.automation import Automation
 from traiNNer.engine.log.logbook import Logbook
 from traiNNer.engine.run_folder import FolderLock
@@ -226,3 +228,21 @@ def test_best_scores_of_another_validation_are_set_aside(go, place):
         "net_g_best_psnr.safetensors",
         "net_g_best_psnr.safetensors.superseded",
     }
+
+
+def test_best_score_names_the_weights_that_could_be_saved(go, place, monkeypatch):
+    save_best = CheckpointStore.save_best
+
+    def full_disk_at_2(self, name, role, weights, about):
+        if about["iteration"] == 2:
+            raise OSError(28, "No space left on device")
+        save_best(self, name, role, weights, about)
+
+    monkeypatch.setattr(CheckpointStore, "save_best", full_disk_at_2)
+    said = go("val.val_freq=1")[1]
+    assert "Could not save the best psnr weights: no space left on device. Training continues." in said
+    best = next(line for line in said.splitlines() if line.startswith("best psnr: "))
+    assert best.endswith("at iteration 1")
+    state = torch.load(place / "experiments/run/training_states/2.state", weights_only=True)
+    about = read_weights(place / "experiments/run/models/net_g_best_psnr.safetensors").about
+    assert state["best"]["psnr"] == [about["score"], about["iteration"]]
