@@ -280,6 +280,9 @@ def test_kill_inside_the_first_save_does_not_block_the_run(straight, tmp_path):
     states = folder / "experiments/run/training_states"
     for name in ("5.json", "10.json", "12.json", "10.state", "12.state"):
         (states / name).unlink()
+    for role in ("g", "g_ema"):
+        for later in (10, 12):
+            (folder / f"experiments/run/models/net_{role}_{later}.safetensors").unlink()
     result = run("train.py", "-opt", "options.yml", "--auto_resume", folder=folder)
     assert result.code == 0, result.output
     assert "has no complete checkpoint: starting at iteration 0" in result.output

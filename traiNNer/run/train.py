@@ -12,8 +12,8 @@ from traiNNer.batch import ImageSet
 from traiNNer.config.load import Loaded
 from traiNNer.config.options import TrainOptions
 from traiNNer.data.loader import DamageCounter
-from traiNNer.engine.checkpoint import resume
-from traiNNer.engine.checkpoint.exactness import exactness_warnings, refuse_mismatch
+from traiNNer.engine.checkpoint import ownership, resume
+from traiNNer.engine.checkpoint.exactness import exactness_warnings, incomparable_scores, refuse_mismatch
 from traiNNer.engine.checkpoint.store import SUPERSEDED, CheckpointStore
 from traiNNer.engine.log.logbook import Logbook
 from traiNNer.engine.run_folder import FolderLock, RunFolder, cause, check_writable, create, run_folder
@@ -68,6 +68,7 @@ def train(
         book.warn_all(check_metrics(options, sets))
         folder = run_folder(options)
         check_writable(folder)
+        ownership.refuse_foreign(folder)
         if options.path.resume_state:
             resume.refuse_other_files(Path(options.path.resume_state).expanduser())
         if resume.is_fresh(options, folder, overwrite):
@@ -128,6 +129,7 @@ def _decide(options: TrainOptions, folder: RunFolder, store: CheckpointStore, ov
 def _open_files(folder: RunFolder, loaded: Loaded, store: CheckpointStore, start: resume.Start, book: Logbook) -> None:
     iteration = start.iteration
     try:
+        ownership.claim(folder)
         store.remove_leftovers()
         later = ", ".join(str(found) for found in reversed(store.supersede_after(iteration)))
         if later:
@@ -142,6 +144,8 @@ def _open_files(folder: RunFolder, loaded: Loaded, store: CheckpointStore, start
 def _begin(trainer: Trainer, start: resume.Start, train_set: ImageSet, book: Logbook) -> None:
     options, facts = trainer.options, trainer.facts
     book.info(trainer.runtime.about)
+    if trainer.runtime.use_compile:
+        book.info("use_compile: the first iteration and the first validation compile the network, often for minutes.")
     book.warn_all(start.warnings)
     for name, choice in network_choices(options).items():
         trained = sum(parameter.numel() for parameter in trainer.training.learners[name].parameters)
@@ -150,13 +154,29 @@ def _begin(trainer: Trainer, start: resume.Start, train_set: ImageSet, book: Log
     if start.restored:
         changes = exactness_warnings(start.restored.state, facts["environment"], facts["stream"])
         book.warn_all(changes)
+        if options.path.pretrain_network_g:
+            book.info("path.pretrain_network_g is not used: the run continues with the weights of its checkpoint.")
         trainer.restore(start.restored)
-        best = trainer.scorer.best
         if trainer.runtime.is_main:
-            best.forget(trainer.saver.store.keep_best_until(start.iteration, best.directions))
+            _keep_comparable_best(trainer, start)
         exact = "" if changes else " (exact)"
         book.info(f"Resuming {options.name} at iteration {trainer.iteration:,}{exact}.")
     book.event("run_started", trainer.iteration, {"total_iter": trainer.total, "seed": options.manual_seed})
+
+
+def _keep_comparable_best(trainer: Trainer, start: resume.Start) -> None:
+    """Keep the best scores that later ones can be compared with; weights of the others are set aside."""
+    best, store = trainer.scorer.best, trainer.saver.store
+    before = start.restored.state["stream"] if start.restored else {}
+    other = incomparable_scores(before, trainer.facts["stream"], best.scores)
+    store.keep_best_until(-1, other)
+    best.forget(other)
+    best.forget(store.keep_best_until(start.iteration, best.directions))
+    if other:
+        trainer.logbook.warn(
+            f"The best {', '.join(other)} so far came from another validation and cannot be compared: the next "
+            f"validation counts as the best. Earlier best weights are kept as *{SUPERSEDED}."
+        )
 
 
 def _run(trainer: Trainer, train_set: ImageSet) -> str:

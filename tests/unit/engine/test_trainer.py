@@ -125,7 +125,7 @@ def go(trainer: Trainer, end: int) -> list[Any]:
         number = training.iteration
         if number == 2:
             training.snapshot.take()
-            trainer.scorer.best.update(2, {"psnr": 30.0})
+            trainer.scorer.best.note("psnr", 30.0, 2)
         rolled_back = training.snapshot.restore() if number == 12 else None
         trail.append(
             {

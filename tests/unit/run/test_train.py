@@ -1,17 +1,20 @@
 """A training run, from options to its result."""
 
 import json
+import shutil
 
 import pytest
 import torch
 import yaml
 
+from traiNNer.engine.checkpoint.store import CheckpointStore
+from traiNNer.engine.checkpoint.weights import read_weights
 from traiNNer.engine.control.automation import Automation
 from traiNNer.engine.log.logbook import Logbook
 from traiNNer.engine.run_folder import FolderLock
 from traiNNer.engine.trainer import Trainer
 from traiNNer.engine.training import Training
-from traiNNer.errors import OutOfMemory
+from traiNNer.errors import CheckpointError, ConfigError, OutOfMemory
 from traiNNer.run.train import train
 
 
@@ -180,3 +183,66 @@ def test_other_errors_propagate_and_close_the_loader(go, monkeypatch):
     with pytest.raises(RuntimeError, match="something else"):
         go()
     assert closed == [1]
+
+
+SHARED = ("path.models=shared", "path.training_states=states")
+
+
+def test_state_of_another_run_is_not_continued(go, place):
+    go(*SHARED)
+    before = sorted(path for path in place.rglob("*") if path.is_file())
+    for sets in (("name=B", *SHARED, "auto_resume=true", "train.total_iter=3"), ("name=B", SHARED[1])):
+        for check in (True, False):
+            with pytest.raises(ConfigError, match=r"path\.training_states: states belongs to the run run"):
+                go(*sets, check=check)
+    assert before == sorted(path for path in place.rglob("*") if path.is_file())
+    assert go(*SHARED, "auto_resume=true", "train.total_iter=3")[0] == "finished: 3/3"
+    named = ("name=C", "path.resume_state=states/3.state", "path.resume_models=shared", "train.total_iter=4")
+    assert "Resuming C at iteration 3" in go(*named)[1]
+
+
+def test_deleted_states_end_a_resume(go, place):
+    go()
+    shutil.rmtree(place / "experiments/run/training_states")
+    with pytest.raises(CheckpointError, match="has weights up to iteration 2, but their training states are not in"):
+        go("auto_resume=true", "train.total_iter=3")
+    assert (place / "experiments/run/models/net_g_2.safetensors").exists()
+
+
+def test_pretrained_weights_are_reported_as_unused_on_resume(go):
+    go()
+    said = go("auto_resume=true", "path.pretrain_network_g=no_such_file.safetensors")[1]
+    assert "path.pretrain_network_g is not used: the run continues with the weights of its checkpoint." in said
+
+
+def test_best_scores_of_another_validation_are_set_aside(go, place):
+    border = "val.metrics.psnr.crop_border={}".format
+    go("val.val_freq=1", border(2))
+    same = go("auto_resume=true", "train.total_iter=3", "val.val_freq=3", border(2))[1]
+    assert "Earlier best weights" not in same
+    said = go("auto_resume=true", "train.total_iter=4", "val.val_freq=4", border(4))[1]
+    assert "The best psnr so far came from another validation and cannot be compared" in said
+    assert "at iteration 4" in said.partition("best psnr: ")[2]
+    models = place / "experiments/run/models"
+    assert {path.name for path in models.glob("*best_psnr*")} == {
+        "net_g_best_psnr.safetensors",
+        "net_g_best_psnr.safetensors.superseded",
+    }
+
+
+def test_best_score_names_the_weights_that_could_be_saved(go, place, monkeypatch):
+    save_best = CheckpointStore.save_best
+
+    def full_disk_at_2(self, name, role, weights, about):
+        if about["iteration"] == 2:
+            raise OSError(28, "No space left on device")
+        save_best(self, name, role, weights, about)
+
+    monkeypatch.setattr(CheckpointStore, "save_best", full_disk_at_2)
+    said = go("val.val_freq=1")[1]
+    assert "Could not save the best psnr weights: no space left on device. Training continues." in said
+    best = next(line for line in said.splitlines() if line.startswith("best psnr: "))
+    assert best.endswith("at iteration 1")
+    state = torch.load(place / "experiments/run/training_states/2.state", weights_only=True)
+    about = read_weights(place / "experiments/run/models/net_g_best_psnr.safetensors").about
+    assert state["best"]["psnr"] == [about["score"], about["iteration"]]

@@ -1,6 +1,6 @@
 """What differs between a training state and the run that it is resumed with: refused, or reported by name."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from itertools import zip_longest
 from typing import Any
 
@@ -68,6 +68,33 @@ def exactness_warnings(state: Mapping[str, Any], environment: Mapping[str, Any],
             "best scores may not be comparable with earlier ones."
         )
     return lines
+
+
+def incomparable_scores(before: Mapping[str, Any], now: Mapping[str, Any], metrics: Iterable[str]) -> list[str]:
+    """Return the metrics whose earlier scores were of other validation images or computed in another way.
+
+    Args:
+        before: `stream` of the training state.
+        now: that of the present run.
+        metrics: names of scores, e.g. `psnr`, or `set5/psnr` for one set.
+    """
+    then, current = _scoring(before), _scoring(now)
+    if any(then[part] != current[part] for part in ("images", "sets", "tiles")):
+        return list(metrics)
+    old, new = then["metrics"], current["metrics"]
+    return [name for name in metrics if old.get(name.rpartition("/")[2]) != new.get(name.rpartition("/")[2])]
+
+
+def _scoring(stream: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what decides a score, given the network; how often and under which name a set is validated does not."""
+    scores = stream["scores"]
+    options, sets = scores.get("val") or {}, scores.get("datasets") or {}
+    return {
+        "images": {key: files for key, files in stream["files"].items() if not key.startswith("train")},
+        "sets": {key: {k: v for k, v in (one or {}).items() if k != "name"} for key, one in sets.items()},
+        "tiles": [options.get("tile_size"), options.get("tile_overlap")],
+        "metrics": options.get("metrics") or {},
+    }
 
 
 def _in_training(before: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:

@@ -1,11 +1,13 @@
 """Whether a run starts anew or continues, and whether it may: nothing is mixed silently."""
 
+import os
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
 from traiNNer.config.options import TrainOptions
+from traiNNer.engine.checkpoint.ownership import is_empty
 from traiNNer.engine.checkpoint.store import SUPERSEDED, CheckpointStore, DamagedCheckpoint, Restored
 from traiNNer.engine.run_folder import RunFolder
 from traiNNer.engine.runtime.runtime import Runtime
@@ -55,7 +57,7 @@ def refuse_contradiction(options: TrainOptions, folder: RunFolder, overwrite: bo
         raise ConfigError("--overwrite and path.resume_state contradict each other: one starts anew, one continues")
     for place in (folder.models, folder.training_states):
         is_outside = folder.root.resolve() not in place.resolve().parents
-        if is_outside and place.is_dir() and any(place.iterdir()):
+        if is_outside and not is_empty(place):
             raise ConfigError(f"--overwrite: {place} lies outside the run folder; empty it by hand first")
 
 
@@ -83,6 +85,7 @@ def decide_start(options: TrainOptions, folder: RunFolder, store: CheckpointStor
         restored, warnings = store.newest()
         return Start(restored, warnings, folder)
     # Stopped before its first checkpoint was complete: there is nothing to continue from.
+    _refuse_lost_states(folder, store)
     store.supersede_all()
     text = f"{folder.root} has no complete checkpoint: starting at iteration 0; its files are kept as *{SUPERSEDED}."
     return Start(None, [text], folder)
@@ -117,8 +120,20 @@ def _from_named_state(options: TrainOptions, folder: RunFolder, store: Checkpoin
         )
     # The first start from that state was stopped before its first checkpoint was complete.
     start = _from_state(path, folder, store)
+    _refuse_lost_states(folder, store)
     store.supersede_all()
     return Start(start.restored, [*start.warnings, _kept(folder)], start.folder)
+
+
+def _refuse_lost_states(folder: RunFolder, store: CheckpointStore) -> None:
+    """Raise `CheckpointError` for weights without states: a save writes the state first, so states were deleted."""
+    lost = store.weights_without_state()
+    if lost:
+        raise CheckpointError(
+            f"Cannot resume: {folder.models} has weights up to iteration {lost[0]:,}, but their training states are "
+            f"not in {folder.training_states}. Nothing was changed. Put them back; or start from the weights with "
+            "path.pretrain_network_g and another name; or add --overwrite to start anew (the old folder is kept)."
+        )
 
 
 def _kept(folder: RunFolder) -> str:
@@ -171,6 +186,9 @@ def _foreign(states: Path, folder: RunFolder) -> RunFolder:
 
 def set_aside(folder: RunFolder) -> Path:
     """Rename the folder of an earlier run, for `--overwrite`; nothing is deleted. Returns the new place."""
-    aside = folder.root.with_name(f"{folder.root.name}_replaced_{time.strftime('%Y%m%d_%H%M%S')}")
+    name = f"{folder.root.name}_replaced_{time.strftime('%Y%m%d_%H%M%S')}"
+    aside, number = folder.root.with_name(name), 2
+    while os.path.lexists(aside):  # twice within a second, or the clock was set back
+        aside, number = folder.root.with_name(f"{name}-{number}"), number + 1
     folder.root.rename(aside)
     return aside

@@ -68,13 +68,25 @@ class Saver:
         """Note the checkpoint that the run was restored from."""
         self.last = iteration
 
-    def save_best(self, metric: str, value: float, iteration: int, role: str, weights: Weights) -> None:
-        """Write the weights with the best score so far under their metric's name; a failure is only reported."""
+    def save_best(self, metric: str, value: float, iteration: int, role: str, weights: Weights) -> bool:
+        """Write the weights with the best score so far under their metric's name; a failure is only reported.
+
+        Weights that are not finite are never the best, whatever their score.
+
+        Returns:
+            Whether they were written.
+        """
+        bad = _nonfinite(weights)
+        if bad:
+            self.logbook.warn(f"The best {metric} weights are not replaced: {role}.{bad} is not finite.")
+            return False
         about = self._about(role, iteration) | {"metric": metric, "score": value}
         try:
             self.store.save_best(best_name(metric), role, weights, about)
         except OSError as error:
             self.logbook.warn(f"Could not save the best {metric} weights: {cause(error)}. Training continues.")
+            return False
+        return True
 
     def keep_final(self, role: str, weights: Weights, metric: str | None, iteration: int) -> str:
         """Write what an early end leaves behind as `net_g_final`: the best weights by a metric, or the present ones.
@@ -112,12 +124,17 @@ class Saver:
 
     def _refuse_nonfinite(self, weights: Mapping[str, Weights], iteration: int, total: int) -> None:
         for role, tensors in weights.items():
-            bad = next((name for name, tensor in tensors.items() if not _is_finite(tensor)), None)
+            bad = _nonfinite(tensors)
             if bad:
                 raise TrainingDiverged(
                     f"stopped: {role}.{bad} is not finite at {iteration:,}/{total:,}. Nothing was saved; "
                     f"{self.last_good()}. Lower the learning rate or switch grad_clip on."
                 )
+
+
+def _nonfinite(weights: Weights) -> str | None:
+    """Return the first tensor that has a value which is not finite, or None."""
+    return next((name for name, tensor in weights.items() if not _is_finite(tensor)), None)
 
 
 def _is_finite(tensor: Tensor) -> bool:

@@ -1,9 +1,11 @@
-"""Checkpoints that are whole or do not exist: weights, then the state, then a record of their hashes.
+"""Checkpoints that are whole or do not exist: the state, then weights, then a record of their hashes.
 
 A checkpoint is the record `training_states/<iteration>.json` plus the files it names. Everything is written aside,
-synced and renamed, the record last; so a crash, a kill or a full disk leaves the previous checkpoint untouched.
+synced and renamed, the record last; so a crash, a kill or a full disk leaves the previous checkpoint untouched. The
+state comes first: weights without one are of a run whose states were deleted, not of a save that was killed.
 """
 
+import contextlib
 import hashlib
 import io
 import json
@@ -66,18 +68,22 @@ class CheckpointStore:
         Raises:
             OSError: it could not be written completely; the checkpoints before are as they were.
         """
-        files: dict[str, bytes] = {}
-        for role, tensors in weights.items():
-            files[f"{role}_{iteration}.{self.weight_format}"] = self.encode(role, tensors, about[role])
         buffer = io.BytesIO()
         torch.save(state, buffer)
-        record: dict[str, Any] = {"iteration": iteration, "files": {}}
-        for name, data in files.items():
-            write_bytes_atomic(self.folder.models / name, data)
-            record["files"][name] = _identity(data)
-        write_bytes_atomic(self._state(iteration), buffer.getvalue())
-        record["files"][f"{iteration}.state"] = _identity(buffer.getvalue())
-        write_bytes_atomic(self._record(iteration), json.dumps(record, indent=1).encode())
+        files = {self._state(iteration): buffer.getvalue()}
+        for role, tensors in weights.items():
+            path = self.folder.models / f"{role}_{iteration}.{self.weight_format}"
+            files[path] = self.encode(role, tensors, about[role])
+        record = {"iteration": iteration, "files": {path.name: _identity(data) for path, data in files.items()}}
+        had_record = self._record(iteration).exists()
+        try:
+            for path, data in files.items():
+                write_bytes_atomic(path, data)
+            write_bytes_atomic(self._record(iteration), json.dumps(record, indent=1).encode())
+        except OSError:
+            if not had_record:
+                _delete(files)
+            raise
         return self._retire()
 
     def save_best(self, name: str, role: str, weights: Weights, about: dict[str, Any]) -> None:
@@ -166,6 +172,12 @@ class CheckpointStore:
         """Return every weights file that a run has written here."""
         return [path for ending in (".safetensors", ".pth") for path in self.folder.models.glob(f"net_*_*{ending}")]
 
+    def weights_without_state(self) -> list[int]:
+        """Return the iterations of weights whose training state is not there, newest first."""
+        states = {path.stem for path in self.folder.training_states.glob("*.state")}
+        named = {path.stem.rpartition("_")[2] for path in self.weights()}
+        return sorted((int(name) for name in named - states if name.isascii() and name.isdigit()), reverse=True)
+
     def supersede_all(self) -> None:
         """Rename every file of a run that has no complete checkpoint to go on from."""
         records = (self.folder.metrics, self.folder.decisions)
@@ -186,10 +198,20 @@ class CheckpointStore:
         return missing
 
     def remove_leftovers(self) -> None:
-        """Delete the temporary files of a process that was killed while saving."""
-        for place in (self.folder.models, self.folder.training_states):
-            for leftover in place.glob(".*.tmp-*"):
-                leftover.unlink(missing_ok=True)
+        """Delete what a process left that was killed while saving or while deleting an old state.
+
+        These are temporary files, states without a record, and the weights beside such a state if they are newer than
+        the newest checkpoint. Without any checkpoint no state is deleted.
+        """
+        for place in (self.folder.root, self.folder.models, self.folder.training_states):
+            _delete([*place.glob(".*.tmp-*"), *place.glob(".write-test-*")])
+        recorded = self.iterations()
+        for state in self.folder.training_states.glob("*.state") if recorded else ():
+            if not (state.stem.isascii() and state.stem.isdigit()) or int(state.stem) in recorded:
+                continue
+            if int(state.stem) > recorded[0]:
+                _delete([path for path in self.weights() if path.stem.rpartition("_")[2] == state.stem])
+            _delete([state])
 
     def _state(self, iteration: int) -> Path:
         return self.folder.training_states / f"{iteration}.state"
@@ -241,6 +263,13 @@ class CheckpointStore:
             except OSError as error:
                 warnings.append(f"Could not delete the old state {self._state(iteration)}: {cause(error)}.")
         return warnings
+
+
+def _delete(files: Iterable[Path]) -> None:
+    """Delete files; what cannot be deleted stays, and harms nothing but the space that it takes."""
+    for path in files:
+        with contextlib.suppress(OSError):
+            path.unlink(missing_ok=True)
 
 
 def _rename_aside(path: Path, ending: str) -> None:

@@ -14,12 +14,13 @@ class BestScores:
         self.directions = dict(directions)
         self.scores: dict[str, tuple[float, int]] = {}
 
-    def update(self, iteration: int, scores: Mapping[str, float]) -> list[str]:
-        """Note the scores of a validation; return the names of the metrics that are better than ever before."""
-        improved = [name for name in self.directions if name in scores and self._is_better(name, scores[name])]
-        for name in improved:
-            self.scores[name] = (scores[name], iteration)
-        return improved
+    def improved(self, scores: Mapping[str, float]) -> list[str]:
+        """Return the metrics that are better than ever before. Nothing is noted yet."""
+        return [name for name in self.directions if name in scores and self._is_better(name, scores[name])]
+
+    def note(self, name: str, value: float, iteration: int) -> None:
+        """Note the best score of a metric, once its weights are kept."""
+        self.scores[name] = (value, iteration)
 
     def _is_better(self, name: str, value: float) -> bool:
         if math.isnan(value):

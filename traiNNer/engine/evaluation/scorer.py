@@ -138,8 +138,10 @@ class Scorer:
             if "/" not in metric and all(metric in mean for mean in means.values())
         }
         scores = overall | single
-        for metric in self.best.update(iteration, scores):
-            self.saver.save_best(metric, scores[metric], iteration, self.role, self.network.state_dict())
+        for metric in self.best.improved(scores):
+            # A score whose weights could not be kept would name other weights than the file has.
+            if self.saver.save_best(metric, scores[metric], iteration, self.role, self.network.state_dict()):
+                self.best.note(metric, scores[metric], iteration)
         return single | {f"val/{metric}": value for metric, value in overall.items()}
 
 

@@ -3,8 +3,9 @@
 import copy
 
 import pytest
+from runkit import merged
 
-from traiNNer.engine.checkpoint.exactness import changes, exactness_warnings, refuse_mismatch
+from traiNNer.engine.checkpoint.exactness import changes, exactness_warnings, incomparable_scores, refuse_mismatch
 from traiNNer.errors import CheckpointError
 
 FILES = {"count": 5, "sha256": "a", "content": "b"}
@@ -152,3 +153,30 @@ def test_state_that_does_not_fit_is_refused(change, text):
 
 def test_network_option_that_keeps_tensor_shapes_is_compatible():
     refuse_mismatch(IDENTITY, IDENTITY | {"network_g.alpha": 0.3})
+
+
+VALIDATED = {
+    "scores": {
+        "datasets": {"val": {"type": "paired", "name": "set5"}},
+        "val": {"val_freq": 4, "tile_size": 0, "metrics": {"psnr": {"crop_border": 2}, "ssim": {}}},
+    },
+    "files": {"train": {"count": 5}, "val": {"count": 2, "content": "a"}},
+}
+
+
+@pytest.mark.parametrize(
+    ("part", "change", "expected"),
+    [
+        ("files", {"train": {"count": 9}}, []),
+        ("files", {"val": {"count": 2, "content": "b"}}, ["psnr", "ssim", "val/psnr"]),
+        ("files", {"val_2": {"count": 2}}, ["psnr", "ssim", "val/psnr"]),
+        ("scores", {"val": {"val_freq": 8}}, []),
+        ("scores", {"val": {"tile_size": 64}}, ["psnr", "ssim", "val/psnr"]),
+        ("scores", {"val": {"metrics": {"psnr": {"crop_border": 4}}}}, ["psnr", "val/psnr"]),
+        ("scores", {"val": {"metrics": {"lpips": {}}}}, []),
+        ("scores", {"datasets": {"val": {"name": "other"}}}, []),
+    ],
+)
+def test_only_what_decides_a_score_makes_it_incomparable(part, change, expected):
+    now = merged(VALIDATED, {part: change})
+    assert incomparable_scores(VALIDATED, now, ["psnr", "ssim", "val/psnr"]) == expected

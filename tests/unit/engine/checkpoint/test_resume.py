@@ -128,3 +128,37 @@ def test_old_run_is_archived_completely(folder):
     assert not folder.root.exists()
     assert aside.name.startswith("run_replaced_")
     assert (aside / "training_states/3.state").is_file()
+
+
+def test_second_overwrite_within_a_second_finds_another_name(folder, monkeypatch):
+    monkeypatch.setattr("time.strftime", lambda _: "20260101_000000")
+    names = []
+    for _ in range(3):
+        save(folder_at(folder.root), 3)
+        names.append(set_aside(folder).name)
+    first = "run_replaced_20260101_000000"
+    assert names == [first, f"{first}-2", f"{first}-3"]
+    assert all((folder.root.with_name(name) / "training_states/3.state").is_file() for name in names)
+
+
+def test_weights_whose_states_were_deleted_are_not_superseded(folder, tmp_path):
+    store = save(folder, 4, 8)
+    for path in folder.training_states.iterdir():
+        path.unlink()
+    text = r"has weights up to iteration 8, but their training states are not in .*path.pretrain_network_g.*--overwrite"
+    with pytest.raises(CheckpointError, match=text):
+        decide_start(options_of(auto_resume=True), folder, store, overwrite=False)
+    other = folder_at(tmp_path / "other")
+    save(other, 3)
+    named = options_of(other.training_states / "3.state", auto_resume=True)
+    with pytest.raises(CheckpointError, match=text):
+        decide_start(named, folder, store, overwrite=False)
+    assert {path.name for path in folder.models.iterdir()} == {"net_g_4.safetensors", "net_g_8.safetensors"}
+
+
+def test_first_save_that_was_killed_starts_anew(folder):
+    store = save(folder, 4)
+    (folder.training_states / "4.json").unlink()
+    start = decide_start(options_of(auto_resume=True), folder, store, overwrite=False)
+    assert "has no complete checkpoint: starting at iteration 0" in start.warnings[0]
+    assert {path.name for path in folder.models.iterdir()} == {"net_g_4.safetensors.superseded"}

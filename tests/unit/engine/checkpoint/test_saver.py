@@ -74,7 +74,7 @@ def test_nonfinite_weights_are_never_saved(saver, role):
 def test_final_network_is_the_best_or_the_current_one(saver, monkeypatch):
     models = saver.store.folder.models
     assert saver.keep_final("net_g", WEIGHTS["net_g"], None, 7) == "net_g_final, the weights of iteration 7"
-    saver.save_best("psnr", 31.5, 6, "net_g", {"w": torch.full((2,), 6.0)})
+    assert saver.save_best("psnr", 31.5, 6, "net_g", {"w": torch.full((2,), 6.0)})
     with safe_open(models / "net_g_best_psnr.safetensors", "pt") as file:
         about = json.loads(file.metadata()["traiNNer"])
     assert about == {"arch": "up", "iteration": 6, "metric": "psnr", "score": 31.5, "role": "net_g"}
@@ -82,8 +82,14 @@ def test_final_network_is_the_best_or_the_current_one(saver, monkeypatch):
     assert (models / "net_g_final.safetensors").read_bytes() == (models / "net_g_best_psnr.safetensors").read_bytes()
     monkeypatch.setattr(saver.store, "save_best", full_disk)
     assert saver.keep_final("net_g", WEIGHTS["net_g"], None, 8) == "none"
-    saver.save_best("psnr", 32.0, 8, "net_g", WEIGHTS["net_g"])
+    assert not saver.save_best("psnr", 32.0, 8, "net_g", WEIGHTS["net_g"])
     assert [text.split(":")[0] for text in saver.logbook.warnings] == [
         "Could not save net_g_final",
         "Could not save the best psnr weights",
     ]
+
+
+def test_weights_that_are_not_finite_are_never_the_best(saver):
+    assert not saver.save_best("psnr", 6.56, 8, "net_g", {"w": torch.tensor([1.0, float("nan")])})
+    assert saver.logbook.warnings == ["The best psnr weights are not replaced: net_g.w is not finite."]
+    assert not list(saver.store.folder.models.glob("*best*"))

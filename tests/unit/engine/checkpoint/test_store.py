@@ -181,9 +181,69 @@ def test_leftovers_of_a_killed_save_are_removed(folder):
     store = CheckpointStore(folder)
     (folder.models / ".net_g_5.safetensors.tmp-4711").write_bytes(b"half")
     (folder.training_states / ".5.state.tmp-4711").write_bytes(b"half")
+    (folder.root / ".options.yml.tmp-4711").write_bytes(b"half")
     store.remove_leftovers()
-    assert not list(folder.models.iterdir())
-    assert not list(folder.training_states.iterdir())
+    assert not [path for path in folder.root.rglob("*") if path.is_file()]
+
+
+@pytest.mark.parametrize("call", range(8))
+def test_failed_save_leaves_no_file(folder, call, monkeypatch):
+    import os
+
+    store, real, calls = CheckpointStore(folder), os.replace, []
+    save(store, 10)
+    before = sorted(folder.root.rglob("*"))
+
+    def full_disk(*paths):
+        calls.append(paths)
+        if len(calls) > call:
+            raise OSError(28, "No space left on device")
+        real(*paths)
+
+    monkeypatch.setattr(os, "replace", full_disk)
+    if call >= 4:  # state, two files of weights, record
+        save(store, 20)
+        assert store.iterations() == [20, 10]
+        return
+    with pytest.raises(OSError, match="No space left"):
+        save(store, 20)
+    assert sorted(folder.root.rglob("*")) == before
+
+
+def test_files_of_no_record_are_deleted(folder):
+    store = CheckpointStore(folder)
+    for iteration in (3, 10, 20):
+        save(store, iteration)
+    for killed in (3, 20):  # in the deletion of 3, in the save of 20
+        (folder.training_states / f"{killed}.json").unlink()
+    (folder.training_states / "best.state").write_bytes(b"someone else's")
+    store.remove_leftovers()
+    states = {path.name for path in folder.training_states.iterdir()}
+    assert states == {"10.json", "10.state", "best.state"}
+    assert {path.stem for path in folder.models.iterdir()} == {f"net_{r}_{n}" for r in ("g", "g_ema") for n in (3, 10)}
+
+
+def test_states_without_any_record_stay(folder):
+    store = CheckpointStore(folder)
+    save(store, 10)
+    (folder.training_states / "10.json").unlink()
+    store.remove_leftovers()
+    assert (folder.training_states / "10.state").exists()
+
+
+def test_state_is_written_before_the_weights(folder, monkeypatch):
+    """So weights without a state are of a run whose states were deleted."""
+    store = CheckpointStore(folder)
+    written = []
+    write = "traiNNer.engine.checkpoint.store.write_bytes_atomic"
+    monkeypatch.setattr(write, lambda path, data: written.append(path.name))
+    save(store, 10)
+    assert written == ["10.state", "net_g_10.safetensors", "net_g_ema_10.safetensors", "10.json"]
+    monkeypatch.undo()
+    save(store, 10)
+    assert store.weights_without_state() == []
+    (folder.training_states / "10.state").unlink()
+    assert store.weights_without_state() == [10]
 
 
 def test_states_of_an_abandoned_branch_are_superseded(folder):
