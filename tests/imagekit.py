@@ -42,10 +42,12 @@ def tiff_bytes(
     photometric: int | None = None,
     sample_format: int = 1,
     palette: np.ndarray | None = None,
+    planar: bool = False,
 ) -> bytes:
-    """Return an uncompressed TIFF of one strip."""
+    """Return an uncompressed TIFF of one strip, or of one for each channel."""
     height, width, channels = image.shape
-    data = image.astype(image.dtype.newbyteorder(order)).tobytes()
+    stored = image.transpose(2, 0, 1) if planar else image
+    data = stored.astype(image.dtype.newbyteorder(order)).tobytes()
     if photometric is None:
         photometric = 2 if channels >= 3 else 1
     tags: dict[int, tuple[str, tuple[int, ...]]] = {
@@ -61,6 +63,10 @@ def tiff_bytes(
         279: ("I", (len(data),)),
         339: ("H", (sample_format,) * channels),
     }
+    if planar:
+        each = len(data) // channels
+        tags |= {284: ("H", (2,)), 279: ("I", (each,) * channels)}
+        tags[273] = ("I", tuple(8 + plane * each for plane in range(channels)))
     if extra is not None:
         tags[338] = ("H", (extra,))
     if palette is not None:

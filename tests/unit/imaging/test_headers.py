@@ -7,7 +7,8 @@ import pytest
 from imagekit import numbers, png_bytes, png_raw, tiff_bytes
 from PIL import Image
 
-from traiNNer.imaging.headers import Header, Unusable, parse_header, read_tiff_tags
+from traiNNer.imaging.headers import Header, Unusable, parse_header
+from traiNNer.imaging.tiff_tags import read_tiff_tags
 
 SIZE = (37, 21)
 CHANNELS = {"L": 1, "LA": 2, "RGB": 3, "RGBA": 4}
@@ -95,7 +96,7 @@ def written_bmp() -> bytes:
         (b"", "empty file"),
         (b"version https://git-lfs.github.com/spec/v1\n", "a Git LFS pointer"),
         (b"\xef\xbb\xbf\n <html>", "a web page or other markup"),
-        (b"GIF89a" + bytes(20), "not an image"),
+        (b"GIF89a" + bytes(20), "a GIF file, which is not read: convert it to PNG"),
         (b"\x89PNG\r\n\x1a\n", "truncated PNG"),
         (png_raw(3, 3, 8, 5, b"x"), "damaged PNG: color type 5"),
         (png_raw(0, 3, 8, 2, b"x"), "damaged PNG: 0x3 pixels"),
