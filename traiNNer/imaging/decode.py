@@ -9,7 +9,7 @@ import numpy as np
 
 from traiNNer.imaging.color_profile import to_srgb
 from traiNNer.imaging.decoder_messages import decoder_heard
-from traiNNer.imaging.headers import Decoder, Parsed, Unusable
+from traiNNer.imaging.headers import Decoder, Parsed, Unusable, without_animation
 from traiNNer.imaging.tiff_tags import EXTRA_SAMPLES, ORIENTATION, one_plane, read_tiff_tags
 
 LOG_ERRORS = 2
@@ -116,6 +116,11 @@ def _planes(content: bytearray, parsed: Parsed) -> np.ndarray | None:
     return _colors(colors, planes[-1] if parsed.header.has_alpha else None, parsed)
 
 
+def _still(content: bytearray, parsed: Parsed) -> np.ndarray | None:
+    """Read the still image of an animated PNG: OpenCV takes a later frame for it."""
+    return _with_opencv(bytearray(without_animation(bytes(content))), parsed)
+
+
 def _colors(colors: np.ndarray, alpha: np.ndarray | None, parsed: Parsed) -> np.ndarray:
     """Return 16-bit colors with the smallest number black, and not multiplied by their opacity."""
     if parsed.inverted:
@@ -130,6 +135,7 @@ DECODERS: dict[Decoder, Callable[[bytearray, Parsed], np.ndarray | None]] = {
     Decoder.OPENCV: _with_opencv,
     Decoder.PILLOW: _with_pillow,
     Decoder.PLANES: _planes,
+    Decoder.STILL: _still,
 }
 
 

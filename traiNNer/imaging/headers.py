@@ -73,6 +73,7 @@ class Decoder(Enum):
     OPENCV = "opencv"
     PILLOW = "pillow"
     PLANES = "planes"
+    STILL = "still"
 
 
 @dataclass(frozen=True)
@@ -187,7 +188,7 @@ def _has(file: BinaryIO, position: int, mark: bytes) -> bool:
     """Whether the rest of a file holds a mark of two bytes or more; it is read in pieces."""
     file.seek(position)
     kept = b""
-    while piece := file.read(1024**2):
+    while piece := file.read(64 * 1024):
         if mark in kept + piece:
             return True
         kept = piece[1 - len(mark) :]
@@ -231,7 +232,16 @@ def _png(file: BinaryIO, size: int) -> Read:
     def is_complete() -> bool:
         return b"IEND" in tail or any(name == b"IEND" for name, _, _ in _png_chunks(file, size))
 
-    return Parsed(header, profile), is_complete
+    return Parsed(header, profile, Decoder.STILL if is_animated else Decoder.OPENCV, is_animated), is_complete
+
+
+def without_animation(content: bytes) -> bytes:
+    """Return an animated PNG as the still image that it also holds, which viewers without animation show."""
+    kept = [content[:8]]
+    for name, start, length in _png_chunks(BytesIO(content), len(content)):
+        if name not in (b"acTL", b"fcTL", b"fdAT"):
+            kept.append(content[start - 8 : start + length + 4])
+    return b"".join(kept)
 
 
 def _png_chunks(file: BinaryIO, size: int) -> Iterator[tuple[bytes, int, int]]:
