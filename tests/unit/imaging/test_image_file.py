@@ -1,3 +1,4 @@
+import os
 import pickle
 import re
 import struct
@@ -212,9 +213,11 @@ def test_cmyk_jpeg_and_float_tiff_of_other_programs_are_refused(tmp_path):
     assert "floating-point" in refusal(tmp_path / "x.tif")
 
 
-def test_missing_file_and_a_folder_with_the_name_of_an_image(tmp_path):
+def test_missing_file_folder_and_pipe_with_the_name_of_an_image(tmp_path):
     (tmp_path / "folder.png").mkdir()
+    os.mkfifo(tmp_path / "pipe.png")
     assert refusal(tmp_path / "folder.png") == "is a directory"
+    assert refusal(tmp_path / "pipe.png") == "not a regular file"
     assert refusal(tmp_path / "gone.png") == "no such file or directory"
 
 
