@@ -180,7 +180,8 @@ def _other(kind: str, file: BinaryIO) -> Read:
         channels = len(image.getbands()) if image.mode in ("L", "LA", "RGB", "RGBA") else 3
         orientation = image.getexif().get(ORIENTATION, 1)
         is_animated = getattr(image, "n_frames", 1) > 1
-        header = Header(*image.size, channels, 8, is_animated, orientation)
+        width, height = image.size
+        header = Header(width, height, channels, 8, is_animated, orientation)
         return Parsed(header, image.info.get("icc_profile") or b"", Decoder.PILLOW), lambda: True
 
 

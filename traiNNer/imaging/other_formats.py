@@ -2,6 +2,7 @@
 
 from importlib import import_module
 from importlib.util import find_spec
+from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
 
 if TYPE_CHECKING:
@@ -38,7 +39,16 @@ FOREIGN_ENDINGS = (
 
 def is_readable(kind: str) -> bool:
     """Return whether a module that reads the format is installed."""
-    return any(find_spec(module) is not None for module in READERS[kind][0])
+    return any(_is_installed(module) for module in READERS[kind][0])
+
+
+def _is_installed(module: str) -> bool:
+    """Return whether a module is there, without importing its package as `find_spec` would."""
+    package, _, part = module.rpartition(".")
+    spec = find_spec(package or module)
+    if spec is None or not package:
+        return spec is not None
+    return any(list(Path(folder).glob(f"{part}.*")) for folder in spec.submodule_search_locations or ())
 
 
 def what_it_is(start: bytes) -> str | None:
@@ -63,7 +73,7 @@ def open_with_plugin(kind: str, file: BinaryIO) -> "Image.Image | str":
     from PIL import Image
 
     for module in modules:
-        if not module.startswith("PIL.") and find_spec(module) is not None:
+        if not module.startswith("PIL.") and _is_installed(module):
             plugin = import_module(module)
             getattr(plugin, "register_heif_opener", lambda: None)()
     try:

@@ -8,7 +8,8 @@ from typing import Any, TypeVar
 
 THREADS = 8
 LOOK_EVERY_S = 0.5
-Item, Result = TypeVar("Item"), TypeVar("Result")
+Item = TypeVar("Item")
+Result = TypeVar("Result")
 
 
 def threaded(

@@ -118,9 +118,8 @@ def _take(
 ) -> None:
     """Note what is missing, and take the pairs of the chosen part of the hold-out."""
     stems = []
-    scan.notices += [
-        f"{scan.name}: {text}" for text in told(sum((pairing.passed_over for pairing in pairings), Counter()))
-    ]
+    passed_over = sum((pairing.passed_over for pairing in pairings), Counter())
+    scan.notices.extend(f"{scan.name}: {text}" for text in told(passed_over))
     for place, pairing in enumerate(pairings):
         _note_missing(scan, pairing)
         prefix = f"{place}/" if len(pairings) > 1 else ""
