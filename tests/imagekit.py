@@ -42,10 +42,12 @@ def tiff_bytes(
     photometric: int | None = None,
     sample_format: int = 1,
     palette: np.ndarray | None = None,
+    planar: bool = False,
 ) -> bytes:
-    """Return an uncompressed TIFF of one strip."""
+    """Return an uncompressed TIFF of one strip, or of one for each channel."""
     height, width, channels = image.shape
-    data = image.astype(image.dtype.newbyteorder(order)).tobytes()
+    stored = image.transpose(2, 0, 1) if planar else image
+    data = stored.astype(image.dtype.newbyteorder(order)).tobytes()
     if photometric is None:
         photometric = 2 if channels >= 3 else 1
     tags: dict[int, tuple[str, tuple[int, ...]]] = {
@@ -61,6 +63,10 @@ def tiff_bytes(
         279: ("I", (len(data),)),
         339: ("H", (sample_format,) * channels),
     }
+    if planar:
+        each = len(data) // channels
+        tags |= {284: ("H", (2,)), 279: ("I", (each,) * channels)}
+        tags[273] = ("I", tuple(8 + plane * each for plane in range(channels)))
     if extra is not None:
         tags[338] = ("H", (extra,))
     if palette is not None:
@@ -138,3 +144,31 @@ def moved(image: np.ndarray, down: float, right: float) -> np.ndarray:
     turn = np.exp(-2j * np.pi * (fy * down + fx * right))
     result = np.fft.ifft2(spectrum * turn.reshape(*turn.shape, *[1] * (image.ndim - 2)), axes=(0, 1)).real
     return np.clip(np.rint(result[:height, :width]), 0, 255).astype(np.uint8)
+
+
+def wide_profile(gamma: float = 2.4) -> bytes:
+    """Return an ICC profile with the primaries of Display P3, which is not sRGB."""
+
+    def number(value: float) -> bytes:
+        return struct.pack(">i", round(value * 65536))
+
+    def xyz(values: tuple[float, ...]) -> bytes:
+        return b"XYZ \0\0\0\0" + b"".join(map(number, values))
+
+    def words(text: str) -> bytes:
+        head = b"mluc\0\0\0\0\0\0\0\1\0\0\0\x0cenUS" + struct.pack(">II", 2 * len(text), 28)
+        return head + text.encode("utf-16-be")
+
+    curve = b"para\0\0\0\0\0\0\0\0" + number(gamma)
+    tags = {b"desc": words("wide"), b"cprt": words("none"), b"wtpt": xyz((0.9642, 1, 0.8249))}
+    tags |= {b"rXYZ": xyz((0.51512, 0.2412, -0.00105)), b"gXYZ": xyz((0.29198, 0.69225, 0.04189))}
+    tags |= {b"bXYZ": xyz((0.1571, 0.06657, 0.78407)), b"rTRC": curve, b"gTRC": curve, b"bTRC": curve}
+    table, data = struct.pack(">I", len(tags)), b""
+    first = 132 + 12 * len(tags)
+    for name, value in tags.items():
+        padded = value + bytes(-len(value) % 4)
+        table += name + struct.pack(">II", first + len(data), len(padded))
+        data += padded
+    head = struct.pack(">I", 128 + len(table + data)) + b"none" + bytes([4, 0, 0, 0]) + b"mntrRGB XYZ "
+    head += struct.pack(">6H", 2026, 1, 1, 0, 0, 0) + b"acspAPPL" + bytes(4) + b"none" * 2 + bytes(12)
+    return (head + xyz((0.9642, 1, 0.8249))[8:]).ljust(128, b"\0") + table + data

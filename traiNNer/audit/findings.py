@@ -69,6 +69,9 @@ KINDS = {
     "gray": Kind("gray images", "Nothing: gray becomes three equal channels.", removes=False),
     "bits": Kind("images of another bit depth", "Nothing: all precision is kept.", removes=False),
     "animated": Kind("files with several images", "Nothing: only the first is used.", removes=False),
+    "turned": Kind("images with an orientation tag", "Nothing: they are turned as they are seen.", removes=False),
+    "profile": Kind("images with a color profile", "Nothing: they are converted to sRGB.", removes=False),
+    "passed_over": Kind("images that are left out", "Convert or move them if they belong to the set.", removes=False),
     "aspect": Kind("images of an odd shape", "Look whether they are strips or collages.", removes=False),
 }
 

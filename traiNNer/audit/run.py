@@ -16,8 +16,8 @@ from traiNNer.audit.findings import KINDS, Finding, by_kind
 from traiNNer.audit.survey import Survey, survey
 from traiNNer.audit.table import audit_report
 from traiNNer.data.files.folders import require_folder
+from traiNNer.data.files.listing import list_images
 from traiNNer.data.files.meta_info import ENTRY
-from traiNNer.data.files.pairing import list_images
 from traiNNer.errors import CannotWrite, ConfigError, DataError
 from traiNNer.utils.files import write_bytes_atomic
 
@@ -94,7 +94,7 @@ def _others(options: AuditOptions) -> dict[Path, list[Path]]:
     for name, folder in [*named, *(("--against", folder) for folder in options.against)]:
         require_folder(name, folder)
         try:
-            others[folder] = list(list_images(folder).values())
+            others[folder] = list(list_images(folder).files.values())
         except OSError as error:
             raise DataError(f"{name}: cannot read the folder {error.filename} ({error.strerror}).") from None
         if not others[folder]:

@@ -8,6 +8,7 @@ from pathlib import Path
 from traiNNer.audit.findings import Finding, by_kind
 from traiNNer.data.files.folders import find_gt, find_pairs, require_folder
 from traiNNer.data.files.header_cache import read_headers
+from traiNNer.data.files.listing import told
 from traiNNer.data.files.pairing import Pair, Pairing
 from traiNNer.imaging.image_file import MAX_MEGAPIXELS, Header, ImageError
 
@@ -83,6 +84,7 @@ def survey(
         *([] if found.is_swapped else _wrong_scales(found)),
         *(finding for pair in pairs for finding in _shapes(headers, pair)),
         *_types(headers),
+        *(Finding("passed_over", str(gt_root), text) for text in told(pairing.passed_over)),
     ]
     return Survey(gt_root, lq_root, pairs, headers, scales, by_kind(findings))
 
@@ -173,3 +175,7 @@ def _types(headers: Mapping[Path, Header]) -> Iterator[Finding]:
             yield Finding("bits", str(path), f"{header.bits} bits", header.bits, (path,))
         if header.is_animated:
             yield Finding("animated", str(path), files=(path,))
+        if header.orientation > 1:
+            yield Finding("turned", str(path), files=(path,))
+        if header.profile:
+            yield Finding("profile", str(path), header.profile, files=(path,))

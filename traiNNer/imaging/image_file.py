@@ -6,34 +6,31 @@
 | 16 bit (PNG, TIFF)           | uint16, full precision                              |
 | gray                         | three equal channels                                |
 | alpha                        | dropped                                             |
-| rotation tags (EXIF, TIFF)   | ignored, for every file alike                       |
-| color profile               | ignored                                             |
+| EXIF or TIFF orientation     | turned as it is seen                                |
+| color profile                | converted to sRGB; with 16 bits refused             |
 | CMYK, floating point         | refused                                             |
 | animated, several pages      | first frame                                         |
+
+Formats: PNG, JPEG, WebP, BMP, TIFF; AVIF, JPEG XL and HEIC where Pillow or one of its plugins reads them. What the
+decoder reports as damage is an error, like a file that cannot be decoded at all.
 """
 
-import struct
-from io import BytesIO
+import os
+import stat
 from pathlib import Path
+from typing import BinaryIO
 
 import cv2
 import numpy as np
 
-from traiNNer.imaging.headers import Header, Unusable, parse_header, read_tiff_tags
+from traiNNer.imaging.decode import decode
+from traiNNer.imaging.headers import Header, Parsed, Unusable, parse
+from traiNNer.imaging.other_formats import ENDINGS, is_readable
 from traiNNer.utils.files import write_bytes_atomic
 
-SUFFIXES = (".png", ".jpg", ".jpeg", ".webp", ".bmp", ".tif", ".tiff")
+USUAL_SUFFIXES = (".png", ".jpg", ".jpeg", ".jpe", ".jfif", ".webp", ".bmp", ".tif", ".tiff")
+SUFFIXES = (*USUAL_SUFFIXES, *(ending for kind, names in ENDINGS.items() if is_readable(kind) for ending in names))
 MAX_MEGAPIXELS = 200
-ORIENTATION, EXTRA_SAMPLES = 274, 338
-
-# OpenCV reports damaged files on stderr without their name; we name them. It moved the function in version 5.
-if hasattr(cv2, "setLogLevel"):
-    cv2.setLogLevel(0)  # pyright: ignore[reportAttributeAccessIssue] - not in every version
-else:
-    cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)
-# Data workers have a core each. Said before any is forked: one that is set afterwards waits forever for the
-# threads that OpenCV had in the main process.
-cv2.setNumThreads(1)
 
 
 class ImageError(ValueError):
@@ -51,17 +48,22 @@ class ImageError(ValueError):
 def read_header(path: str | Path, max_megapixels: float = MAX_MEGAPIXELS) -> Header:
     """Read size and type of an image without decoding it, and check that the file is complete.
 
+    An unusual kind of image is decoded as well: what passes here is an image that `read_image` knows how to read.
+
     Raises:
         ImageError: missing, empty, not an image, cut off, of a type that is not supported, or too large.
     """
-    return _read(path, max_megapixels, with_content=False)[0]
+    parsed, _ = _read(path, max_megapixels, with_content=False)
+    if parsed.is_unusual:
+        read_image(path, max_megapixels)
+    return parsed.header
 
 
-def _read(path: str | Path, max_megapixels: float, with_content: bool) -> tuple[Header, bytearray]:
+def _read(path: str | Path, max_megapixels: float, with_content: bool) -> tuple[Parsed, bytearray]:
     content = bytearray()
     try:
-        with Path(path).open("rb") as file:
-            header = parse_header(file, max_megapixels)
+        with _open(path) as file:
+            parsed = parse(file, max_megapixels)
             if with_content:
                 file.seek(0)
                 content = bytearray(file.read())
@@ -69,7 +71,16 @@ def _read(path: str | Path, max_megapixels: float, with_content: bool) -> tuple[
         raise ImageError(path, str(error)) from None
     except OSError as error:
         raise ImageError(path, (error.strerror or "unreadable").lower()) from None
-    return header, content
+    return parsed, content
+
+
+def _open(path: str | Path) -> BinaryIO:
+    """Open a regular file: a named pipe would wait for someone who writes to it. Raises `OSError` or `Unusable`."""
+    handle = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0))
+    if not stat.S_ISREG(mode := os.fstat(handle).st_mode):
+        os.close(handle)
+        raise Unusable("is a directory" if stat.S_ISDIR(mode) else "not a regular file")
+    return os.fdopen(handle, "rb")
 
 
 def read_image(path: str | Path, max_megapixels: float = MAX_MEGAPIXELS) -> np.ndarray:
@@ -78,34 +89,11 @@ def read_image(path: str | Path, max_megapixels: float = MAX_MEGAPIXELS) -> np.n
     Raises:
         ImageError: as for `read_header`, or the content cannot be decoded.
     """
-    header, content = _read(path, max_megapixels, with_content=True)
-    _undo_tiff_conversions(content)
+    parsed, content = _read(path, max_megapixels, with_content=True)
     try:
-        # "Unchanged" also means: as stored, whatever the EXIF data say of the orientation.
-        image = cv2.imdecode(np.frombuffer(content, np.uint8), cv2.IMREAD_UNCHANGED)
-    except cv2.error:
-        image = None
-    if image is None:
-        raise ImageError(path, "damaged: cannot be decoded")
-    if image.shape[:2] != (header.height, header.width):
-        raise ImageError(path, f"damaged: not the {header.width}x{header.height} pixels that its header promises")
-    if image.dtype != (np.uint16 if header.bits > 8 else np.uint8):
-        raise ImageError(path, f"{header.bits} bits of this kind are not supported, convert it to PNG")
-    if image.ndim == 2:
-        return np.repeat(image[:, :, None], 3, axis=2)
-    if image.shape[2] <= 2:
-        return np.repeat(image[:, :, :1], 3, axis=2)
-    return cv2.cvtColor(image, cv2.COLOR_BGRA2RGB if image.shape[2] == 4 else cv2.COLOR_BGR2RGB)
-
-
-def _undo_tiff_conversions(content: bytearray) -> None:
-    """Mark a TIFF as upright and its colors as final: the decoder would turn it and darken them by their alpha."""
-    if content[:4] not in (b"II*\x00", b"MM\x00*"):
-        return
-    tags = read_tiff_tags(BytesIO(content))
-    for tag in (ORIENTATION, EXTRA_SAMPLES):
-        if len(tags.values.get(tag, ())) == 1:
-            struct.pack_into(f"{tags.order}H", content, tags.places[tag], 1)
+        return decode(content, parsed)
+    except Unusable as error:
+        raise ImageError(path, str(error)) from None
 
 
 def write_image(path: Path, image: np.ndarray) -> None:

@@ -2,7 +2,7 @@ import shutil
 from collections import Counter
 
 import pytest
-from imagekit import numbers, png_bytes, write_pairs, write_png
+from imagekit import numbers, png_bytes, wide_profile, write_pairs, write_png
 
 from traiNNer.audit.survey import survey
 from traiNNer.errors import DataError
@@ -163,3 +163,17 @@ def test_missing_and_an_empty_folder(tmp_path):
     for arguments in ((tmp_path / "empty", None), (tmp_path / "empty", tmp_path / "lr")):
         with pytest.raises(DataError, match=r"The set has no images in .*empty. Allowed: \.png"):
             survey(*arguments)
+
+
+def test_turned_converted_and_passed_over_images_are_listed(tmp_path):
+    from PIL import Image
+
+    exif = Image.Exif()
+    exif[274] = 6
+    Image.fromarray(numbers(80, 90, 3)).save(tmp_path / "1.png", exif=exif)
+    Image.fromarray(numbers(80, 90, 3)).save(tmp_path / "2.png", icc_profile=wide_profile())
+    (tmp_path / "3.gif").touch()
+    found = {finding.kind: finding for finding in survey(tmp_path).findings}
+    assert found["turned"].name == str(tmp_path / "1.png")
+    assert found["profile"].detail == "wide"
+    assert found["passed_over"].detail.startswith("1 images with endings that are not read are left out (gif 1)")

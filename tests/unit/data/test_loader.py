@@ -17,6 +17,7 @@ from traiNNer.data.datasets.paired_images import PairedImageDataset
 from traiNNer.data.files.options import CropStep, FileOptions
 from traiNNer.data.loader import DamageCounter, TrainLoader, collate
 from traiNNer.errors import DataError
+from traiNNer.imaging.image_file import read_image
 
 needs_sessions = pytest.mark.skipif(not hasattr(os, "setsid"), reason="no sessions on this system")
 
@@ -297,12 +298,15 @@ def test_worker_killed_holding_a_batch_ends_the_run(monkeypatch):
         loader.close()
 
 
-def test_hanging_read_ends_the_run_and_is_named(tmp_path):
+def test_hanging_read_ends_the_run_and_is_named(tmp_path, monkeypatch):
     write_pairs(tmp_path, 4)
     dataset = PairedImageDataset(2, str(tmp_path / "lr"), str(tmp_path / "hr"), files=FileOptions(lq_size=8))
     dataset.open("train", "t")
-    (tmp_path / "lr/002.png").unlink()
-    os.mkfifo(tmp_path / "lr/002.png")  # opening it blocks: there is no writer
+
+    def read(path, *arguments):  # as from a network share that is gone
+        return time.sleep(999) if str(path).endswith("lr/002.png") else read_image(path, *arguments)
+
+    monkeypatch.setattr("traiNNer.data.datasets.image_files.read_image", read)
     text = ends(dataset, workers=2, timeout_s=2)
     assert text.startswith("No data for 2 s (worker ")
     assert f"reading {tmp_path}/lr/002.png" in text

@@ -1,13 +1,15 @@
 """Image headers: files written by Pillow must be read with the same properties."""
 
 import io
+import os
 import struct
+import time
 
 import pytest
 from imagekit import numbers, png_bytes, png_raw, tiff_bytes
 from PIL import Image
 
-from traiNNer.imaging.headers import Header, Unusable, parse_header, read_tiff_tags
+from traiNNer.imaging.headers import Header, Unusable, parse_header
 
 SIZE = (37, 21)
 CHANNELS = {"L": 1, "LA": 2, "RGB": 3, "RGBA": 4}
@@ -95,7 +97,7 @@ def written_bmp() -> bytes:
         (b"", "empty file"),
         (b"version https://git-lfs.github.com/spec/v1\n", "a Git LFS pointer"),
         (b"\xef\xbb\xbf\n <html>", "a web page or other markup"),
-        (b"GIF89a" + bytes(20), "not an image"),
+        (b"GIF89a" + bytes(20), "a GIF file, which is not read: convert it to PNG"),
         (b"\x89PNG\r\n\x1a\n", "truncated PNG"),
         (png_raw(3, 3, 8, 5, b"x"), "damaged PNG: color type 5"),
         (png_raw(0, 3, 8, 2, b"x"), "damaged PNG: 0x3 pixels"),
@@ -129,10 +131,30 @@ def test_end_of_a_thumbnail_is_not_the_end_of_a_jpeg():
     assert refused(data[:-2]) == "truncated JPEG"
 
 
-def test_tiff_tags_keep_their_values_and_places():
-    data = tiff_bytes(numbers(21, 37, 3), ">", orientation=6)
-    tags = read_tiff_tags(io.BytesIO(data))
-    assert (tags.one(256, 0), tags.one(257, 0), tags.one(274, 1), tags.values[258]) == (37, 21, 6, (8, 8, 8))
-    assert struct.unpack_from(">H", data, tags.places[274]) == (6,)
-    assert tags.one(999, 5) == 5
-    assert not tags.has_more
+IHDR = png_raw(96, 96, 8, 2, None)[:33]
+SCAN = b"\xff\xda\0\x0c\x03\x01\0\x02\0\x03\0\0\x3f\0"
+FRAME = b"\xff\xc0\0\x11\x08\0\x60\0\x60\x03\x01\x11\0\x02\x11\0\x03\x11\0"
+
+
+@pytest.mark.parametrize(
+    ("start", "size", "reason"),
+    [
+        (IHDR, 100_000_000, "truncated PNG"),
+        (IHDR, 2_000_000_000, "damaged PNG: 2,000 MB for 96x96 pixels"),
+        (IHDR + (bytes(4) + b"IDAT" + bytes(4)) * 300_000, None, "damaged PNG: more than 200,000 chunks"),
+        (b"\xff\xd8" + FRAME + SCAN, 2_000_000_000, "damaged JPEG: 2,000 MB for 96x96 pixels"),
+        (b"\xff\xd8" + b"\xff" * 8_000_000 + b"\xd9", None, "damaged JPEG"),
+        (b"\xff\xd8" + b"\xff\xe1\0\2" * 300_000, None, "damaged JPEG"),
+    ],
+    ids=["PNG of zeros", "sparse PNG", "PNG of empty chunks", "sparse JPEG", "JPEG of fill bytes", "JPEG of segments"],
+)
+def test_header_that_would_keep_us_busy_is_refused_soon(tmp_path, start, size, reason):
+    path = tmp_path / "x"
+    path.write_bytes(start)
+    if size:
+        os.truncate(path, size)
+    started = time.process_time()
+    with path.open("rb") as file, pytest.raises(Unusable) as caught:
+        parse_header(file, 100)
+    assert str(caught.value) == reason
+    assert time.process_time() - started < 1.5

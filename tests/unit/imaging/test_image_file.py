@@ -1,3 +1,4 @@
+import os
 import pickle
 import re
 import struct
@@ -8,7 +9,7 @@ import cv2
 import numpy as np
 import pytest
 from imagekit import numbers, png_bytes, png_chunk, png_raw, tiff_bytes, write_png
-from PIL import Image
+from PIL import Image, ImageOps, features
 
 from traiNNer.imaging.image_file import Header, ImageError, read_header, read_image, write_image
 
@@ -33,6 +34,17 @@ def rows(image):
     return b"".join(b"\0" + row.tobytes() for row in image.reshape(H, -1))
 
 
+def divided(image):
+    """Return the colors of an image that were multiplied by their opacity."""
+    most = 2 ** (8 * image.itemsize) - 1
+    return np.minimum(image[:, :, :3].astype(np.int64) * most // image[:, :, 3:], most).astype(image.dtype)
+
+
+OPACITY = np.maximum(ALPHA[:, :, 3:], 1)
+PREMULTIPLIED = np.dstack([ALPHA[:, :, :3].astype(int) * OPACITY // 255, OPACITY]).astype(np.uint8)
+OPACITY16 = np.maximum(ALPHA16[:, :, 3:], 1)
+PREMULTIPLIED16 = np.dstack([ALPHA16[:, :, :3].astype(int) * OPACITY16 // 65535, OPACITY16]).astype(np.uint16)
+TURNED_16 = Header(W, H, 3, 16, False, 3)
 PLTE = png_chunk(b"PLTE", PALETTE.tobytes())
 HALF_CLEAR = png_chunk(b"tRNS", bytes(range(256)))
 
@@ -54,15 +66,26 @@ WRITTEN_BY_HAND = {
     "RGB.tif": (tiff_bytes(COLOUR), COLOUR, Header(W, H, 3, 8)),
     "RGB big-endian.tif": (tiff_bytes(COLOUR, ">"), COLOUR, Header(W, H, 3, 8)),
     "RGBA.tif": (tiff_bytes(ALPHA, extra=2), ALPHA[:, :, :3], Header(W, H, 4, 8)),
-    "RGBA premultiplied.tif": (tiff_bytes(ALPHA, extra=1), ALPHA[:, :, :3], Header(W, H, 4, 8)),
+    "RGBA premultiplied.tif": (tiff_bytes(PREMULTIPLIED, extra=1), divided(PREMULTIPLIED), Header(W, H, 4, 8)),
+    "RGBA16 premultiplied.tif": (
+        tiff_bytes(PREMULTIPLIED16, extra=1),
+        divided(PREMULTIPLIED16),
+        Header(W, H, 4, 16),
+    ),
+    "negative16.tif": (tiff_bytes(GRAY16, photometric=0), three(65535 - GRAY16), Header(W, H, 1, 16)),
+    "planar.tif": (tiff_bytes(COLOUR, planar=True), COLOUR, Header(W, H, 3, 8)),
+    "planar16.tif": (tiff_bytes(COLOUR16, planar=True), COLOUR16, Header(W, H, 3, 16)),
+    "planar16 big-endian.tif": (tiff_bytes(COLOUR16, ">", planar=True), COLOUR16, Header(W, H, 3, 16)),
+    "planar RGBA16.tif": (tiff_bytes(ALPHA16, extra=2, planar=True), ALPHA16[:, :, :3], Header(W, H, 4, 16)),
+    "planar turned16.tif": (tiff_bytes(COLOUR16, orientation=3, planar=True), COLOUR16[::-1, ::-1], TURNED_16),
     "RGBA big-endian.tif": (tiff_bytes(ALPHA, ">", extra=2), ALPHA[:, :, :3], Header(W, H, 4, 8)),
     "L16.tif": (tiff_bytes(GRAY16), three(GRAY16), Header(W, H, 1, 16)),
     "L16 big-endian.tif": (tiff_bytes(GRAY16, ">"), three(GRAY16), Header(W, H, 1, 16)),
     "RGB16.tif": (tiff_bytes(COLOUR16), COLOUR16, Header(W, H, 3, 16)),
     "RGBA16.tif": (tiff_bytes(ALPHA16, extra=2), ALPHA16[:, :, :3], Header(W, H, 4, 16)),
-    "turned.tif": (tiff_bytes(COLOUR, orientation=6), COLOUR, Header(W, H, 3, 8)),
-    "mirrored.tif": (tiff_bytes(COLOUR, ">", orientation=2), COLOUR, Header(W, H, 3, 8)),
-    "turned16.tif": (tiff_bytes(COLOUR16, orientation=8), COLOUR16, Header(W, H, 3, 16)),
+    "turned.tif": (tiff_bytes(COLOUR, orientation=6), np.rot90(COLOUR, -1), Header(H, W, 3, 8, False, 6)),
+    "mirrored.tif": (tiff_bytes(COLOUR, ">", orientation=2), COLOUR[:, ::-1], Header(W, H, 3, 8, False, 2)),
+    "turned16.tif": (tiff_bytes(COLOUR16, orientation=8), np.rot90(COLOUR16), Header(H, W, 3, 16, False, 8)),
     "P.tif": (
         tiff_bytes(GRAY, photometric=3, palette=PALETTE.astype(int) * 257),
         PALETTE[GRAY[:, :, 0]],
@@ -109,15 +132,22 @@ def test_jpeg(tmp_path, mode, progressive):
     assert np.abs(read_image(path).astype(int) - smooth).max() <= 3
 
 
-@pytest.mark.parametrize("name", ["x.jpg", "x.png", "x.webp", "x.tif"])
-def test_exif_rotation_is_ignored(tmp_path, name):
+@pytest.mark.parametrize("number", range(1, 9))
+@pytest.mark.parametrize("name", ["x.jpg", "x.png", "x.webp", "x.tif", "lzw.tif", "x.avif"])
+def test_photos_are_turned_as_pillow_turns_them(tmp_path, name, number):
+    if name.endswith("avif") and not features.check("avif"):
+        pytest.skip("this Pillow reads no AVIF")
     exif = Image.Exif()
-    exif[274] = 6
-    options = {"lossless": True} if name.endswith("webp") else {}
-    Image.fromarray(COLOUR).save(tmp_path / f"plain {name}", **options)
+    exif[274] = number
+    options = {"x.webp": {"lossless": True}, "lzw.tif": {"compression": "tiff_lzw"}}.get(name, {})
     Image.fromarray(COLOUR).save(tmp_path / name, exif=exif, **options)
-    assert read_header(tmp_path / name) == Header(W, H, 3, 8)
-    np.testing.assert_array_equal(read_image(tmp_path / name), read_image(tmp_path / f"plain {name}"))
+    with Image.open(tmp_path / name) as image:
+        expected = np.asarray(ImageOps.exif_transpose(image))
+    header, pixels = read_header(tmp_path / name), read_image(tmp_path / name)
+    np.testing.assert_array_equal(pixels, expected)
+    assert pixels.flags.c_contiguous
+    assert (header.height, header.width) == expected.shape[:2]
+    assert name.endswith("avif") or header.orientation == number
 
 
 @pytest.mark.parametrize("name", ["x.webp", "x.tif", "x.png"])
@@ -160,7 +190,7 @@ def refusal(path, **options):
         ("x.png", b"<!DOCTYPE html><html>not found</html>", "web page"),
         ("x.png", b"\n\n  <html></html>", "web page"),
         ("x.png", b"plain text", "not an image"),
-        ("x.png", b"GIF89a" + bytes(50), "not an image"),
+        ("x.png", b"GIF89a" + bytes(50), "a GIF file"),
         ("x.webp", b"RIFF\x24\0\0\0WAVEfmt " + bytes(50), "not an image"),
         ("x.png", b"\x89PNG\r\n\x1a\n", "truncated PNG"),
         ("x.jpg", b"\xff\xd8\xff\xe0", "truncated JPEG"),
@@ -183,9 +213,11 @@ def test_cmyk_jpeg_and_float_tiff_of_other_programs_are_refused(tmp_path):
     assert "floating-point" in refusal(tmp_path / "x.tif")
 
 
-def test_missing_file_and_a_folder_with_the_name_of_an_image(tmp_path):
+def test_missing_file_folder_and_pipe_with_the_name_of_an_image(tmp_path):
     (tmp_path / "folder.png").mkdir()
+    os.mkfifo(tmp_path / "pipe.png")
     assert refusal(tmp_path / "folder.png") == "is a directory"
+    assert refusal(tmp_path / "pipe.png") == "not a regular file"
     assert refusal(tmp_path / "gone.png") == "no such file or directory"
 
 

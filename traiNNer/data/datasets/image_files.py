@@ -65,7 +65,22 @@ class ImageFiles(ImageSet):
         scan = self._scan(self.crop_size if purpose == "train" else None)
         scan.raise_if_broken()
         self._pairs, self._headers = scan.pairs, scan.headers
+        if purpose == "val":
+            self._decode_all(scan)
         return scan.notices
+
+    def _decode_all(self, scan: Scan) -> None:
+        """Decode the images once, as no other can replace a damaged one; those that fit stay in the cache.
+
+        Raises:
+            DataError: some are damaged; a table names them.
+        """
+        for path in dict.fromkeys(path for pair in self._pairs for path in pair.files):
+            try:
+                self._image(path)
+            except ImageError as error:
+                scan.add("damaged images", str(error))
+        scan.raise_if_broken()
 
     def share_cache(self, processes: int) -> None:
         """Divide the memory for decoded images among the data workers."""

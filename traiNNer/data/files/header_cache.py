@@ -1,21 +1,20 @@
-"""Every file's header, read once: in parallel, and remembered by path, modification time and size."""
+"""Every file's header, read once: in parallel, and remembered by path, modification time, size and a checksum."""
 
 import contextlib
 import hashlib
 import json
 import os
+import zlib
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
-from dataclasses import astuple
-from itertools import chain
+from dataclasses import astuple, fields
 from pathlib import Path
 
 from traiNNer.imaging.image_file import Header, ImageError, read_header
 from traiNNer.utils.files import write_bytes_atomic
+from traiNNer.utils.threaded import threaded
 
-THREADS = 8
-CHUNK = 64
-VERSION = 1  # raise it when a header means something else than before
+PATIENCE_S = 120.0
+VERSION = 2  # raise it when a header means something else than before
 
 
 def read_headers(paths: Sequence[Path], max_megapixels: float) -> dict[Path, Header | ImageError]:
@@ -26,18 +25,32 @@ def read_headers(paths: Sequence[Path], max_megapixels: float) -> dict[Path, Hea
     known = _load(store)
     stamps = {path: _stamp(path, max_megapixels) for path in paths}
     fresh = [path for path in paths if known.get(str(path), [None])[0] != stamps[path]]
-    chunks = [fresh[start : start + CHUNK] for start in range(0, len(fresh), CHUNK)]
-    with ThreadPoolExecutor(THREADS) as pool:
-        results = pool.map(lambda chunk: [_read(path, max_megapixels) for path in chunk], chunks)
-        read = dict(zip(fresh, chain.from_iterable(results), strict=True))
+    read = dict(
+        zip(fresh, threaded(lambda path: _read(path, max_megapixels), fresh, PATIENCE_S, _no_answer), strict=True)
+    )
     headers = {path: read[path] if path in read else Header(*known[str(path)][1]) for path in paths}
     if fresh and store:
         good = {
-            str(path): [stamps[path], astuple(header)] for path, header in headers.items() if isinstance(header, Header)
+            str(path): _entry(str(path), stamps[path], header)
+            for path, header in headers.items()
+            if isinstance(header, Header)
         }
         with contextlib.suppress(OSError):
             write_bytes_atomic(store, json.dumps(good).encode())
     return headers
+
+
+def _no_answer(path: Path) -> ImageError:
+    return ImageError(path, f"no answer for {PATIENCE_S:g} s: is the disk or network share slow?")
+
+
+def _entry(path: str, stamp: str, header: Header) -> list:
+    values = list(astuple(header))
+    return [stamp, values, _checksum(path, stamp, values)]
+
+
+def _checksum(path: str, stamp: str, values: list) -> int:
+    return zlib.crc32(json.dumps([path, stamp, values]).encode())
 
 
 def _read(path: Path, max_megapixels: float) -> Header | ImageError:
@@ -68,13 +81,14 @@ def _cache_file(paths: Sequence[Path]) -> Path | None:
 def _load(store: Path | None) -> dict[str, list]:
     try:
         known = json.loads(store.read_text(encoding="utf-8")) if store else {}
-        return {key: value for key, value in known.items() if _is_entry(value)}
-    except (OSError, ValueError, AttributeError):
+        return {key: value for key, value in known.items() if _is_entry(key, value)}
+    except (OSError, ValueError, AttributeError, RecursionError):
         return {}
 
 
-def _is_entry(value: object) -> bool:
+def _is_entry(path: str, value: object) -> bool:
+    """Return whether an entry is as it was written: one that is not is read again."""
     match value:
-        case [str(), [int(), int(), int(), int(), bool()]]:
-            return True
+        case [str() as stamp, [*values], int() as checksum]:
+            return len(values) == len(fields(Header)) and checksum == _checksum(path, stamp, values)
     return False

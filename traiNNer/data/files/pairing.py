@@ -1,16 +1,13 @@
 """Which LQ file belongs to which GT file: by the path below its root, without the ending and a common suffix."""
 
-import os
 import re
-import unicodedata
 from collections import Counter
-from collections.abc import Collection, Iterator
+from collections.abc import Collection
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from traiNNer.data.files.listing import list_images
 from traiNNer.data.files.meta_info import name_in_list
-from traiNNer.imaging.image_file import SUFFIXES
-from traiNNer.utils.files import natural_key
 
 # What people append to a name: 0001x2, 0001_x2, 0001x4d, 0001-lr, 0001_LRBI, img_001_SRF_2_HR …
 SUFFIX = re.compile(r"^[ _.-]?(?:x\d+[a-z]?|lr|lq|hr|gt|bicubic|[a-z]{1,8}x\d+|lr[a-z]{1,8})$", re.IGNORECASE)
@@ -48,47 +45,7 @@ class Pairing:
     without_lq: list[Path] = field(default_factory=list)
     without_gt: list[Path] = field(default_factory=list)
     ambiguous: list[tuple[Path, Path]] = field(default_factory=list)
-
-
-def list_images(root: Path) -> dict[str, Path]:
-    """Return every image file below a folder by its relative stem, in natural order; hidden ones are left out.
-
-    Links to folders are followed. Two files that differ only in the ending keep it in their key, so that none is lost.
-
-    Raises:
-        OSError: a folder below cannot be read.
-    """
-    files = {path.relative_to(root).as_posix(): path for path in _walk(root)}
-    # The name itself decides between names that are equal naturally, never the order on the disk.
-    names = sorted(files, key=lambda name: (natural_key(name), name))
-    stems = Counter(_stem(name) for name in names)
-    unique = {name: stems[_stem(name)] == 1 and _stem(name) not in files for name in names}
-    return {_stem(name) if unique[name] else name: files[name] for name in names}
-
-
-def _walk(root: Path) -> Iterator[Path]:
-    seen = set()
-    for folder, folders, names in os.walk(root, onerror=_fail, followlinks=True):
-        status = Path(folder).stat()
-        if (status.st_dev, status.st_ino) in seen:  # a link back to a folder above
-            folders.clear()
-            continue
-        seen.add((status.st_dev, status.st_ino))
-        # A folder named like an image is listed too: the scan names it, where silence would hide what is inside.
-        candidates = [*names, *folders]
-        folders[:] = sorted(name for name in folders if not name.startswith("."))
-        for name in candidates:
-            if name.lower().endswith(SUFFIXES) and not name.startswith("."):
-                yield Path(folder) / name
-
-
-def _fail(error: OSError) -> None:
-    raise error
-
-
-def _stem(name: str) -> str:
-    # macOS writes é as e and an accent, others as one character; to a user they are one name.
-    return unicodedata.normalize("NFC", name[: name.rindex(".")])
+    passed_over: Counter[str] = field(default_factory=Counter)
 
 
 def pair_folders(gt_root: Path | None, lq_root: Path, names: Collection[str] | None = None) -> Pairing:
@@ -102,17 +59,20 @@ def pair_folders(gt_root: Path | None, lq_root: Path, names: Collection[str] | N
     Raises:
         OSError: a folder below cannot be read.
     """
-    lq = list_images(lq_root)
+    small = list_images(lq_root)
+    lq = small.files
     if gt_root is None:
-        return Pairing([Pair(key, path, None) for key, path in lq.items()])
-    gt, listed = _listed(list_images(gt_root), gt_root, names)
+        return Pairing([Pair(key, path, None) for key, path in lq.items()], passed_over=small.passed_over)
+    large = list_images(gt_root)
+    gt, listed = _listed(large.files, gt_root, names)
     suffix_gt, suffix_lq = infer_suffixes(list(gt), list(lq))
     gt_by_base, ambiguous = _by_base(gt, suffix_gt)
     if names is not None:
         lq = {key: path for key, path in lq.items() if key.removesuffix(suffix_lq) in gt_by_base}
     lq_by_base, more = _by_base(lq, suffix_lq)
     without_gt = [path for base, path in lq_by_base.items() if base not in gt_by_base]
-    pairing = Pairing(listed=listed, without_gt=without_gt, ambiguous=ambiguous + more)
+    passed_over = large.passed_over + small.passed_over
+    pairing = Pairing(listed=listed, without_gt=without_gt, ambiguous=ambiguous + more, passed_over=passed_over)
     for base, path in gt_by_base.items():
         if base in lq_by_base:
             pairing.pairs.append(Pair(base, lq_by_base[base], path))
@@ -123,8 +83,9 @@ def pair_folders(gt_root: Path | None, lq_root: Path, names: Collection[str] | N
 
 def gt_alone(gt_root: Path, names: Collection[str] | None = None) -> Pairing:
     """Take every file of a GT folder, or those that a list names, without an LQ file. Raises `OSError`."""
-    gt, listed = _listed(list_images(gt_root), gt_root, names)
-    return Pairing([Pair(key, None, path) for key, path in gt.items()], listed)
+    found = list_images(gt_root)
+    gt, listed = _listed(found.files, gt_root, names)
+    return Pairing([Pair(key, None, path) for key, path in gt.items()], listed, passed_over=found.passed_over)
 
 
 def _listed(files: dict[str, Path], root: Path, names: Collection[str] | None) -> tuple[dict[str, Path], set[str]]:

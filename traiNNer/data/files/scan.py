@@ -7,6 +7,7 @@ from pathlib import Path
 
 from traiNNer.data.files.folders import find_gt, find_pairs
 from traiNNer.data.files.header_cache import read_headers
+from traiNNer.data.files.listing import told
 from traiNNer.data.files.meta_info import MetaInfo, read_meta_info
 from traiNNer.data.files.pairing import Pair, Pairing
 from traiNNer.data.files.split import Split, held_out
@@ -117,6 +118,8 @@ def _take(
 ) -> None:
     """Note what is missing, and take the pairs of the chosen part of the hold-out."""
     stems = []
+    passed_over = sum((pairing.passed_over for pairing in pairings), Counter())
+    scan.notices.extend(f"{scan.name}: {text}" for text in told(passed_over))
     for place, pairing in enumerate(pairings):
         _note_missing(scan, pairing)
         prefix = f"{place}/" if len(pairings) > 1 else ""
@@ -210,6 +213,15 @@ def _notice_types(scan: Scan, pairs: Sequence[Pair]) -> None:
     gray = sum(header.is_gray for header in headers)
     deep = sum(header.bits > 8 for header in headers)
     animated = sum(header.is_animated for header in headers)
+    turned = sum(header.orientation > 1 for header in headers)
+    profiles = Counter(header.profile for header in headers if header.profile)
+    if turned:
+        scan.notices.append(f"{scan.name}: {turned} images are turned as their EXIF or TIFF orientation says")
+    if profiles:
+        names = ", ".join(f"{name} {count}" for name, count in profiles.most_common(3))
+        scan.notices.append(
+            f"{scan.name}: {profiles.total()} images are converted from their color profile to sRGB ({names})"
+        )
     if animated:
         scan.notices.append(f"{scan.name}: {animated} files hold several images; only the first of each is used")
     if alpha:

@@ -169,11 +169,20 @@ def test_nothing_readable_ends_the_run(tmp_path, monkeypatch):
 
 def test_damaged_image_is_fatal_in_validation(tmp_path):
     write_pairs(tmp_path, 3)
-    dataset = build(tmp_path, purpose="val")
+    dataset = build(tmp_path, purpose="val", cache_mb=0)
     damage(tmp_path / "hr/001.png")
     dataset.whole(0)
     with pytest.raises(DataError, match=r"datasets.val: damaged image .*hr/001\.png \(damaged"):
         dataset.whole(1)
+
+
+def test_validation_set_is_decoded_at_the_start_and_all_damaged_images_are_named(tmp_path):
+    write_pairs(tmp_path, 4)
+    damage(tmp_path / "hr/001.png")
+    damage(tmp_path / "hr/003.png")
+    with pytest.raises(DataError, match=r"2 damaged images: .*hr/001\.png \(damaged.*hr/003\.png \(damaged"):
+        build(tmp_path, purpose="val")
+    build(tmp_path)  # in training they are replaced
 
 
 def test_fingerprint_depends_on_content_not_path(tmp_path):

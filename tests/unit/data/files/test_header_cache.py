@@ -1,5 +1,6 @@
 import json
 import os
+import threading
 from pathlib import Path
 
 import pytest
@@ -126,6 +127,31 @@ def test_damaged_cache_is_rebuilt(files, reads, own_cache, content):
     reads.clear()
     assert read_headers(files, 200) == expected
     assert "0.png" in reads
+
+
+@pytest.mark.parametrize("place", range(6))
+def test_one_flipped_bit_is_a_miss(files, own_cache, place):
+    expected = read_headers(files, 200)
+    (store,) = own_cache.rglob("*.json")
+    content = bytearray(store.read_bytes())
+    digits = [at for at, byte in enumerate(content) if chr(byte).isdigit()]
+    content[digits[-(place * 7 + 1)]] ^= 1
+    store.write_bytes(content)
+    assert read_headers(files, 200) == expected
+
+
+def test_file_that_does_not_answer_is_named(files, monkeypatch):
+    blocked, real = threading.Event(), headers.read_header
+
+    def read(path, *arguments):
+        return blocked.wait(10) if path == files[1] else real(path, *arguments)
+
+    monkeypatch.setattr(headers, "read_header", read)
+    monkeypatch.setattr(headers, "PATIENCE_S", 0.7)
+    found = read_headers(files, 200)
+    blocked.set()
+    assert isinstance(found[files[0]], Header)
+    assert str(found[files[1]]) == f"{files[1]} (no answer for 0.7 s: is the disk or network share slow?)"
 
 
 def test_no_files_no_cache(own_cache):

@@ -6,7 +6,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from traiNNer.data.files.pairing import infer_suffixes, list_images, pair_folders
+from traiNNer.data.files.listing import list_images
+from traiNNer.data.files.pairing import infer_suffixes, pair_folders
 from traiNNer.utils.files import natural_key
 
 
@@ -72,7 +73,7 @@ def test_same_stem_with_two_extensions_is_two_images(tmp_path):
 
 def test_no_file_is_lost_when_a_stem_looks_like_another_name(tmp_path):
     root = touch(tmp_path, "a.png", "a.bmp", "a.png.jpg", "a.png.jpg.webp")
-    assert sorted(list_images(root).values()) == sorted(root.iterdir())
+    assert sorted(list_images(root).files.values()) == sorted(root.iterdir())
 
 
 def test_both_names_of_a_base_are_reported(tmp_path):
@@ -85,7 +86,7 @@ def test_both_names_of_a_base_are_reported(tmp_path):
 
 def test_order_is_natural_and_does_not_depend_on_the_disk(tmp_path, monkeypatch):
     names = ["10.png", "9.png", "a1.png", "A1.png", "a01.png", "b/2.png", "b/10.png"]
-    keys = list(list_images(touch(tmp_path, *names)))
+    keys = list(list_images(touch(tmp_path, *names)).files)
     assert keys == ["9", "10", "A1", "a01", "a1", "b/2", "b/10"]
     real = os.walk
 
@@ -94,7 +95,7 @@ def test_order_is_natural_and_does_not_depend_on_the_disk(tmp_path, monkeypatch)
             yield folder, folders, sorted(files, reverse=True)
 
     monkeypatch.setattr(os, "walk", reversed_walk)
-    assert list(list_images(tmp_path)) == keys
+    assert list(list_images(tmp_path).files) == keys
 
 
 def test_links_to_folders_are_followed_and_loops_end(tmp_path):
@@ -102,12 +103,12 @@ def test_links_to_folders_are_followed_and_loops_end(tmp_path):
     touch(tmp_path / "root", "2.png")
     (tmp_path / "root/link").symlink_to(tmp_path / "elsewhere")
     (tmp_path / "root/loop").symlink_to(tmp_path / "root")
-    assert list(list_images(tmp_path / "root")) == ["2", "link/1"]
+    assert list(list_images(tmp_path / "root").files) == ["2", "link/1"]
 
 
 def test_hidden_folders_are_skipped_but_not_image_like_names(tmp_path):
     touch(tmp_path, ".ipynb_checkpoints/1-checkpoint.png", "1.png", "folder.png/2.png")
-    assert list(list_images(tmp_path)) == ["1", "folder", "folder.png/2"]
+    assert list(list_images(tmp_path).files) == ["1", "folder", "folder.png/2"]
 
 
 def test_accents_of_macos_are_the_same_name(tmp_path):

@@ -1,7 +1,7 @@
 import shutil
 
 import pytest
-from imagekit import numbers, png_raw, write_pairs, write_png
+from imagekit import numbers, png_raw, wide_profile, write_pairs, write_png
 
 from traiNNer.data.files.scan import scan_set
 from traiNNer.errors import DataError
@@ -148,6 +148,23 @@ def test_kinds_of_images_are_noticed_once_per_set(tmp_path):
         "datasets.train: 1 images have transparency, which is dropped",
         "datasets.train: 1 images are gray and become three equal channels",
         "datasets.train: 1 of 8 images have 16 bits; all precision is kept",
+    ]
+
+
+def test_turned_and_converted_images_are_noticed(tmp_path):
+    from PIL import Image
+
+    write_pairs(tmp_path, 3)
+    exif = Image.Exif()
+    exif[274] = 6
+    Image.fromarray(numbers(12, 14, 3)).save(tmp_path / "lr/000.png", exif=exif)
+    Image.fromarray(numbers(24, 28, 3)).save(tmp_path / "hr/000.png", exif=exif)
+    Image.fromarray(numbers(24, 28, 3)).save(tmp_path / "hr/001.png", icc_profile=wide_profile())
+    found = scan(tmp_path)
+    assert found.problems == {}
+    assert found.notices == [
+        "datasets.train: 2 images are turned as their EXIF or TIFF orientation says",
+        "datasets.train: 1 images are converted from their color profile to sRGB (wide 1)",
     ]
 
 
