@@ -41,13 +41,18 @@ class Pair:
 
 @dataclass
 class Pairing:
-    """The pairs in natural order, the files without a partner, and which names of a list were found."""
+    """The pairs in natural order, the files without a partner, and which names of a list were found.
+
+    `ambiguous` are files whose names mean the same; `twins` are files of one folder that differ in the ending alone,
+    and last the one file on the other side that both would pair with.
+    """
 
     pairs: list[Pair] = field(default_factory=list)
     listed: set[str] = field(default_factory=set)
     without_lq: list[Path] = field(default_factory=list)
     without_gt: list[Path] = field(default_factory=list)
     ambiguous: list[tuple[Path, Path]] = field(default_factory=list)
+    twins: list[tuple[Path, ...]] = field(default_factory=list)
 
 
 def list_images(root: Path) -> dict[str, Path]:
@@ -118,7 +123,21 @@ def pair_folders(gt_root: Path | None, lq_root: Path, names: Collection[str] | N
             pairing.pairs.append(Pair(base, lq_by_base[base], path))
         else:
             pairing.without_lq.append(path)
+    pairing.twins = [*_twins(gt_by_base, lq_by_base), *_twins(lq_by_base, gt_by_base)]
+    told = {path for group in pairing.twins for path in group}
+    pairing.without_lq = [path for path in pairing.without_lq if path not in told]
+    pairing.without_gt = [path for path in pairing.without_gt if path not in told]
     return pairing
+
+
+def _twins(files: dict[str, Path], others: dict[str, Path]) -> list[tuple[Path, ...]]:
+    """Return the files that differ in the ending alone, where the other side has one without it, which comes last."""
+    groups: dict[str, list[Path]] = {}
+    for base, path in files.items():
+        stem = _stem(base) if base.lower().endswith(SUFFIXES) else ""
+        if stem in others and stem not in files and base not in others:
+            groups.setdefault(stem, []).append(path)
+    return [(*group, others[stem]) for stem, group in groups.items() if len(group) > 1]
 
 
 def gt_alone(gt_root: Path, names: Collection[str] | None = None) -> Pairing:
