@@ -167,6 +167,10 @@ class ImageSet(ABC):
         """
         return {}
 
+    def originals(self) -> Sequence[Path]:
+        """Return the files of the ground truth, in order; nothing where there are none."""
+        return ()
+
     def smallest_output(self) -> tuple[int, int] | None:
         """Return height and width of the smallest image that will be made and compared; None where that is open."""
         return None

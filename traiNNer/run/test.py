@@ -9,6 +9,7 @@ from traiNNer.engine.log.logbook import Logbook
 from traiNNer.engine.runtime.start import start_runtime
 from traiNNer.models.protocol import MAIN
 from traiNNer.run.build import build_evaluations, build_networks, open_dataset, prepare_demo_if_named
+from traiNNer.run.pairs import different_pictures
 from traiNNer.run.preflight import check_metrics, check_network
 from traiNNer.run.pretrained import load_given_weights
 
@@ -23,6 +24,7 @@ def test(loaded: Loaded[TestOptions], book: Logbook, *, check: bool) -> str:
     book.warn_all(notes)
     prepare_demo_if_named(options, book)
     sets = {key: open_dataset(options, key, book) for key in options.datasets}
+    book.warn_all(different_pictures(sets))
     network = build_networks(options)[MAIN]
     check_network(network, options, sets)
     book.warn_all(check_metrics(options, sets))

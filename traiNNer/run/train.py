@@ -26,6 +26,8 @@ from traiNNer.errors import CannotWrite, OutOfMemory
 from traiNNer.models.protocol import MAIN
 from traiNNer.run.assemble import assemble
 from traiNNer.run.build import build_loader, build_networks, network_choices, open_dataset, prepare_demo_if_named
+from traiNNer.run.overlap import validation_overlap
+from traiNNer.run.pairs import different_pictures
 from traiNNer.run.preflight import check_losses, check_metrics, check_model, check_network
 from traiNNer.run.pretrained import load_given_weights
 from traiNNer.utils.files import write_bytes_atomic
@@ -61,6 +63,8 @@ def train(
         book.warn_all(notes)
         runtime.on_main(lambda: prepare_demo_if_named(options, book))
         sets = {key: open_dataset(options, key, book) for key in options.datasets}
+        book.warn_all(different_pictures(sets))
+        book.warn_all(validation_overlap(sets))
         networks = build_networks(options)
         check_network(networks[MAIN], options, sets)
         check_losses(options, sets["train"])

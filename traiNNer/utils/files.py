@@ -1,9 +1,12 @@
 """Files that are written whole or not at all, and names for people."""
 
+import codecs
 import contextlib
+import errno
 import hashlib
 import os
 import re
+import stat
 from pathlib import Path
 
 
@@ -51,6 +54,34 @@ def sha256_of(path: Path) -> str:
     """Return the SHA-256 of a file's content in hexadecimal digits."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def read_text_bounded(path: Path, most_bytes: int) -> str:
+    """Read a text file: UTF-8 or UTF-16, with or without a byte-order mark (UTF-16 only with one).
+
+    A pipe or a device is refused, never waited for.
+
+    Args:
+        path: the file.
+        most_bytes: how large it may be.
+
+    Raises:
+        OSError: it cannot be read, is not a regular file, or is larger.
+        ValueError: it is not text.
+    """
+    # Without O_NONBLOCK, opening a pipe waits for someone to write into it.
+    handle = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0))
+    with open(handle, "rb") as file:  # noqa: PTH123 - a handle has no path
+        status = os.fstat(handle)
+        if stat.S_ISDIR(status.st_mode):
+            raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(path))
+        if not stat.S_ISREG(status.st_mode):
+            raise OSError(errno.EINVAL, "not a regular file", str(path))
+        data = file.read(most_bytes + 1)
+    if len(data) > most_bytes:
+        raise OSError(errno.EFBIG, f"larger than {most_bytes:,} bytes", str(path))
+    is_wide = data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE))
+    return data.decode("utf-16" if is_wide else "utf-8-sig")
 
 
 def nearest_existing(path: Path) -> Path:

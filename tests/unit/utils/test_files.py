@@ -8,7 +8,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from traiNNer.utils import files
-from traiNNer.utils.files import is_folder, natural_key, nearest_existing, sha256_of, write_bytes_atomic
+from traiNNer.utils.files import (
+    is_folder,
+    natural_key,
+    nearest_existing,
+    read_text_bounded,
+    sha256_of,
+    write_bytes_atomic,
+)
 
 
 @pytest.fixture
@@ -162,3 +169,11 @@ def test_natural_order():
 def test_any_names_can_be_ordered(names):
     ordered = sorted(names, key=natural_key)
     assert sorted(ordered) == sorted(names)
+
+
+def test_reading_text_is_bounded(tmp_path):
+    path = tmp_path / "a.txt"
+    path.write_bytes(b"\xef\xbb\xbfabc")
+    assert read_text_bounded(path, 6) == "abc"
+    with pytest.raises(OSError, match="larger than 5 bytes"):
+        read_text_bounded(path, 5)

@@ -142,6 +142,10 @@ class ImageFiles(ImageSet):
         """Return the file that `sample(index, …)` reads first, for messages."""
         return str(self._pairs[index].source)
 
+    def originals(self) -> list[Path]:
+        """Return the files of the ground truth, in order."""
+        return [pair.gt for pair in self._pairs if pair.gt]
+
     def smallest_output(self) -> tuple[int, int]:
         """Return height and width of the smallest image that will be made and compared."""
         height, width = min((self._lq_shape(pair) for pair in self._pairs), key=min)

@@ -7,8 +7,9 @@ from pathlib import Path, PurePosixPath, PureWindowsPath
 
 from traiNNer.errors import DataError
 from traiNNer.imaging.image_file import SUFFIXES
-from traiNNer.utils.files import nearest_existing
+from traiNNer.utils.files import nearest_existing, read_text_bounded
 
+MAX_BYTES = 64 * 1024**2  # about a million paths
 # `0001_s001.png (480,480,3)`: the name ends with the image's ending, so that `photo (1).png` is one too.
 ENTRY = re.compile(rf"^(.*?(?:{'|'.join(re.escape(suffix) for suffix in SUFFIXES)})) \(.*$", re.IGNORECASE)
 
@@ -26,7 +27,7 @@ def read_meta_info(title: str, path: Path) -> MetaInfo:
 
     Args:
         title: the option in the user's words, e.g. `datasets.train.meta_info`.
-        path: the text file, UTF-8.
+        path: the text file, UTF-8 or UTF-16 with a byte-order mark, of at most 64 MB.
 
     Raises:
         DataError: there is no such file, it is not text, or it names no image.
@@ -47,26 +48,29 @@ def read_meta_info(title: str, path: Path) -> MetaInfo:
 
 
 def name_in_list(path: Path, root: Path) -> str:
-    """Return how a list names a file below `root`."""
+    """Return how a list names a file below `root`, with `/` between folders whatever the list has."""
     return _normal(path.relative_to(root).as_posix())
 
 
 def _text(title: str, path: Path) -> str:
     try:
-        return path.read_text(encoding="utf-8-sig")
+        return read_text_bounded(path, MAX_BYTES)
     except FileNotFoundError:
         near = nearest_existing(path).absolute()
         raise DataError(f"{title}: no such file {path}. The nearest folder that exists is {near}.") from None
     except OSError as error:
         raise DataError(f"{title}: cannot read {path} ({error.strerror}).") from None
     except ValueError:
-        raise DataError(f"{title}: {path} is not a text file in UTF-8.") from None
+        raise DataError(f"{title}: {path} is not a text file in UTF-8 or UTF-16.") from None
 
 
 def _leaves_root(name: str) -> bool:
     # A drive such as C: is absolute on one system only, and refused on all.
-    return ".." in PurePosixPath(name).parts or PurePosixPath(name).is_absolute() or bool(PureWindowsPath(name).anchor)
+    return (
+        ".." in PureWindowsPath(name).parts or PurePosixPath(name).is_absolute() or bool(PureWindowsPath(name).anchor)
+    )
 
 
 def _normal(name: str) -> str:
-    return unicodedata.normalize("NFC", PurePosixPath(name).as_posix())
+    # Lists made on Windows have backslashes; a backslash inside a file name becomes a slash on both sides alike.
+    return unicodedata.normalize("NFC", PurePosixPath(name.replace("\\", "/")).as_posix())

@@ -6,8 +6,9 @@ from collections.abc import Collection
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from traiNNer.data.files.listing import list_images
+from traiNNer.data.files.listing import list_images, stem_of
 from traiNNer.data.files.meta_info import name_in_list
+from traiNNer.imaging.image_file import SUFFIXES
 
 # What people append to a name: 0001x2, 0001_x2, 0001x4d, 0001-lr, 0001_LRBI, img_001_SRF_2_HR …
 SUFFIX = re.compile(r"^[ _.-]?(?:x\d+[a-z]?|lr|lq|hr|gt|bicubic|[a-z]{1,8}x\d+|lr[a-z]{1,8})$", re.IGNORECASE)
@@ -38,7 +39,11 @@ class Pair:
 
 @dataclass
 class Pairing:
-    """The pairs in natural order, the files without a partner, and which names of a list were found."""
+    """The pairs in natural order, the files without a partner, and which names of a list were found.
+
+    `ambiguous` are files whose names mean the same; `twins` are files of one folder that differ in the ending alone,
+    and last the one file on the other side that both would pair with.
+    """
 
     pairs: list[Pair] = field(default_factory=list)
     listed: set[str] = field(default_factory=set)
@@ -46,6 +51,7 @@ class Pairing:
     without_gt: list[Path] = field(default_factory=list)
     ambiguous: list[tuple[Path, Path]] = field(default_factory=list)
     passed_over: Counter[str] = field(default_factory=Counter)
+    twins: list[tuple[Path, ...]] = field(default_factory=list)
 
 
 def pair_folders(gt_root: Path | None, lq_root: Path, names: Collection[str] | None = None) -> Pairing:
@@ -78,7 +84,21 @@ def pair_folders(gt_root: Path | None, lq_root: Path, names: Collection[str] | N
             pairing.pairs.append(Pair(base, lq_by_base[base], path))
         else:
             pairing.without_lq.append(path)
+    pairing.twins = [*_twins(gt_by_base, lq_by_base), *_twins(lq_by_base, gt_by_base)]
+    told = {path for group in pairing.twins for path in group}
+    pairing.without_lq = [path for path in pairing.without_lq if path not in told]
+    pairing.without_gt = [path for path in pairing.without_gt if path not in told]
     return pairing
+
+
+def _twins(files: dict[str, Path], others: dict[str, Path]) -> list[tuple[Path, ...]]:
+    """Return the files that differ in the ending alone, where the other side has one without it, which comes last."""
+    groups: dict[str, list[Path]] = {}
+    for base, path in files.items():
+        stem = stem_of(base) if base.lower().endswith(SUFFIXES) else ""
+        if stem in others and stem not in files and base not in others:
+            groups.setdefault(stem, []).append(path)
+    return [(*group, others[stem]) for stem, group in groups.items() if len(group) > 1]
 
 
 def gt_alone(gt_root: Path, names: Collection[str] | None = None) -> Pairing:

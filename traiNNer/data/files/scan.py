@@ -155,6 +155,9 @@ def _note_missing(scan: Scan, pairing: Pairing) -> None:
         scan.add("GT images without an LQ partner", str(path))
     for path in pairing.without_gt:
         scan.add("LQ images without a GT partner", str(path))
+    for *files, partner in pairing.twins:
+        told = f"{' and '.join(map(str, files))}, partner {partner}"
+        scan.add("names that two files have (keep one of them)", told)
     for first, second in pairing.ambiguous:
         scan.add("names that mean two files", f"{first} and {second}")
 

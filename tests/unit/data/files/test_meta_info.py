@@ -1,3 +1,4 @@
+import os
 from pathlib import Path
 
 import pytest
@@ -34,6 +35,8 @@ def names(folder: Path, text: str) -> tuple[str, ...]:
         ("my photo.png", "my photo.png"),
         ("cafe\u0301.png", "caf\u00e9.png"),
         ("..a.png", "..a.png"),
+        ("sub\\deep\\a.png", "sub/deep/a.png"),
+        ("sub\\0001.png (480,480,3)", "sub/0001.png"),
     ],
 )
 def test_one_line(tmp_path, line, name):
@@ -45,7 +48,8 @@ def test_blank_lines_comments_repetitions_and_line_ends(tmp_path):
 
 
 @pytest.mark.parametrize(
-    "line", ["../a.png", "a/../../b.png", "/etc/a.png", "C:/a.png", "\\\\server\\a.png", "C:\\a.png"]
+    "line",
+    ["../a.png", "a/../../b.png", "/etc/a.png", "C:/a.png", "\\\\server\\a.png", "C:\\a.png", "a\\..\\..\\b.png"],
 )
 def test_escaping_paths_are_refused_with_their_line(tmp_path, line):
     found = read_meta_info("m", Path(write(tmp_path, f"a.png\n{line}\n")))
@@ -58,7 +62,8 @@ def test_escaping_paths_are_refused_with_their_line(tmp_path, line):
     [
         (b"", r"m: .*list\.txt names no image\. Write one path below dataroot_gt per line"),
         (b"# a.png\n\n", "names no image"),
-        (b"\xff\xfe\x00", "is not a text file in UTF-8"),
+        (b"\xff\xfe\x00", r"is not a text file in UTF-8 or UTF-16\."),
+        (b"\x00\xd8\xfe.png", "is not a text file"),
         (None, r"m: no such file .*list\.txt\. The nearest folder that exists is "),
     ],
 )
@@ -68,6 +73,27 @@ def test_unusable_lists(tmp_path, content, message):
         path.write_bytes(content)
     with pytest.raises(DataError, match=message):
         read_meta_info("m", path)
+
+
+@pytest.mark.parametrize("coding", ["utf-16", "utf-16-be", "utf-8-sig"])
+def test_encodings_of_windows(tmp_path, coding):
+    path = tmp_path / "list.txt"
+    mark = "\ufeff" if coding == "utf-16-be" else ""
+    path.write_bytes(f"{mark}a.png\r\nb\u00e4r.png\r\n".encode(coding))
+    assert read_meta_info("m", path).names == ("a.png", "b\u00e4r.png")
+
+
+def test_list_with_backslashes_finds_its_images(tmp_path):
+    write_png(tmp_path / "gt/deep/000.png", numbers(24, 28, 3))
+    files = FileOptions(meta_info=write(tmp_path, "deep\\000.png\n"))
+    assert keys(SingleGTDataset(2, str(tmp_path / "gt"), files=files)) == ["deep/000"]
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="needs named pipes")
+def test_pipe_is_refused_without_waiting(tmp_path):
+    os.mkfifo(tmp_path / "list.txt")
+    with pytest.raises(DataError, match=r"m: cannot read .*list\.txt \(not a regular file\)"):
+        read_meta_info("m", tmp_path / "list.txt")
 
 
 def test_folder_is_not_a_list(tmp_path):

@@ -234,3 +234,15 @@ def test_unreadable_folder_is_a_data_error(tmp_path, monkeypatch):
 
     monkeypatch.setattr(os, "scandir", refuse)
     assert refusal(tmp_path) == f"datasets.train: cannot read the folder {tmp_path}/lr (Permission denied)."
+
+
+@pytest.mark.parametrize("side", ["hr", "lr"])
+def test_two_files_of_one_name_are_reported_as_that(tmp_path, side):
+    write_pairs(tmp_path, 3)
+    (tmp_path / side / "001.webp").write_bytes((tmp_path / side / "001.png").read_bytes())
+    told = refusal(tmp_path)
+    assert (
+        f"1 names that two files have (keep one of them): {tmp_path}/{side}/001.png and {tmp_path}/{side}/001.webp"
+        in told
+    )
+    assert "without a" not in told
