@@ -76,18 +76,20 @@ def pair_folders(gt_root: Path | None, lq_root: Path, names: Collection[str] | N
     if names is not None:
         lq = {key: path for key, path in lq.items() if key.removesuffix(suffix_lq) in gt_by_base}
     lq_by_base, more = _by_base(lq, suffix_lq)
-    without_gt = [path for base, path in lq_by_base.items() if base not in gt_by_base]
+    twins = _twins(gt_by_base, lq_by_base)
+    told = {path for group in twins for path in group}
+    # A file is told once: odd names such as a.png.png may be in a group of either side.
+    twins += [group for group in _twins(lq_by_base, gt_by_base) if told.isdisjoint(group)]
+    told |= {path for group in twins for path in group}
+    without_gt = [path for base, path in lq_by_base.items() if base not in gt_by_base and path not in told]
     passed_over = large.passed_over + small.passed_over
-    pairing = Pairing(listed=listed, without_gt=without_gt, ambiguous=ambiguous + more, passed_over=passed_over)
+    ambiguous += more
+    pairing = Pairing(listed=listed, without_gt=without_gt, ambiguous=ambiguous, twins=twins, passed_over=passed_over)
     for base, path in gt_by_base.items():
         if base in lq_by_base:
             pairing.pairs.append(Pair(base, lq_by_base[base], path))
-        else:
+        elif path not in told:
             pairing.without_lq.append(path)
-    pairing.twins = [*_twins(gt_by_base, lq_by_base), *_twins(lq_by_base, gt_by_base)]
-    told = {path for group in pairing.twins for path in group}
-    pairing.without_lq = [path for path in pairing.without_lq if path not in told]
-    pairing.without_gt = [path for path in pairing.without_gt if path not in told]
     return pairing
 
 
