@@ -181,7 +181,7 @@ def test_persistent_disk_full_ends_the_run_after_three_failures(place):
     )
     assert "finished" not in output
     states = place / "experiments/run/training_states"
-    assert {path.name for path in states.iterdir()} == {"2.json", "2.state"}
+    assert {path.name for path in states.glob("[!.]*")} == {"2.json", "2.state"}
     (place / "full.py").write_text("")
     again = run("train.py", "-opt", "options.yml", "--auto_resume", folder=place)
     assert again.code == 0, again.output

@@ -62,7 +62,7 @@ def test_second_signal_exits_at_once_without_saving(tmp_path):
     training.signal(signal.SIGINT)
     result = training.finish()
     assert result.code == 130
-    assert not list((tmp_path / "experiments/run/training_states").iterdir())
+    assert not list((tmp_path / "experiments/run/training_states").glob("[!.]*"))
 
 
 def test_second_run_in_the_same_folder_is_refused(tmp_path):

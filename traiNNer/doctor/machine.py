@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from traiNNer.utils.cgroups import cpu_quota, memory_limit
+from traiNNer.utils.processor import cpu_name
 from traiNNer.utils.threads import ThreadWaiting, let_threads_sleep
 
 if TYPE_CHECKING:
@@ -176,16 +177,6 @@ def system() -> str:
     with contextlib.suppress(OSError, KeyError):
         parts.insert(0, platform.freedesktop_os_release()["PRETTY_NAME"])
     return ", ".join(parts)
-
-
-def cpu_name(root: Path = Path("/")) -> str:
-    """Return the name that the processor gives itself."""
-    try:
-        with (root / "proc/cpuinfo").open(encoding="utf-8", errors="replace") as file:
-            names = (line.partition(":")[2].strip() for line in file if line.startswith("model name"))
-            return next(names, "") or platform.machine()
-    except OSError:
-        return platform.processor() or platform.machine()
 
 
 def has_native_bf16(root: Path = Path("/")) -> bool:

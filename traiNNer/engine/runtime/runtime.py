@@ -18,6 +18,7 @@ from traiNNer.engine.runtime.precision import in_half_precision
 from traiNNer.engine.runtime.ranks import Ranks
 from traiNNer.engine.runtime.rng import RandomNumbers
 from traiNNer.models.protocol import Upscaler
+from traiNNer.utils.processor import cpu_name
 
 
 class Runtime(Ranks):
@@ -163,7 +164,9 @@ class Runtime(Ranks):
 
     def environment(self) -> dict[str, str | int]:
         """Return what must be equal for two runs to give the same bits."""
-        device = torch.cuda.get_device_name(self.device) if self.device.type == "cuda" else self.device.type
+        # Two processors of equal instructions still differ: libraries choose blocks by caches, and code by maker.
+        names = {"cuda": lambda: torch.cuda.get_device_name(self.device), "cpu": lambda: f"cpu, {cpu_name()}"}
+        device = names.get(self.device.type, lambda: self.device.type)()
         return {
             "torch": str(torch.__version__),
             "device": device,
