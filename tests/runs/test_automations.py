@@ -178,7 +178,7 @@ def said(result):
 def test_resume_at_any_iteration_decides_the_same(straight, tmp_path, iteration):
     folder, whole = straight
     shutil.copytree(folder, tmp_path, dirs_exist_ok=True)
-    for later in (tmp_path / "experiments/run/training_states").glob("*"):
+    for later in (tmp_path / "experiments/run/training_states").glob("[!.]*"):
         if int(later.stem) > iteration:
             later.unlink()
     result = run("train.py", "-opt", "options.yml", "--auto_resume", folder=tmp_path)

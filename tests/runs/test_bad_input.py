@@ -392,16 +392,16 @@ def test_validation_images_too_small_for_a_metric_fail_the_preflight(place):
     assert not (place / "experiments").exists()
 
 
-def test_undecodable_validation_image_saves_and_ends_the_run(place):
+def test_undecodable_validation_image_is_named_before_the_first_iteration(place):
     path = place / "val/hr/001.png"
     data = bytearray(path.read_bytes())
     middle = data.index(b"IDAT") + 20
     data[middle : middle + 40] = bytes(40)
     path.write_bytes(bytes(data))
     write_options(place)
-    output = refused(place, 3, r"datasets\.val: damaged image .*001\.png")
-    assert output.splitlines()[-1] == "stopped: data that cannot be used at 4/12"
-    assert (place / "experiments/run/training_states/4.json").exists()
+    output = refused(place, 3, r"1 damaged images: val/hr/001\.png \(damaged: cannot be decoded\)")
+    assert "datasets.val: this set cannot be used" in output
+    assert not list(place.glob("experiments/run/training_states/[!.]*"))
 
 
 def test_unsavable_validation_images_are_a_warning(place):

@@ -103,7 +103,7 @@ def test_probe_is_reported_with_both_weights_and_training_crops(straight):
 def test_resume_around_a_probe_is_exact(straight, tmp_path, iteration):
     shutil.copytree(straight, tmp_path, dirs_exist_ok=True)
     (tmp_path / "heard.jsonl").unlink()
-    for later in (tmp_path / "experiments/run/training_states").glob("*"):
+    for later in (tmp_path / "experiments/run/training_states").glob("[!.]*"):
         if int(later.stem) > iteration:
             later.unlink()
     result = run("train.py", "-opt", "options.yml", "--auto_resume", folder=tmp_path)

@@ -34,8 +34,9 @@ Count = Annotated[int, Field(ge=1)]
 LEAST_MOVE = 0.01
 LONG_AGO = -(10**9)
 BLOCK, PARTS, MOST_BLOCKS = 50, 5, 1000
-"""Iterations of a block of evidence, its parts, and the most blocks. A part, the least distance of two probes, does not
-follow the patience: what the first steps of an optimizer do is noise on any shorter scale."""
+SPACED = 10
+"""Least distance of probes that confirm each other, however short the patience: what the first steps of an optimizer do
+is noise on any shorter scale."""
 MAX_ROLLBACKS = 3
 UNPROVEN, STUCK, QUARTER = 200, 8, 0.25
 """Iterations in which the rate is unproven, at least; three times the warm-up if that is more. So many probes in a row
@@ -94,7 +95,8 @@ class IntelligentLearningRateScheduler(Automation):
     max_adjustments: Count = 50
 
     def __post_init__(self) -> None:
-        self.every = BLOCK // PARTS
+        self.every = max(1, min(BLOCK, self.plateau_patience // 4) // PARTS)
+        self.apart = self.every * math.ceil(SPACED / self.every)
         self.metric: str | None = None
         with self.remembering():
             self.blocks, self.level = rules.Blocks(0), rules.Level()
@@ -146,7 +148,7 @@ class IntelligentLearningRateScheduler(Automation):
         self.run = run
         self.metric = "val/psnr" if "val/psnr" in run.metrics else next(iter(run.metrics), None)
         self.is_only_guarding = rules.sets_its_own_rate(run.optimizer)
-        size = self.every * min(PARTS, max(1, self.plateau_patience // (4 * self.every)))
+        size = self.every * min(PARTS, max(1, self.plateau_patience // 4))
         size *= max(1, run.total_iter // (MOST_BLOCKS * size))
         if size != self.blocks.size:  # means over blocks of another length are not comparable
             self.blocks = rules.Blocks(size, self.blocks.opened)
@@ -208,7 +210,7 @@ class IntelligentLearningRateScheduler(Automation):
             yield from self._clear(event)
         elif self.suspected_at is None:
             self.suspected_at = event.iteration
-        elif event.iteration >= self.suspected_at + self.every:
+        elif event.iteration >= self.suspected_at + self.apart:
             yield from self._answer(event.iteration, "divergence", rules.evidence_of(change, least), place)
 
     def on_failure(self, event: StepFailed) -> Iterable[Decision]:
@@ -233,7 +235,7 @@ class IntelligentLearningRateScheduler(Automation):
     def _watch(self, iteration: int) -> Iterator[Decision]:
         """Ask for a probe when the loss is clearly above its lowest level; during the warm-up keep the lowest."""
         values, self.part = self.part, []
-        is_second = self.suspected_at is not None and iteration == self.suspected_at + self.every
+        is_second = self.suspected_at is not None and iteration == self.suspected_at + self.apart
         if is_second or self._is_tested(iteration):
             yield Probe("second opinion" if is_second else "the rate is unproven")
         if not self.monitor_loss or 2 * len(values) < self.every:
@@ -252,7 +254,7 @@ class IntelligentLearningRateScheduler(Automation):
 
     def _is_tested(self, iteration: int) -> bool:
         """Whether a probe of this iteration counts for the test of an unproven rate."""
-        apart = min(max(self.every, self.run.warmup_iter // 3 // self.every * self.every), 2 * BLOCK)
+        apart = min(max(self.apart, self.run.warmup_iter // 3 // self.every * self.every), 2 * BLOCK)
         return self.run.has_probe and self.run.has_average and iteration <= self.proven_at and iteration % apart == 0
 
     def _is_stuck(self, iteration: int, average: rules.Mean) -> bool:
