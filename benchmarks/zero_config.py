@@ -1,6 +1,6 @@
 """`trainner init --budget` plus one `train.py`, against the same time with fixed defaults.
 
-    python -m benchmarks.zero_config --data DIR --test DIR [--budget 10m] [--work DIR] [--only zero|fixed]
+    python -m benchmarks.zero_config --data DIR --test DIR [--budget 10m] [--arch NAME] [--work DIR] [--only zero|fixed]
 
 Both train on the photos of --data alone, with the same images held out, on this machine, one after the other; nothing
 else should run. The fixed defaults are commonly copied values: batch 8, crops of 64, learning rate 2e-4 without a
@@ -46,6 +46,7 @@ class Score:
 def zero_arm(args: argparse.Namespace, budget_s: float) -> Score:
     started = time.perf_counter()
     command = ["init", "--gt", str(args.data.resolve()), "--budget", args.budget, "--fresh", "--overwrite"]
+    command += ["--arch", args.arch] if args.arch else []
     call("-m", "traiNNer", *command, "-o", "zero.yml", folder=args.work)
     measured = time.perf_counter() - started
     options = yaml.safe_load((args.work / "zero.yml").read_text(encoding="utf-8"))
@@ -126,6 +127,7 @@ def main() -> None:
     parser.add_argument("--data", type=Path, required=True, help="folder of sharp photos to train on")
     parser.add_argument("--test", type=Path, required=True, help="folder of sharp photos to score with")
     parser.add_argument("--budget", default="10m", help="time for everything")
+    parser.add_argument("--arch", help="network of the zero-config run (default: what the budget chooses)")
     parser.add_argument("--work", type=Path, default=Path("benchmark-zero-config"), help="folder for runs and results")
     parser.add_argument("--only", choices=("zero", "fixed"), help="one of the two")
     args = parser.parse_args()
