@@ -6,9 +6,10 @@ import sys
 import traceback
 import warnings
 from collections.abc import Callable
+from types import FrameType
 
 from traiNNer.engine.log.logbook import Logbook
-from traiNNer.engine.signals import interrupted_by
+from traiNNer.engine.signals import interrupted_by, leave_at_once, listen
 from traiNNer.errors import ConfigError, OutOfMemory, RunError
 from traiNNer.utils.plugin_files import is_raised_by_plugin, place_of
 
@@ -16,11 +17,21 @@ INTERNAL_ERROR = "Internal error (a bug in traiNNer). Please report it with the 
 
 
 class Terminated(BaseException):
-    """A terminate signal arrived before the loop that would answer it."""
+    """A stop signal arrived before the loop that would answer it."""
+
+    def __init__(self, number: int) -> None:
+        super().__init__(number)
+        self.number = number
 
 
-def _terminate(*_: object) -> None:
-    raise Terminated
+def _terminate(number: int, _: FrameType | None) -> None:
+    raise Terminated(number)
+
+
+def _end_at_once_if_pressed(number: int, _: FrameType | None) -> None:
+    """Answer a stop signal at the end: nothing may take its exit code away but Ctrl+C of someone who is tired of it."""
+    if number == signal.SIGINT:
+        leave_at_once(number)
 
 
 def run_guarded(run: Callable[[Logbook], str]) -> int:
@@ -29,7 +40,7 @@ def run_guarded(run: Callable[[Logbook], str]) -> int:
     code, reason, label = 1, "", RunError.label
     if isinstance(sys.stdout, io.TextIOWrapper):  # a file name that the terminal cannot show must not end a run
         sys.stdout.reconfigure(errors="backslashreplace")
-    signal.signal(signal.SIGTERM, _terminate)
+    listen(_terminate)
     with warnings.catch_warnings():
         warnings.simplefilter("default")
         warnings.showwarning = lambda message, *_: book.warn(str(message))
@@ -39,7 +50,7 @@ def run_guarded(run: Callable[[Logbook], str]) -> int:
         except RunError as error:
             code, reason, label = error.exit_code, str(error), error.label
         except (KeyboardInterrupt, Terminated) as error:
-            number = signal.SIGTERM if isinstance(error, Terminated) else signal.SIGINT
+            number = error.number if isinstance(error, Terminated) else signal.SIGINT
             code, reason = 128 + number, f"{interrupted_by(number)} before there was anything to save."
         except Exception as error:
             from traiNNer.engine.runtime.out_of_memory import is_out_of_memory  # checking a file does not need torch
@@ -53,7 +64,7 @@ def run_guarded(run: Callable[[Logbook], str]) -> int:
             else:
                 reason = traceback.format_exc() + INTERNAL_ERROR
         finally:
-            signal.signal(signal.SIGTERM, signal.SIG_IGN)  # the end is near, and nothing may take its code away
+            listen(_end_at_once_if_pressed)
             book.stop_progress()
     book.finish(reason, code, label)
     book.close()
