@@ -11,6 +11,7 @@ from types import FrameType
 from traiNNer.engine.log.logbook import Logbook
 from traiNNer.engine.signals import interrupted_by, leave_at_once, listen
 from traiNNer.errors import ConfigError, OutOfMemory, RunError
+from traiNNer.utils.limits import limit_error
 from traiNNer.utils.plugin_files import is_raised_by_plugin, place_of
 
 INTERNAL_ERROR = "Internal error (a bug in traiNNer). Please report it with the traceback above."
@@ -34,6 +35,14 @@ def _end_at_once_if_pressed(number: int, _: FrameType | None) -> None:
         leave_at_once(number)
 
 
+def _is_out_of_memory(error: Exception) -> bool:
+    if "torch" not in sys.modules:  # checking a file does not need it
+        return isinstance(error, MemoryError)
+    from traiNNer.engine.runtime.out_of_memory import is_out_of_memory
+
+    return is_out_of_memory(error)
+
+
 def run_guarded(run: Callable[[Logbook], str]) -> int:
     """Run to the end or to an error, say why it ended as the last line, and return the exit code."""
     book = Logbook()
@@ -53,9 +62,9 @@ def run_guarded(run: Callable[[Logbook], str]) -> int:
             number = error.number if isinstance(error, Terminated) else signal.SIGINT
             code, reason = 128 + number, f"{interrupted_by(number)} before there was anything to save."
         except Exception as error:
-            from traiNNer.engine.runtime.out_of_memory import is_out_of_memory  # checking a file does not need torch
-
-            if is_out_of_memory(error):
+            if limit := limit_error(error):
+                code, reason, label = limit.exit_code, str(limit), limit.label
+            elif _is_out_of_memory(error):
                 code, label = OutOfMemory.exit_code, OutOfMemory.label
                 reason = f"Out of memory. Try a smaller batch or crop. ({error})"
             elif is_raised_by_plugin(error):

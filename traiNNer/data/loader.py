@@ -22,6 +22,7 @@ from traiNNer.data.order import at, sample_rng, sample_seed
 from traiNNer.data.transfer import PIPE, Parcel, collate, collate_to_send, fault_of
 from traiNNer.data.worker import kill, start_worker
 from traiNNer.errors import DataError, RunError
+from traiNNer.utils.limits import limit_error, require_handles
 from traiNNer.utils.plugin_errors import data_error
 from traiNNer.utils.plugin_files import import_files, imported_files
 from traiNNer.utils.shared_memory import refusal
@@ -30,6 +31,7 @@ DAMAGED_ALLOWED = 0.01
 IDLE = -1
 PREFETCH = 4  # micro-batches that each data worker reads ahead
 LOOK_EVERY_S = 2.0
+HANDLES, HANDLES_PER_WORKER = 16, 4  # open files: pipes of the queues, a watch on each worker, images on their way
 GRACE_S = 2.0  # for workers to finish what they read when a run ends
 DIED = "Data worker died (killed, maybe out of RAM). Lower num_worker_per_gpu, cache_mb or batch_size_per_gpu."
 NO_WORKERS = (
@@ -223,9 +225,18 @@ class TrainLoader:
             warnings.filterwarnings("ignore", ".*multi-threaded.*fork", DeprecationWarning)
             warnings.filterwarnings("ignore", "This DataLoader will create", UserWarning)
             with _no_watch_by_signal():
-                self._iterator = iter(self._loader)
+                self._iterator = self._started()
         for _ in range(self.start_iteration, self.total_iter):
             yield tuple(self._next() for _ in range(self.accum_iter))
+
+    def _started(self) -> Any:
+        """Start the data workers. Raises what `limit_error` makes of a failure."""
+        if workers := self._loader.num_workers:
+            require_handles(HANDLES + HANDLES_PER_WORKER * workers)
+        try:
+            return iter(self._loader)
+        except OSError as error:
+            raise limit_error(error) or error from None
 
     def _next(self) -> Batch:
         started = time.monotonic()
@@ -236,11 +247,11 @@ class TrainLoader:
                 if "timed out" in str(error) and time.monotonic() - started < self.timeout_s:
                     continue
                 raise self._explained(error) from None
-            except (OSError, EOFError):
+            except (OSError, EOFError) as error:
                 # A worker keeps the memory of its finished batches: they are gone with it.
                 if self._has_dead_worker():
                     raise DataError(DIED) from None
-                raise
+                raise limit_error(error) or error from None
             if isinstance(batch, BaseException):
                 raise batch
             if isinstance(batch, Parcel):
@@ -261,7 +272,9 @@ class TrainLoader:
         """Tell whether a worker is dead; one whose connections are closed already may need a moment to be."""
         return bool(wait([worker.sentinel for worker in getattr(self._iterator, "_workers", ())], LOOK_EVERY_S))
 
-    def _explained(self, error: RuntimeError) -> DataError | RuntimeError:
+    def _explained(self, error: RuntimeError) -> RunError | RuntimeError:
+        if limit := limit_error(error):
+            return limit
         text = str(error)
         if "exited unexpectedly" in text or "is killed by signal" in text:
             codes = [worker.exitcode for worker in getattr(self._iterator, "_workers", ())]

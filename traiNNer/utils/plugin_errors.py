@@ -7,6 +7,7 @@ from contextlib import contextmanager
 
 from traiNNer import errors
 from traiNNer.errors import DataError, RunError
+from traiNNer.utils.limits import limit_error
 from traiNNer.utils.plugin_files import involves_plugin, place_of
 
 
@@ -18,11 +19,13 @@ def data_error(error: BaseException, what: Callable[[], str]) -> BaseException:
         what: names the image; it may belong to the plugin and fail, too.
 
     Returns:
-        A `DataError` that names the image, and the line of the plugin if one took part. Our own mistakes and a lack of
-        memory stay what they are.
+        What `limit_error` makes of it, or a `DataError` that names the image, and the line of the plugin if one took
+        part. Our own mistakes and a lack of memory stay what they are.
     """
     if isinstance(error, RunError):
         return error if type(error) in vars(errors).values() else DataError(_words(error))
+    if limit := limit_error(error):
+        return limit
     is_plugins = involves_plugin(error)
     place = f"{place_of(error)}: " if is_plugins else ""
     if isinstance(error, OSError):

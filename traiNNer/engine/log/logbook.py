@@ -175,7 +175,7 @@ class Logbook:
             self._tensorboard.add(method, name, *values, **options)
 
     def _print(self, text: str, style: str | None = None) -> None:
-        self.console.print(printable(text), style=style)
+        self.console.print(text, style=style)
 
     def _write_log(self, text: str) -> None:
         line = f"{time.strftime('%Y-%m-%d %H:%M:%S')} {printable(text)}"

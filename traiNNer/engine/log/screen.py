@@ -6,7 +6,7 @@ import sys
 from contextlib import suppress
 from typing import Any
 
-from rich.console import Console
+from traiNNer.utils.console import PlainConsole
 
 GONE = (errno.EPIPE, errno.EIO, errno.EBADF, errno.ENXIO)
 """A reader that has left, a terminal that was closed: whatever is written later fails too."""
@@ -34,9 +34,9 @@ class _Output:
         return getattr(_stdout(), name)
 
 
-def screen(quiet: bool = False) -> Console:
+def screen(quiet: bool = False) -> PlainConsole:
     """Return the console of a run: lines as they are, never wrapped, and never an error."""
-    return Console(file=_Output(), highlight=False, markup=False, emoji=False, soft_wrap=True, quiet=quiet)  # pyright: ignore[reportArgumentType]
+    return PlainConsole(file=_Output(), soft_wrap=True, quiet=quiet)
 
 
 def drop_unwritten() -> None:
