@@ -7,6 +7,9 @@ its traceback.
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+UNFIT_MACHINE = 9
+"""Exit code where training is impossible on this machine: of `trainner doctor`, whose report says why, and of a run."""
+
 
 class RunError(Exception):
     """A problem the user can act on; the message says what, where, and what to do."""
@@ -67,6 +70,13 @@ class MetricError(DataError):
     """A metric cannot be computed for an image, e.g. because it is too small."""
 
 
+class TooFewHandles(DataError):
+    """The process may not have as many files open as a run needs; what was trained before is saved."""
+
+    exit_code = UNFIT_MACHINE
+    label = "too few file handles"
+
+
 class CheckpointError(RunError):
     """A run cannot be resumed from what is on disk; the message names the file and the key."""
 
@@ -108,7 +118,3 @@ class Interrupted(RunError):
     def __init__(self, message: str, signal_number: int) -> None:
         super().__init__(message)
         self.exit_code = 128 + signal_number
-
-
-UNFIT_MACHINE = 9
-"""Exit code of `trainner doctor` where training is impossible. Its report says why, so nothing is raised."""

@@ -14,6 +14,7 @@ SET_FROM_OUTSIDE = {
     "engine/runtime/runtime.py": {"torch.backends.cudnn.benchmark"},
     "engine/evaluation/scorer.py": {"module.training"},
     "engine/log/logbook.py": {"self.console.quiet"},
+    "engine/log/tensorboard.py": {"threading.excepthook"},
     "measuring/measure.py": {"timer.daemon"},
     "engine/step.py": {"self.measuring.is_on"},
     "run/assemble.py": {"measuring.is_on"},

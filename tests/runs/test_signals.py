@@ -1,10 +1,15 @@
 """Stop signals, killed owners and second runs."""
 
+import fcntl
 import os
+import pty
 import re
+import select
 import signal
 import subprocess
 import sys
+import termios
+import time
 from pathlib import Path
 
 import pytest
@@ -13,8 +18,10 @@ from runkit import REPOSITORY, Run, record, run, workplace, write_options
 LONG = {"train": {"total_iter": 100_000}, "val": {"val_freq": 50}, "logger": {"save_checkpoint_freq": 50}}
 
 
-@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
-@pytest.mark.parametrize("workers", [0, 2])
+@pytest.mark.parametrize(
+    ("number", "code", "workers"),
+    [(signal.SIGINT, 130, 0), (signal.SIGTERM, 143, 2), (signal.SIGHUP, 129, 2), (signal.SIGUSR1, 138, 0)],
+)
 def test_signal_finishes_the_iteration_saves_and_exits(tmp_path, number, code, workers):
     workplace(tmp_path)
     write_options(tmp_path, LONG | {"datasets": {"train": {"num_worker_per_gpu": workers}}})
@@ -24,7 +31,7 @@ def test_signal_finishes_the_iteration_saves_and_exits(tmp_path, number, code, w
     result = training.finish()
     assert result.code == code, result.output
     last = result.output.rstrip().splitlines()[-1]
-    how = {signal.SIGINT: "Ctrl+C", signal.SIGTERM: "SIGTERM"}[number]
+    how = "Ctrl+C" if number == signal.SIGINT else signal.Signals(number).name
     message = re.fullmatch(
         rf"Interrupted \({re.escape(how)}\) at ([\d,]+)/[\d,]+; checkpoint ([\d,]+) saved\. (.*)", last
     )
@@ -109,6 +116,101 @@ def test_signal_before_the_loop_exits_with_a_message(tmp_path):
         result = training.finish()
         assert result.code == code
         assert result.output.splitlines()[-1] == f"Interrupted ({how}) before there was anything to save."
+
+
+def test_read_that_hangs_neither_holds_the_run_nor_outlives_it(tmp_path):
+    workplace(tmp_path)
+    hang = "\n".join(
+        [
+            "import os, time",
+            "from traiNNer.data.datasets import image_files",
+            "real = image_files.ImageFiles._decode",
+            "def decode(self, path):",
+            "    while os.path.exists('hang'): time.sleep(0.1)",
+            "    return real(self, path)",
+            "image_files.ImageFiles._decode = decode",
+        ]
+    )
+    (tmp_path / "hang.py").write_text(hang)
+    data = {"train": {"num_worker_per_gpu": 2, "cache_mb": 0}}
+    write_options(tmp_path, LONG | {"plugins": ["hang.py"], "datasets": data, "val": {"val_enabled": False}})
+    training = Run("train.py", "-opt", "options.yml", folder=tmp_path)
+    training.wait_for("iter 10/")
+    children = [int(pid) for pid in Path(f"/proc/{training.pid}/task/{training.pid}/children").read_text().split()]
+    (tmp_path / "hang").touch()
+    time.sleep(1)  # what was read ahead is used up
+    training.signal(signal.SIGTERM)
+    result = training.finish(60)
+    assert result.code == 143, result.output
+    assert "saved. Continue with --auto_resume." in result.output
+    assert len(children) >= 2
+    for pid in children:
+        assert not Path(f"/proc/{pid}").exists()
+
+
+def test_killed_run_leaves_no_reader_behind(tmp_path):
+    workplace(tmp_path)
+    (tmp_path / "hang.py").write_text(
+        "import time\n"
+        "from traiNNer.data.datasets import image_files\n"
+        "image_files.ImageFiles.sample_at = lambda *_: time.sleep(3600)\n"
+    )
+    write_options(tmp_path, LONG | {"plugins": ["hang.py"], "datasets": {"train": {"num_worker_per_gpu": 1}}})
+    training = Run("train.py", "-opt", "options.yml", folder=tmp_path)
+    training.wait_for("paragonsr2_nano 2x")
+    children = Path(f"/proc/{training.pid}/task/{training.pid}/children")
+    limit = time.monotonic() + 60
+    while not (pids := children.read_text().split()) or "SigIgn:\t0000000000000000" in status(pids[0]):
+        assert time.monotonic() < limit
+        time.sleep(0.05)
+    time.sleep(0.5)  # until the worker has asked for its end
+    os.kill(training.pid, signal.SIGKILL)
+    training.finish()
+    while any(is_alive(pid) for pid in pids):
+        assert time.monotonic() < limit, "a data worker has outlived its run"
+        time.sleep(0.05)
+
+
+def status(pid):
+    return Path(f"/proc/{pid}/status").read_text()
+
+
+def is_alive(pid):
+    try:
+        return "State:\tZ" not in status(pid)
+    except (FileNotFoundError, ProcessLookupError):
+        return False
+
+
+@pytest.mark.parametrize("is_ignored", [True, False], ids=["ignored", "heard"])
+def test_terminal_that_goes_away_costs_nothing(tmp_path, is_ignored):
+    workplace(tmp_path)
+    write_options(tmp_path, LONG | {"val": {"val_enabled": False}})
+    main, side = pty.openpty()
+
+    def attach():
+        os.setsid()
+        fcntl.ioctl(0, termios.TIOCSCTTY, 0)
+        signal.signal(signal.SIGHUP, signal.SIG_IGN if is_ignored else signal.SIG_DFL)
+
+    environment = os.environ | {"TERM": "xterm", "PYTHONPATH": str(REPOSITORY), "XDG_CACHE_HOME": str(tmp_path / "c")}
+    command = [sys.executable, str(REPOSITORY / "train.py"), "-opt", "options.yml"]
+    given = {"stdin": side, "stdout": side, "stderr": side, "cwd": tmp_path, "env": environment}
+    process = subprocess.Popen(command, preexec_fn=attach, **given)  # noqa: PLW1509 - as a terminal starts it
+    os.close(side)
+    seen = b""
+    while b"iter 10/" not in seen:
+        assert process.poll() is None, seen.decode(errors="replace")
+        if select.select([main], [], [], 1)[0]:
+            seen += os.read(main, 65536)
+    os.close(main)
+    if is_ignored:
+        time.sleep(1)
+        assert process.poll() is None
+        process.terminate()
+    assert process.wait(60) == (143 if is_ignored else 129)
+    assert list((tmp_path / "experiments/run/training_states").glob("*.state"))
+    assert record(tmp_path)[-1]["exit_code"] == process.returncode
 
 
 def test_closed_pipe_does_not_end_the_run(tmp_path):

@@ -5,7 +5,7 @@ from traiNNer.errors import ConfigError, Interrupted, Problem, RunError
 
 CODES = {
     "RunError": 1, "ConfigError": 2, "DataError": 3, "MetricError": 3, "CheckpointError": 4, "TrainingDiverged": 5,
-    "FolderInUse": 6, "CannotWrite": 7, "OutOfMemory": 8,
+    "FolderInUse": 6, "CannotWrite": 7, "OutOfMemory": 8, "TooFewHandles": 9,
 }  # fmt: skip
 
 

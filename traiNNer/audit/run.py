@@ -7,7 +7,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from rich.console import Console
 from rich.progress import Progress
 
 from traiNNer.audit.contact_sheet import contact_sheet
@@ -19,6 +18,7 @@ from traiNNer.data.files.folders import require_folder
 from traiNNer.data.files.listing import list_images
 from traiNNer.data.files.meta_info import ENTRY
 from traiNNer.errors import CannotWrite, ConfigError, DataError
+from traiNNer.utils.console import PlainConsole
 from traiNNer.utils.files import write_bytes_atomic
 
 COPIES = ("exact", "near")
@@ -56,7 +56,7 @@ def run_audit(options: AuditOptions) -> int:
         CannotWrite: a list that exists already, or a file that cannot be written.
     """
     # Read by a program or kept in a file, lines are not folded to the width of a screen.
-    console = Console(width=None if sys.stdout.isatty() else 200, markup=False, highlight=False, emoji=False)
+    console = PlainConsole(width=None if sys.stdout.isatty() else 200)
     _check(options)
     others = _others(options)
     started = time.perf_counter()
@@ -102,20 +102,22 @@ def _others(options: AuditOptions) -> dict[Path, list[Path]]:
     return others
 
 
-def _say_speed(console: Console, found: Survey, seconds: float) -> None:
+def _say_speed(console: PlainConsole, found: Survey, seconds: float) -> None:
     files = len(found.headers)
     rate = f" ({files / seconds:,.0f} images/s)" if seconds > 0 else ""
     console.print(f"Headers of {files} images in {seconds:.2f} s{rate}, those known from before without reading them")
 
 
-def _look_deep(console: Console, options: AuditOptions, found: Survey, others: dict[Path, list[Path]]) -> Deep | None:
+def _look_deep(
+    console: PlainConsole, options: AuditOptions, found: Survey, others: dict[Path, list[Path]]
+) -> Deep | None:
     flat = [path for paths in others.values() for path in paths]
     expected = _duration(estimate_seconds(found, flat))
     if not options.deep:
         console.print(f"With --deep (shift, color, kernel, JPEG traces, detail, copies) it takes about {expected}")
         return None
     console.print(f"Decoding {len(found.pairs) + len(flat)} images or pairs, about {expected} …")
-    with Progress(console=Console(stderr=True), transient=True) as progress:
+    with Progress(console=PlainConsole(stderr=True), transient=True) as progress:
         task = progress.add_task("audit", total=len(found.pairs) + len(flat))
         deep = look_deep(found, others, tick=lambda: progress.advance(task))
     console.print(f"Decoded in {_duration(deep.seconds)}")
@@ -148,7 +150,7 @@ def keep(found: Survey, findings: Sequence[Finding]) -> list[str]:
     return [path.relative_to(found.gt_root).as_posix() for path in kept]
 
 
-def _write_list(console: Console, file: Path, found: Survey, findings: Sequence[Finding]) -> None:
+def _write_list(console: PlainConsole, file: Path, found: Survey, findings: Sequence[Finding]) -> None:
     names = keep(found, findings)
     if not names:
         console.print(f"not written: {file}, as no image would be left")

@@ -16,5 +16,6 @@ def add(commands: Any) -> None:
 def run(args: argparse.Namespace) -> None:
     """Prepare the set and say where it is."""
     from traiNNer.data.demo import prepare_demo
+    from traiNNer.utils.printable import printable
 
-    sys.stdout.write(prepare_demo(args.root) + "\n")
+    sys.stdout.write(printable(prepare_demo(args.root) + "\n"))

@@ -20,6 +20,7 @@ def run(args: argparse.Namespace) -> None:
     from traiNNer.config.reference.markdown import options_markdown
     from traiNNer.config.reference.schema import json_schema
     from traiNNer.utils.files import write_bytes_atomic
+    from traiNNer.utils.printable import printable
 
     pages = {
         "docs/options.md": options_markdown(),
@@ -28,4 +29,4 @@ def run(args: argparse.Namespace) -> None:
     }
     for name, text in pages.items():
         write_bytes_atomic(args.root / name, text.encode())
-        sys.stdout.write(f"written: {args.root / name}\n")
+        sys.stdout.write(printable(f"written: {args.root / name}\n"))

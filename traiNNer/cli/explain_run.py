@@ -16,10 +16,9 @@ def add(commands: Any) -> None:
 
 def run(args: argparse.Namespace) -> None:
     """Print the decisions of a run."""
-    from rich.console import Console
-
     from traiNNer.report.decisions import explain_run
+    from traiNNer.utils.console import PlainConsole
 
     # Read by a program or kept in a file, lines are not folded to the width of a screen.
     width = None if sys.stdout.isatty() else 200
-    Console(width=width, markup=False, highlight=False, emoji=False).print(explain_run(args.root, args.name))
+    PlainConsole(width=width).print(explain_run(args.root, args.name))

@@ -6,21 +6,41 @@ import sys
 import traceback
 import warnings
 from collections.abc import Callable
+from types import FrameType
 
 from traiNNer.engine.log.logbook import Logbook
-from traiNNer.engine.signals import interrupted_by
+from traiNNer.engine.signals import interrupted_by, leave_at_once, listen
 from traiNNer.errors import ConfigError, OutOfMemory, RunError
+from traiNNer.utils.limits import limit_error
 from traiNNer.utils.plugin_files import is_raised_by_plugin, place_of
 
 INTERNAL_ERROR = "Internal error (a bug in traiNNer). Please report it with the traceback above."
 
 
 class Terminated(BaseException):
-    """A terminate signal arrived before the loop that would answer it."""
+    """A stop signal arrived before the loop that would answer it."""
+
+    def __init__(self, number: int) -> None:
+        super().__init__(number)
+        self.number = number
 
 
-def _terminate(*_: object) -> None:
-    raise Terminated
+def _terminate(number: int, _: FrameType | None) -> None:
+    raise Terminated(number)
+
+
+def _end_at_once_if_pressed(number: int, _: FrameType | None) -> None:
+    """Answer a stop signal at the end: nothing may take its exit code away but Ctrl+C of someone who is tired of it."""
+    if number == signal.SIGINT:
+        leave_at_once(number)
+
+
+def _is_out_of_memory(error: Exception) -> bool:
+    if "torch" not in sys.modules:  # checking a file does not need it
+        return isinstance(error, MemoryError)
+    from traiNNer.engine.runtime.out_of_memory import is_out_of_memory
+
+    return is_out_of_memory(error)
 
 
 def run_guarded(run: Callable[[Logbook], str]) -> int:
@@ -29,7 +49,7 @@ def run_guarded(run: Callable[[Logbook], str]) -> int:
     code, reason, label = 1, "", RunError.label
     if isinstance(sys.stdout, io.TextIOWrapper):  # a file name that the terminal cannot show must not end a run
         sys.stdout.reconfigure(errors="backslashreplace")
-    signal.signal(signal.SIGTERM, _terminate)
+    listen(_terminate)
     with warnings.catch_warnings():
         warnings.simplefilter("default")
         warnings.showwarning = lambda message, *_: book.warn(str(message))
@@ -39,12 +59,12 @@ def run_guarded(run: Callable[[Logbook], str]) -> int:
         except RunError as error:
             code, reason, label = error.exit_code, str(error), error.label
         except (KeyboardInterrupt, Terminated) as error:
-            number = signal.SIGTERM if isinstance(error, Terminated) else signal.SIGINT
+            number = error.number if isinstance(error, Terminated) else signal.SIGINT
             code, reason = 128 + number, f"{interrupted_by(number)} before there was anything to save."
         except Exception as error:
-            from traiNNer.engine.runtime.out_of_memory import is_out_of_memory  # checking a file does not need torch
-
-            if is_out_of_memory(error):
+            if limit := limit_error(error):
+                code, reason, label = limit.exit_code, str(limit), limit.label
+            elif _is_out_of_memory(error):
                 code, label = OutOfMemory.exit_code, OutOfMemory.label
                 reason = f"Out of memory. Try a smaller batch or crop. ({error})"
             elif is_raised_by_plugin(error):
@@ -53,7 +73,7 @@ def run_guarded(run: Callable[[Logbook], str]) -> int:
             else:
                 reason = traceback.format_exc() + INTERNAL_ERROR
         finally:
-            signal.signal(signal.SIGTERM, signal.SIG_IGN)  # the end is near, and nothing may take its code away
+            listen(_end_at_once_if_pressed)
             book.stop_progress()
     book.finish(reason, code, label)
     book.close()

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 
 from traiNNer.cli import audit, demo, docs, doctor, explain_run, init, test, train
 from traiNNer.errors import CannotWrite, RunError
+from traiNNer.utils.printable import printable
 
 COMMANDS = (train, test, init, audit, doctor, explain_run, demo, docs)
 
@@ -21,13 +22,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         return args.run(args) or 0
     except RunError as error:
-        sys.stderr.write(f"{error}\n")
+        sys.stderr.write(printable(f"{error}\n"))
         return error.exit_code
     except KeyboardInterrupt:
         sys.stderr.write("stopped\n")
         return 128 + signal.SIGINT
     except OSError as error:
-        sys.stderr.write(f"Cannot write {error.filename} ({(error.strerror or '').lower()}).\n")
+        sys.stderr.write(printable(f"Cannot write {error.filename} ({(error.strerror or '').lower()}).\n"))
         return CannotWrite.exit_code
 
 

@@ -1,33 +1,43 @@
 """From a dataset to the micro-batches of every iteration: the same stream for any number of data workers."""
 
-import os
+import multiprocessing
 import pickle
 import signal
 import sys
 import threading
 import time
 import warnings
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from multiprocessing.connection import wait
 from multiprocessing.reduction import ForkingPickler
 from typing import Any
 
-import numpy as np
 import torch
 from torch.utils.data import DataLoader, Dataset, get_worker_info
 
 from traiNNer.batch import Batch, BatchPlan, ImageSet, Sample
 from traiNNer.data.order import at, sample_rng, sample_seed
+from traiNNer.data.transfer import PIPE, Parcel, collate, collate_to_send, fault_of
+from traiNNer.data.worker import kill, start_worker
 from traiNNer.errors import DataError, RunError
+from traiNNer.utils.limits import limit_error, require_handles
+from traiNNer.utils.plugin_errors import data_error
 from traiNNer.utils.plugin_files import import_files, imported_files
+from traiNNer.utils.shared_memory import refusal
 
 DAMAGED_ALLOWED = 0.01
 IDLE = -1
 PREFETCH = 4  # micro-batches that each data worker reads ahead
 LOOK_EVERY_S = 2.0
+HANDLES, HANDLES_PER_WORKER = 16, 4  # open files: pipes of the queues, a watch on each worker, images on their way
+GRACE_S = 2.0  # for workers to finish what they read when a run ends
 DIED = "Data worker died (killed, maybe out of RAM). Lower num_worker_per_gpu, cache_mb or batch_size_per_gpu."
+NO_WORKERS = (
+    "Data workers cannot be started ({cause} in /dev/shm): the main process reads the images, as with "
+    "num_worker_per_gpu: 0. Give the container more shared memory, e.g. docker run --shm-size=2g."
+)
 FAILED = "Data worker ended with an error, which it has printed above."
 # A forked worker starts in milliseconds and knows the plugins; other systems cannot fork safely.
 START_METHOD = "fork" if sys.platform == "linux" else None
@@ -45,9 +55,9 @@ class _Samples(Dataset):
         self.dataset = dataset
         self.seed = seed
         self._is_started = False
-        self.reading = torch.full((workers,), IDLE, dtype=torch.int64).share_memory_()
+        self.reading: Any = multiprocessing.RawArray("q", [IDLE] * workers) if workers else []
 
-    def __getitem__(self, draw: Draw) -> Sample | RunError:
+    def __getitem__(self, draw: Draw) -> Sample | BaseException:
         epoch, index, iteration = draw
         place = index % len(self.dataset)
         worker = get_worker_info()
@@ -58,11 +68,11 @@ class _Samples(Dataset):
                 self.dataset.start_worker()
                 self._is_started = True
             sample = self.dataset.sample_at(place, sample_rng(self.seed, epoch, index), iteration)
+            if fault := fault_of(sample):
+                return DataError(f"{type(self.dataset).__name__}: {fault} for {self.dataset.describe(place)}.")
             return replace(sample, seed=sample_seed(self.seed, epoch, index))
-        except RunError as error:
-            return error
-        except OSError as error:
-            return DataError(f"{self.dataset.describe(place)} cannot be read: {error}")
+        except (Exception, SystemExit) as error:
+            return data_error(error, lambda: self.dataset.describe(place))
         finally:
             if worker:
                 self.reading[worker.id] = IDLE
@@ -82,12 +92,14 @@ class _Samples(Dataset):
             ) from None
         return _rebuilt, (imported_files(), state)
 
-    def busy(self) -> str:
+    def busy(self) -> dict[int, int]:
+        """Return which worker reads which image."""
+        return {worker: place for worker, place in enumerate(self.reading) if place != IDLE}
+
+    def busy_in_words(self) -> str:
         """Return what the workers are reading: `worker 1 reading d/x.png`."""
-        places = enumerate(self.reading.tolist())
-        return ", ".join(
-            f"worker {worker} reading {self.dataset.describe(place)}" for worker, place in places if place >= 0
-        )
+        reading = self.busy().items()
+        return ", ".join(f"worker {worker} reading {self.dataset.describe(place)}" for worker, place in reading)
 
 
 class _Unusable(Dataset):
@@ -152,7 +164,11 @@ class TrainLoader:
         self.plan = batch_size if isinstance(batch_size, BatchPlan) else BatchPlan(batch_size)
         self.accum_iter = accum_iter
         self.notices: list[str] = []
+        self._told = 0
         workers, prefetch = self._bound(workers) if isinstance(batch_size, BatchPlan) else (workers, PREFETCH)
+        if workers and (cause := refusal(workers, start_method)):
+            self.notices.append(NO_WORKERS.format(cause=cause))
+            workers = 0
         self.start_iteration = start_iteration
         self.total_iter = total_iter
         self.rank = rank
@@ -166,7 +182,7 @@ class TrainLoader:
             # torch looks whether its workers live when this time is over, so it is short; `_next` waits on.
             options = {
                 "timeout": min(LOOK_EVERY_S, timeout_s),
-                "worker_init_fn": _start_worker,
+                "worker_init_fn": start_worker,
                 "prefetch_factor": prefetch,
                 "multiprocessing_context": start_method,
             }
@@ -179,7 +195,7 @@ class TrainLoader:
                 self._samples,
                 batch_sampler=_Schedule(self),  # pyright: ignore[reportArgumentType]
                 num_workers=workers,
-                collate_fn=collate,
+                collate_fn=collate_to_send if workers else collate,
                 pin_memory=pin_memory,
                 generator=generator,
                 **options,
@@ -209,9 +225,18 @@ class TrainLoader:
             warnings.filterwarnings("ignore", ".*multi-threaded.*fork", DeprecationWarning)
             warnings.filterwarnings("ignore", "This DataLoader will create", UserWarning)
             with _no_watch_by_signal():
-                self._iterator = iter(self._loader)
+                self._iterator = self._started()
         for _ in range(self.start_iteration, self.total_iter):
             yield tuple(self._next() for _ in range(self.accum_iter))
+
+    def _started(self) -> Any:
+        """Start the data workers. Raises what `limit_error` makes of a failure."""
+        if workers := self._loader.num_workers:
+            require_handles(HANDLES + HANDLES_PER_WORKER * workers)
+        try:
+            return iter(self._loader)
+        except OSError as error:
+            raise limit_error(error) or error from None
 
     def _next(self) -> Batch:
         started = time.monotonic()
@@ -222,38 +247,59 @@ class TrainLoader:
                 if "timed out" in str(error) and time.monotonic() - started < self.timeout_s:
                     continue
                 raise self._explained(error) from None
-            except (OSError, EOFError):
+            except (OSError, EOFError) as error:
                 # A worker keeps the memory of its finished batches: they are gone with it.
                 if self._has_dead_worker():
                     raise DataError(DIED) from None
-                raise
-            if isinstance(batch, RunError):
+                raise limit_error(error) or error from None
+            if isinstance(batch, BaseException):
                 raise batch
+            if isinstance(batch, Parcel):
+                self._tell_once(PIPE)
+                return batch.unpacked()
             return batch
+
+    def news(self) -> list[str]:
+        """Return the notices since it was last asked."""
+        news, self._told = self.notices[self._told :], len(self.notices)
+        return news
+
+    def _tell_once(self, text: str) -> None:
+        if text not in self.notices:
+            self.notices.append(text)
 
     def _has_dead_worker(self) -> bool:
         """Tell whether a worker is dead; one whose connections are closed already may need a moment to be."""
         return bool(wait([worker.sentinel for worker in getattr(self._iterator, "_workers", ())], LOOK_EVERY_S))
 
-    def _explained(self, error: RuntimeError) -> DataError | RuntimeError:
+    def _explained(self, error: RuntimeError) -> RunError | RuntimeError:
+        if limit := limit_error(error):
+            return limit
         text = str(error)
         if "exited unexpectedly" in text or "is killed by signal" in text:
             codes = [worker.exitcode for worker in getattr(self._iterator, "_workers", ())]
             return DataError(FAILED if 1 in codes else DIED)  # Python's exit code after an exception
         if "timed out" in text:
-            busy = self._samples.busy() or "all readers idle"
+            busy = self._samples.busy_in_words() or "all readers idle"
             # A hung reader would not receive the polite request of `close`, which then waits for each in turn.
-            _kill(getattr(self._iterator, "_workers", ()))
+            kill(getattr(self._iterator, "_workers", ()))
             return DataError(f"No data for {self.timeout_s:g} s ({busy}). Is the disk or network share slow?")
         return error
+
+    def _busy(self, workers: Sequence[Any]) -> list[Any]:
+        return [workers[place] for place in self._samples.busy() if place < len(workers) and workers[place].is_alive()]
 
     def close(self) -> None:
         """End the data workers."""
         workers = list(getattr(self._iterator, "_workers", ()))
+        deadline = time.monotonic() + GRACE_S
+        while (busy := self._busy(workers)) and time.monotonic() < deadline:
+            time.sleep(0.01)
+        kill(busy)  # torch would wait for each that hangs in turn
         shutdown = getattr(self._iterator, "_shutdown_workers", None)
         if shutdown:
             shutdown()
-        _kill(worker for worker in workers if worker.is_alive())  # one that hangs in a read
+        kill(worker for worker in workers if worker.is_alive())  # one that hangs in a read
         self._iterator = None
 
 
@@ -268,63 +314,6 @@ def _no_watch_by_signal() -> Iterator[None]:
     yield
     if number is not None and before is not None and threading.current_thread() is threading.main_thread():
         signal.signal(number, before)
-
-
-def _kill(workers: Iterable[Any]) -> None:
-    for worker in workers:
-        worker.kill()
-        worker.join()
-
-
-def _start_worker(_: int) -> None:
-    """Leave stop signals to the main process, which finishes its iteration and then ends the workers itself.
-
-    A terminal sends its Ctrl+C to a whole group of processes, a batch system its terminate signal to all of them.
-    """
-    if hasattr(os, "setsid"):
-        os.setsid()
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    signal.signal(signal.SIGTERM, signal.SIG_IGN)
-
-
-def collate(samples: Sequence[Sample | RunError]) -> Batch | RunError:
-    """Stack samples to a micro-batch. Where 8 and 16 bit meet, the 8-bit ones are widened exactly (x 257).
-
-    The problem of a sample takes the place of the batch; so does that of samples which cannot be stacked.
-    """
-    good = []
-    for sample in samples:
-        if not isinstance(sample, Sample):
-            return sample
-        good.append(sample)
-    keys = tuple(sample.key for sample in good)
-    try:
-        lq = _stack("LQ", keys, [sample.lq for sample in good])
-        gt = _stack("GT", keys, [sample.gt for sample in good])
-    except DataError as error:
-        return error
-    if lq is None and gt is None:
-        return DataError(f"{keys[0]} has neither an LQ image nor a ground truth.")
-    skipped = tuple(text for sample in good for text in sample.skipped)
-    return Batch(lq, gt, keys, seeds=tuple(sample.seed for sample in good), skipped=skipped)
-
-
-def _stack(side: str, keys: Sequence[str], images: Sequence[np.ndarray | None]) -> torch.Tensor | None:
-    """Return the images of one side in one tensor, None where no sample has one. Raises `DataError` if they differ."""
-    there = [image for image in images if image is not None]
-    if not there:
-        return None
-    shapes = dict(zip(map(_shape, images), keys, strict=True))
-    if len(shapes) > 1:
-        found = ", ".join(f"{shape} for {key}" for shape, key in shapes.items())
-        raise DataError(f"The {side} images of one batch differ: {found}.")
-    if any(image.dtype == np.uint16 for image in there):
-        there = [image if image.dtype == np.uint16 else image.astype(np.uint16) * 257 for image in there]
-    return torch.from_numpy(np.stack(there))
-
-
-def _shape(image: np.ndarray | None) -> str:
-    return "none" if image is None else " x ".join(map(str, image.shape))
 
 
 class DamageCounter:

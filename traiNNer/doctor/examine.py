@@ -8,7 +8,6 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
@@ -17,6 +16,8 @@ from traiNNer.doctor.machine import Facts, machine_facts
 from traiNNer.doctor.probes import try_out
 from traiNNer.doctor.verdicts import judge, overall
 from traiNNer.errors import UNFIT_MACHINE
+from traiNNer.utils.console import PlainConsole
+from traiNNer.utils.printable import printable
 
 COLOURS = {"ok": "green", "warning": "yellow", "problem": "bold red"}
 FORMAT = 1
@@ -43,7 +44,7 @@ def examine(folder: Path, quick: bool = False, as_json: bool = False) -> int:
         sys.stdout.write(json.dumps(report, indent=1, ensure_ascii=False) + "\n")
     else:
         width = None if sys.stdout.isatty() else 120
-        console = Console(width=width, markup=False, highlight=False, emoji=False)
+        console = PlainConsole(width=width)
         console.print(_table(findings), Text(overall(facts, findings)), sep="\n")
     return 0 if can_train(findings) else UNFIT_MACHINE
 
@@ -66,7 +67,7 @@ def as_tree(facts: Facts, findings: Sequence[Finding], seconds: float) -> dict[s
 
 
 def _tell(text: str) -> None:
-    sys.stderr.write(f"… {text}\n")
+    sys.stderr.write(printable(f"… {text}\n"))
     sys.stderr.flush()
 
 

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from traiNNer.utils.cgroups import cpu_quota, memory_limit
 from traiNNer.utils.processor import cpu_name
+from traiNNer.utils.shared_memory import refusal
 from traiNNer.utils.threads import ThreadWaiting, let_threads_sleep
 
 if TYPE_CHECKING:
@@ -264,11 +265,11 @@ def _machine_memory(root: Path) -> tuple[int, int | None]:
 
 
 def shared_memory(path: Path = Path("/dev/shm")) -> Space | None:
-    """Return the room for what data workers hand over; None on a system that does not keep it in a folder."""
+    """Return the room for what data workers hand over, and whether two could start; None without such a folder."""
     if not path.is_dir():
         return None
     usage = shutil.disk_usage(path)
-    return Space(str(path), usage.total, usage.free)
+    return Space(str(path), usage.total, usage.free, refusal(2))
 
 
 def disk(folder: Path) -> Space:

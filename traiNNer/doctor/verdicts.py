@@ -132,16 +132,22 @@ def _judge_shared_memory(facts: Facts) -> Iterator[Finding]:
     assert space is not None
     room = space.free // BATCH_BYTES // BATCHES_AHEAD
     found = f"{space.path}: {size(space.total)}, {size(space.free)} free"
-    if room >= max(PROCESSES, min(usable, 8)):
+    if room >= max(PROCESSES, min(usable, 8)) and not space.refusal:
         yield Finding("shared memory", "ok", found)
+        return
+    more = "start the container with more, e.g. docker run --shm-size=2g."
+    if space.refusal:
+        meaning = "Data workers cannot be started: the main process reads the images, and training waits for them."
+        refused = f"{space.path} cannot be used: {space.refusal}"
+        yield Finding("shared memory", "warning", refused, meaning, f"Set num_worker_per_gpu: 0, or {more}")
         return
     yield Finding(
         "shared memory",
         "warning",
         found,
         "Data workers hand over their images there. With batches of 16 crops of 256 GT pixels there is room for "
-        f"{room} data worker{'s' * (room != 1)}; more end with `Data worker died`.",
-        f"Set num_worker_per_gpu: {room}, or start the container with more, e.g. docker run --shm-size=2g.",
+        f"{room} data worker{'s' * (room != 1)}; what finds none goes through a pipe, which is slower.",
+        f"Set num_worker_per_gpu: {room}, or {more}",
     )
 
 

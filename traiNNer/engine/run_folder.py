@@ -2,15 +2,16 @@
 
 import json
 import os
+import secrets
 import socket
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import IO
 
 from traiNNer.config.options import CommonOptions
 from traiNNer.errors import CannotWrite, FolderInUse
-from traiNNer.utils.files import nearest_existing
+from traiNNer.utils.files import create_new, nearest_existing, open_own
 
 
 @dataclass(frozen=True)
@@ -38,6 +39,14 @@ class RunFolder:
     def tensorboard(self) -> Path:
         """TensorBoard's event files."""
         return self.root / "tb_logger"
+
+    def at(self, root: Path) -> "RunFolder":
+        """Return the same folders after `root` was moved; those outside stay where they are."""
+
+        def moved(place: Path) -> Path:
+            return root / place.relative_to(self.root) if place.is_relative_to(self.root) else place
+
+        return RunFolder(**{field.name: moved(getattr(self, field.name)) for field in fields(self)})
 
     def place_image(self, set_name: str, key: str, iteration: int) -> Path:
         """Return where the output of a validation image is written."""
@@ -83,8 +92,8 @@ def create(folder: RunFolder) -> None:
     for place in (folder.root, folder.models, folder.training_states, folder.log):
         try:
             place.mkdir(parents=True, exist_ok=True)
-            probe = place / f".write-test-{os.getpid()}"
-            probe.touch()
+            probe = place / f".write-test-{secrets.token_hex(8)}"
+            os.close(create_new(probe))
             probe.unlink()
         except OSError as error:
             raise CannotWrite(f"Cannot write to {place} ({cause(error)}, user {_user()}).") from None
@@ -110,13 +119,14 @@ class FolderLock:
     def __init__(self, root: Path) -> None:
         self._path = root / ".lock"
         self._file: IO[str] | None = None
+        self._folder: int | None = None
 
     def __enter__(self) -> "FolderLock":
         """Take the lock. Raises `FolderInUse` naming the owner, `CannotWrite` when the file cannot be made."""
         try:
-            self._file = self._path.open("a+", encoding="utf-8")
+            self._file = open(self._path, "a+", encoding="utf-8", opener=open_own)
         except OSError as error:
-            raise CannotWrite(f"Cannot write to {self._path.parent} ({cause(error)}, user {_user()}).") from None
+            raise CannotWrite(f"Cannot write to {self._path} ({cause(error)}, user {_user()}).") from None
         try:
             _lock(self._file)
         except OSError:
@@ -128,12 +138,38 @@ class FolderLock:
         started = time.strftime("%Y-%m-%d %H:%M")
         json.dump({"pid": os.getpid(), "host": socket.gethostname(), "since": started}, self._file)
         self._file.flush()
+        if os.name != "nt":  # a folder cannot be opened there, nor renamed while a file in it is open
+            self._folder = os.open(self._path.parent, os.O_RDONLY | os.O_CLOEXEC)
         return self
 
     def __exit__(self, *_: object) -> None:
         """Give the lock back."""
         if self._file:
             self._file.close()
+        if self._folder is not None:
+            os.close(self._folder)
+            self._folder = None
+
+    def is_in_place(self) -> bool:
+        """Return whether the folder still has this lock: it has not when it was deleted, renamed or made anew."""
+        return self._file is None or self._locks(self._path)
+
+    def moved_to(self) -> Path | None:
+        """Return where the folder was renamed to; None where that is unknown or it was deleted."""
+        if self._folder is None:
+            return None
+        try:
+            place = Path(os.readlink(f"/proc/self/fd/{self._folder}"))  # noqa: PTH115 - no path
+        except OSError:
+            return None
+        return place if self._locks(place / self._path.name) else None
+
+    def _locks(self, path: Path) -> bool:
+        assert self._file is not None
+        try:
+            return os.path.samestat(os.fstat(self._file.fileno()), path.lstat())
+        except OSError:
+            return False
 
 
 def _content(file: IO[str]) -> str:

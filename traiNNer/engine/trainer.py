@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NoReturn
 
 from traiNNer.batch import Batch
 from traiNNer.config.options import TrainOptions
@@ -18,9 +18,18 @@ from traiNNer.engine.evaluation.suspects import EARLIEST, Examination, nominated
 from traiNNer.engine.log.clock import Clock
 from traiNNer.engine.log.logbook import Logbook
 from traiNNer.engine.log.progress import describe
-from traiNNer.engine.signals import StopSignals, interrupted_by
+from traiNNer.engine.signals import StoppedWaiting, StopSignals, interrupted_by
 from traiNNer.engine.training import Training
-from traiNNer.errors import CannotWrite, DataError, Interrupted, MetricError, OutOfMemory, RunError, TrainingDiverged
+from traiNNer.errors import (
+    CannotWrite,
+    CheckpointError,
+    DataError,
+    Interrupted,
+    MetricError,
+    OutOfMemory,
+    RunError,
+    TrainingDiverged,
+)
 
 FIRST_LINES = (1, 2, 5, 10)
 
@@ -78,8 +87,7 @@ class Trainer:
         self._finish_interrupted_duties()
         batches = iter(stream)
         while not self.is_over:
-            with self._saved_if_data_fails(), self.clock.waiting():
-                micro_batches = next(batches)
+            micro_batches = self._wait_for(batches)
             if self.iteration == 0:
                 self.training.warm_up_memory(micro_batches)
             with self.clock.working(), self._explained_divergence():
@@ -111,6 +119,16 @@ class Trainer:
     def is_over(self) -> bool:
         """Whether the last iteration is done, or an automation decided that this one was the last."""
         return self.iteration >= self.total or bool(self.stop)
+
+    def _wait_for(self, batches: Iterator[Sequence[Batch]]) -> Sequence[Batch]:
+        """Return the data of the next iteration; a stop signal is answered even if they never come."""
+        # One rank of several cannot stop alone.
+        listening = self.signals.answered_at_once() if self.runtime.world == 1 else nullcontext()
+        try:
+            with self._saved_if_data_fails(), self.clock.waiting(), listening:
+                return next(batches)
+        except StoppedWaiting:
+            self._interrupt(self.signals.received)
 
     @contextmanager
     def _saved_if_data_fails(self) -> Iterator[None]:
@@ -209,16 +227,18 @@ class Trainer:
 
         Raises:
             DataError, OutOfMemory: an image cannot be used; the run was saved first.
+            CheckpointError: the run's folder is gone.
         """
         outcome: RunError | EvaluationStopped | None = None
         scores: dict[str, float] = {}
         try:
             if self.runtime.is_main:
+                self.saver.refuse_lost_folder()
                 with self._aside("validation"), self.runtime.memory_apart():
                     scores = self.scorer.run(self.iteration, lambda: self.signals.received != 0)
         except MetricError as error:
             self.logbook.warn(f"No scores at iteration {self.iteration:,}: {error}. Training continues.")
-        except (EvaluationStopped, DataError, OutOfMemory) as error:
+        except (EvaluationStopped, DataError, OutOfMemory, CheckpointError) as error:
             outcome = error
         outcome, scores = self.runtime.from_main((outcome, scores))
         if isinstance(outcome, EvaluationStopped):
@@ -236,7 +256,7 @@ class Trainer:
         """Save when an error ends the run: it is that error that the user has to see in the end."""
         try:
             self._save(must_succeed=True)
-        except CannotWrite as error:
+        except (CannotWrite, CheckpointError) as error:
             self.logbook.warn(str(error))
 
     def _save(self, must_succeed: bool) -> None:
@@ -266,10 +286,13 @@ class Trainer:
 
     # Ends
 
-    def _interrupt(self, number: int) -> None:
+    def _interrupt(self, number: int) -> NoReturn:
         self.logbook.stop_progress()
+        if not self.iteration:
+            raise Interrupted(f"{interrupted_by(number)} before there was anything to save.", number)
         self.logbook.info("Stopping after this iteration…")
-        self._save(must_succeed=True)
+        if self.iteration > self.saver.last:
+            self._save(must_succeed=True)
         raise Interrupted(
             f"{interrupted_by(number)} at {self.iteration:,}/{self.total:,}; checkpoint {self.saver.last:,} saved. "
             "Continue with --auto_resume.",

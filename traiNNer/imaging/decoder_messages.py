@@ -11,6 +11,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import BinaryIO
 
+from traiNNer.utils.printable import printable
+
 KNOWN = re.compile(
     r"^(libpng |Corrupt JPEG data|Premature end of JPEG|Inconsistent progression|Invalid SOS|Warning[:,] |\[|"
     r"_?TIFF\w*: |\w+(Decode|Setup|Encode)\w*: )"
@@ -78,4 +80,4 @@ def _sort(text: str, heard: Heard) -> None:
         if KNOWN.match(line):
             heard.lines.append(line)
         elif line:
-            print(line, file=sys.stderr)
+            print(printable(line), file=sys.stderr)

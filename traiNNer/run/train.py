@@ -100,8 +100,9 @@ def _train_in(
     options: TrainOptions = loaded.options
     resume.refuse_contradiction(options, folder, overwrite)
     with ExitStack() as held:
-        runtime.on_main(lambda: _claim(folder, overwrite, held, book))
-        store = CheckpointStore(folder, options.logger.save_checkpoint_format, options.logger.keep_last)
+        lock = FolderLock(folder.root)
+        runtime.on_main(lambda: _claim(folder, lock, overwrite, held, book))
+        store = CheckpointStore(folder, options.logger.save_checkpoint_format, options.logger.keep_last, lock)
         start = resume.agree_on_start(runtime, folder, partial(_decide, options, folder, store, overwrite))
         trainer = assemble(options, folder, runtime, networks, sets, book, signals, store, clock)
         if start.restored:
@@ -111,14 +112,14 @@ def _train_in(
         return _run(trainer, sets["train"])
 
 
-def _claim(folder: RunFolder, overwrite: bool, held: ExitStack, book: Logbook) -> None:
+def _claim(folder: RunFolder, lock: FolderLock, overwrite: bool, held: ExitStack, book: Logbook) -> None:
     """Make the run's folder and lock it until `held` is closed; an old run is set aside where that is wanted."""
     try:
         if overwrite and folder.root.exists():
             with FolderLock(folder.root):
                 book.info(f"--overwrite: the old run is kept as {resume.set_aside(folder)}")
         create(folder)
-        held.enter_context(FolderLock(folder.root))
+        held.enter_context(lock)
     except OSError as error:
         raise CannotWrite(f"Cannot write to {folder.root} ({cause(error)}).") from None
 
@@ -197,9 +198,10 @@ def _run(trainer: Trainer, train_set: ImageSet) -> str:
     if trainer.is_over and not trainer.has_pending_validation():
         return f"finished: {done} (nothing left to do; raise {key} to go on)"
     loader = build_loader(options, train_set, runtime, trainer.training.plan, trainer.iteration)
-    trainer.logbook.warn_all(loader.notices)
+    trainer.logbook.warn_all(loader.news())
+    damage = DamageCounter(train_set)
     try:
-        trainer.run(loader, DamageCounter(train_set).count)
+        trainer.run(loader, lambda batches: [*loader.news(), *damage.count(batches)])
     except (RuntimeError, MemoryError) as error:
         if not is_out_of_memory(error):
             raise

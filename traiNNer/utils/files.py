@@ -6,6 +6,7 @@ import errno
 import hashlib
 import os
 import re
+import secrets
 import stat
 from pathlib import Path
 
@@ -13,15 +14,17 @@ from pathlib import Path
 def write_bytes_atomic(path: Path, data: bytes) -> None:
     """Write a file so that a reader, a kill or a power loss sees the old content or the new one, never a part.
 
-    Written aside in the same folder, synced, renamed, and the folder synced. Missing folders are made.
+    Written aside in the same folder, synced, renamed, and the folder synced. Missing folders are made. A link of that
+    name is replaced, not followed.
 
     Raises:
         OSError: nothing was changed; no temporary file stays behind.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    aside = path.with_name(f".{_short(path.name)}.tmp-{os.getpid()}")
+    aside = path.with_name(f".{_short(path.name)}.tmp-{secrets.token_hex(8)}")
+    handle = create_new(aside)
     try:
-        with aside.open("wb") as file:
+        with os.fdopen(handle, "wb") as file:
             file.write(data)
             file.flush()
             os.fsync(file.fileno())
@@ -31,6 +34,35 @@ def write_bytes_atomic(path: Path, data: bytes) -> None:
             aside.unlink()
         raise
     _sync_folder(path.parent)
+
+
+def create_new(path: Path) -> int:
+    """Make a file that is not there yet, and return its handle for writing. Neither a file nor a link is touched.
+
+    Raises:
+        OSError: something of this name is there, or the file cannot be made.
+    """
+    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_BINARY", 0)
+    return os.open(path, flags | getattr(os, "O_CLOEXEC", 0), 0o666)
+
+
+def open_own(path: str | Path, flags: int) -> int:
+    """Return a handle of a file in a folder of the run, as `opener` of `open`: a link or a pipe there is refused.
+
+    Raises:
+        OSError: it cannot be opened, is a link, or not a regular file.
+    """
+    never = getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_CLOEXEC", 0)
+    try:
+        handle = os.open(path, flags | never, 0o666)
+    except OSError as error:
+        if error.errno == errno.ELOOP:
+            raise OSError(errno.ELOOP, "it is a link, which is not followed: remove it", str(path)) from None
+        raise
+    if not stat.S_ISREG(os.fstat(handle).st_mode):
+        os.close(handle)
+        raise OSError(errno.EINVAL, "not a regular file: remove it", str(path))
+    return handle
 
 
 def _short(name: str) -> str:

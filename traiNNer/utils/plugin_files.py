@@ -57,6 +57,11 @@ def is_raised_by_plugin(error: BaseException) -> bool:
     return bool(frames) and _is_plugin(frames[-1])
 
 
+def involves_plugin(error: BaseException) -> bool:
+    """Whether a plugin's code took part in what raised an error, be it that it called traiNNer's own wrongly."""
+    return any(_is_plugin(frame) for frame in traceback.extract_tb(error.__traceback__))
+
+
 def _is_plugin(frame: traceback.FrameSummary) -> bool:
     return Path(frame.filename) in _imported
 

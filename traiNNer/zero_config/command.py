@@ -8,12 +8,14 @@ from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
-from rich.console import Console
+from rich.text import Text
 
 from traiNNer.audit.findings import KINDS
 from traiNNer.errors import ConfigError, DataError
 from traiNNer.measuring.measured import Trials
+from traiNNer.utils.console import PlainConsole
 from traiNNer.utils.files import nearest_existing
+from traiNNer.utils.printable import printable
 from traiNNer.zero_config.compose import folders_of
 from traiNNer.zero_config.create import Made, Request, make, unmeasured
 from traiNNer.zero_config.output import require_free, write
@@ -44,27 +46,27 @@ def run_init(args: argparse.Namespace, begun: float | None = None) -> None:
         args.fresh,
         begun,
     )
-    console = Console(stderr=True, highlight=False, markup=False, soft_wrap=True)
+    console = PlainConsole(stderr=True, soft_wrap=True)
     made = _make(request, console)
     for warning in made.warnings:
         console.print(f"Warning: {warning}", style="yellow")
-    print("\n".join(report(made)))
+    print(printable("\n".join(report(made))))
     write(output, file_text(made, output))
-    print(f"written: {output}\nNext: python train.py -opt {_quoted(str(output))}")
+    print(printable(f"written: {output}\nNext: python train.py -opt {_quoted(str(output))}"))
 
 
-def _make(request: Request, console: Console) -> Made:
+def _make(request: Request, console: PlainConsole) -> Made:
     try:
         with console.status("") as status:
 
             def say(text: str) -> None:
-                status.update(text) if console.is_terminal else console.print(text)
+                status.update(Text(text)) if console.is_terminal else console.print(text)
 
             return make(request, say)
     except DataError as error:
         if "are swapped" not in str(error) or not _is_terminal():
             raise
-        print(error)
+        print(printable(error))
         if _answer("Swap them now? [Y/n]", "y").lower() not in ("y", "yes"):
             raise
         return _make(replace(request, folders=request.folders.swapped()), console)
@@ -187,7 +189,7 @@ def _until_right(
 ) -> str:
     """Ask until the answer can be used, saying each time why it cannot."""
     while (answer := ask(question, otherwise)) and (why := refusal(answer)):
-        print(why)
+        print(printable(why))
     return answer
 
 

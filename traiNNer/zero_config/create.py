@@ -26,6 +26,7 @@ from traiNNer.run.build import build_networks, open_dataset
 from traiNNer.run.preflight import check_losses, check_metrics, check_network
 from traiNNer.traits import ArchTraits
 from traiNNer.utils.files import nearest_existing
+from traiNNer.utils.printable import printable
 from traiNNer.zero_config.budget import decide_average, network_within
 from traiNNer.zero_config.compose import compose, find_arch, folders_of, recipe_of
 from traiNNer.zero_config.decide import FACTORS, decide_measured, decide_plan, workers_to_try
@@ -122,7 +123,7 @@ def create_zero_config_training(
     )
 
     def say(text: str) -> None:
-        print(text, file=sys.stderr)
+        print(printable(text), file=sys.stderr)
 
     made = make(request, say)
     for text in [*made.warnings, *unmeasured(made)]:

@@ -7,6 +7,7 @@ from traiNNer.config.files import read_text
 from traiNNer.config.load import load_options
 from traiNNer.config.options import TrainOptions
 from traiNNer.errors import ConfigError
+from traiNNer.utils.printable import printable
 from traiNNer.zero_config.output import require_free, write
 from traiNNer.zero_config.preset_change import Upgrade, upgrade
 from traiNNer.zero_config.presets import Preset
@@ -34,7 +35,7 @@ def run_upgrade(args: argparse.Namespace) -> None:
         require_free(output, args.overwrite)
         kept = source
     write(output, done.text)
-    print("\n".join([*difference(done), f"written: {output} (before: {kept})"]))
+    print(printable("\n".join([*difference(done), f"written: {output} (before: {kept})"])))
 
 
 def difference(done: Upgrade) -> list[str]:

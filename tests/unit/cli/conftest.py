@@ -10,10 +10,12 @@ import pytest
 
 @pytest.fixture(autouse=True)
 def _signals():
-    """Restore the SIGTERM handler after a run."""
-    before = signal.getsignal(signal.SIGTERM)
+    """Restore the handlers of stop signals after a run."""
+    numbers = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGUSR1)
+    before = [signal.getsignal(number) for number in numbers]
     yield
-    signal.signal(signal.SIGTERM, before)
+    for number, handler in zip(numbers, before, strict=True):
+        signal.signal(number, handler)
 
 
 @pytest.fixture

@@ -2,6 +2,7 @@
 
 import os
 import signal
+import subprocess
 import sys
 import warnings
 
@@ -75,7 +76,9 @@ def test_plugin_error_is_not_an_internal_error(ends, tmp_path, monkeypatch):
     assert said.startswith("guarded_plugin_of_test.py line 2: KeyError: 'x'. ")
 
 
-@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+@pytest.mark.parametrize(
+    ("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143), (signal.SIGHUP, 129), (signal.SIGUSR1, 138)]
+)
 def test_signal_before_the_loop_exists(ends, number, code):
     before = signal.signal(signal.SIGINT, signal.default_int_handler)
     try:
@@ -84,9 +87,22 @@ def test_signal_before_the_loop_exists(ends, number, code):
         signal.signal(signal.SIGINT, before)
 
 
-def test_sigterm_is_ignored_after_the_end(ends):
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP, signal.SIGUSR1])
+def test_signal_after_the_end_does_not_take_the_code_away(ends, number):
     ends(lambda _: "finished")
-    assert signal.getsignal(signal.SIGTERM) is signal.SIG_IGN
+    os.kill(os.getpid(), number)
+
+
+def test_ctrl_c_while_closing_ends_at_once_without_a_traceback():
+    code = """
+import os, signal, sys
+from traiNNer.cli.guard import run_guarded
+from traiNNer.engine.log.logbook import Logbook
+Logbook.close = lambda _: os.kill(os.getpid(), signal.SIGINT)
+sys.exit(run_guarded(lambda _: "finished: 2/2"))
+"""
+    done = subprocess.run([sys.executable, "-c", code], check=False, capture_output=True, text=True)
+    assert (done.returncode, done.stdout, done.stderr) == (130, "finished: 2/2\n", "")
 
 
 def test_warnings_are_lines_of_the_log_and_the_filters_stay(ends):

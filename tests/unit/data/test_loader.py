@@ -15,7 +15,8 @@ from torch.utils.data.dataloader import _MultiProcessingDataLoaderIter
 from traiNNer.batch import Batch, BatchPlan, ImageSet, Sample
 from traiNNer.data.datasets.paired_images import PairedImageDataset
 from traiNNer.data.files.options import CropStep, FileOptions
-from traiNNer.data.loader import DamageCounter, TrainLoader, collate
+from traiNNer.data.loader import DamageCounter, TrainLoader
+from traiNNer.data.transfer import collate
 from traiNNer.errors import DataError
 from traiNNer.imaging.image_file import read_image
 
@@ -428,3 +429,30 @@ def test_long_list_is_truncated():
 def test_each_data_worker_is_started_once(workers):
     starts = {value for step in run(OpeningSet(), workers=workers) for value in np.ravel(step[0][0])}
     assert starts == {min(workers, 1)}
+
+
+class Unpicklable(Exception):
+    """Travels nowhere: a worker that sends it would seem to hang."""
+
+    def __init__(self, first, second):
+        super().__init__(first)
+        self.lock = lambda: second
+
+
+@pytest.mark.parametrize("workers", [0, 2])
+def test_error_that_cannot_be_pickled_ends_the_run(workers):
+    with pytest.raises((Unpicklable, RuntimeError), match="planted"):
+        run(FakeSet(faults={5: fail(Unpicklable("planted", 2))}), workers=workers)
+
+
+@pytest.mark.parametrize("workers", [0, 2])
+@pytest.mark.parametrize(
+    ("made", "words"),
+    [({"lq": 1}, "dict instead of a Sample"), (Sample([1], None, "k"), "lq is list instead of an array")],
+)
+def test_sample_of_another_kind_names_dataset_and_image(workers, made, words):
+    class Wrong(FakeSet):
+        def sample(self, index, rng):
+            return made
+
+    assert ends(Wrong(1), workers=workers) == f"Wrong: {words} for image 0."

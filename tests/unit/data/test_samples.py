@@ -7,7 +7,8 @@ from enginekit import learner_of
 from torch import nn
 
 from traiNNer.batch import ImageSet, Sample
-from traiNNer.data.loader import TrainLoader, collate
+from traiNNer.data.loader import TrainLoader
+from traiNNer.data.transfer import collate
 from traiNNer.engine.control.knobs import MICRO_BATCH, Knobs
 from traiNNer.engine.evaluation.evaluation import Evaluation
 from traiNNer.engine.runtime.runtime import Runtime

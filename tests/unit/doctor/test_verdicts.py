@@ -97,6 +97,10 @@ CASES = {
         "warning",
         "num_worker_per_gpu: 0",
     ),
+    "read-only shm": (
+        replace(FINE, shared_memory=Space("/dev/shm", 16 * GIB, 16 * GIB, "read-only file system")),
+        *("shared memory", "warning", "Set num_worker_per_gpu: 0, or start the container with more"),
+    ),
     "64 MB of shm": (
         replace(FINE, shared_memory=Space("/dev/shm", 64 * MIB, 64 * MIB)),
         *("shared memory", "warning", "num_worker_per_gpu: 4, or start the container with more"),

@@ -12,6 +12,7 @@ from traiNNer.utils.files import (
     is_folder,
     natural_key,
     nearest_existing,
+    open_own,
     read_text_bounded,
     sha256_of,
     write_bytes_atomic,
@@ -23,7 +24,7 @@ def calls(monkeypatch):
     """Record write, fsync and rename in order, and fail at a chosen one."""
     log: list[str] = []
     failing: dict[str, OSError] = {}
-    real_fsync, real_replace, real_open = os.fsync, os.replace, Path.open
+    real_fsync, real_replace, real_open = os.fsync, os.replace, os.fdopen
 
     def step(name):
         log.append(name)
@@ -38,10 +39,8 @@ def calls(monkeypatch):
         step("rename")
         real_replace(source, target)
 
-    def opened(path, mode="r", *args, **kwargs):
-        file = real_open(path, mode, *args, **kwargs)
-        if mode != "wb":
-            return file
+    def opened(handle, *args, **kwargs):
+        file = real_open(handle, *args, **kwargs)
         real_write = file.write
 
         class Watched:
@@ -67,7 +66,7 @@ def calls(monkeypatch):
 
     monkeypatch.setattr(os, "fsync", fsync)
     monkeypatch.setattr(os, "replace", replace)
-    monkeypatch.setattr(Path, "open", opened)
+    monkeypatch.setattr(os, "fdopen", opened)
     return log, failing
 
 
@@ -177,3 +176,44 @@ def test_reading_text_is_bounded(tmp_path):
     assert read_text_bounded(path, 6) == "abc"
     with pytest.raises(OSError, match="larger than 5 bytes"):
         read_text_bounded(path, 5)
+
+
+def test_planted_temporary_link_is_not_followed(tmp_path, monkeypatch):
+    victim = tmp_path / "victim"
+    victim.write_text("precious")
+    monkeypatch.setattr(files.secrets, "token_hex", lambda _: "guessed")
+    (tmp_path / ".x.bin.tmp-guessed").symlink_to(victim)
+    with pytest.raises(FileExistsError):
+        write_bytes_atomic(tmp_path / "x.bin", b"new")
+    assert victim.read_text() == "precious"
+    assert (tmp_path / ".x.bin.tmp-guessed").is_symlink()
+
+
+def test_temporary_names_differ(tmp_path, monkeypatch):
+    seen = set()
+    monkeypatch.setattr(os, "replace", lambda source, _: seen.add(Path(source).name))
+    for _ in range(3):
+        write_bytes_atomic(tmp_path / "x.bin", b"1")
+    assert len(seen) == 3
+
+
+def test_target_that_is_a_link_is_replaced(tmp_path):
+    victim = tmp_path / "victim"
+    victim.write_text("precious")
+    (tmp_path / "x.bin").symlink_to(victim)
+    write_bytes_atomic(tmp_path / "x.bin", b"new")
+    assert (victim.read_text(), (tmp_path / "x.bin").read_bytes()) == ("precious", b"new")
+
+
+@pytest.mark.parametrize("plant", [lambda path: path.symlink_to(path.with_name("victim")), os.mkfifo])
+def test_own_file_is_neither_a_link_nor_a_pipe(tmp_path, plant):
+    path = tmp_path / "x.log"
+    plant(path)
+    with pytest.raises(OSError, match=r"(it is a link|not a regular file).*remove it|No such device"):
+        open_own(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT)
+    assert not (tmp_path / "victim").exists()
+    path.unlink()
+    for _ in range(2):
+        with open(path, "a", opener=open_own) as file:
+            file.write("line\n")
+    assert path.read_text() == "line\nline\n"

@@ -11,7 +11,7 @@ from traiNNer.engine.log.logbook import Logbook
 from traiNNer.engine.run_folder import best_name, cause
 from traiNNer.engine.runtime.runtime import Runtime
 from traiNNer.engine.weight_average import EMA
-from traiNNer.errors import CannotWrite, TrainingDiverged
+from traiNNer.errors import CannotWrite, CheckpointError, TrainingDiverged
 
 FAILURES_ALLOWED = 3
 
@@ -50,11 +50,14 @@ class Saver:
 
         Raises:
             CannotWrite: it failed and must not, or for the third time in a row.
+            CheckpointError: the run's folder was deleted or renamed; it is written where it is now, if anywhere.
             TrainingDiverged: a weight is not finite; nothing was written.
         """
         self._refuse_nonfinite(weights, iteration, total)
         failure = self._write(iteration, weights, state) if self.runtime.is_main else None
         failure = self.runtime.from_main(failure)
+        if isinstance(failure, CheckpointError):
+            raise failure
         if failure is None:
             self.last, self._failures = iteration, 0
             return
@@ -80,6 +83,7 @@ class Saver:
         if bad:
             self.logbook.warn(f"The best {metric} weights are not replaced: {role}.{bad} is not finite.")
             return False
+        self.refuse_lost_folder()
         about = self._about(role, iteration) | {"metric": metric, "score": value}
         try:
             self.store.save_best(best_name(metric), role, weights, about)
@@ -94,6 +98,7 @@ class Saver:
         Returns:
             Which weights these are, in words.
         """
+        self.refuse_lost_folder()
         about = self._about(role, iteration)
         best = self.store.best_file(best_name(metric)) if metric else None
         try:
@@ -110,13 +115,33 @@ class Saver:
         """Return the last checkpoint in words, for messages."""
         return f"last good checkpoint: {self.last:,}" if self.last else "no checkpoint was saved yet"
 
-    def _write(self, iteration: int, weights: Mapping[str, Weights], state: dict[str, Any]) -> str | None:
+    def refuse_lost_folder(self) -> None:
+        """Raise `CheckpointError` when the run's folder was deleted or renamed: whatever is there is another's."""
+        if not self.store.is_in_place():
+            raise CheckpointError(f"{self._lost()} {self.last_good()}.")
+
+    def _lost(self) -> str:
+        return f"{self.store.folder.root} was deleted or renamed while the run wrote to it."
+
+    def _write(
+        self, iteration: int, weights: Mapping[str, Weights], state: dict[str, Any]
+    ) -> str | CheckpointError | None:
+        about = {role: self._about(role, iteration) for role in weights}
+        is_lost = not self.store.is_in_place()
+        store = self.store.moved() if is_lost else self.store
+        if store is None:
+            return CheckpointError(f"{self._lost()} Iteration {iteration:,} cannot be saved; {self.last_good()}.")
         try:
-            about = {role: self._about(role, iteration) for role in weights}
-            warnings = self.store.save(iteration, weights, state, about)
+            warnings = store.save(iteration, weights, state, about)
         except OSError as error:
             return cause(error)
         self.logbook.warn_all(warnings)
+        if is_lost:
+            self.last = iteration
+            return CheckpointError(
+                f"{self._lost()} It is now {store.folder.root}, where iteration {iteration:,} was saved: rename it "
+                "back and continue with --auto_resume."
+            )
         return None
 
     def _about(self, role: str, iteration: int) -> dict[str, Any]:

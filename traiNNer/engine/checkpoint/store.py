@@ -24,7 +24,7 @@ from torch import Tensor
 
 from traiNNer.engine.checkpoint.state import FORMAT
 from traiNNer.engine.checkpoint.weights import read_weights
-from traiNNer.engine.run_folder import RunFolder, best_name, cause
+from traiNNer.engine.run_folder import FolderLock, RunFolder, best_name, cause
 from traiNNer.errors import CheckpointError, ConfigError
 from traiNNer.utils.files import write_bytes_atomic
 
@@ -50,10 +50,24 @@ class Restored:
 
 
 class CheckpointStore:
-    """Saves, verifies, restores and retires the checkpoints of one run."""
+    """Saves, verifies, restores and retires the checkpoints of one run.
 
-    def __init__(self, folder: RunFolder, weight_format: str = "safetensors", keep_last: int = 3) -> None:
+    Args:
+        folder: of the run.
+        weight_format: ending of weights files, `safetensors` or `pth`.
+        keep_last: training states that are kept.
+        lock: of the folder; None where nothing is written.
+    """
+
+    def __init__(
+        self,
+        folder: RunFolder,
+        weight_format: str = "safetensors",
+        keep_last: int = 3,
+        lock: FolderLock | None = None,
+    ) -> None:
         self.folder = folder
+        self.lock = lock
         self.weight_format = weight_format
         self.keep_last = keep_last
 
@@ -89,6 +103,15 @@ class CheckpointStore:
     def save_best(self, name: str, role: str, weights: Weights, about: dict[str, Any]) -> None:
         """Write the weights with the best score so far as `models/<name>`. Raises `OSError`."""
         write_bytes_atomic(self.folder.models / f"{name}.{self.weight_format}", self.encode(role, weights, about))
+
+    def is_in_place(self) -> bool:
+        """Return whether the run's folder is still the one that was locked; nothing may be written if not."""
+        return self.lock is None or self.lock.is_in_place()
+
+    def moved(self) -> "CheckpointStore | None":
+        """Return the store at the place that the run's folder was renamed to; None if it was deleted."""
+        place = self.lock.moved_to() if self.lock else None
+        return CheckpointStore(self.folder.at(place), self.weight_format, self.keep_last) if place else None
 
     def best_file(self, name: str) -> Path | None:
         """Return the file of the best weights under a name, or None."""

@@ -14,6 +14,7 @@ from traiNNer.errors import DataError, MetricError
 from traiNNer.metrics.protocol import Metric, named_call
 from traiNNer.models.protocol import Upscaler
 from traiNNer.traits import ArchTraits
+from traiNNer.utils.plugin_errors import naming
 from traiNNer.utils.resize import imresize
 from traiNNer.utils.upscaling import Tiling, upscale_image
 
@@ -100,7 +101,8 @@ class Evaluation:
         with self.runtime.inference_with_saved_rng():
             for index in range(len(self.dataset)):
                 before_each()
-                sample = self.dataset.whole(index)
+                with naming(lambda index=index: self.dataset.describe(index)):
+                    sample = self.dataset.whole(index)
                 for still, output in self._stills(upscale, sample):
                     keep(still.key, to_image(output))
                     self._score(scores, still, output)

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from rich.box import SIMPLE_HEAD
 from rich.table import Table
+from rich.text import Text
 
 from traiNNer.engine.evaluation.evaluation import Evaluation, Scores
 from traiNNer.engine.log.logbook import Logbook
@@ -17,6 +18,7 @@ from traiNNer.errors import CannotWrite
 from traiNNer.imaging.image_file import write_image
 from traiNNer.models.protocol import Upscaler
 from traiNNer.utils.files import write_bytes_atomic
+from traiNNer.utils.printable import printable_name
 
 
 class Tester:
@@ -65,27 +67,28 @@ class Tester:
         return evaluation.run(upscale, keep)
 
     def _show(self, results: dict[str, Scores]) -> None:
-        names = sorted({name for scores in results.values() for name in scores.mean() if not name.endswith("_bicubic")})
+        """Show a row for each metric of each set: whatever their number, no score is cut off."""
         table = Table(box=SIMPLE_HEAD, pad_edge=False)
-        table.add_column("set", overflow="fold")
-        table.add_column("images", justify="right")
-        for name in names:
-            for title in (name, "bicubic", "gain"):
-                table.add_column(title, justify="right")
+        for title in ("set", "images", "metric", "score", "bicubic", "gain"):
+            is_name = title in ("set", "metric")
+            table.add_column(title, overflow="fold", no_wrap=not is_name, justify="left" if is_name else "right")
         for title, scores in results.items():
-            table.add_row(title, str(len(scores.images)), *_cells(scores.mean(), names))
+            first = (title, str(len(scores.images)))
+            for row in _rows(scores.mean()):
+                table.add_row(*(Text(printable_name(cell)) for cell in (*first, *row)))
+                first = ("", "")
         self.logbook.console.print(table)
         self.logbook.info(f"Written: {self.folder / 'metrics.json'}")
 
 
-def _cells(mean: dict[str, float], names: Sequence[str]) -> list[str]:
-    cells = []
-    for name in names:
-        value, baseline = mean.get(name), mean.get(f"{name}_bicubic")
-        cells.append("–" if value is None else f"{value:.4f}")
-        cells.append("–" if baseline is None else f"{baseline:.4f}")
-        cells.append("–" if value is None or baseline is None else f"{value - baseline:+.4f}")
-    return cells
+def _rows(mean: dict[str, float]) -> list[tuple[str, str, str, str]]:
+    """Return metric, score, score of bicubic upscaling, and what is gained, of every metric."""
+    rows = []
+    for name in sorted(name for name in mean if not name.endswith("_bicubic")):
+        value, baseline = mean[name], mean.get(f"{name}_bicubic")
+        compared = ("–", "–") if baseline is None else (f"{baseline:.4f}", f"{value - baseline:+.4f}")
+        rows.append((name, f"{value:.4f}", *compared))
+    return rows or [("–", "–", "–", "–")]
 
 
 def _record(scores: Scores) -> dict[str, Any]:

@@ -5,7 +5,6 @@ A failure to write any of these is reported once and never ends a run.
 
 import json
 import math
-import os
 import sys
 import time
 from collections.abc import Mapping, Sequence
@@ -14,21 +13,16 @@ from pathlib import Path
 from typing import IO, Any
 
 import numpy as np
-from rich.console import Console
 from rich.progress import BarColumn, Progress, ProgressColumn, Task, TaskProgressColumn, TextColumn, TimeRemainingColumn
 from rich.text import Text
 
+from traiNNer.engine.log.screen import drop_unwritten, screen
+from traiNNer.engine.log.tensorboard import TensorBoard
 from traiNNer.engine.run_folder import RunFolder, cause
-from traiNNer.utils.files import write_bytes_atomic
+from traiNNer.utils.files import open_own, write_bytes_atomic
+from traiNNer.utils.printable import printable, printable_name
 
 CURVES = ("train", "validation", "prediction")
-
-
-class _Console(Console):
-    def on_broken_pipe(self) -> None:
-        """Go on without a screen; rich would end the program."""
-        self.quiet = True
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 class PaceColumn(ProgressColumn):
@@ -43,11 +37,11 @@ class Logbook:
     """Talks to the user and keeps the record. A rank other than 0 stays silent (`folder` None, `quiet`)."""
 
     def __init__(self, quiet: bool = False) -> None:
-        self.console = _Console(highlight=False, markup=False, soft_wrap=True, quiet=quiet)
+        self.console = screen(quiet)
         self._log: IO[str] | None = None
         self._metrics: IO[str] | None = None
         self._decisions: IO[str] | None = None
-        self._tensorboard: Any = None
+        self._tensorboard: TensorBoard | None = None
         self._progress: Progress | None = None
         self._early: list[str] = []
         self._last = self._total = 0
@@ -57,17 +51,15 @@ class Logbook:
     def open(self, folder: RunFolder, use_tensorboard: bool, start: int) -> None:
         """Start writing files. The record after iteration `start`, where a resumed run continues, is dropped."""
         folder.log.mkdir(parents=True, exist_ok=True)
-        self._log = (folder.log / f"train_{time.strftime('%Y%m%d_%H%M%S')}.log").open(
-            "a", encoding="utf-8", errors="backslashreplace"
-        )
+        self._log = _appended(folder.log / f"train_{time.strftime('%Y%m%d_%H%M%S')}.log")
         for line in self._early:
             self._write_log(line)
         keep_until(folder.metrics, start)
-        self._metrics = folder.metrics.open("a", encoding="utf-8", errors="backslashreplace")
+        self._metrics = _appended(folder.metrics)
         keep_until(folder.decisions, start)
-        self._decisions = folder.decisions.open("a", encoding="utf-8", errors="backslashreplace")
+        self._decisions = _appended(folder.decisions)
         if use_tensorboard:
-            self._open_tensorboard(folder.tensorboard, start)
+            self._tensorboard = TensorBoard(folder.tensorboard, start, self.warn)
 
     def speak_for(self, rank: int) -> None:
         """Leave the talking to rank 0; another rank only says why it failed."""
@@ -123,7 +115,7 @@ class Logbook:
             PaceColumn(),
             TextColumn("eta"),
             TimeRemainingColumn(),
-            TextColumn("{task.description}"),
+            TextColumn("{task.description}", markup=False),
         )
         self._progress = Progress(*columns, console=self.console, transient=True, refresh_per_second=4)
         self._progress.add_task("", total=total, completed=done)
@@ -140,7 +132,9 @@ class Logbook:
         self._last = iteration
         if self._progress:
             task = self._progress.tasks[0]
-            self._progress.update(task.id, completed=iteration, description=task.description if text is None else text)
+            self._progress.update(
+                task.id, completed=iteration, description=task.description if text is None else printable_name(text)
+            )
 
     def stop_progress(self) -> None:
         """Take the progress bar away."""
@@ -156,9 +150,11 @@ class Logbook:
         self.stop_progress()
         if code and self._total and not reason.rsplit("\n", 1)[-1].startswith(("stopped: ", "Interrupted (")):
             reason += f"\nstopped: {label} at {self._last:,}/{self._total:,}"
+        reason = printable(reason)
         self._print(reason, None if code == 0 else "bold red")
         if code and self.rank:
-            sys.stderr.write(f"rank {self.rank}: {reason}\n")
+            with suppress(OSError):
+                sys.stderr.write(f"rank {self.rank}: {reason}\n")
         self._write_log(reason)
         self.event("run_finished", self._last, {"reason": reason, "exit_code": code})
 
@@ -172,31 +168,17 @@ class Logbook:
                 with suppress(OSError):  # what could not be written was reported when it was tried
                     file.close()
         self._log = self._metrics = self._decisions = self._tensorboard = None
+        drop_unwritten()
 
-    def _open_tensorboard(self, place: Path, start: int) -> None:
-        from torch.utils.tensorboard import SummaryWriter
-
-        try:
-            self._tensorboard = SummaryWriter(str(place), purge_step=start + 1)
-        except OSError as error:
-            self.warn(f"TensorBoard is off: {cause(error)}. Training continues.")
-
-    def _to_tensorboard(self, method: str, *args: Any, **options: Any) -> None:
-        if not self._tensorboard:
-            return
-        try:
-            getattr(self._tensorboard, method)(*args, **options)
-        except OSError as error:
-            self._tensorboard = None
-            self.warn(f"TensorBoard is off: {cause(error)}. Training continues.")
+    def _to_tensorboard(self, method: str, name: str, *values: Any, **options: Any) -> None:
+        if self._tensorboard:
+            self._tensorboard.add(method, name, *values, **options)
 
     def _print(self, text: str, style: str | None = None) -> None:
-        """Show a line, unless nobody listens any more: a closed pipe or a full disk must not end a run."""
-        with suppress(OSError):
-            self.console.print(text, style=style)
+        self.console.print(text, style=style)
 
     def _write_log(self, text: str) -> None:
-        line = f"{time.strftime('%Y-%m-%d %H:%M:%S')} {text}"
+        line = f"{time.strftime('%Y-%m-%d %H:%M:%S')} {printable(text)}"
         if self._log is None:
             self._early.append(text)
         else:
@@ -212,6 +194,11 @@ class Logbook:
             if file.name not in self._told:
                 self._told.add(file.name)
                 self._print(f"Warning: could not write {file.name} ({cause(error)}). Training continues.", "yellow")
+
+
+def _appended(path: Path) -> IO[str]:
+    """Open a file of the run for more lines. Raises `OSError`, also for a link."""
+    return open(path, "a", encoding="utf-8", errors="backslashreplace", opener=open_own)
 
 
 def _without_infinities(value: Any) -> Any:

@@ -84,15 +84,30 @@ def test_nonfinite_numbers_are_null_in_json(tmp_path, monkeypatch):
     assert record["set0"]["mean"]["psnr"] == 100
 
 
-def test_table_has_a_row_per_dataset_with_the_gain_over_bicubic(tmp_path, capsys):
+def test_table_has_a_row_per_metric_with_the_gain_over_bicubic(tmp_path, capsys):
     record = made_for(tmp_path, Pictures(2), Pictures(1, has_gt=False)).run(nearest)
     lines = capsys.readouterr().out.splitlines()
     mean = record["set0"]["mean"]
     gain = mean["psnr"] - mean["psnr_bicubic"]
     row = next(line.split() for line in lines if line.split()[:2] == ["set0", "2"])
-    assert row[2:] == [f"{mean['psnr']:.4f}", f"{mean['psnr_bicubic']:.4f}", f"{gain:+.4f}"]
-    assert next(line.split() for line in lines if line.split()[:2] == ["set1", "1"])[2:] == ["–"] * 3
-    assert next(line.split() for line in lines if "bicubic" in line) == ["set", "images", "psnr", "bicubic", "gain"]
+    assert row[2:] == ["psnr", f"{mean['psnr']:.4f}", f"{mean['psnr_bicubic']:.4f}", f"{gain:+.4f}"]
+    assert next(line.split() for line in lines if line.split()[:2] == ["set1", "1"])[2:] == ["–"] * 4
+    title = next(line.split() for line in lines if "bicubic" in line)
+    assert title == ["set", "images", "metric", "score", "bicubic", "gain"]
+
+
+def test_many_metrics_are_not_cut_off_at_80_columns(tmp_path, capsys, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "80")
+    made = made_for(tmp_path, Pictures(1))
+    (evaluation,) = made.evaluations
+    names = {f"psnr_of_a_long_name_with_number_{number}": PSNR() for number in range(6)}
+    evaluation = Evaluation("a set of a very long name " * 3, evaluation.dataset, names, 2, evaluation.runtime)
+    made = tester.Tester(tmp_path / "results", [evaluation], made.logbook, save_images=False)
+    ((_, scores),) = made.run(nearest).items()
+    said = capsys.readouterr().out
+    assert "…" not in said
+    for name, score in scores["mean"].items():
+        assert f"{score:.4f}" in said, name
 
 
 def test_unwritable_folder_is_reported(tmp_path):
