@@ -35,7 +35,8 @@ def test_complete_example_keeps_every_value(load, options_of):
 
 def test_complete_example_gives_two_warnings(load):
     assert load(GUIDE).warnings == (
-        "no effect in validation, where images are taken whole (datasets.val: lq_size, gt_size, batch_size_per_gpu)",
+        "no effect in validation, where all images are taken whole and in turn "
+        "(datasets.val: lq_size, gt_size, batch_size_per_gpu)",
         "IntelligentEarlyStopping.patience = 2000 is below 5 validations: 5000 is used",
     )
 

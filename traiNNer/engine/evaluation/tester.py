@@ -52,6 +52,10 @@ class Tester:
             raise CannotWrite(f"Cannot write to {self.folder} ({cause(error)}).") from None
         self._show(results)
         self.logbook.warn_all([f"{name}: {text}" for name, scores in results.items() for text in scores.notices()])
+        if self.save_images:
+            self.logbook.warn_all(
+                [_less_deep(name, len(scores.deep)) for name, scores in results.items() if scores.deep]
+            )
         return record
 
     def _evaluate(self, evaluation: Evaluation, upscale: Upscaler) -> Scores:
@@ -76,6 +80,10 @@ class Tester:
             table.add_row(title, str(len(scores.images)), *_cells(scores.mean(), names))
         self.logbook.console.print(table)
         self.logbook.info(f"Written: {self.folder / 'metrics.json'}")
+
+
+def _less_deep(name: str, count: int) -> str:
+    return f"{name}: {count} images have 16 bits, which the network used; results are scored and written with 8 bits."
 
 
 def _cells(mean: dict[str, float], names: Sequence[str]) -> list[str]:

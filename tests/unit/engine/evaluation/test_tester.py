@@ -77,6 +77,18 @@ def test_images_are_saved_on_request(tmp_path, save):
         assert np.array_equal(read_image(path), nearest_image(data.lq[0]))
 
 
+@pytest.mark.parametrize("save", [False, True])
+def test_results_of_fewer_bits_than_the_input_are_told(tmp_path, capsys, save):
+    deep = Pictures(3)
+    deep.lq[1:] = [image.astype(np.uint16) * 257 for image in deep.lq[1:]]
+    made_for(tmp_path, Pictures(1), deep, save_images=save).run(nearest)
+    text = "Warning: set1: 2 images have 16 bits, which the network used; results are scored and written with 8 bits."
+    assert capsys.readouterr().out.count("16 bits") == save
+    assert not save or read_image(tmp_path / "results/set1/in/1.png").dtype == np.uint8
+    made_for(tmp_path, deep, save_images=save).run(nearest)
+    assert (text.replace("set1", "set0") in capsys.readouterr().out) == save
+
+
 def test_nonfinite_numbers_are_null_in_json(tmp_path, monkeypatch):
     monkeypatch.setattr(PSNR, "__call__", lambda self, output, target: math.inf)
     record = made_for(tmp_path, Pictures(1)).run(nearest)
