@@ -13,10 +13,12 @@ from rich.table import Table
 from traiNNer.engine.evaluation.evaluation import Evaluation, Scores
 from traiNNer.engine.log.logbook import Logbook
 from traiNNer.engine.run_folder import cause
-from traiNNer.errors import CannotWrite
+from traiNNer.errors import CannotWrite, OutOfMemory
 from traiNNer.imaging.image_file import write_image
 from traiNNer.models.protocol import Upscaler
 from traiNNer.utils.files import write_bytes_atomic
+
+USUAL_TILE = 256
 
 
 class Tester:
@@ -36,6 +38,7 @@ class Tester:
 
         Raises:
             CannotWrite: naming the folder and the cause.
+            OutOfMemory: naming the image, and smaller tiles.
         """
         total = sum(len(evaluation.dataset) for evaluation in self.evaluations)
         try:
@@ -65,8 +68,14 @@ class Tester:
             self.done += 1
             self.logbook.advance(self.done, f"{evaluation.name}: {key}")
 
+        begun: list[str] = []
         self.logbook.info(f"{evaluation.name}: {len(evaluation.dataset)} images")
-        return evaluation.run(upscale, keep)
+        try:
+            return evaluation.run(upscale, keep, lambda: begun.append(evaluation.dataset.describe(len(begun))))
+        except (RuntimeError, MemoryError) as error:
+            if not evaluation.runtime.ran_out_of_memory(error):
+                raise
+            raise _too_large(evaluation, begun[-1], str(error)) from None
 
     def _show(self, results: dict[str, Scores]) -> None:
         names = sorted({name for scores in results.values() for name in scores.mean() if not name.endswith("_bicubic")})
@@ -80,6 +89,14 @@ class Tester:
             table.add_row(title, str(len(scores.images)), *_cells(scores.mean(), names))
         self.logbook.console.print(table)
         self.logbook.info(f"Written: {self.folder / 'metrics.json'}")
+
+
+def _too_large(evaluation: Evaluation, image: str, said: str) -> OutOfMemory:
+    smaller = evaluation.tile_size // 2 or USUAL_TILE
+    way = f"in tiles of {evaluation.tile_size} LQ pixels" if evaluation.tile_size else "as a whole"
+    return OutOfMemory(
+        f"{evaluation.name}: out of memory, {image} does not fit {way}. Set val.tile_size: {smaller}.\n{said}"
+    )
 
 
 def _less_deep(name: str, count: int) -> str:

@@ -12,7 +12,7 @@ from traiNNer.engine.evaluation import tester
 from traiNNer.engine.evaluation.evaluation import Evaluation
 from traiNNer.engine.log.logbook import Logbook
 from traiNNer.engine.runtime.runtime import Runtime
-from traiNNer.errors import CannotWrite
+from traiNNer.errors import CannotWrite, OutOfMemory
 from traiNNer.imaging.image_file import read_image
 from traiNNer.metrics.psnr import PSNR
 from traiNNer.utils.resize import imresize
@@ -31,6 +31,9 @@ class Pictures:
 
     def __len__(self):
         return len(self.lq)
+
+    def describe(self, index):
+        return f"picture {index}"
 
     def whole(self, index):
         gt = self.lq[index].repeat(2, 0).repeat(2, 1)
@@ -105,6 +108,30 @@ def test_table_has_a_row_per_dataset_with_the_gain_over_bicubic(tmp_path, capsys
     assert row[2:] == [f"{mean['psnr']:.4f}", f"{mean['psnr_bicubic']:.4f}", f"{gain:+.4f}"]
     assert next(line.split() for line in lines if line.split()[:2] == ["set1", "1"])[2:] == ["–"] * 3
     assert next(line.split() for line in lines if "bicubic" in line) == ["set", "images", "psnr", "bicubic", "gain"]
+
+
+@pytest.mark.parametrize(("tile_size", "words"), [(0, "as a whole. Set val.tile_size: 256."), (96, "in tiles of 96 ")])
+def test_image_that_does_not_fit_into_memory_is_named(tmp_path, tile_size, words):
+    def upscale(lq):
+        if lq.mean() < 0.2:
+            raise RuntimeError("DefaultCPUAllocator: can't allocate memory")
+        return nearest(lq)
+
+    data = Pictures(3)
+    data.lq[1] = data.lq[1] // 9
+    evaluation = Evaluation("photos", data, {}, 2, RUNTIME, tile_size)
+    with pytest.raises(OutOfMemory) as caught:
+        tester.Tester(tmp_path / "results", [evaluation], Logbook(), save_images=False).run(upscale)
+    assert str(caught.value).startswith(f"photos: out of memory, picture 1 does not fit {words}")
+    assert str(caught.value).endswith("\nDefaultCPUAllocator: can't allocate memory")
+
+
+def test_other_errors_of_the_network_stay_what_they_are(tmp_path):
+    def upscale(lq):
+        raise RuntimeError("sizes differ")
+
+    with pytest.raises(RuntimeError, match="sizes differ"):
+        made_for(tmp_path, Pictures(1)).run(upscale)
 
 
 def test_unwritable_folder_is_reported(tmp_path):
