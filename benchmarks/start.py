@@ -15,7 +15,6 @@ import subprocess
 import sys
 import tempfile
 from pathlib import Path
-from typing import Any
 
 REPOSITORY = Path(__file__).resolve().parents[1]
 TARGET_S, TARGET_RATIO = 6.0, 1.2
@@ -25,7 +24,7 @@ sys.path.insert(0, {repository!r})
 import traiNNer  # before torch, as in train.py: it decides how threads wait
 started = time.perf_counter()
 import torch
-torch_done = time.perf_counter()
+torch_done, cpu_done = time.perf_counter(), time.process_time()
 from traiNNer.cli.train import main as train_command
 from traiNNer.engine.training import Training
 
@@ -34,7 +33,8 @@ first = Training.advance
 def told():
     import json
     packages = sorted({{name.split(".")[0] for name in sys.modules}})
-    figures = [torch_done - started, time.perf_counter() - torch_done, packages]
+    spent = [torch_done - started, time.perf_counter() - torch_done, time.process_time() - cpu_done]
+    figures = [*spent, packages]
     print("FIGURES " + json.dumps(figures), flush=True)
 
 def timed(training, batches):
@@ -49,16 +49,16 @@ else:
     code = train_command(["-opt", {options!r}, *{sets!r}])
 sys.exit(code)
 """
+Figures = tuple[float, float, float, list[str]]
 SETS = ("train.total_iter=1", "val.val_enabled=false")
 HEAVY = {"torchvision", "skimage", "scipy", "lpips", "tensorboard", "PIL", "matplotlib", "sympy", "pandas"}
 
 
-def start(folder: Path, checkout: Path, check: bool, sets: list[str]) -> tuple[float, float, list[str]]:
-    """Start once in a folder. Returns the seconds of torch's import, those after it, and the packages loaded."""
+def start(folder: Path, checkout: Path, check: bool, sets: list[str]) -> Figures:
+    """Start once in a folder. Returns the seconds of torch's import, those after it, of the processor, and packages."""
     options = str(REPOSITORY / "options/2x_paragonsr2.yml")
     given = [part for text in (*sets, *(() if check else SETS)) for part in ("--set", text)]
     code = CODE.format(repository=str(checkout), options=options, check=check, sets=given)
-    folder.mkdir()
     done = subprocess.run([sys.executable, "-c", code], cwd=folder, capture_output=True, text=True, check=False)
     if done.returncode:
         sys.exit(f"the start failed:\n{done.stdout}{done.stderr}")
@@ -87,10 +87,10 @@ def write_images(root: Path, count: int) -> list[str]:
     return sets
 
 
-def measure(args: argparse.Namespace, place: Path, check: bool, sets: list[str]) -> dict[Path, list[Any]]:
+def measure(args: argparse.Namespace, place: Path, check: bool, sets: list[str]) -> dict[Path, list[Figures]]:
     """Return what `start` found in every run, by checkout; the run before them fills the caches."""
     checkouts = [REPOSITORY, *([args.against.resolve()] if args.against else [])]
-    found: dict[Path, list[Any]] = {checkout: [] for checkout in checkouts}
+    found: dict[Path, list[Figures]] = {checkout: [] for checkout in checkouts}
     demo = place / "datasets"  # filled by the first start
     demo.mkdir(exist_ok=True)
     for number in range(args.runs + 1):
@@ -104,14 +104,21 @@ def measure(args: argparse.Namespace, place: Path, check: bool, sets: list[str])
     return found
 
 
-def report(title: str, found: dict[Path, list[Any]]) -> None:
-    """Print the figures of this checkout, and beside another one how many times as long it takes."""
-    seconds = {checkout: [ours for _, ours, _ in runs] for checkout, runs in found.items()}
-    ours, *others = seconds.values()
-    print(f"from there to {title}: median {told(ours, ' s')}; target {TARGET_S:g} s")
+def report(title: str, found: dict[Path, list[Figures]]) -> None:
+    """Print the figures of this checkout, and of another one beside them.
+
+    The ratio is that of the processor time: other load lengthens it less.
+    """
+    ours, *others = found.values()
+    wall, cpu = [one[1] for one in ours], [one[2] for one in ours]
+    print(
+        f"from there to {title}: median {told(wall, ' s')}, of the processor {told(cpu, ' s')}; target {TARGET_S:g} s"
+    )
     for theirs in others:
-        ratios = [a / b for a, b in zip(ours, theirs, strict=True)]
-        print(f"  before: median {told(theirs, ' s')}; ratio {told(ratios)}, target {TARGET_RATIO:g}")
+        before = [one[2] for one in theirs]
+        ratios = [a / b for a, b in zip(cpu, before, strict=True)]
+        print(f"  before: {told([one[1] for one in theirs], ' s')}, of the processor {told(before, ' s')};", end=" ")
+        print(f"ratio {told(ratios)}, target {TARGET_RATIO:g}")
 
 
 def told(values: list[float], unit: str = "") -> str:
@@ -131,9 +138,9 @@ def main() -> None:
         sets = write_images(place / "images", args.images) if args.images else []
         found = measure(args, place, False, sets)
         runs = found[REPOSITORY]
-        print(f"import torch: median {statistics.median(torch_s for torch_s, _, _ in runs):.2f} s")
+        print(f"import torch: median {statistics.median(one[0] for one in runs):.2f} s")
         report("iteration 1", found)
-        print(f"heavy packages loaded by then: {', '.join(sorted(HEAVY & set(runs[-1][2]))) or 'none'}")
+        print(f"heavy packages loaded by then: {', '.join(sorted(HEAVY & set(runs[-1][3]))) or 'none'}")
         if not args.no_check:
             report("the end of --check", measure(args, place, True, sets))
 

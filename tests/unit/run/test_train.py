@@ -2,6 +2,7 @@
 
 import json
 import shutil
+import sys
 
 import pytest
 import torch
@@ -281,3 +282,10 @@ def test_one_rank_compares_the_images_and_tells_the_others(go, monkeypatch):
     said = go(check=True)[1]
     assert asked == [1, 1]
     assert "Warning: different_pictures of 2\nWarning: validation_overlap of 2\n" in said
+
+
+def test_compiling_is_announced(go, monkeypatch):
+    monkeypatch.setenv("CXX", sys.executable)  # found, but not called
+    monkeypatch.setattr(torch, "compile", lambda network: network)
+    text = "use_compile: the first iteration and the first validation compile the network, often for minutes."
+    assert text in go("use_compile=true")[1]

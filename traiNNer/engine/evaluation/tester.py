@@ -95,7 +95,8 @@ def _too_large(evaluation: Evaluation, image: str, said: str) -> OutOfMemory:
     smaller = evaluation.tile_size // 2 or USUAL_TILE
     way = f"in tiles of {evaluation.tile_size} LQ pixels" if evaluation.tile_size else "as a whole"
     return OutOfMemory(
-        f"{evaluation.name}: out of memory, {image} does not fit {way}. Set val.tile_size: {smaller}.\n{said}"
+        f"{evaluation.name}: out of memory, this image is too large {way}: {image}. "
+        f"Set val.tile_size: {smaller}.\n{said}"
     )
 
 

@@ -20,7 +20,7 @@ def choose_compiling(options: CommonOptions, device: torch.device, warnings: lis
         return False
     missing = _missing(device)
     if missing:
-        warnings.append(f"use_compile is ignored: {missing}. Networks run as they are, with the same results.")
+        warnings.append(f"use_compile is ignored: {missing}. Networks run as they are.")
     return not missing
 
 

@@ -317,7 +317,7 @@ def test_weights_are_known_by_their_content_where_two_folders_have_the_name(fold
     other = replace(folder, training_states=tmp_path / "other")
     folder.models.mkdir()
     other.training_states.mkdir()
-    CheckpointStore(other).save(3, {"net_g": weights(9), "net_g_ema": weights(9)}, {"format": FORMAT}, {})
+    CheckpointStore(other).save(3, {"net_g": weights(9)}, {"format": FORMAT}, {"net_g": {"arch": "x"}})
     for models, resume_models in ((folder.models, moved), (moved, folder.models)):
         both = replace(folder, models=models, resume_models=resume_models)
         assert torch.equal(CheckpointStore(both).load(3).weights["net_g"]["count"], torch.tensor(3))

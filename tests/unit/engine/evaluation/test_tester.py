@@ -110,7 +110,7 @@ def test_table_has_a_row_per_dataset_with_the_gain_over_bicubic(tmp_path, capsys
     assert next(line.split() for line in lines if "bicubic" in line) == ["set", "images", "psnr", "bicubic", "gain"]
 
 
-@pytest.mark.parametrize(("tile_size", "words"), [(0, "as a whole. Set val.tile_size: 256."), (96, "in tiles of 96 ")])
+@pytest.mark.parametrize(("tile_size", "words"), [(0, "as a whole"), (96, "in tiles of 96 LQ pixels")])
 def test_image_that_does_not_fit_into_memory_is_named(tmp_path, tile_size, words):
     def upscale(lq):
         if lq.mean() < 0.2:
@@ -122,7 +122,10 @@ def test_image_that_does_not_fit_into_memory_is_named(tmp_path, tile_size, words
     evaluation = Evaluation("photos", data, {}, 2, RUNTIME, tile_size)
     with pytest.raises(OutOfMemory) as caught:
         tester.Tester(tmp_path / "results", [evaluation], Logbook(), save_images=False).run(upscale)
-    assert str(caught.value).startswith(f"photos: out of memory, picture 1 does not fit {words}")
+    smaller = tile_size // 2 or 256
+    assert str(caught.value).startswith(
+        f"photos: out of memory, this image is too large {words}: picture 1. Set val.tile_size: {smaller}."
+    )
     assert str(caught.value).endswith("\nDefaultCPUAllocator: can't allocate memory")
 
 

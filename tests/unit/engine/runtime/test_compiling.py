@@ -57,10 +57,8 @@ def test_run_without_a_compiler_says_so_and_calls_the_network_itself(monkeypatch
 def test_failure_of_the_compiler_is_no_traceback():
     from torch._dynamo.exc import TorchDynamoException
 
-    with (
-        pytest.raises(ConfigError, match=r"cannot be compiled \(backend='inductor' raised: CppCompileError: no ld\)\."),
-        compiler_errors(),
-    ):
+    text = r"^use_compile: the network cannot be compiled \(backend='inductor' raised: CppCompileError: no ld\)\. Set "
+    with pytest.raises(ConfigError, match=text), compiler_errors():
         raise TorchDynamoException("backend='inductor' raised:\n\nCppCompileError: no ld\nmore")
 
 
