@@ -1,6 +1,6 @@
 """Speed of one training step of paragonsr2_nano against a straightforward implementation of the same math.
 
-    OMP_NUM_THREADS=2 python benchmarks/train_step.py [--quick]
+    OMP_NUM_THREADS=2 python benchmarks/train_step.py [--quick] [--rounds N] [--steps N]
 
 Batch 8, LQ 64x64, 2x, float32, L1 loss, AdamW, EMA, CPU. Both sides start from the same weights, see the same batches
 and run in separate processes (the memory allocator's state belongs to a process), alternating every few steps, so that
@@ -222,6 +222,8 @@ def report(rows: dict[str, list[list[list[float]]]]) -> None:
 def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n", 1)[0])
     parser.add_argument("--quick", action="store_true", help="a few rounds only")
+    parser.add_argument("--rounds", type=int, default=None, help="rounds that count; one before them warms up")
+    parser.add_argument("--steps", type=int, default=None, help="steps of each side in a round")
     parser.add_argument("--same-allocator", action="store_true", help="tune the memory allocator for both sides")
     parser.add_argument("--serve", choices=("ours", "plain"), help=argparse.SUPPRESS)
     options = parser.parse_args()
@@ -230,7 +232,7 @@ def main() -> None:
         return
     print(f"torch {torch.__version__}, {torch.get_num_threads()} threads; milliseconds are medians")
     rounds, steps = (3, 4) if options.quick else (12, 5)
-    report(measure(rounds, steps, options.same_allocator))
+    report(measure(options.rounds or rounds, options.steps or steps, options.same_allocator))
 
 
 if __name__ == "__main__":

@@ -115,7 +115,7 @@ def ranks(folder: Path, *arguments: str) -> list[Run]:
 
 def base_options() -> dict[str, Any]:
     """Return a complete tiny training file as a tree: 12 iterations, validation every 4, checkpoints every 5."""
-    data = {"type": "PairedImageDataset", "num_worker_per_gpu": 0}
+    data = {"type": "PairedImageDataset"}
     return {
         "name": "run",
         "scale": 2,
@@ -123,7 +123,8 @@ def base_options() -> dict[str, Any]:
         "manual_seed": 7,
         "datasets": {
             "train": data
-            | {"dataroot_gt": "data/hr", "dataroot_lq": "data/lr", "lq_size": 12, "batch_size_per_gpu": 2},
+            | {"dataroot_gt": "data/hr", "dataroot_lq": "data/lr", "lq_size": 12, "batch_size_per_gpu": 2}
+            | {"num_worker_per_gpu": 0},
             "val": data | {"dataroot_gt": "val/hr", "dataroot_lq": "val/lr"},
         },
         "network_g": {"type": "paragonsr2_nano"},

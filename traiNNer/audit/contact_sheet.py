@@ -76,8 +76,12 @@ def contact_sheet(found: Survey, findings: Sequence[Finding]) -> str:
 
 def _facts(found: Survey, findings: Sequence[Finding]) -> str:
     scale = f", {found.scale}x" if found.scale else ""
-    names = len({finding.name for finding in findings})
-    return f"{len(found.pairs)} {'pairs' if found.lq_root else 'images'}{scale}; {names} with a finding"
+    first = {file for finding in findings for file in finding.files[:1]}  # the other is a partner or an original
+    marked = sum(not first.isdisjoint(pair.files) for pair in found.pairs)
+    usable = {file for pair in found.pairs for file in pair.files}
+    others = sum(usable.isdisjoint(finding.files[:1]) for finding in findings)
+    more = f"; {others} findings about other files or the whole set" if others else ""
+    return f"{len(found.pairs)} {'pairs' if found.lq_root else 'images'}{scale}; {marked} with a finding{more}"
 
 
 def _section(found: Survey, key: str, group: Sequence[Finding]) -> str:

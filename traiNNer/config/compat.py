@@ -22,6 +22,9 @@ from traiNNer.config.tree import DEFAULT, Node, Report, did_you_mean, key_of
 from traiNNer.registry import AUTOMATIONS, StrictOptions, fold
 
 NO_EFFECT = (
+    "num_worker_per_gpu",
+    "pin_memory",
+    "strict",
     "lq_size",
     "gt_size",
     "crop_growth",
@@ -121,7 +124,9 @@ def _drop_validation_crops(root: Node, report: Report) -> None:
         if found:
             dropped.append(f"datasets.{key}: {', '.join(found)}")
     if dropped:
-        report.warnings.append(f"no effect in validation, where images are taken whole ({'; '.join(dropped)})")
+        report.warnings.append(
+            f"no effect in validation, where all images are taken whole and in turn ({'; '.join(dropped)})"
+        )
 
 
 def _name_metrics(root: Node) -> None:

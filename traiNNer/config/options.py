@@ -79,12 +79,12 @@ class MetricChoice(Choice):
 
 
 class DatasetChoice(Choice):
-    """A dataset and how it is read. `batch_size_per_gpu`, crop sizes and such have no effect in a validation set."""
+    """A dataset and how it is read. What only training needs has no effect in a validation set: a warning names it."""
 
     registry = DATASETS
 
     name: Annotated[str | None, Influence.SCORES] = None
-    """Name shown in the log and used for folders; by default the key of the section."""
+    """Name shown in the log, and for validation sets in scores and folders; by default the key of the section."""
     batch_size_per_gpu: PositiveInt = 8
     """Images per micro-batch and device."""
     accum_iter: PositiveInt = 1
@@ -181,7 +181,8 @@ class PathSection(StrictOptions):
     models: str | None = None
     """Folder of the weights; default `<experiments_root>/<name>/models`."""
     resume_models: str | None = None
-    """Folder from which the weights of a resumed run are read; default `models`."""
+    """Folder in which the weights of the resumed checkpoint are sought first, where they were moved away from the
+    state; default `models`."""
     training_states: str | None = None
     """Folder of the training states; default `<experiments_root>/<name>/training_states`."""
     log: str | None = None
@@ -221,7 +222,7 @@ class CommonOptions(StrictOptions):
     fast_matmul: Annotated[bool, Influence.RUNTIME] = False
     """Allow TF32 on CUDA: faster, slightly less exact."""
     use_compile: Annotated[bool, Influence.RUNTIME] = False
-    """Compile the network: slow first iterations, faster later ones."""
+    """Compile the network: the first iteration and validation take minutes, later ones less time."""
     dist: Annotated[bool, Influence.NEUTRAL] = False
     """Train with several processes started by torchrun."""
     # Their content is compared, not their place.

@@ -97,7 +97,7 @@ def _judge_threads(facts: Facts) -> Iterator[Finding]:
     if facts.device is None or facts.cores is None:
         return
     threads, usable = facts.device.threads, facts.cores.usable
-    found = f"torch computes with {threads} on {usable} usable {'core' if usable == 1 else 'cores'}"
+    found = f"torch computes with {threads} on {usable} usable core{'s' * (usable != 1)}"
     named = [f"{name}={facts.settings[name]}" for name in THREAD_SETTINGS if name in facts.settings]
     if threads > usable:
         meaning = "Threads wait for each other, which makes steps on the CPU much slower."

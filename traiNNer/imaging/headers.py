@@ -13,7 +13,7 @@ from io import BytesIO
 from typing import BinaryIO
 
 from traiNNer.imaging.color_profile import MOST_BYTES, profile_name
-from traiNNer.imaging.other_formats import open_with_plugin, what_it_is
+from traiNNer.imaging.other_formats import READERS, open_with_plugin, what_it_is
 from traiNNer.imaging.tiff_tags import (
     EXTRA_SAMPLES,
     ORIENTATION,
@@ -167,11 +167,13 @@ def _format(start: bytes) -> tuple[str, Callable[[BinaryIO, int], Read]]:
     other = what_it_is(start)
     if other is None:
         raise Unusable("not an image")
-    return other, lambda file, _: _other(other, file)
+    return other, lambda file, size: _other(other, file, size)
 
 
-def _other(kind: str, file: BinaryIO) -> Read:
-    """Read a format that only Pillow or one of its plugins knows."""
+def _other(kind: str, file: BinaryIO, size: int) -> Read:
+    """Read a format that only Pillow or one of its plugins knows; these take in the whole file at once."""
+    if kind in READERS and size > SPARE_BYTES:
+        raise Unusable(f"{size / 1e6:,.0f} MB of {kind} are not supported, limit {SPARE_BYTES / 1e6:,.0f} MB")
     file.seek(0)
     found = open_with_plugin(kind, file)
     if isinstance(found, str):
@@ -212,10 +214,14 @@ def _png(file: BinaryIO, size: int) -> Read:
     if channels is None:
         raise Unusable(f"damaged PNG: color type {color}")
     is_animated, orientation, profile = False, 1, b""
+    seen: set[bytes] = set()
     for name, start, length in _png_chunks(file, size):
         if name == b"IDAT":
             break
         is_animated |= name == b"acTL"
+        if name in seen:  # one of each is allowed, and read
+            continue
+        seen.add(name)
         if name == b"eXIf":
             orientation = _exif_orientation(take(file, start, min(length, MOST_BYTES)))
         elif name == b"iCCP":
@@ -329,14 +335,18 @@ def _extended_webp(file: BinaryIO, end: int) -> Parsed:
     flags, width, height = struct.unpack("<B3x3s3s", take(file, 20, 10))
     width, height = (int.from_bytes(side, "little") + 1 for side in (width, height))
     orientation, profile, position = 1, b"", 30
+    seen: set[bytes] = set()
     for _ in range(MOST_SEGMENTS if flags & 0x28 else 0):
         if position + 8 > end:
             break
         name, length = struct.unpack("<4sI", take(file, position, 8))
-        if name == b"EXIF":
+        if name in seen:
+            pass
+        elif name == b"EXIF":
             orientation = _exif_orientation(take(file, position + 8, min(length, MOST_BYTES)))
         elif name == b"ICCP":
             profile = take(file, position + 8, min(length, MOST_BYTES))
+        seen.add(name)
         position += 8 + length + length % 2
     is_animated = bool(flags & 0x02)
     header = Header(width, height, 4 if flags & 0x10 else 3, 8, is_animated, orientation)

@@ -6,6 +6,7 @@ from traiNNer.config.load import Loaded
 from traiNNer.config.options import TestOptions
 from traiNNer.engine.evaluation.tester import Tester
 from traiNNer.engine.log.logbook import Logbook
+from traiNNer.engine.runtime.compiling import compiler_errors
 from traiNNer.engine.runtime.start import start_runtime
 from traiNNer.models.protocol import MAIN
 from traiNNer.run.build import build_evaluations, build_networks, open_dataset, prepare_demo_if_named
@@ -36,5 +37,6 @@ def test(loaded: Loaded[TestOptions], book: Logbook, *, check: bool) -> str:
     evaluations = build_evaluations(options, sets, runtime)
     upscale = runtime.upscaler(runtime.place(network).eval())
     tester = Tester(Path("results") / options.name, evaluations, book, options.val.save_img)
-    tester.run(upscale)
+    with compiler_errors():
+        tester.run(upscale)
     return f"finished: {tester.done:,} image{'s' * (tester.done != 1)} in {len(sets)} set{'s' * (len(sets) != 1)}"

@@ -17,6 +17,7 @@ from traiNNer.engine.checkpoint.exactness import exactness_warnings, incomparabl
 from traiNNer.engine.checkpoint.store import SUPERSEDED, CheckpointStore
 from traiNNer.engine.log.logbook import Logbook
 from traiNNer.engine.run_folder import FolderLock, RunFolder, cause, check_writable, create, run_folder
+from traiNNer.engine.runtime.compiling import compiler_errors
 from traiNNer.engine.runtime.out_of_memory import is_out_of_memory
 from traiNNer.engine.runtime.runtime import Runtime
 from traiNNer.engine.runtime.start import start_runtime
@@ -63,8 +64,8 @@ def train(
         book.warn_all(notes)
         runtime.on_main(lambda: prepare_demo_if_named(options, book))
         sets = {key: open_dataset(options, key, book) for key in options.datasets}
-        book.warn_all(different_pictures(sets))
-        book.warn_all(validation_overlap(sets))
+        # The files are the same for every rank, and reading them once is enough.
+        book.warn_all(runtime.on_main(lambda: [*different_pictures(sets), *validation_overlap(sets)]))
         networks = build_networks(options)
         check_network(networks[MAIN], options, sets)
         check_losses(options, sets["train"])
@@ -75,6 +76,7 @@ def train(
         ownership.refuse_foreign(folder)
         if options.path.resume_state:
             resume.refuse_other_files(Path(options.path.resume_state).expanduser())
+        book.warn_all(resume.check_resume_models(options, folder, overwrite))
         if resume.is_fresh(options, folder, overwrite):
             load_given_weights(networks[MAIN], options, book)
         if check:
@@ -154,7 +156,7 @@ def _begin(trainer: Trainer, start: resume.Start, train_set: ImageSet, book: Log
     book.warn_all(start.warnings)
     for name, choice in network_choices(options).items():
         trained = sum(parameter.numel() for parameter in trainer.training.learners[name].parameters)
-        images = f"; {len(train_set):,} images" if name == MAIN else ""
+        images = f"; {len(train_set):,} images{_named(options)}" if name == MAIN else ""
         book.info(f"{choice.type} {options.scale}x: {trained:,} trained parameters{images}")
     if start.restored:
         changes = exactness_warnings(start.restored.state, facts["environment"], facts["stream"])
@@ -167,6 +169,11 @@ def _begin(trainer: Trainer, start: resume.Start, train_set: ImageSet, book: Log
         exact = "" if changes else " (exact)"
         book.info(f"Resuming {options.name} at iteration {trainer.iteration:,}{exact}.")
     book.event("run_started", trainer.iteration, {"total_iter": trainer.total, "seed": options.manual_seed})
+
+
+def _named(options: TrainOptions) -> str:
+    name = options.datasets["train"].name
+    return f" ({name})" if name else ""
 
 
 def _keep_comparable_best(trainer: Trainer, start: resume.Start) -> None:
@@ -201,7 +208,8 @@ def _run(trainer: Trainer, train_set: ImageSet) -> str:
     trainer.logbook.warn_all(loader.news())
     damage = DamageCounter(train_set)
     try:
-        trainer.run(loader, lambda batches: [*loader.news(), *damage.count(batches)])
+        with compiler_errors():
+            trainer.run(loader, lambda batches: [*loader.news(), *damage.count(batches)])
     except (RuntimeError, MemoryError) as error:
         if not is_out_of_memory(error):
             raise

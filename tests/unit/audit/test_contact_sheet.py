@@ -78,3 +78,19 @@ def test_every_kind_can_be_shown_with_images_of_any_size(tmp_path):
     files = (tmp_path / "hr/000.png", tmp_path / "lr/000.png")
     text = page(tmp_path, *(Finding(kind, "000", "", 0, files) for kind in KINDS))
     assert len(images(text)) == 2 * len(KINDS)
+
+
+def test_no_more_images_have_a_finding_than_there_are(tmp_path):
+    write_pairs(tmp_path, 2, (40, 50))
+    gone = tmp_path / "hr/gone.png"
+    first, second = ((tmp_path / f"hr/{name}.png", tmp_path / f"lr/{name}.png") for name in ("000", "001"))
+    findings = [
+        Finding("misaligned", "000", "", 0, first),
+        Finding("soft", "000", "", 0, first[:1]),
+        Finding("alpha", str(first[1]), "", 0, first[1:]),
+        Finding("unreadable", str(gone), "empty file", 0, (gone,)),
+        Finding("passed_over", str(tmp_path / "hr"), "3 files"),
+    ]
+    assert "2 pairs, 2x; 1 with a finding; 2 findings about other files or the whole set<" in page(tmp_path, *findings)
+    copy = Finding("exact", "001", "", 0, (second[0], first[0]))
+    assert "2 pairs, 2x; 2 with a finding<" in page(tmp_path, *findings[:3], copy)

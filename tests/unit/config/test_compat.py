@@ -54,6 +54,18 @@ def test_validation_crops_are_ignored_with_one_warning(load, base):
     assert loaded.options.datasets["val_b"].options.lq_size is None
 
 
+def test_reading_options_of_a_validation_set_are_said_to_have_no_effect(load, base):
+    extra = "    num_worker_per_gpu: 6\n    pin_memory: false\n    strict: true\n"
+    loaded = load(base.replace("    dataroot_lq: val/lr\n", f"    dataroot_lq: val/lr\n{extra}"))
+    assert loaded.warnings == (
+        "no effect in validation, where all images are taken whole and in turn "
+        "(datasets.val: num_worker_per_gpu, pin_memory, strict)",
+    )
+    trained = load(base.replace("    lq_size: 48\n", f"    lq_size: 48\n{extra}"))
+    assert trained.warnings == ()
+    assert trained.options.datasets["train"].num_worker_per_gpu == 6
+
+
 @pytest.mark.parametrize(
     "metric",
     [

@@ -35,7 +35,8 @@ def test_complete_example_keeps_every_value(load, options_of):
 
 def test_complete_example_gives_two_warnings(load):
     assert load(GUIDE).warnings == (
-        "no effect in validation, where images are taken whole (datasets.val: lq_size, gt_size, batch_size_per_gpu)",
+        "no effect in validation, where all images are taken whole and in turn "
+        "(datasets.val: num_worker_per_gpu, lq_size, gt_size, batch_size_per_gpu)",
         "IntelligentEarlyStopping.patience = 2000 is below 5 validations: 5000 is used",
     )
 
@@ -50,7 +51,7 @@ def test_every_line_of_the_complete_example_is_a_source(load):
     }
     rest = set(range(1, len(GUIDE.splitlines()) + 1)) - sections - used
     dropped = {GUIDE.splitlines()[number - 1].strip() for number in rest}
-    assert dropped == {"lq_size: 64", "gt_size: 128", "batch_size_per_gpu: 1", "scale: 2"}
+    assert dropped == {"num_worker_per_gpu: 2", "lq_size: 64", "gt_size: 128", "batch_size_per_gpu: 1", "scale: 2"}
 
 
 def test_round_trips_through_a_file(load):

@@ -4,6 +4,7 @@ import io
 import os
 import struct
 import time
+import zlib
 
 import pytest
 from imagekit import numbers, png_bytes, png_raw, tiff_bytes
@@ -158,3 +159,41 @@ def test_header_that_would_keep_us_busy_is_refused_soon(tmp_path, start, size, r
         parse_header(file, 100)
     assert str(caught.value) == reason
     assert time.process_time() - started < 1.5
+
+
+class Counting(io.BytesIO):
+    """A file that counts the bytes that are read from it."""
+
+    count = 0
+
+    def read(self, size=-1):
+        data = super().read(size)
+        self.count += len(data)
+        return data
+
+
+def chunk(name, data):
+    return struct.pack(">I", len(data)) + name + data + struct.pack(">I", zlib.crc32(name + data))
+
+
+def test_second_description_of_a_picture_is_not_read():
+    exif = b"II*\0" + struct.pack("<IHHHIHHI", 8, 1, 274, 3, 1, 6, 0, 0) + bytes(200_000)
+    png = written("PNG")
+    webp = bytearray(written("WEBP", exif=exif))
+    part = b"EXIF" + struct.pack("<I", len(exif)) + exif
+    start = webp.index(b"EXIF")
+    webp[start:] = part * 30
+    webp[4:8] = struct.pack("<I", len(webp) - 8)
+    for data in (png[:33] + chunk(b"eXIf", exif) * 30 + png[33:], bytes(webp)):
+        file = Counting(data)
+        header = parse_header(file, 100)
+        assert (header.orientation, header.width) == (6, SIZE[1])
+        assert file.count < 3 * len(exif)
+
+
+def test_large_file_of_a_format_that_is_taken_in_as_a_whole_is_refused_unread(tmp_path):
+    path = tmp_path / "x.avif"
+    path.write_bytes(b"\0\0\0\x1cftypavif\0\0\0\0avifmif1miaf")
+    os.truncate(path, 2_000_000_000)
+    with path.open("rb") as file, pytest.raises(Unusable, match=r"^2,000 MB of AVIF are not supported, limit 268 MB$"):
+        parse_header(file, 100)

@@ -65,6 +65,28 @@ def test_set_in_which_nothing_fits_is_reported(tmp_path):
     assert told.startswith("datasets.val: 4 of 4 compared pairs show different pictures: ")
 
 
+def patterns(root, order, count=4):
+    """Write the same pattern with different grain: alike as a whole, different in detail."""
+    y, x = np.mgrid[0:96, 0:128]
+    pattern = np.repeat((128 + 60 * np.sin(x / 9) + 50 * np.cos(y / 11))[:, :, None], 3, axis=2)
+    grain = [np.random.default_rng(number).normal(0, 12, (96, 128, 3)) for number in range(count)]
+    images = [np.clip(pattern + noise, 0, 255).astype(np.uint8) for noise in grain]
+    for number, other in enumerate(order):
+        write_png(root / f"hr/{number}.png", images[number])
+        write_png(root / f"lr/{number}.png", shrunk(images[other], 2))
+    dataset = PairedImageDataset(2, str(root / "lr"), str(root / "hr"))
+    dataset.open("val", "datasets.val")
+    return {"val": dataset}
+
+
+def test_alike_pictures_are_known_by_their_detail(tmp_path):
+    (told,) = different_pictures(patterns(tmp_path / "b", [0, 3, 2, 1]))
+    assert "2 of 4 compared pairs show different pictures: " in told
+    assert "hr/1.png" in told
+    assert "hr/2.png" not in told
+    assert different_pictures(patterns(tmp_path / "a", range(4))) == []
+
+
 def test_sixteen_bits_are_compared_as_eight_are():
     image = photo()
     deep = image.astype(np.uint16) * 257

@@ -2,6 +2,7 @@
 
 import json
 import shutil
+import sys
 
 import pytest
 import torch
@@ -12,9 +13,11 @@ from traiNNer.engine.checkpoint.weights import read_weights
 from traiNNer.engine.control.automation import Automation
 from traiNNer.engine.log.logbook import Logbook
 from traiNNer.engine.run_folder import FolderLock
+from traiNNer.engine.runtime.ranks import Ranks
 from traiNNer.engine.trainer import Trainer
 from traiNNer.engine.training import Training
 from traiNNer.errors import CheckpointError, ConfigError, OutOfMemory
+from traiNNer.run import train as start
 from traiNNer.run.train import train
 
 
@@ -246,3 +249,43 @@ def test_best_score_names_the_weights_that_could_be_saved(go, place, monkeypatch
     state = torch.load(place / "experiments/run/training_states/2.state", weights_only=True)
     about = read_weights(place / "experiments/run/models/net_g_best_psnr.safetensors").about
     assert state["best"]["psnr"] == [about["score"], about["iteration"]]
+
+
+def test_folder_of_moved_weights_must_exist_and_is_of_use_at_a_resume_only(go):
+    with pytest.raises(ConfigError, match=r"path\.resume_models: no such folder moved\. The nearest that exists is "):
+        go("path.resume_models=moved", check=True)
+    said = go("path.resume_models=data")[1]
+    assert "path.resume_models has no effect: nothing is resumed." in said
+    said = go("path.resume_models=data", "auto_resume=true", "train.total_iter=3")[1]
+    assert "path.resume_models" not in said
+    assert "Resuming run at iteration 2" in said
+
+
+def test_name_of_the_training_set_is_shown(go):
+    assert "; 5 images (Photos of 2019)" in go("datasets.train.name=Photos of 2019")[1]
+    assert "; 5 images\n" in go("name=other")[1]
+
+
+def test_one_rank_compares_the_images_and_tells_the_others(go, monkeypatch):
+    depth, asked, on_main = [], [], Ranks.on_main
+
+    def only_here(ranks, work):
+        depth.append(work)
+        try:
+            return on_main(ranks, work)
+        finally:
+            depth.pop()
+
+    monkeypatch.setattr(Ranks, "on_main", only_here)
+    for name in ("different_pictures", "validation_overlap"):
+        monkeypatch.setattr(start, name, lambda sets, name=name: asked.append(len(depth)) or [f"{name} of {len(sets)}"])
+    said = go(check=True)[1]
+    assert asked == [1, 1]
+    assert "Warning: different_pictures of 2\nWarning: validation_overlap of 2\n" in said
+
+
+def test_compiling_is_announced(go, monkeypatch):
+    monkeypatch.setenv("CXX", sys.executable)  # found, but not called
+    monkeypatch.setattr(torch, "compile", lambda network: network)
+    text = "use_compile: the first iteration and the first validation compile the network, often for minutes."
+    assert text in go("use_compile=true")[1]

@@ -165,8 +165,16 @@ def _component_rows(component: Component) -> Iterable[tuple[str, ...]]:
             yield name, words(about), _default(name, about, schema), about.get("description", "")
             continue
         yield name, "section", "", about.get("description", "")
-        for key, *rest in _static_rows(nested[name].model):
-            yield f"{name}.{key}", *rest
+        yield from _rows_below(name, nested[name].model)
+
+
+def _rows_below(place: str, model: type[StrictOptions]) -> Iterator[tuple[str, ...]]:
+    """Yield a row for every option of a section inside a component, and of the sections inside that."""
+    nested = parts(model)
+    for key, *rest in _static_rows(model):
+        yield f"{place}.{key}", *rest
+        if key in nested:
+            yield from _rows_below(f"{place}.{key}", nested[key].model)
 
 
 def _table(rows: Iterable[tuple[str, ...]]) -> str:

@@ -140,6 +140,23 @@ def _kept(folder: RunFolder) -> str:
     return f"{folder.root} has no complete checkpoint of its own; its files are kept as *{SUPERSEDED}."
 
 
+def check_resume_models(options: TrainOptions, folder: RunFolder, overwrite: bool) -> list[str]:
+    """Return a warning where `path.resume_models` has no effect, as nothing is resumed.
+
+    Raises:
+        ConfigError: it is not a folder.
+    """
+    given = options.path.resume_models
+    if given is None:
+        return []
+    if not folder.resume_models.is_dir():
+        near = nearest_existing(folder.resume_models)
+        raise ConfigError(f"path.resume_models: no such folder {given}. The nearest that exists is {near}.")
+    if is_fresh(options, folder, overwrite):
+        return ["path.resume_models has no effect: nothing is resumed. To start from weights: path.pretrain_network_g."]
+    return []
+
+
 def refuse_other_files(path: Path) -> None:
     """Raise `ConfigError` for a `path.resume_state` that does not even look like one."""
     if path.suffix in (".safetensors", ".pth"):

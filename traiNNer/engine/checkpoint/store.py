@@ -256,7 +256,20 @@ class CheckpointStore:
         return record
 
     def _verified(self, name: str, identity: Mapping[str, Any]) -> bytes:
-        path = (self.folder.training_states if name.endswith(".state") else self._models(name)) / name
+        """Return the content of a file as recorded; weights may lie in `resume_models`, too.
+
+        Raises:
+            DamagedCheckpoint: it is missing, or differs from the record.
+        """
+        if name.endswith(".state"):
+            return self._as_recorded(self.folder.training_states / name, identity)
+        # Another run's folder may hold other weights under the same name: the record tells which are meant.
+        if self.folder.resume_models != self.folder.models:
+            with contextlib.suppress(DamagedCheckpoint):
+                return self._as_recorded(self.folder.resume_models / name, identity)
+        return self._as_recorded(self.folder.models / name, identity)
+
+    def _as_recorded(self, path: Path, identity: Mapping[str, Any]) -> bytes:
         try:
             data = path.read_bytes()
         except OSError as error:
@@ -266,10 +279,6 @@ class CheckpointStore:
         if hashlib.sha256(data).hexdigest() != identity["sha256"]:
             raise DamagedCheckpoint(f"{path}: checksum differs")
         return data
-
-    def _models(self, name: str) -> Path:
-        own, other = self.folder.models, self.folder.resume_models
-        return other if not (own / name).exists() and (other / name).exists() else own
 
     def _rename(self, iteration: int, ending: str) -> None:
         for path in (self._record(iteration), self._state(iteration)):

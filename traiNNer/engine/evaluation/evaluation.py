@@ -35,6 +35,8 @@ class Scores:
 
     images: dict[str, dict[str, float]] = field(default_factory=dict)
     strips: dict[str, np.ndarray] = field(default_factory=dict)
+    deep: list[str] = field(default_factory=list)
+    """The keys of the inputs that have 16 bits; outputs have 8."""
 
     def mean(self) -> dict[str, float]:
         """Return the mean over the images of every score; an infinite one counts as `PERFECT`."""
@@ -155,6 +157,8 @@ class Evaluation:
         if target is not None and sample.key in self._references:
             scores.strips[sample.key] = strip(*self._references[sample.key], center(output), center(target))
         scores.images[sample.key] = values | self._bicubic.get(sample.key, {})
+        if sample.lq is not None and sample.lq.dtype == np.uint16:
+            scores.deep.append(sample.key)
 
     def _score_bicubic(self, sample: Sample, target: np.ndarray) -> None:
         """Score bicubic upscaling of one image, once; of the first few, keep what the strips show."""

@@ -14,11 +14,13 @@ from rich.text import Text
 from traiNNer.engine.evaluation.evaluation import Evaluation, Scores
 from traiNNer.engine.log.logbook import Logbook
 from traiNNer.engine.run_folder import cause
-from traiNNer.errors import CannotWrite
+from traiNNer.errors import CannotWrite, OutOfMemory
 from traiNNer.imaging.image_file import write_image
 from traiNNer.models.protocol import Upscaler
 from traiNNer.utils.files import write_bytes_atomic
 from traiNNer.utils.printable import printable_name
+
+USUAL_TILE = 256
 
 
 class Tester:
@@ -38,6 +40,7 @@ class Tester:
 
         Raises:
             CannotWrite: naming the folder and the cause.
+            OutOfMemory: naming the image, and smaller tiles.
         """
         total = sum(len(evaluation.dataset) for evaluation in self.evaluations)
         try:
@@ -54,6 +57,10 @@ class Tester:
             raise CannotWrite(f"Cannot write to {self.folder} ({cause(error)}).") from None
         self._show(results)
         self.logbook.warn_all([f"{name}: {text}" for name, scores in results.items() for text in scores.notices()])
+        if self.save_images:
+            self.logbook.warn_all(
+                [_less_deep(name, len(scores.deep)) for name, scores in results.items() if scores.deep]
+            )
         return record
 
     def _evaluate(self, evaluation: Evaluation, upscale: Upscaler) -> Scores:
@@ -63,8 +70,14 @@ class Tester:
             self.done += 1
             self.logbook.advance(self.done, f"{evaluation.name}: {key}")
 
+        begun: list[str] = []
         self.logbook.info(f"{evaluation.name}: {len(evaluation.dataset)} images")
-        return evaluation.run(upscale, keep)
+        try:
+            return evaluation.run(upscale, keep, lambda: begun.append(evaluation.dataset.describe(len(begun))))
+        except (RuntimeError, MemoryError) as error:
+            if not evaluation.runtime.ran_out_of_memory(error):
+                raise
+            raise _too_large(evaluation, begun[-1], str(error)) from None
 
     def _show(self, results: dict[str, Scores]) -> None:
         """Show a row for each metric of each set: whatever their number, no score is cut off."""
@@ -89,6 +102,19 @@ def _rows(mean: dict[str, float]) -> list[tuple[str, str, str, str]]:
         compared = ("–", "–") if baseline is None else (f"{baseline:.4f}", f"{value - baseline:+.4f}")
         rows.append((name, f"{value:.4f}", *compared))
     return rows or [("–", "–", "–", "–")]
+
+
+def _too_large(evaluation: Evaluation, image: str, said: str) -> OutOfMemory:
+    smaller = evaluation.tile_size // 2 or USUAL_TILE
+    way = f"in tiles of {evaluation.tile_size} LQ pixels" if evaluation.tile_size else "as a whole"
+    return OutOfMemory(
+        f"{evaluation.name}: out of memory, this image is too large {way}: {image}. "
+        f"Set val.tile_size: {smaller}.\n{said}"
+    )
+
+
+def _less_deep(name: str, count: int) -> str:
+    return f"{name}: {count} images have 16 bits, which the network used; results are scored and written with 8 bits."
 
 
 def _record(scores: Scores) -> dict[str, Any]:

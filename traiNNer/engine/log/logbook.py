@@ -91,9 +91,10 @@ class Logbook:
                 self._to_tensorboard("add_scalar", name, value, iteration)
 
     def decision(self, iteration: int, about: Mapping[str, Any]) -> None:
-        """Write one line of `decisions.jsonl`, and a mark in TensorBoard."""
-        entry = {"event": "decision", "iter": iteration, **about}
-        self._write(self._decisions, json.dumps(_without_infinities(entry), ensure_ascii=False))
+        """Write one line of the record and the same one of `decisions.jsonl`, and a mark in TensorBoard."""
+        line = json.dumps(_without_infinities({"event": "decision", "iter": iteration, **about}), ensure_ascii=False)
+        for file in (self._metrics, self._decisions):
+            self._write(file, line)
         mark = f"automation/{about['knob'] or about['action']}"
         if about["knob"]:
             self._to_tensorboard("add_scalar", mark, about["new"], iteration)

@@ -6,6 +6,7 @@ import torch
 import torch.distributed as dist
 
 from traiNNer.config.options import CommonOptions
+from traiNNer.engine.runtime.compiling import choose_compiling
 from traiNNer.engine.runtime.device import find_device
 from traiNNer.engine.runtime.precision import choose_layout, choose_precision
 from traiNNer.engine.runtime.ranks import PATIENCE
@@ -17,7 +18,8 @@ from traiNNer.utils.host_memory import keep_freed_memory
 def start_runtime(options: CommonOptions) -> tuple[Runtime, list[str]]:
     """Choose the device, set the global switches and seeds, join the ranks. Returns the runtime and warnings.
 
-    A precision or memory layout that the network does not declare is not used; a warning names what is used instead.
+    A precision or memory layout that the network does not declare is not used, nor a compiler that is not there; a
+    warning names what is used instead.
 
     Raises:
         ConfigError: `num_gpu` or `dist` ask for what this machine or start does not offer.
@@ -35,7 +37,7 @@ def start_runtime(options: CommonOptions) -> tuple[Runtime, list[str]]:
         about,
         half=half,
         memory_format=choose_layout(options, warnings),
-        use_compile=options.use_compile,
+        use_compile=choose_compiling(options, device, warnings),
         deterministic=options.deterministic,
     )
     # The ranks start from equal weights (rank 0's) but draw different numbers afterwards.

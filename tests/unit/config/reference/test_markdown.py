@@ -44,6 +44,7 @@ def test_every_option_has_a_row_and_a_description():
     assert (
         "| `fallback.early_stopping` | `true`/`false` | `false` | Stop by plain patience; false never stops. |" in page
     )
+    assert "| `fallback.scheduler_params.eta_min` | number ≥ 0 | `0.0` | The lowest learning rate" in page
     assert "`automations`" not in page
     assert "### `tinynet`\n\nA network with size constraints.\n" in page
     assert "| `dim` | whole number > 0 | `8` | Channels of every layer. |" in page

@@ -310,6 +310,19 @@ def test_moved_weights_are_read_from_another_folder(folder, tmp_path):
         CheckpointStore(folder).load(3)
 
 
+def test_weights_are_known_by_their_content_where_two_folders_have_the_name(folder, tmp_path):
+    save(CheckpointStore(folder), 3)
+    moved = tmp_path / "moved"
+    folder.models.rename(moved)
+    other = replace(folder, training_states=tmp_path / "other")
+    folder.models.mkdir()
+    other.training_states.mkdir()
+    CheckpointStore(other).save(3, {"net_g": weights(9)}, {"format": FORMAT}, {"net_g": {"arch": "x"}})
+    for models, resume_models in ((folder.models, moved), (moved, folder.models)):
+        both = replace(folder, models=models, resume_models=resume_models)
+        assert torch.equal(CheckpointStore(both).load(3).weights["net_g"]["count"], torch.tensor(3))
+
+
 def test_earlier_archives_are_kept(folder):
     store = CheckpointStore(folder)
     for seed in (1, 2, 3):

@@ -12,7 +12,7 @@ from traiNNer.engine.evaluation import tester
 from traiNNer.engine.evaluation.evaluation import Evaluation
 from traiNNer.engine.log.logbook import Logbook
 from traiNNer.engine.runtime.runtime import Runtime
-from traiNNer.errors import CannotWrite
+from traiNNer.errors import CannotWrite, OutOfMemory
 from traiNNer.imaging.image_file import read_image
 from traiNNer.metrics.psnr import PSNR
 from traiNNer.utils.resize import imresize
@@ -31,6 +31,9 @@ class Pictures:
 
     def __len__(self):
         return len(self.lq)
+
+    def describe(self, index):
+        return f"picture {index}"
 
     def whole(self, index):
         gt = self.lq[index].repeat(2, 0).repeat(2, 1)
@@ -77,6 +80,18 @@ def test_images_are_saved_on_request(tmp_path, save):
         assert np.array_equal(read_image(path), nearest_image(data.lq[0]))
 
 
+@pytest.mark.parametrize("save", [False, True])
+def test_results_of_fewer_bits_than_the_input_are_told(tmp_path, capsys, save):
+    deep = Pictures(3)
+    deep.lq[1:] = [image.astype(np.uint16) * 257 for image in deep.lq[1:]]
+    made_for(tmp_path, Pictures(1), deep, save_images=save).run(nearest)
+    text = "Warning: set1: 2 images have 16 bits, which the network used; results are scored and written with 8 bits."
+    assert capsys.readouterr().out.count("16 bits") == save
+    assert not save or read_image(tmp_path / "results/set1/in/1.png").dtype == np.uint8
+    made_for(tmp_path, deep, save_images=save).run(nearest)
+    assert (text.replace("set1", "set0") in capsys.readouterr().out) == save
+
+
 def test_nonfinite_numbers_are_null_in_json(tmp_path, monkeypatch):
     monkeypatch.setattr(PSNR, "__call__", lambda self, output, target: math.inf)
     record = made_for(tmp_path, Pictures(1)).run(nearest)
@@ -108,6 +123,33 @@ def test_many_metrics_are_not_cut_off_at_80_columns(tmp_path, capsys, monkeypatc
     assert "…" not in said
     for name, score in scores["mean"].items():
         assert f"{score:.4f}" in said, name
+
+
+@pytest.mark.parametrize(("tile_size", "words"), [(0, "as a whole"), (96, "in tiles of 96 LQ pixels")])
+def test_image_that_does_not_fit_into_memory_is_named(tmp_path, tile_size, words):
+    def upscale(lq):
+        if lq.mean() < 0.2:
+            raise RuntimeError("DefaultCPUAllocator: can't allocate memory")
+        return nearest(lq)
+
+    data = Pictures(3)
+    data.lq[1] = data.lq[1] // 9
+    evaluation = Evaluation("photos", data, {}, 2, RUNTIME, tile_size)
+    with pytest.raises(OutOfMemory) as caught:
+        tester.Tester(tmp_path / "results", [evaluation], Logbook(), save_images=False).run(upscale)
+    smaller = tile_size // 2 or 256
+    assert str(caught.value).startswith(
+        f"photos: out of memory, this image is too large {words}: picture 1. Set val.tile_size: {smaller}."
+    )
+    assert str(caught.value).endswith("\nDefaultCPUAllocator: can't allocate memory")
+
+
+def test_other_errors_of_the_network_stay_what_they_are(tmp_path):
+    def upscale(lq):
+        raise RuntimeError("sizes differ")
+
+    with pytest.raises(RuntimeError, match="sizes differ"):
+        made_for(tmp_path, Pictures(1)).run(upscale)
 
 
 def test_unwritable_folder_is_reported(tmp_path):

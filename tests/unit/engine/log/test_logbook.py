@@ -29,6 +29,20 @@ def test_record_holds_flat_numbers_and_no_infinity(tmp_path):
     ]
 
 
+def test_decisions_are_in_the_record_in_their_order(tmp_path):
+    about = {"automation": "A", "knob": "lr_factor", "old": 1.0, "new": 0.5, "reason": "flat", "gain": float("nan")}
+    book = Logbook(quiet=True)
+    book.open(folder(tmp_path), use_tensorboard=False, start=0)
+    book.event("train", 5, {"lr": 1e-4})
+    book.decision(6, about)
+    book.event("train", 10, {"lr": 5e-5})
+    book.close()
+    entry = {"event": "decision", "iter": 6, **about, "gain": None}
+    assert [line for line in lines(tmp_path / "metrics.jsonl") if line["event"] == "decision"] == [entry]
+    assert lines(tmp_path / "decisions.jsonl") == [entry]
+    assert [line["iter"] for line in lines(tmp_path / "metrics.jsonl")] == [5, 6, 10]
+
+
 def test_text_log_contains_earlier_messages(tmp_path):
     book = Logbook(quiet=True)
     book.warn("early")

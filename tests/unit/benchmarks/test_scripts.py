@@ -1,0 +1,139 @@
+"""Every benchmark that can be called is run by a test in its smallest form, so that none breaks unnoticed."""
+
+import ast
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from imagekit import write_pairs
+from runkit import REPOSITORY
+
+from benchmarks import audit_faults, frozen_runs, house, picture
+from benchmarks.automations.simulate import SIMULATIONS
+from traiNNer import build_network
+
+FOLDER = REPOSITORY / "benchmarks"
+IN_CI = {f"automations/simulated_{name}.py" for name in SIMULATIONS} | {
+    "automations/__main__.py",
+    "automations/memory_faults.py",
+}
+RUN_ELSEWHERE = {
+    "busy_machine.py": "test_busy_machine.py",
+    "clock.py": "test_clock.py",
+    "data_that_hurts.py": "test_data_that_hurts.py",
+    "gpu/__main__.py": "test_gpu.py",
+    "gpu/speed.py": "test_gpu.py",
+    "mutants.py": "test_mutants.py",
+    "prediction.py": "test_prediction.py",
+}
+PRINTED = {
+    "bookkeeping.py": (["--iterations", "2"], ["forward, backward, optimizer", "bookkeeping: "]),
+    "train_step.py": (["--rounds", "1", "--steps", "1"], ["plain ", "ours / plain: ", "largest difference "]),
+    "start.py": (["--runs", "1", "--images", "8"], ["from there to iteration 1: ", "the end of --check: median "]),
+    "automations/cost.py": (["--iterations", "2"], ["| all on ms | all off ms |", "| <= 0.2 "]),
+}
+
+
+def call(script: str, *arguments: object, folder: Path) -> str:
+    """Run a benchmark in a folder and return what it printed."""
+    environment = os.environ | {"PYTHONPATH": str(REPOSITORY), "OMP_NUM_THREADS": "1"}
+    command = [sys.executable, str(FOLDER / script), *map(str, arguments)]
+    done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, check=False)
+    assert "Traceback" not in done.stderr, done.stderr
+    assert done.returncode in (0, 1), done.stdout + done.stderr  # 1: a target is missed, as in so short a run
+    return done.stdout
+
+
+@pytest.mark.parametrize("script", PRINTED)
+def test_measurement_prints_its_figures(script, tmp_path):
+    arguments, expected = PRINTED[script]
+    said = call(script, *arguments, folder=tmp_path)
+    assert [text for text in expected if text not in said] == []
+
+
+def test_planted_faults_are_counted(tmp_path, monkeypatch, capsys):
+    write_pairs(tmp_path, 10, (104, 112), smooth=True)
+    monkeypatch.setattr(audit_faults, "HEADER_FILES", 2)
+    monkeypatch.setattr(audit_faults, "SETS", ((), ("wrong scale", "black image", "exact duplicate")))
+    monkeypatch.setattr(sys, "argv", ["audit_faults.py", "--data", str(tmp_path / "hr"), "--half", "whole"])
+    audit_faults.main()
+    said = capsys.readouterr().out
+    assert "Headers of 2 PNGs, 1440x1440, uncached: " in said
+    for fault, kind in (("wrong scale", "wrong_scale"), ("black image", "flat"), ("exact duplicate", "exact")):
+        assert f"| {fault} | {kind} | 2 | 2 | 100.0% | True |" in said
+
+
+def test_picture_of_the_first_page_has_four_panels(tmp_path, monkeypatch, capsys):
+    write_pairs(tmp_path / "datasets/demo/val", 1, (40, 48), smooth=True)
+    monkeypatch.setattr(picture, "load_network", lambda _: build_network("paragonsr2_nano", scale=2))
+    options = ["--photo", "000", "--detail", "10", "8", "20"]
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "argv", ["picture.py", *options, "--output", "made.png"])
+    picture.main()
+    assert "written: made.png" in capsys.readouterr().out
+    height, width = picture.read_image("made.png").shape[:2]
+    assert (height, width) == (20 * picture.ZOOM + picture.LABEL, 4 * 20 * picture.ZOOM + 3 * picture.GAP)
+
+
+def test_house_counts_files_functions_and_imports(tmp_path, capsys):
+    package = tmp_path / "traiNNer"
+    (package / "room").mkdir(parents=True)
+    (package / "__init__.py").write_text("")
+    (package / "a.py").write_text("from traiNNer.room.b import two\n\n\ndef one() -> int:\n    return two(1)\n")
+    (package / "room/__init__.py").write_text("")
+    (package / "room/b.py").write_text("def two(number):\n    return number\n")
+    assert house.main([str(tmp_path)]) == 0
+    said = capsys.readouterr().out
+    for row in ("| files | 4 |", "| functions | 2 |", "| annotated | 50 % |", "| lines in all | 7 |"):
+        assert row in said
+    assert "| import arrows between modules | 1 |" in said
+
+
+@pytest.mark.nightly
+def test_digests_of_frozen_runs_are_equal_on_one_machine(tmp_path, capsys):
+    first, second = tmp_path / "first.json", tmp_path / "second.json"
+    assert frozen_runs.main(["-o", str(first), "--iterations", "8"]) == 0
+    assert frozen_runs.main(["-o", str(second), "--against", str(first), "--iterations", "8"]) == 0
+    assert sorted(json.loads(first.read_text())) == ["automations", "restoration", "two ranks"]
+    assert capsys.readouterr().out.endswith(" equal\n")
+
+
+@pytest.mark.nightly
+@pytest.mark.parametrize(
+    ("script", "arguments", "row"),
+    [
+        ("zero_config.py", ["--budget", "1m", "--only", "fixed"], "| batch 8, crop 64, learning rate 2e-4, no EMA | "),
+        ("recipe.py", ["--seconds", "5", "--seeds", "1", "--only", "crops of 16"], "| crops of 16 | "),
+    ],
+)
+def test_trainings_are_compared(script, arguments, row, tmp_path):
+    write_pairs(tmp_path, 12, (100, 96), smooth=True)
+    photos = ["--data", tmp_path / "hr", "--test", tmp_path / "hr", "--work", tmp_path / "work"]
+    assert row in call(script, *photos, *arguments, folder=tmp_path)
+
+
+def test_every_script_is_run():
+    scripts = {path.relative_to(FOLDER).as_posix(): path for path in sorted(FOLDER.rglob("*.py"))}
+    called = {
+        name for name, path in scripts.items() if 'if __name__ == "__main__":' in path.read_text(encoding="utf-8")
+    }
+    constants = {
+        node.value
+        for node in ast.walk(ast.parse(Path(__file__).read_text(encoding="utf-8")))
+        if isinstance(node, ast.Constant) and isinstance(node.value, str)
+    }
+    here = {name for name in called if name in PRINTED or name in constants or Path(name).stem in dir_of_imports()}
+    assert sorted(called - here - set(RUN_ELSEWHERE)) == []
+    for name, test in RUN_ELSEWHERE.items():
+        module = "benchmarks." + name.removesuffix(".py").removesuffix("/__main__").replace("/", ".")
+        text = (Path(__file__).parent / test).read_text(encoding="utf-8")
+        assert name in called
+        assert module in text or name in text or f"from {module.rpartition('.')[0]} import" in text
+
+
+def dir_of_imports() -> set[str]:
+    """Return the names of the benchmarks that this file imports and calls."""
+    return {module.__name__.rpartition(".")[2] for module in (audit_faults, frozen_runs, house, picture)}
