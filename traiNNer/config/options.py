@@ -242,8 +242,8 @@ class TrainOptions(CommonOptions):
     train: TrainSection
     """How the network is trained."""
     model: ModelChoice | None = None
-    """What a training step computes; `restoration` (one network, its output compared with the ground truth) when left
-    out. A file with `network_d` names the model that trains both."""
+    """What a training step computes; when left out, `adversarial` (a GAN) in a file with `network_d`, else
+    `restoration` (one network, its output compared with the ground truth)."""
     network_d: ArchChoice | None = None
     """A second network, e.g. a discriminator, trained by a model that asks for it."""
     logger: Annotated[LoggerSection, Influence.NEUTRAL] = Field(default_factory=LoggerSection)

@@ -40,6 +40,7 @@ class _Sums:
 
     terms: dict[str, dict[str, Tensor]] = field(default_factory=dict)
     gradients: dict[str, dict[str, Tensor]] = field(default_factory=dict)
+    measures: dict[str, dict[str, Tensor]] = field(default_factory=dict)
     reference: dict[str, Tensor] = field(default_factory=dict)
     images: list[Tensor] = field(default_factory=list)
 
@@ -106,6 +107,7 @@ class Stepper:
         self.runtime.finish_step()
         self.runtime.share_statistics(self._buffers, statistics.before)
         self._restore_buffers(updates, finite, statistics.before)
+        self._tell_measures(sums)
         images = torch.cat(sums.images) if sums.images else None
         return StepReport(updates, finite, sums.reference.get("bicubic"), images)
 
@@ -121,7 +123,14 @@ class Stepper:
         self.runtime.update(learner.optimizer, applied)
         gradients = sums.gradients.get(learner.name)
         norms = self.runtime.mean_norms(gradients) if gradients else None
-        return Update(sums.terms[learner.name], norm, applied, norms)
+        return Update(sums.terms[learner.name], norm, applied, norms, sums.measures.get(learner.name, {}))
+
+    def _tell_measures(self, sums: _Sums) -> None:
+        """Let the model hear what it measured, averaged over the ranks."""
+        found = {name: value for values in sums.measures.values() for name, value in values.items()}
+        if found:
+            means = self.runtime.mean_over_ranks(torch.stack(list(found.values())))
+            self.model.after_step(dict(zip(found, means.unbind(), strict=True)))
 
     # Forward and backward, again in smaller micro-batches when memory runs out
 
@@ -196,6 +205,8 @@ class Stepper:
             self.runtime.backward(PhaseLoss(terms).total() * share, self._inputs(learner))
             for name, value in terms.items():
                 _add(sums.terms.setdefault(learner.name, {}), name, value.detach() * share)
+            for name, value in phase.measures.items():
+                _add(sums.measures.setdefault(learner.name, {}), name, value.detach().float() * share)
             if self.explained and phase.output is not None and iteration % NOTE_EVERY == 0:
                 rows = self.explained(phase.output.detach(), batch)
                 sums.images.extend([] if rows is None else [rows])
