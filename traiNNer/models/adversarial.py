@@ -44,7 +44,7 @@ class AdversarialModel(TrainableModel):
         losses: WeightedLosses,
         net_d_iters: Annotated[int, Field(ge=1)] = 1,
         net_d_init_iters: Count = 0,
-        pause_d_above: Annotated[float, Field(gt=0.5, lt=1)] | None = None,
+        pause_d_above: Annotated[float, Field(gt=0, lt=1)] | None = None,
     ) -> None:
         self.generator, self.discriminator = networks[MAIN], networks[OPPONENT]
         self.average = averages.get(MAIN)

@@ -2,7 +2,6 @@ import torch
 from torch import nn
 from torch.nn.utils import spectral_norm
 
-from traiNNer.archs.discriminators.patch import PatchGANDiscriminatorSN
 from traiNNer.archs.discriminators.spectral import SpectralConv2d
 
 
@@ -53,12 +52,3 @@ def test_only_training_moves_the_estimate():
     assert torch.equal(before, ours.weight_u)
     ours.train()(torch.rand(1, 3, 5, 5))
     assert not torch.equal(before, ours.weight_u)
-
-
-def test_sigmoid_is_an_option_of_patches():
-    x = torch.rand(1, 3, 40, 40)
-    torch.manual_seed(0)
-    plain = PatchGANDiscriminatorSN(ndf=4).eval()
-    other = PatchGANDiscriminatorSN(ndf=4, use_sigmoid=True).eval()
-    other.load_state_dict(plain.state_dict())
-    torch.testing.assert_close(other(x), torch.sigmoid(plain(x)))
