@@ -62,6 +62,7 @@ class Logbook:
         )
         for line in self._early:
             self._write_log(line)
+        self._early = []
         keep_until(folder.metrics, start)
         self._metrics = folder.metrics.open("a", encoding="utf-8", errors="backslashreplace")
         keep_until(folder.decisions, start)
