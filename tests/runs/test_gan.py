@@ -103,6 +103,34 @@ def test_health_is_in_the_record(straight):
     assert not list((straight / "experiments/run/models").glob("*best_d*"))
 
 
+def test_half_precision_and_another_kind_of_gan(tmp_path):
+    changes = {
+        "plugins": None,
+        "use_amp": True,
+        "amp_bf16": True,
+        "network_d": {"type": "metagan3", "dims": [8, 16], "blocks": [1]},
+        "datasets": {"train": {"lq_size": 16}},
+        "train": {
+            "total_iter": 4,
+            "ema_decay_d": 0.9,
+            "optim_d": {"type": "AdamW", "lr": 1e-3},
+            "losses": [
+                {"type": "L1Loss"},
+                {"type": "ganloss", "gan_type": "r3gan", "r1_weight": 1.0, "r2_weight": 1.0, "penalty_interval": 2},
+            ],
+        },
+    }
+    workplace(tmp_path)
+    write_options(tmp_path, changes)
+    result = train(tmp_path)
+    assert result.code == 0, result.output
+    last = [line for line in lines(tmp_path) if line["event"] == "train"][-1]
+    assert last["loss/net_d/r1"] > 0
+    assert last["loss/net_d/r2"] > 0
+    assert last["loss/net_d/gan"] > 0
+    assert (tmp_path / "experiments/run/models/net_d_ema_4.safetensors").exists()
+
+
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGKILL])
 def test_stopped_run_resumes_exactly(straight, tmp_path, number):
     folder = prepare(tmp_path)

@@ -39,7 +39,8 @@ class Stage:
 
 def has_stages(path: Path) -> bool:
     """Whether an option file has stages. Raises `ConfigError` for one that cannot be read."""
-    return load_yaml(read_text(path), str(path)).root.child(STAGES) is not None
+    section = load_yaml(read_text(path), str(path)).root.child(STAGES)
+    return section is not None and section.value not in (None, [])
 
 
 def load_stages(path: Path, overrides: Sequence[str] = (), weights: Sequence[str | None] = ()) -> list[Stage]:

@@ -78,7 +78,7 @@ def test_problem_names_the_line_of_the_stage(write):
 @pytest.mark.parametrize(
     ("changes", "text"),
     [
-        ({"stages": []}, "must be a list of stages"),
+        ({"stages": "gan"}, "must be a list of stages"),
         ({"stages": ["gan"]}, "must be a section"),
         ({"stages": [{"name": "a/b"}]}, "is not allowed"),
         ({"stages": [{"name": "a"}, {"name": "a"}]}, "is the name of two stages: a"),
@@ -98,3 +98,4 @@ def test_stage_without_a_name_has_a_number(write):
 
 def test_plain_file_has_none(write):
     assert not has_stages(write({}))
+    assert not has_stages(write({"stages": []}))  # as every resolved.yml has it
