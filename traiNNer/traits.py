@@ -52,6 +52,7 @@ class ArchTraits(Traits):
             in a file (before `adapt_state`); None when the tensors are of another family.
         adapt_state: Renames tensors of older generations; returns the new state and one note per change.
         recipe: Settings of its published training, which zero-config starts from.
+        discriminates: It judges images (`network_d`) instead of upscaling them.
 
     Raises:
         ValueError: a size below 1, or a precision or layout that does not exist or must not be missing.
@@ -66,6 +67,7 @@ class ArchTraits(Traits):
     infer_options: InferOptions | None = None
     adapt_state: AdaptState | None = None
     recipe: Recipe | None = None
+    discriminates: bool = False
 
     def __post_init__(self) -> None:
         for name in ("size_multiple", "least_size"):
@@ -101,10 +103,12 @@ class LossTraits(Traits):
         pixel: It compares pixel by pixel, so bicubic upscaling can be measured by it and other losses against it.
         separable: Its value for a batch is the mean of its values for the single images, so a batch may be computed in
             parts. A loss that does not say so is never given a part of a batch.
+        adversarial: It asks for the discriminator, so it needs `network_d`.
     """
 
     pixel: bool = False
     separable: bool = False
+    adversarial: bool = False
 
 
 @dataclass(frozen=True)

@@ -9,9 +9,11 @@ from runkit import REPOSITORY, record, run
 
 from traiNNer.config.load import load_options
 from traiNNer.config.options import TestOptions, TrainOptions
+from traiNNer.config.stages import has_stages, load_stages
 
 FILES = sorted((REPOSITORY / "options").rglob("*.yml"))
 MAIN = "options/2x_paragonsr2.yml"
+GAN = "options/train/2x_gan_two_stages.yml"
 
 
 def title(path: Path) -> str:
@@ -23,15 +25,18 @@ def is_test(path: Path) -> bool:
 
 
 def test_main_files_exist():
-    assert {MAIN, "options/test/2x_paragonsr2.yml"} <= set(map(title, FILES))
+    assert {MAIN, GAN, "options/test/2x_paragonsr2.yml"} <= set(map(title, FILES))
 
 
 @pytest.mark.parametrize("path", FILES, ids=title)
 def test_loads_without_a_warning(path):
     import traiNNer.run.build  # noqa: F401 - registers every component
 
-    loaded = load_options(path, TestOptions if is_test(path) else TrainOptions)
-    assert loaded.warnings == ()
+    if not is_test(path) and has_stages(path):
+        every = [stage.loaded for stage in load_stages(path)]
+    else:
+        every = [load_options(path, TestOptions if is_test(path) else TrainOptions)]
+    assert [warning for loaded in every for warning in loaded.warnings] == []
 
 
 @pytest.mark.parametrize("path", FILES, ids=title)
@@ -69,6 +74,27 @@ def test_main_job_makes_its_demo_set_trains_and_is_tested(tmp_path):
     assert "preparing" not in tested.output
     mean = json.loads((tmp_path / "results/2x_paragonsr2/metrics.json").read_text())["demo"]["mean"]
     assert mean["psnr_bicubic"] == pytest.approx(33.4446, abs=1e-3)
+
+
+def test_gan_job_trains_both_stages_on_the_demo_photos(tmp_path):
+    """The same file with few iterations: the loss falls, every term pulls, and validation measures drift."""
+    short = ["train.total_iter=24", "datasets.train.lq_size=16", "val.val_freq=12", "logger.print_freq=6"]
+    short += ["stages.fidelity.train.warmup_iter=0", "stages.gan.network_d.num_feat=4", "logger.use_tb_logger=false"]
+    sets = [argument for value in short for argument in ("--set", value)]
+    result = run("train.py", "-opt", REPOSITORY / GAN, *sets, folder=tmp_path)
+    assert result.code == 0, result.output
+    fidelity, gan = (record(tmp_path, f"2x_gan_two_stages/{stage}") for stage in ("fidelity", "gan"))
+    for lines in (fidelity, gan):
+        losses = [line["loss/l1loss"] for line in lines if line["event"] == "train"]
+        assert losses[-1] < losses[0]
+        assert [line["iter"] for line in lines if line["event"] == "validation"] == [12, 24]
+    for line in [line for line in gan if line["event"] == "train"]:
+        assert min(value for name, value in line.items() if name.startswith("share/")) > 0
+        assert line["net_d/grad_norm"] > 0
+    last = [line for line in gan if line["event"] == "validation"][-1]
+    assert last["val/demo/detail_ratio"] > 0
+    first = [line for line in fidelity if line["event"] == "validation"][-1]
+    assert abs(last["val/demo/psnr"] - first["val/demo/psnr"]) < 3  # it began where fidelity ended
 
 
 @pytest.mark.nightly

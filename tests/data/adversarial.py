@@ -21,8 +21,8 @@ class PatchDiscriminator(nn.Sequential):
         super().__init__(*layers)
 
 
-@MODELS.register(name="adversarial", learners=("net_g", "net_d"))
-class AdversarialModel(TrainableModel):
+@MODELS.register(name="patchgan", learners=("net_g", "net_d"))
+class PatchGan(TrainableModel):
     """Pauses the discriminator while it is right too often (`lead`)."""
 
     def __init__(self, networks: Networks, losses: Losses, gan_weight: float = 0.1, pause_above: float = 0.9) -> None:

@@ -14,7 +14,7 @@ from safetensors.torch import load_file
 PLUGIN = Path(__file__).parents[1] / "data/adversarial.py"
 GAN = {
     "plugins": ["adversarial.py", "killer.py"],
-    "model": {"type": "adversarial", "pause_above": 0.12},
+    "model": {"type": "patchgan", "pause_above": 0.12},
     "network_d": {"type": "PatchDiscriminator", "width": 4},
     "datasets": {"train": {"accum_iter": 2}},
     "train": {
@@ -163,9 +163,9 @@ def test_automations_act_on_the_generator(tmp_path):
 @pytest.mark.parametrize(
     ("changes", "text"),
     [
-        ({"model": None}, "the model that trains network_d beside network_g"),
+        ({"model": None}, "train.losses: none trains network_d"),
         ({"train": {"optim_d": None}}, "the optimizer of network_d"),
-        ({"network_d": None}, "the model adversarial trains it"),
+        ({"network_d": None}, "the model patchgan trains it"),
         ({"model": {"type": "restoration", "pause_above": None}}, "is not trained by the model restoration"),
     ],
 )

@@ -9,7 +9,7 @@ from runkit import run, workplace, write_options
 PLUGIN = Path(__file__).parents[1] / "data/adversarial.py"
 CHANGES = {
     "plugins": ["adversarial.py"],
-    "model": "adversarial",
+    "model": "patchgan",
     "network_d": {"type": "PatchDiscriminator"},
     "train": {"optim_d": {"type": "Adam", "lr": 1e-3}},
 }
@@ -54,5 +54,5 @@ def test_problems_are_reported_before_the_run(place, old, new, message):
     result = check(place, old, new)
     assert result.code == 2, result.output
     assert message in result.output
-    assert "model: adversarial" in result.output
+    assert "model: patchgan" in result.output
     assert "Traceback" not in result.output

@@ -46,7 +46,8 @@ class AdaptiveGradientClipping(Automation):
     there a higher limit is a higher learning rate. Where it clips less than 5 %, the limit becomes exp(median + 2.5
     robust standard deviations) of the log norms: down at once, up by at most one `adjustment_factor` at a time and 5 %
     in ten iterations on average, over the user's where that clips less than 2.5 %. In between it stays, or returns to
-    the user's from below. A step that is not finite, or has more than 20 times the median norm, is skipped.
+    the user's from below. A step that is not finite, or has more than 20 times the median norm, is skipped. Of two
+    networks each has a limit by these rules.
 
     Args:
         initial_threshold: Limit of the user, within the bounds; by default `grad_clip_max_norm`.
@@ -62,6 +63,7 @@ class AdaptiveGradientClipping(Automation):
 
     title = "clipping"
     needs = "grad_norm"
+    is_per_learner = True
 
     initial_threshold: PositiveFloat | None = None
     min_threshold: PositiveFloat = 0.1

@@ -45,8 +45,13 @@ def _add_arguments(parser: argparse.ArgumentParser) -> None:
 def _train(args: argparse.Namespace, book: "Logbook", clock: Callable[[], float]) -> str:
     from traiNNer.config.load import load_options
     from traiNNer.config.options import TrainOptions
+    from traiNNer.config.stages import has_stages
 
     overrides = [*args.set, *(["auto_resume=true"] if args.auto_resume else [])]
+    if has_stages(args.opt):
+        from traiNNer.run.stages import train_stages
+
+        return train_stages(args.opt, overrides, book, check=args.check, overwrite=args.overwrite, clock=clock)
     loaded = load_options(args.opt, TrainOptions, overrides)
 
     from traiNNer.run.train import train  # only now: it imports torch, and a file with mistakes need not wait for that

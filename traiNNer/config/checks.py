@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from pathlib import Path
 
+from traiNNer.config.adversarial import check_adversarial
 from traiNNer.config.crop_checks import check_crops
 from traiNNer.config.facts import Facts
 from traiNNer.config.loss_checks import check_losses
@@ -26,6 +27,7 @@ def check_rules(facts: Facts) -> None:
         check_losses(facts)
         _check_splits(facts)
         _check_networks(facts)
+        check_adversarial(facts)
     else:
         _check_test(facts)
 
@@ -121,13 +123,10 @@ def _check_end(facts: Facts) -> None:
 
 
 def _check_networks(facts: Facts) -> None:
-    """Report a model that lacks one of its networks, a network that no model trains, and one without an optimizer."""
+    """Report a model that lacks one of its networks or has one that it does not train, and one without an optimizer."""
     model = facts.chosen.get(("model",))
     written = [key for key in ("network_d",) if facts.section(key) is not None]
-    if model is None and facts.root.at(("model",)) is None:
-        if written:
-            facts.problem(("model",), "is missing: the model that trains network_d beside network_g")
-    elif model is not None:
+    if model is not None:
         wanted = [name.replace("net_", "network_") for name in model.traits.learners]
         for key in [key for key in wanted if key != "network_g" and key not in written]:
             facts.problem((key,), f"is missing: the model {model.name} trains it")

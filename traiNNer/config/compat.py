@@ -6,6 +6,7 @@ Sections move before `--set` is applied, so that both spellings of a place can b
 from collections.abc import Callable
 from pathlib import Path as FilePath
 
+from traiNNer.config.adversarial import complete_adversarial
 from traiNNer.config.automation_options import OWN_SECTIONS, AutomationOptions
 from traiNNer.config.automation_rules import rules_of
 from traiNNer.config.choice import AutomationChoice
@@ -55,6 +56,7 @@ def adapt(root: Node, report: Report) -> None:
     _expand_home(root)
     _lift_own_sections(root, report)  # again: `--set` may have replaced the whole section
     _gather_automations(root, report)
+    complete_adversarial(root, report)
 
 
 def _twice(report: Report, node: Node, other: Node) -> None:

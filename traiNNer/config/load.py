@@ -55,6 +55,13 @@ def load_options(path: Path, model: type[Options], overrides: Sequence[str] = ()
     """
     text = read_text(path)
     root = load_yaml(text, str(path)).root
+    return load_root(root, path, model, text, overrides)
+
+
+def load_root(
+    root: Node, path: Path, model: type[Options], text: str, overrides: Sequence[str] = ()
+) -> Loaded[Options]:
+    """Complete and check the tree that was read from an option file. Raises `ConfigError` with every problem found."""
     if not isinstance(root.value, dict):
         found = "is empty" if root.value is None else "holds no keys and values"
         raise ConfigError(f"{path} {found}: an option file has lines such as `name: my_run`.")

@@ -7,7 +7,7 @@ Every difference between a training state and the options that it is resumed wit
 change the trained weights is marked with its `Influence`.
 """
 
-from typing import Annotated, ClassVar, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import AfterValidator, Field
 
@@ -243,11 +243,15 @@ class TrainOptions(CommonOptions):
     train: TrainSection
     """How the network is trained."""
     model: ModelChoice | None = None
-    """What a training step computes; `restoration` (one network, its output compared with the ground truth) when left
-    out. A file with `network_d` names the model that trains both."""
+    """What a training step computes; when left out, `adversarial` (a GAN) in a file with `network_d`, else
+    `restoration` (one network, its output compared with the ground truth)."""
     network_d: ArchChoice | None = None
     """A second network, e.g. a discriminator, trained by a model that asks for it."""
     logger: Annotated[LoggerSection, Influence.NEUTRAL] = Field(default_factory=LoggerSection)
+    # Each is a run of these options with its own put over them: there they are compared.
+    stages: Annotated[tuple[dict[str, Any], ...], Influence.NEUTRAL] = ()
+    """Trainings one after the other. Each has a `name`, the options that differ from those of the file, and
+    `start_from`: `best` or `last` weights of the one before. See docs/gan.md."""
     auto_resume: Annotated[bool, Influence.NEUTRAL] = False
     """Go on from the newest complete state when the run exists."""
 

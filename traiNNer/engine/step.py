@@ -14,6 +14,7 @@ from torch.nn.utils import clip_grads_with_norm_, get_total_norm
 
 from traiNNer.batch import Batch
 from traiNNer.engine.control.knobs import MICRO_BATCH, Knobs
+from traiNNer.engine.gradient_share import GradientShares
 from traiNNer.engine.learner import Learner
 from traiNNer.engine.runtime.runtime import Runtime
 from traiNNer.engine.statistics import StepStatistics
@@ -40,6 +41,8 @@ class _Sums:
 
     terms: dict[str, dict[str, Tensor]] = field(default_factory=dict)
     gradients: dict[str, dict[str, Tensor]] = field(default_factory=dict)
+    measures: dict[str, dict[str, Tensor]] = field(default_factory=dict)
+    shares: dict[str, Tensor] = field(default_factory=dict)
     reference: dict[str, Tensor] = field(default_factory=dict)
     images: list[Tensor] = field(default_factory=list)
 
@@ -57,6 +60,7 @@ class Stepper:
         on_out_of_memory: asked after a step ran out of memory: whether to do it again, in smaller micro-batches.
             None raises the error.
         explained: what is noted of every image, a row each, by the output for a batch and that batch.
+        shares: when and how the share of every loss term in the gradient at the output is measured.
     """
 
     def __init__(
@@ -69,6 +73,7 @@ class Stepper:
         measuring: Measuring | None = None,
         on_out_of_memory: Callable[[], bool] | None = None,
         explained: Explained | None = None,
+        shares: GradientShares | None = None,
     ) -> None:
         self.model = model
         self.learners = dict(learners)
@@ -78,6 +83,7 @@ class Stepper:
         self.measuring = measuring or Measuring()
         self.on_out_of_memory = on_out_of_memory
         self.explained = explained
+        self.shares = shares
         self._cause = ""
         self._buffers = [buffer for learner in self.learners.values() for buffer in learner.buffers]
 
@@ -106,6 +112,7 @@ class Stepper:
         self.runtime.finish_step()
         self.runtime.share_statistics(self._buffers, statistics.before)
         self._restore_buffers(updates, finite, statistics.before)
+        self._tell_measures(sums)
         images = torch.cat(sums.images) if sums.images else None
         return StepReport(updates, finite, sums.reference.get("bicubic"), images)
 
@@ -121,7 +128,16 @@ class Stepper:
         self.runtime.update(learner.optimizer, applied)
         gradients = sums.gradients.get(learner.name)
         norms = self.runtime.mean_norms(gradients) if gradients else None
-        return Update(sums.terms[learner.name], norm, applied, norms)
+        shares = GradientShares.of(sums.shares) if learner.name == MAIN else {}
+        measures = sums.measures.get(learner.name, {}) | shares
+        return Update(sums.terms[learner.name], norm, applied, norms, measures)
+
+    def _tell_measures(self, sums: _Sums) -> None:
+        """Let the model hear what it measured, averaged over the ranks."""
+        found = {name: value for values in sums.measures.values() for name, value in values.items()}
+        if found:
+            means = self.runtime.mean_over_ranks(torch.stack(list(found.values())))
+            self.model.after_step(dict(zip(found, means.unbind(), strict=True)))
 
     # Forward and backward, again in smaller micro-batches when memory runs out
 
@@ -193,9 +209,15 @@ class Stepper:
             terms = self._weighted(phase)
             if self.measuring.is_on and learner.name == MAIN:
                 self._measure(learner, terms, sums, share)
+            if self.shares and learner.name == MAIN and self.shares.is_due(iteration):
+                weighted = {name: term * share for name, term in terms.items()}
+                for name, square in self.shares.squares(weighted, phase.output, self.runtime.gradient).items():
+                    _add(sums.shares, name, square)
             self.runtime.backward(PhaseLoss(terms).total() * share, self._inputs(learner))
             for name, value in terms.items():
                 _add(sums.terms.setdefault(learner.name, {}), name, value.detach() * share)
+            for name, value in phase.measures.items():
+                _add(sums.measures.setdefault(learner.name, {}), name, value.detach().float() * share)
             if self.explained and phase.output is not None and iteration % NOTE_EVERY == 0:
                 rows = self.explained(phase.output.detach(), batch)
                 sums.images.extend([] if rows is None else [rows])

@@ -1,6 +1,7 @@
 """What an iteration found, as scalars on the device."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 from torch import Tensor
 
@@ -12,13 +13,15 @@ class Update:
     """What a step found for one learner, as scalars on the device.
 
     `terms` are the means of its loss terms, `grad_norm` the gradient norm before clipping, `applied` whether the
-    update was made, and `norms` the gradient norm of every term by itself, only when that is measured.
+    update was made, and `norms` the gradient norm of every term by itself, only when that is measured. `measures` are
+    further values for the log, by their names there.
     """
 
     terms: dict[str, Tensor]
     grad_norm: Tensor
     applied: Tensor
     norms: dict[str, Tensor] | None = None
+    measures: Mapping[str, Tensor] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

@@ -15,6 +15,7 @@ from traiNNer.engine.ending import Ending
 from traiNNer.engine.evaluation.evaluation import EvaluationStopped
 from traiNNer.engine.evaluation.scorer import Scorer
 from traiNNer.engine.evaluation.suspects import EARLIEST, Examination, nominated
+from traiNNer.engine.gradient_share import ShareWatch
 from traiNNer.engine.log.clock import Clock
 from traiNNer.engine.log.logbook import Logbook
 from traiNNer.engine.log.progress import describe
@@ -76,6 +77,7 @@ class Trainer:
         self.facts = recording.facts
         self.runtime = training.runtime
         self.clock = Clock()
+        self._share_watch = ShareWatch()
 
     def run(self, stream: Iterable[Sequence[Batch]], damaged: Callable[[Sequence[Batch]], list[str]]) -> None:
         """Train from the current iteration to the last. Raises what `errors.py` lists."""
@@ -218,6 +220,7 @@ class Trainer:
         numbers, pace = describe(values, max(0.0, self.ending.left) if self.ending else left)
         self.logbook.info(f"iter {self.iteration:,}/{self.total:,}  {numbers}  {pace}")
         self.logbook.event("train", self.iteration, values)
+        self.logbook.warn_all(self._share_watch.look(values))
         self.logbook.advance(self.iteration, f"{numbers}  data {wait:.0%}")
 
     # Validation

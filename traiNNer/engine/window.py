@@ -28,6 +28,7 @@ class Window:
             prefix = "" if learner == MAIN else f"{learner}/"
             values = {f"loss/{prefix}{name}": value for name, value in update.terms.items()}
             values[f"{prefix}grad_norm"] = update.grad_norm
+            values |= update.measures
             for name, value in values.items():
                 kept = torch.where(update.applied, value.float(), 0.0)
                 counted = torch.where(update.applied, torch.ones_like(kept), 0.0)
@@ -40,7 +41,7 @@ class Window:
 
         Keys: `loss/<term>` (the mean over the iterations in which it is active), `loss/total` (the mean of the sum of
         the main learner's terms, where there are several) and `grad_norm`; of another learner `loss/net_d/<term>` and
-        `net_d/grad_norm`.
+        `net_d/grad_norm`; and what a model measures, by its names.
         """
         names = list(self._sums)
         noted = [*self._sums.values(), *self._counts.values()]

@@ -8,6 +8,7 @@ from typing import NamedTuple
 from torch import Tensor, nn
 
 from traiNNer.errors import DataError
+from traiNNer.losses.judge import Judge
 from traiNNer.registry import fold
 from traiNNer.utils.named_call import NamedCall
 
@@ -17,6 +18,7 @@ INPUTS = {
     "lq": "the images have no LQ",
     "output_ema": "set train.ema_decay above 0",
     "iteration": "",
+    "discriminator": "it needs network_d, which the model adversarial trains",
 }
 """What a loss may ask for in its `forward`, each with the reason why there may be none."""
 
@@ -66,6 +68,7 @@ class WeightedLosses(nn.Module):
         lq: Tensor | None = None,
         output_ema: Callable[[], Tensor] | None = None,
         iteration: int | None = None,
+        discriminator: Judge | None = None,
     ) -> dict[str, Tensor]:
         """Return each active loss, weighted, as a float32 scalar by log name. Images are B, [T,] 3, H, W in [0, 1].
 
@@ -75,6 +78,7 @@ class WeightedLosses(nn.Module):
             lq: what the output was made from.
             output_ema: computes what the EMA of the weights makes; called only if a loss asks for it, and once.
             iteration: the iteration under way, from 1.
+            discriminator: what the discriminator says of images.
 
         Raises:
             DataError: a loss asks for images that the training set does not give.
@@ -87,6 +91,7 @@ class WeightedLosses(nn.Module):
         asked = {name for call in active.values() for name in call.asked}
         averaged = output_ema() if output_ema and "output_ema" in asked else None
         offered = {"output": output, "target": target, "lq": lq, "output_ema": averaged, "iteration": iteration}
+        offered["discriminator"] = discriminator
         inputs = {name: value for name, value in offered.items() if value is not None}
         for call in active.values():
             if lacking := [name for name in IMAGES if name in call.required and name not in inputs]:

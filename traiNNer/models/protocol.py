@@ -2,9 +2,10 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
+import torch
 from torch import Tensor
 
 from traiNNer.batch import Batch
@@ -25,12 +26,14 @@ class PhaseLoss:
     """The loss terms of one backward pass: named float32 scalars, whose sum `learner` is to minimize.
 
     The gradient reaches the parameters of that learner only, whatever other networks the terms pass through. Where
-    `output` is given, what `net_g` made of the batch, training images that hurt can be found.
+    `output` is given, what `net_g` made of the batch, training images that hurt can be found, and the share of every
+    term in its gradient is logged. `measures` are further scalars without gradient for the log, by their names there.
     """
 
     terms: dict[str, Tensor]
     learner: str = MAIN
     output: Tensor | None = None
+    measures: Mapping[str, Tensor] = field(default_factory=dict)
 
     def total(self) -> Tensor:
         """Return the sum of the terms."""
@@ -58,9 +61,27 @@ class TrainableModel(ABC):
             iteration: the iteration under way, from 1.
         """
 
+    def after_step(self, measures: Mapping[str, Tensor]) -> None:  # noqa: B027 - most models need no answer
+        """Hear the measures of an iteration: their means over its images and the ranks, so that all ranks decide alike.
+
+        Not called without measures.
+        """
+
     def state_dict(self) -> dict[str, Any]:
         """Return what the model remembers between iterations, as plain values and tensors."""
         return {}
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:  # noqa: B027 - a model without state restores nothing
         """Restore what `state_dict` returned."""
+
+
+def averaged(network: Upscaler | None, lq: Tensor) -> Callable[[], Tensor] | None:
+    """Return what computes the output of the EMA, without gradient; None where there is no EMA."""
+    if network is None:
+        return None
+
+    def compute() -> Tensor:
+        with torch.no_grad():
+            return network(lq)
+
+    return compute

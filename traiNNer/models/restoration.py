@@ -1,13 +1,10 @@
 """The plain case: one network, its output compared with the ground truth."""
 
-from collections.abc import Callable, Iterator
-
-import torch
-from torch import Tensor
+from collections.abc import Iterator
 
 from traiNNer.batch import Batch
 from traiNNer.errors import DataError
-from traiNNer.models.protocol import MAIN, Losses, Networks, PhaseLoss, TrainableModel
+from traiNNer.models.protocol import MAIN, Losses, Networks, PhaseLoss, TrainableModel, averaged
 from traiNNer.registry import MODELS
 
 
@@ -29,19 +26,7 @@ class RestorationModel(TrainableModel):
             output=output,
             target=batch.gt,
             lq=batch.lq,
-            output_ema=self._averaged(batch.lq),
+            output_ema=averaged(self.average, batch.lq),
             iteration=iteration,
         )
         yield PhaseLoss(terms, output=output)
-
-    def _averaged(self, lq: Tensor) -> Callable[[], Tensor] | None:
-        """Return what computes the output of the EMA, without gradient; None where there is no EMA."""
-        average = self.average
-        if average is None:
-            return None
-
-        def compute() -> Tensor:
-            with torch.no_grad():
-                return average(lq)
-
-        return compute

@@ -13,6 +13,7 @@ from traiNNer.engine.control.events import KeepSnapshot, MeasureTerms, Rollback
 from traiNNer.engine.evaluation.best import BestScores
 from traiNNer.engine.evaluation.scorer import Scorer
 from traiNNer.engine.evaluation.suspects import Examination
+from traiNNer.engine.gradient_share import GradientShares
 from traiNNer.engine.learner import Learner
 from traiNNer.engine.log.logbook import Logbook
 from traiNNer.engine.run_folder import RunFolder
@@ -21,7 +22,7 @@ from traiNNer.engine.signals import StopSignals
 from traiNNer.engine.snapshot import Snapshot
 from traiNNer.engine.step import Measuring, Stepper
 from traiNNer.engine.suspicion import Explained, Suspicion
-from traiNNer.engine.trainer import Recording, Trainer
+from traiNNer.engine.trainer import FIRST_LINES, Recording, Trainer
 from traiNNer.engine.training import Training
 from traiNNer.engine.window import NonfiniteWatch
 from traiNNer.models.protocol import MAIN
@@ -91,7 +92,8 @@ def assemble_training(
     reference = build_reference(options, losses)
     suspicion = _build_suspicion(options, train_set, runtime)
     explained = Explained(options.scale) if suspicion else None
-    stepper = Stepper(model, learners, runtime, knobs, reference, measuring, on_out_of_memory, explained)
+    shares = GradientShares(lambda iteration: iteration % options.logger.print_freq == 0 or iteration in FIRST_LINES)
+    stepper = Stepper(model, learners, runtime, knobs, reference, measuring, on_out_of_memory, explained, shares)
     return Training(runtime, stepper, snapshot, watch, book, plan, host, train_set.crop_size, suspicion)
 
 

@@ -16,6 +16,7 @@ from traiNNer.engine.control.automation import Automation
 from traiNNer.engine.control.events import CROP_SIZE, Direction, KnobChanged, RunStarted
 from traiNNer.engine.control.host import AutomationHost
 from traiNNer.engine.control.knobs import GRAD_CLIP, LOSS_WEIGHT, MICRO_BATCH, Knobs
+from traiNNer.engine.control.of_learner import OfLearner
 from traiNNer.engine.evaluation.probe import Probe, choose_crops
 from traiNNer.engine.learner import Learner, knob_prefix
 from traiNNer.engine.log.logbook import Logbook
@@ -23,6 +24,7 @@ from traiNNer.engine.reference import BicubicReference, ReferenceInTime
 from traiNNer.engine.runtime.runtime import Runtime
 from traiNNer.errors import ConfigError
 from traiNNer.losses.weighted import WeightedLosses, log_names
+from traiNNer.models.protocol import MAIN
 from traiNNer.optim.schedules import Schedule
 from traiNNer.registry import AUTOMATIONS, LOSSES, MODELS
 from traiNNer.run.build import attempt, build_schedule, directions, hooks_of, network_choices
@@ -40,7 +42,7 @@ def plain_options(options: TrainOptions) -> dict[str, dict[str, Any]]:
 
 
 def build_automations(options: TrainOptions) -> dict[str, Automation]:
-    """Build the automations that are switched on. Raises `ConfigError` for one of a plugin that is none."""
+    """Build the automations that are switched on, some for each learner. Raises `ConfigError` for one that is none."""
     automations = {}
     for name, choice in chosen_automations(options).items():
         title = f"train.training_automations.{name}"
@@ -48,6 +50,8 @@ def build_automations(options: TrainOptions) -> dict[str, Automation]:
         if not isinstance(automation, Automation):
             raise ConfigError(f"{title}: must be derived from traiNNer.engine.control.automation.Automation")
         automations[name] = automation
+        for learner in [one for one in network_choices(options) if automation.is_per_learner and one != MAIN]:
+            automations[f"{name} ({learner})"] = OfLearner(AUTOMATIONS.build(choice.type, choice.options), learner)
     return automations
 
 

@@ -150,6 +150,7 @@ def build_evaluations(options: CommonOptions, sets: dict[str, ImageSet], runtime
             options.val.tile_size,
             options.val.tile_overlap,
             ARCHS[options.network_g.type].traits,
+            measures_drift=isinstance(options, TrainOptions) and options.network_d is not None,
         )
         for key, dataset in sets.items()
         if not key.startswith("train")

@@ -15,7 +15,7 @@ from traiNNer.config.options import CommonOptions, TrainOptions
 from traiNNer.errors import ConfigError, DataError
 from traiNNer.losses.weighted import WeightedLosses
 from traiNNer.metrics.protocol import named_call
-from traiNNer.registry import ARCHS
+from traiNNer.registry import ARCHS, LOSSES
 from traiNNer.run.build import attempt, build_loss, build_losses, build_metrics, model_of
 from traiNNer.utils.plugin_files import place_of
 from traiNNer.utils.upscaling import Tiling, upscale_image
@@ -89,6 +89,8 @@ def check_losses(options: TrainOptions, train_set: ImageSet) -> None:
     # What a training step offers; a loss may ask for the rest of it, too.
     rest = {"lq": lq, "output_ema": (lambda: target) if options.train.ema_decay else None, "iteration": 1}
     for place, choice in enumerate(options.train.losses):
+        if LOSSES[choice.type].traits.adversarial:
+            continue  # it asks for the discriminator, so it is tried with the model
         title = f"train.losses[{place}] {choice.type}"
         loss = attempt(title, lambda choice=choice: build_loss(options, choice))
         losses = attempt(title, lambda loss=loss, name=choice.type: WeightedLosses([(name, loss, 1.0)]))

@@ -8,6 +8,7 @@ from traiNNer.config.load import load_options
 from traiNNer.config.options import TestOptions, TrainOptions
 from traiNNer.config.reference.docstrings import option_docs
 from traiNNer.config.reference.markdown import options_markdown
+from traiNNer.config.stages import has_stages, load_stages
 from traiNNer.registry import ARCHS, AUTOMATIONS, DATASETS, LOSSES, METRICS, OPTIMIZERS, SCHEDULES
 
 ROOT = Path(__file__).parents[3]
@@ -28,11 +29,13 @@ def test_guide():
 @pytest.mark.parametrize("path", SHIPPED, ids=[path.relative_to(ROOT).as_posix() for path in SHIPPED])
 def test_shipped_files_load_without_a_warning(path, tmp_path):
     model = TestOptions if "test" in path.parts[-2] else TrainOptions
-    loaded = load_options(path, model)
-    assert loaded.warnings == ()
-    written = tmp_path / "resolved.yml"
-    written.write_text(loaded.effective(), encoding="utf-8")
-    assert load_options(written, model).options == loaded.options
+    is_staged = model is TrainOptions and has_stages(path)
+    every = [stage.loaded for stage in load_stages(path)] if is_staged else [load_options(path, model)]
+    for loaded in every:
+        assert loaded.warnings == ()
+        written = tmp_path / "resolved.yml"
+        written.write_text(loaded.effective(), encoding="utf-8")
+        assert load_options(written, model).options == loaded.options
 
 
 def test_every_option_of_every_component_is_described():

@@ -89,6 +89,16 @@ def test_plugin_automation_must_be_an_automation(load, registered):
         build_automations(load("train.training_automations.NoAutomation={}"))
 
 
+def test_every_learner_has_a_gradient_limit(load):
+    gan = ("network_d={type: dunet}", "train.optim_d={type: Adam, lr: 1e-4}", "train.losses=[{type: ganloss}]")
+    one, two = build_automations(load()), build_automations(load(*gan, "train.dynamic_loss_scheduling.enabled=false"))
+    added = "AdaptiveGradientClipping (net_d)"
+    assert set(two) - {added} == set(one) - {"DynamicLossScheduling"}
+    assert two[added].state_dict() == two["AdaptiveGradientClipping"].state_dict()
+    places = list(two)
+    assert places.index(added) == places.index("AdaptiveGradientClipping") + 1
+
+
 def test_changes_that_the_file_orders_are_told_to_automations(load):
     growth = "[{lq_size: 8, until: 40}, {lq_size: 16, until: 70}]"
     losses = "[{type: L1Loss, stop_iter: 85}, {type: MSELoss, luma: true, start_iter: 85}]"

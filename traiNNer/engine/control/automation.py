@@ -30,7 +30,7 @@ class Automation(OptionRules):
     declares: plain numbers, texts, lists and dictionaries, and dataclasses of these.
     """
 
-    title: ClassVar[str] = ""
+    title: str = ""
     """Name in the summary line at the end of a run."""
     remembered: Sequence[str] = ()
     """Attributes that are saved in the training state."""
@@ -41,6 +41,8 @@ class Automation(OptionRules):
     """Whether `fallback_rule` receives validations after the automation was disabled."""
     answers_out_of_memory: ClassVar[bool] = False
     """Whether `on_failure` can make the micro-batch smaller after a step ran out of memory."""
+    is_per_learner: ClassVar[bool] = False
+    """Whether every learner has one: it moves knobs that each learner has, by what its steps show."""
     every: int = 50
     """Iterations after which it wants a window; it gets one also when another automation does."""
     max_adjustments: int = 50

@@ -107,7 +107,8 @@ class WindowFinished:
     """The iterations since the last window, the newest last; `iteration` is that one's number, counted from 1.
 
     `seconds` is the time of an iteration of the window; `memory` is None where it is not reported; `batch` is how
-    many images per device and loader batch were trained, None in a window in which that changed.
+    many images per device and loader batch were trained, None in a window in which that changed. `others` are the
+    steps of other learners than `net_g` by name, each with the sum of its loss terms.
     """
 
     iteration: int
@@ -115,6 +116,7 @@ class WindowFinished:
     seconds: float = math.nan
     memory: Memory | None = None
     batch: int | None = None
+    others: Mapping[str, Sequence[Step]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

@@ -13,6 +13,7 @@ from traiNNer.engine.control.events import Step, WindowFinished
 from traiNNer.engine.runtime.memory import Memory
 from traiNNer.engine.runtime.runtime import Runtime
 from traiNNer.engine.step_report import StepReport
+from traiNNer.models.protocol import MAIN
 
 
 class Observations:
@@ -30,11 +31,20 @@ class Observations:
         self._rows: list[Tensor] = []
         self._names: list[tuple[str, ...]] = []
         self._steps: list[Step] = []
+        self._other_rows: list[Tensor] = []
+        self._other_names: list[str] = []
+        self._others: dict[str, list[Step]] = {}
         self._seconds: list[float] = []
         self._last = math.nan
 
     def add(self, report: StepReport) -> None:
-        """Note an iteration of the main learner without reading its values; one that trains only others is not one."""
+        """Note an iteration without reading its values; one that trains only others than the main learner is none."""
+        for name, update in report.updates.items():
+            if name != MAIN:
+                loss = torch.stack(list(update.terms.values())).sum()
+                row = torch.stack([value.float() for value in (update.applied, update.grad_norm, loss)])
+                self._other_rows.append(row)
+                self._other_names.append(name)
         update = report.main
         if update is None:
             return
@@ -62,9 +72,13 @@ class Observations:
         self._seconds = []
         # The median passes over the pauses of saving.
         pace = statistics.median(known) if known else math.nan
-        return WindowFinished(iteration, steps, pace, memory) if steps else None
+        if not steps:
+            return None
+        others, self._others = self._others, {}
+        return WindowFinished(iteration, steps, pace, memory, others=others)
 
     def _read(self) -> None:
+        self._read_others()
         if not self._rows:
             return
         sizes = [row.numel() for row in self._rows]
@@ -76,11 +90,25 @@ class Observations:
             self._steps.append(Step(applied == 1.0, norm, loss, reference, by_name))
         self._rows, self._names = [], []
 
+    def _read_others(self) -> None:
+        if not self._other_rows:
+            return
+        rows = self.runtime.mean_over_ranks(torch.stack(self._other_rows)).tolist()
+        for name, (applied, norm, loss) in zip(self._other_names, rows, strict=True):
+            self._others.setdefault(name, []).append(Step(applied == 1.0, norm, loss))
+        self._other_rows, self._other_names = [], []
+
     def state_dict(self) -> dict[str, Any]:
         """Return the open window, read, as plain lists."""
         self._read()
-        return {"steps": [[*step[:4], dict(step.norms) if step.norms else None] for step in self._steps]}
+        others = {name: [list(step[:3]) for step in steps] for name, steps in self._others.items()}
+        return {
+            "steps": [[*step[:4], dict(step.norms) if step.norms else None] for step in self._steps],
+            "others": others,
+        }
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """Restore what `state_dict` returned."""
         self._steps = [Step(bool(applied), *rest) for applied, *rest in state["steps"]]
+        others = state.get("others", {})
+        self._others = {name: [Step(bool(row[0]), *row[1:]) for row in rows] for name, rows in others.items()}

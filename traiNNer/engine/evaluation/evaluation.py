@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from traiNNer.batch import ImageSet, Sample
+from traiNNer.engine.evaluation.drift import drift
 from traiNNer.engine.runtime.runtime import Runtime
 from traiNNer.errors import DataError, MetricError
 from traiNNer.metrics.protocol import Metric, named_call
@@ -57,7 +58,11 @@ def capped(score: float) -> float:
 
 
 class Evaluation:
-    """One set of images, the metrics to compute on it, and how outputs are made and saved."""
+    """One set of images, the metrics to compute on it, and how outputs are made and saved.
+
+    With `measures_drift` each image also has the values of `drift`, which are no scores: the best weights do not depend
+    on them.
+    """
 
     def __init__(
         self,
@@ -69,6 +74,7 @@ class Evaluation:
         tile_size: int = 0,
         tile_overlap: int = 0,
         traits: ArchTraits | None = None,
+        measures_drift: bool = False,
     ) -> None:
         self.name = name
         self.dataset = dataset
@@ -78,6 +84,7 @@ class Evaluation:
         self.tile_size = tile_size
         self.tile_overlap = tile_overlap
         self.traits = traits or ArchTraits()
+        self.measures_drift = measures_drift
         self._calls = {metric: named_call(metric, call) for metric, call in metrics.items()}
         self._longest = 0
         self._bicubic: dict[str, dict[str, float]] = {}
@@ -152,6 +159,8 @@ class Evaluation:
         for name, metric in self.metrics.items():
             if target is not None or not metric.needs_target:
                 values[name] = self._measure(name, sample, output, target) if is_finite else math.nan
+        if self.measures_drift:
+            values |= self._drift(sample, upscaled)
         if target is not None and sample.key not in self._bicubic:
             self._score_bicubic(sample, target)
         if target is not None and sample.key in self._references:
@@ -159,6 +168,12 @@ class Evaluation:
         scores.images[sample.key] = values | self._bicubic.get(sample.key, {})
         if sample.lq is not None and sample.lq.dtype == np.uint16:
             scores.deep.append(sample.key)
+
+    def _drift(self, sample: Sample, upscaled: Tensor) -> dict[str, float]:
+        assert sample.lq is not None
+        lq = self.runtime.to_float(torch.from_numpy(sample.lq).unsqueeze(0))[0]
+        target = None if sample.gt is None else self.runtime.to_float(torch.from_numpy(sample.gt).unsqueeze(0))[0]
+        return drift(upscaled.float(), lq, target, self.scale)
 
     def _score_bicubic(self, sample: Sample, target: np.ndarray) -> None:
         """Score bicubic upscaling of one image, once; of the first few, keep what the strips show."""

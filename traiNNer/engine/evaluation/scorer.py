@@ -12,6 +12,7 @@ from torch import nn
 
 from traiNNer.engine.checkpoint.saver import Saver
 from traiNNer.engine.evaluation.best import BestScores
+from traiNNer.engine.evaluation.drift import DriftWatch
 from traiNNer.engine.evaluation.evaluation import Evaluation, EvaluationStopped, Scores
 from traiNNer.engine.log.logbook import Logbook
 from traiNNer.engine.run_folder import cause
@@ -60,6 +61,7 @@ class Scorer:
         self.runtime = runtime
         self._upscale = runtime.upscaler(network)
         self._noticed: set[str] = set()
+        self._drift_watch = DriftWatch()
 
     def run(self, iteration: int, is_stopped: Callable[[], bool]) -> dict[str, float]:
         """Score every set and record the scores; nothing is recorded of a validation that is stopped on the way.
@@ -126,6 +128,7 @@ class Scorer:
             shown = "  ".join(describe_score(metric, mean) for metric in self.best.directions if metric in mean)
             self.logbook.info(f"validation {iteration:,}  {name}: {shown or 'no scores'}  ({seconds:.1f} s)")
         self._warn_once([f"{name}: {text}" for name, scores in results.items() for text in scores.notices()])
+        self.logbook.warn_all([text for name, mean in means.items() for text in self._drift_watch.look(name, mean)])
         values = {f"val/{name}/{metric}": value for name, mean in means.items() for metric, value in mean.items()}
         self.logbook.event("validation", iteration, values)
         for name, scores in results.items():

@@ -54,6 +54,7 @@ class Logbook:
         self._log = _appended(folder.log / f"train_{time.strftime('%Y%m%d_%H%M%S')}.log")
         for line in self._early:
             self._write_log(line)
+        self._early = []
         keep_until(folder.metrics, start)
         self._metrics = _appended(folder.metrics)
         keep_until(folder.decisions, start)

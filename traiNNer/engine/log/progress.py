@@ -12,6 +12,8 @@ def describe(values: Mapping[str, float], eta_s: float) -> tuple[str, str]:
     if loss is None:
         loss, single = next(iter(losses.values()), math.nan), []
     detail = f" ({', '.join(single)})" if single else ""
+    accuracy = values.get("net_d/accuracy")
+    detail += f"  net_d right {accuracy:.0%}" if accuracy is not None else ""
     pace = f"{values['it_per_s']:.2f} it/s  data {values['data_wait']:.0%}  eta {duration(eta_s)}"
     return f"loss {loss:.4f}{detail}  lr {values['lr']:.2e}", pace
 

@@ -97,7 +97,7 @@ class Runtime(Ranks):
         """Add the gradient of one micro-batch's loss: to every parameter, or to `inputs` alone."""
         (self.scaler.scale(loss) if self.scaler else loss).backward(inputs=inputs)
 
-    def gradient(self, loss: Tensor, parameters: Sequence[nn.Parameter]) -> Tensor:
+    def gradient(self, loss: Tensor, parameters: Sequence[Tensor]) -> Tensor:
         """Return the gradient of one loss by itself as one vector, up to the factor of the fp16 scaling."""
         scaled = self.scaler.scale(loss) if self.scaler else loss
         parts = torch.autograd.grad(scaled, parameters, retain_graph=True, allow_unused=True)

@@ -6,9 +6,11 @@ import torch
 from enginekit import report_of
 
 from traiNNer.engine.control import observations
+from traiNNer.engine.control.events import Step
 from traiNNer.engine.control.observations import Observations
 from traiNNer.engine.runtime.runtime import Runtime
 from traiNNer.engine.step import StepReport
+from traiNNer.models.protocol import MAIN
 
 
 def noted(anchor: str | None = None) -> Observations:
@@ -49,6 +51,24 @@ def test_other_learners_iteration_is_not_counted():
     seen = noted()
     seen.add(StepReport({}, torch.tensor(True), None))
     assert seen.read(1) is None
+
+
+def test_other_learners_steps_wait_for_the_next_window_of_the_main_one():
+    def opponent(norm, finite=True):
+        return report_of({"real": 0.25, "fake": 0.5}, norm, finite).updates[MAIN]
+
+    seen, flag = noted(), torch.tensor(True)
+    seen.add(StepReport({"net_d": opponent(3.0)}, flag))
+    assert seen.read(1) is None
+    seen.add(StepReport({MAIN: opponent(1.0), "net_d": opponent(5.0, finite=False)}, flag))
+    resumed = noted()
+    resumed.load_state_dict(seen.state_dict())
+    for one in (seen, resumed):
+        window = one.read(2)
+        assert [step.grad_norm for step in window.steps] == [1.0]
+        assert window.others == {"net_d": [Step(True, 3.0, 0.75), Step(False, 5.0, 0.75)]}
+        one.add(StepReport({MAIN: opponent(1.0)}, flag))
+        assert one.read(3).others == {}
 
 
 def test_throughput_is_the_median_and_ignores_pauses(monkeypatch):

@@ -1,0 +1,1 @@
+"""Networks that judge images instead of upscaling them, for `network_d`."""
