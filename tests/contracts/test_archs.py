@@ -16,7 +16,10 @@ DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
 MEMBERS = everyday()
 OURS = [member for member in MEMBERS if not member.component.traits.opens_as]
 FOREIGN = [member for member in MEMBERS if member.component.traits.opens_as]
-UNTRAINED: dict[str, tuple[str, str]] = {}
+UNTRAINED = {
+    "seemore_t": (r"\.experts\.", "an expert learns from the images that its router sends to it"),
+    "craft": (r"\.pos\.", "at the published width it is a layer normalization of one channel, a constant"),
+}
 """Parameters that are trained but get no gradient, as a pattern, with the reason."""
 pytestmark = [
     pytest.mark.filterwarnings("ignore:.*nothing was tracked"),

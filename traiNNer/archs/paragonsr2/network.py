@@ -25,6 +25,8 @@ def _odd(value: int) -> int:
 Count = Annotated[int, Field(gt=0)]
 OddCount = Annotated[int, Field(gt=0), AfterValidator(_odd)]
 Momentum = Annotated[float, Field(gt=0, le=1)]
+
+
 @arch(
     scales=(1, 2, 3, 4, 8),
     release=lambda network: network.fuse_for_release(),

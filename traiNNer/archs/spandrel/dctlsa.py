@@ -19,7 +19,7 @@ def dctlsa(
     scale: int,
     in_nc: Count = 3,
     nf: Count = 55,
-    num_modules: Count = 6,
+    num_modules: Annotated[int, only(6)] = 6,
     out_nc: Count = 3,
     num_head: Annotated[int, only(5)] = 5,
 ) -> nn.Module:
@@ -28,7 +28,7 @@ def dctlsa(
     Args:
         in_nc: Channels of the input.
         nf: Channels of the body, a multiple of `num_head`.
-        num_modules: Groups.
+        num_modules: Groups, whose number is fixed.
         out_nc: Channels of the output.
         num_head: Attention heads.
     """

@@ -4,6 +4,7 @@ from typing import Annotated, Literal
 
 from torch import nn
 
+from traiNNer.archs.spandrel.frozen import freeze
 from traiNNer.archs.spandrel.kinds import Chance, Count, Ratio, only
 from traiNNer.archs.traits import Recipe, arch
 from traiNNer.archs.variants import variant
@@ -52,7 +53,7 @@ def fdat(
     """
     from spandrel.architectures.FDAT import FDAT
 
-    return FDAT(
+    network = FDAT(
         num_in_ch=num_in_ch,
         num_out_ch=num_out_ch,
         scale=scale,
@@ -70,6 +71,8 @@ def fdat(
         img_range=img_range,
         unshuffle_mod=unshuffle_mod,
     )
+    # Spatial and channel layers take turns, and each uses one of the two gates that it has.
+    return freeze(network, r"\.blocks\.\d*[02468]\.inter\.sg\.|\.blocks\.\d*[13579]\.inter\.cg\.")
 
 
 fdat_tiny = variant(
