@@ -24,6 +24,7 @@ UNTRAINED = {
 pytestmark = [
     pytest.mark.filterwarnings("ignore:.*nothing was tracked"),
     pytest.mark.filterwarnings("ignore:torch.meshgrid"),
+    pytest.mark.filterwarnings("ignore:'saved_variables'"),
 ]
 
 

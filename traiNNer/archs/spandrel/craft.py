@@ -23,7 +23,7 @@ def craft(
     img_range: Annotated[float, only(1)] = 1.0,
     resi_connection: Literal["1conv", "identity"] = "1conv",
 ) -> nn.Module:
-    """CRAFT, attention in two directions with high frequencies refined apart. Other sizes are padded by reflection.
+    """CRAFT, attention in two directions with high frequencies refined apart.
 
     Args:
         in_chans: Channels of the images.
@@ -38,7 +38,7 @@ def craft(
         img_range: Largest value of an image.
         resi_connection: End the body with a convolution, or with nothing.
     """
-    from traiNNer.archs.spandrel.fixed import CRAFT
+    from spandrel.architectures.CRAFT import CRAFT
 
     return CRAFT(
         in_chans=in_chans,

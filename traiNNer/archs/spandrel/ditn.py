@@ -42,7 +42,7 @@ def ditn_real(
         ITL_blocks=ITL_blocks,
         SAL_blocks=SAL_blocks,
         UFONE_blocks=UFONE_blocks,
-        ffn_expansion_factor=ffn_expansion_factor,
+        ffn_expansion_factor=ffn_expansion_factor,  # pyright: ignore[reportArgumentType] - spandrel gives it a quotient
         bias=bias,
         LayerNorm_type=LayerNorm_type,
         patch_size=patch_size,

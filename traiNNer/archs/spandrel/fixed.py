@@ -4,7 +4,6 @@ from typing import Any
 
 import torch
 import torch.nn.functional as F
-from spandrel.architectures.CRAFT import CRAFT as SpandrelCRAFT  # noqa: N811
 from spandrel.architectures.DRCT import DRCT as SpandrelDRCT  # noqa: N811
 from spandrel.architectures.PLKSR import PLKSR as SpandrelPLKSR  # noqa: N811
 from spandrel.architectures.PLKSR import RealPLKSR as SpandrelRealPLKSR
@@ -67,19 +66,6 @@ def _padded(x: Tensor, multiple: int) -> Tensor:
 
 class DRCT(SpandrelDRCT):
     """DRCT for images of any size: the original fails unless both sides are multiples of its window."""
-
-    def __init__(self, **options: Any) -> None:
-        super().__init__(**options)
-        self._multiple, self._scale = options["window_size"], options["upscale"]
-
-    def forward(self, x: Tensor) -> Tensor:
-        """Map B, C, H, W to B, C, scale*H, scale*W."""
-        height, width = x.shape[-2:]
-        return super().forward(_padded(x, self._multiple))[..., : height * self._scale, : width * self._scale]
-
-
-class CRAFT(SpandrelCRAFT):
-    """CRAFT for images of any size: the original fails unless both sides are multiples of its window."""
 
     def __init__(self, **options: Any) -> None:
         super().__init__(**options)

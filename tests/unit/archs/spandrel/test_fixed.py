@@ -3,7 +3,7 @@
 import pytest
 import torch
 from archkit import TINY
-from spandrel.architectures import CRAFT, DRCT, PLKSR, RCAN, SeemoRe
+from spandrel.architectures import DRCT, PLKSR, RCAN, SeemoRe
 
 from traiNNer.archs.spandrel import fixed
 from traiNNer.registry import ARCHS
@@ -60,9 +60,8 @@ def _first_routes_all(network, x):
         return torch.full((3, 3, 32, 32), torch.nan)
 
 
-@pytest.mark.parametrize(("name", "original"), [("drct", DRCT.DRCT), ("craft", CRAFT.CRAFT)])
-def test_odd_sizes_are_padded_inside(name, original):
-    ours, theirs = pair(name, original)
+def test_drct_pads_odd_sizes():
+    ours, theirs = pair("drct", DRCT.DRCT)
     x = torch.rand(1, 3, 17, 22)
     with torch.no_grad():
         assert ours(x).shape == (1, 3, 34, 44)
