@@ -9,7 +9,7 @@ from archkit import Member, each, everyday
 from safetensors.torch import save_file
 from torch import nn
 
-import traiNNer.archs  # noqa: F401
+from traiNNer.archs.spandrel.detect import detect
 from traiNNer.registry import ARCHS
 
 DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
@@ -178,6 +178,21 @@ def test_saved_file_opens_in_spandrel_with_equal_output(member: Member, tmp_path
     x = torch.rand(1, 3, side, side + 16)
     with torch.no_grad():
         assert torch.equal(found.model.eval()(x), network.eval()(x))
+
+
+@each(FOREIGN)
+def test_weights_say_what_they_are_at_every_scale(member: Member):
+    for scale in member.scales:
+        state = member.build(scale).state_dict()
+        found = detect(state)
+        assert found is not None
+        assert found.pop("scale") == scale
+        component = ARCHS[found.pop("type")]
+        again = component.build(found, scale=scale).state_dict()
+        assert {name: tensor.shape for name, tensor in again.items()} == {
+            name: tensor.shape for name, tensor in state.items() if name in again
+        }
+        assert [name for name in state if name not in again] == []
 
 
 @each(OURS)

@@ -5,7 +5,7 @@ from collections.abc import Callable, Sequence
 from time import perf_counter
 from typing import TYPE_CHECKING, Any
 
-from traiNNer.cli.option_file import add_option_file
+from traiNNer.cli.option_file import add_option_file, network_of
 
 if TYPE_CHECKING:
     from traiNNer.engine.log.logbook import Logbook
@@ -47,7 +47,7 @@ def _train(args: argparse.Namespace, book: "Logbook", clock: Callable[[], float]
     from traiNNer.config.options import TrainOptions
 
     overrides = [*args.set, *(["auto_resume=true"] if args.auto_resume else [])]
-    loaded = load_options(args.opt, TrainOptions, overrides)
+    loaded = load_options(args.opt, TrainOptions, overrides, network_of)
 
     from traiNNer.run.train import train  # only now: it imports torch, and a file with mistakes need not wait for that
 
