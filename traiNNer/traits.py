@@ -53,6 +53,9 @@ class ArchTraits(Traits):
         adapt_state: Renames tensors of older generations; returns the new state and one note per change.
         recipe: Settings of its published training, which zero-config starts from.
         discriminates: It judges images (`network_d`) instead of upscaling them.
+        family: The arch that this one is a variant of, with other defaults; empty for one that is not.
+        license: SPDX identifier of the license of the network's code.
+        opens_as: Identifier under which spandrel recognizes a weights file of this arch; empty where it does not.
 
     Raises:
         ValueError: a size below 1, or a precision or layout that does not exist or must not be missing.
@@ -68,6 +71,9 @@ class ArchTraits(Traits):
     adapt_state: AdaptState | None = None
     recipe: Recipe | None = None
     discriminates: bool = False
+    family: str = ""
+    license: str = "Apache-2.0"
+    opens_as: str = ""
 
     def __post_init__(self) -> None:
         for name in ("size_multiple", "least_size"):

@@ -9,7 +9,34 @@ PACKAGE, UNIT = ROOT / "traiNNer", ROOT / "tests/unit"
 SMALL = 30  # lines; shorter modules are tested with their users
 
 # Modules tested together with a neighbor: that test must import them.
+FAMILIES = [
+    "atd",
+    "craft",
+    "dat",
+    "dctlsa",
+    "ditn",
+    "drct",
+    "esrgan",
+    "fdat",
+    "grl",
+    "hat",
+    "moesr",
+    "mosr",
+    "nafnet",
+    "omnisr",
+    "plksr",
+    "rcan",
+    "realcugan",
+    "realplksr",
+    "rgt",
+    "scunet",
+    "seemore",
+    "span",
+    "swin2sr",
+    "swinir",
+]
 HELD_BY = {
+    **{f"archs/spandrel/{name}.py": "archs/spandrel/test_families.py" for name in FAMILIES},
     "automations/learning_rate_rules.py": "automations/test_learning_rate.py",
     "automations/memory_model.py": "automations/test_batch_size.py",
     "config/reference/docstrings.py": "config/reference/test_markdown.py",

@@ -25,6 +25,9 @@ keys = [f"{at}.{key}".removeprefix(".") for at, model in sections(TrainOptions) 
 for registry in (ARCHS, AUTOMATIONS, DATASETS, LOSSES, METRICS, MODELS, SCHEDULES):
     for component in registry:
         title = f"{registry.kind} {component.name}"
+        if getattr(component.traits, "family", ""):
+            keys.append(title)  # its options are those of its family
+            continue
         below = sections(component.options, title)
         keys += [f"{at}.{key}" for at, model in below for key in static_keys(model)] or [title]
 keys += [f"train.{own}" for own in OWN_SECTIONS]

@@ -2,6 +2,7 @@
 
 import argparse
 from pathlib import Path
+from typing import Any
 
 
 def add_option_file(parser: argparse.ArgumentParser) -> None:
@@ -11,3 +12,10 @@ def add_option_file(parser: argparse.ArgumentParser) -> None:
         "--set", action="append", default=[], metavar="KEY=VALUE", help="override a key, e.g. train.total_iter=200"
     )
     parser.add_argument("--check", action="store_true", help="check options, data and shapes, print them, and stop")
+
+
+def network_of(path: str, key: str | None) -> dict[str, Any]:
+    """Read which network a weights file holds: `type`, options and `scale`. Raises `ConfigError`."""
+    from traiNNer.engine.checkpoint import weights  # only where a file leaves its network out: it imports torch
+
+    return weights.network_of(path, key)

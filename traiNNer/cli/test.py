@@ -4,7 +4,7 @@ import argparse
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from traiNNer.cli.option_file import add_option_file
+from traiNNer.cli.option_file import add_option_file, network_of
 
 if TYPE_CHECKING:
     from traiNNer.engine.log.logbook import Logbook
@@ -37,7 +37,7 @@ def _test(args: argparse.Namespace, book: "Logbook") -> str:
     from traiNNer.config.load import load_options
     from traiNNer.config.options import TestOptions
 
-    loaded = load_options(args.opt, TestOptions, args.set)
+    loaded = load_options(args.opt, TestOptions, args.set, network_of)
 
     from traiNNer.run.test import test  # only now: it imports torch, and a file with mistakes need not wait for that
 

@@ -5,7 +5,7 @@ from collections.abc import Callable, Sequence
 from time import perf_counter
 from typing import TYPE_CHECKING, Any
 
-from traiNNer.cli.option_file import add_option_file
+from traiNNer.cli.option_file import add_option_file, network_of
 
 if TYPE_CHECKING:
     from traiNNer.engine.log.logbook import Logbook
@@ -51,9 +51,11 @@ def _train(args: argparse.Namespace, book: "Logbook", clock: Callable[[], float]
     if has_stages(args.opt):
         from traiNNer.run.stages import train_stages
 
-        return train_stages(args.opt, overrides, book, check=args.check, overwrite=args.overwrite, clock=clock)
-    loaded = load_options(args.opt, TrainOptions, overrides)
+        return train_stages(
+            args.opt, overrides, book, check=args.check, overwrite=args.overwrite, clock=clock, network_of=network_of
+        )
+    loaded = load_options(args.opt, TrainOptions, overrides, network_of)
 
     from traiNNer.run.train import train  # only now: it imports torch, and a file with mistakes need not wait for that
 
-    return train(loaded, book, check=args.check, overwrite=args.overwrite, clock=clock)
+    return train(loaded, book, check=args.check, overwrite=args.overwrite, clock=clock, network_of=network_of)

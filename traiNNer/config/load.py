@@ -13,6 +13,7 @@ from traiNNer.config.components import Checker
 from traiNNer.config.effective import file_form, sources_of, write
 from traiNNer.config.facts import Facts
 from traiNNer.config.files import read_text
+from traiNNer.config.from_weights import NetworkOf, complete_network
 from traiNNer.config.options import CommonOptions
 from traiNNer.config.overrides import apply_overrides
 from traiNNer.config.plugins import import_plugins
@@ -47,19 +48,34 @@ class Loaded(Generic[Options]):
         return write(self.tree, self.sources)
 
 
-def load_options(path: Path, model: type[Options], overrides: Sequence[str] = ()) -> Loaded[Options]:
+def load_options(
+    path: Path, model: type[Options], overrides: Sequence[str] = (), network_of: NetworkOf | None = None
+) -> Loaded[Options]:
     """Read, complete and check an option file.
 
-    Components must have been registered before (plugins named in the file are imported here). `overrides` are
-    `key=value` texts, as after `--set`. Raises `ConfigError` with every problem found.
+    Components must have been registered before (plugins named in the file are imported here).
+
+    Args:
+        path: the file.
+        model: its options.
+        overrides: `key=value` texts, as after `--set`.
+        network_of: reads which network a weights file holds, for a file that leaves `network_g` out.
+
+    Raises:
+        ConfigError: with every problem found.
     """
     text = read_text(path)
     root = load_yaml(text, str(path)).root
-    return load_root(root, path, model, text, overrides)
+    return load_root(root, path, model, text, overrides, network_of)
 
 
 def load_root(
-    root: Node, path: Path, model: type[Options], text: str, overrides: Sequence[str] = ()
+    root: Node,
+    path: Path,
+    model: type[Options],
+    text: str,
+    overrides: Sequence[str] = (),
+    network_of: NetworkOf | None = None,
 ) -> Loaded[Options]:
     """Complete and check the tree that was read from an option file. Raises `ConfigError` with every problem found."""
     if not isinstance(root.value, dict):
@@ -71,6 +87,8 @@ def load_root(
     import_plugins(root, path.parent, report)
     if report.problems and "plugins" in {problem.key.split("[")[0] for problem in report.problems}:
         raise ConfigError(str(path), report.sorted())  # without its components every other message could mislead
+    if network_of and not complete_network(root, network_of, report):
+        raise ConfigError(str(path), report.sorted())
     return _loaded(root, model, report, str(path), text)
 
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from traiNNer.config.files import read_text
+from traiNNer.config.from_weights import NetworkOf
 from traiNNer.config.load import Loaded, load_root
 from traiNNer.config.names import refusal
 from traiNNer.config.options import TrainOptions
@@ -43,7 +44,12 @@ def has_stages(path: Path) -> bool:
     return section is not None and section.value not in (None, [])
 
 
-def load_stages(path: Path, overrides: Sequence[str] = (), weights: Sequence[str | None] = ()) -> list[Stage]:
+def load_stages(
+    path: Path,
+    overrides: Sequence[str] = (),
+    weights: Sequence[str | None] = (),
+    network_of: NetworkOf | None = None,
+) -> list[Stage]:
     """Read, complete and check every stage of an option file.
 
     The run of a stage is called by the stage's name and lies in the folder of the whole run. An override counts for
@@ -53,6 +59,7 @@ def load_stages(path: Path, overrides: Sequence[str] = (), weights: Sequence[str
         path: the option file.
         overrides: `key=value` texts, as after `--set`.
         weights: for each stage the file to start from, where that is known already.
+        network_of: reads which network a weights file holds, for a stage that leaves `network_g` out.
 
     Raises:
         ConfigError: with every problem of the first stage that has one.
@@ -71,7 +78,7 @@ def load_stages(path: Path, overrides: Sequence[str] = (), weights: Sequence[str
         given = weights[place] if place < len(weights) else None
         ours = [*_of_stage(overrides, name), *([f"path.pretrain_network_g={json.dumps(given)}"] if given else [])]
         start = part.child("start_from") or Node(BEST)
-        loaded = load_root(_merged(root, part, name), path, TrainOptions, text, ours)
+        loaded = load_root(_merged(root, part, name), path, TrainOptions, text, ours, network_of)
         stages.append(Stage(name, str(start.value), loaded))
     return stages
 

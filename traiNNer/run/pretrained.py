@@ -2,11 +2,12 @@
 
 from torch import nn
 
-from traiNNer.config.options import CommonOptions
+from traiNNer.config.options import CommonOptions, TrainOptions
 from traiNNer.engine.checkpoint.weights import load_pretrained, read_weights
 from traiNNer.engine.log.logbook import Logbook
 from traiNNer.errors import ConfigError
 from traiNNer.models.protocol import MAIN
+from traiNNer.registry import ARCHS
 from traiNNer.run.build import describe_networks
 
 
@@ -22,3 +23,23 @@ def load_given_weights(network: nn.Module, options: CommonOptions, book: Logbook
         raise ConfigError(f"path.pretrain_network_g: {error}") from None
     book.warn_all(notes)
     book.info(f"{path}: {report}")
+    if advice := learning_rate_advice(options):
+        book.info(advice)
+
+
+def learning_rate_advice(options: CommonOptions) -> str:
+    """Return a line where a run that starts from trained weights has the learning rate of one that starts from none.
+
+    Empty for other runs, and for archs that name no learning rate.
+    """
+    recipe = ARCHS[options.network_g.type].traits.recipe
+    if recipe is None or not isinstance(options, TrainOptions):
+        return ""
+    optimizer = options.train.optim_g
+    lr, usual = optimizer.get("lr"), recipe.muon_lr if optimizer.type == "muon" else recipe.lr
+    if usual is None or not isinstance(lr, float) or lr <= usual / 2:
+        return ""
+    return (
+        f"train.optim_g.lr {lr:g} suits weights that begin at random ({options.network_g.type}: {usual:g}). To keep "
+        f"what these weights have learned, begin with {usual / 10:g} to {usual / 2:g}."
+    )

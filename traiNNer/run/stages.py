@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from itertools import pairwise, takewhile
 from pathlib import Path
 
+from traiNNer.config.from_weights import NetworkOf
 from traiNNer.config.stages import BEST, Stage, load_stages
 from traiNNer.engine.log.logbook import Logbook
 from traiNNer.engine.run_folder import best_name, cause, run_folder
@@ -24,6 +25,7 @@ def train_stages(
     check: bool,
     overwrite: bool,
     clock: Callable[[], float],
+    network_of: NetworkOf | None = None,
 ) -> str:
     """Train every stage of an option file, or only check them.
 
@@ -34,11 +36,12 @@ def train_stages(
         check: whether to check only.
         overwrite: whether to start anew, with the first stage, where there is a run.
         clock: seconds since the program started.
+        network_of: reads which network a weights file holds, for a stage that leaves `network_g` out.
 
     Returns:
         How it ended.
     """
-    stages = load_stages(path, overrides)
+    stages = load_stages(path, overrides, network_of=network_of)
     _check_starts(stages)
     if check:
         return _check_all(stages, book)
@@ -52,7 +55,7 @@ def train_stages(
             continue
         if place:
             weights[place] = _start_of(stages[place - 1], stage)
-        loaded = load_stages(path, overrides, weights)[place].loaded
+        loaded = load_stages(path, overrides, weights, network_of)[place].loaded
         book.info(f"Stage {place + 1} of {len(stages)}: {stage.name}")
         reason = train(loaded, book, check=False, overwrite=overwrite, clock=clock)
         finished.append(stage.name)

@@ -5,7 +5,7 @@ import torch
 
 from traiNNer.errors import ConfigError
 from traiNNer.run.build import build_networks
-from traiNNer.run.pretrained import load_given_weights
+from traiNNer.run.pretrained import learning_rate_advice, load_given_weights
 
 
 @pytest.fixture
@@ -35,8 +35,7 @@ def test_weights_match_the_file_and_are_logged(saved, book):
     load_given_weights(network, options, book)
     for name, tensor in origin.state_dict().items():
         assert torch.equal(network.state_dict()[name], tensor)
-    (line,) = book.infos
-    assert line.startswith("w.pth: ")
+    assert book.infos[0].startswith("w.pth: ")
 
 
 def test_key_of_the_file_is_used(saved, book, place):
@@ -67,3 +66,19 @@ def test_missing_file_is_reported_with_its_option(loaded, book):
     options = loaded("path.pretrain_network_g=none.pth").options
     with pytest.raises(ConfigError, match=r"^path\.pretrain_network_g: .*none\.pth"):
         load_given_weights(build_networks(options)["net_g"], options, book)
+
+
+@pytest.mark.parametrize(
+    ("optimizer", "advice"),
+    [
+        ("{type: AdamW, lr: 1e-4}", ""),
+        ("{type: AdamW, lr: 2e-4}", "lr 0.0002 suits weights that begin at random (compact: 0.0002)"),
+        ("{type: Muon, lr: 2.5e-3}", ""),
+        ("{type: Muon, lr: 5e-3}", "begin with 0.0005 to 0.0025."),
+    ],
+)
+def test_learning_rate_of_a_start_from_nothing_is_pointed_out(loaded, optimizer, advice):
+    options = loaded("network_g={type: compact}", f"train.optim_g={optimizer}").options
+    found = learning_rate_advice(options)
+    assert advice in found
+    assert bool(found) == bool(advice)

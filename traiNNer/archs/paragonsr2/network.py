@@ -1,9 +1,8 @@
 """ParagonSR2 (Philip Hofmann), our own implementation; tensor names are those of the published checkpoints."""
 
 import warnings
-from collections.abc import Callable
 from dataclasses import asdict
-from typing import Annotated, Any
+from typing import Annotated
 
 from pydantic import AfterValidator, Field
 from torch import Tensor, nn
@@ -11,9 +10,10 @@ from torch import Tensor, nn
 from traiNNer.archs.paragonsr2.layers import DynamicTransformer, EvalKernels, HRBlock, ParagonBlock, ResidualGroup
 from traiNNer.archs.paragonsr2.release import ReleasedParagonSR2
 from traiNNer.archs.paragonsr2.start import Start, start_from_identity
-from traiNNer.archs.paragonsr2.state import VARIANTS, Size, adapt_state, infer_options
+from traiNNer.archs.paragonsr2.state import VARIANTS, adapt_state, infer_options
 from traiNNer.archs.paragonsr2.upsampler import MagicUpsampler
 from traiNNer.archs.traits import Recipe, arch
+from traiNNer.archs.variants import variant
 
 
 def _odd(value: int) -> int:
@@ -25,28 +25,17 @@ def _odd(value: int) -> int:
 Count = Annotated[int, Field(gt=0)]
 OddCount = Annotated[int, Field(gt=0), AfterValidator(_odd)]
 Momentum = Annotated[float, Field(gt=0, le=1)]
-TRAITS: dict[str, Any] = {
-    "scales": (1, 2, 3, 4, 8),
-    "release": lambda network: network.fuse_for_release(),
-    "infer_options": infer_options,
-    "adapt_state": adapt_state,
-    "recipe": Recipe(lr=2e-4, lq_size=64, batch_size=8, muon_lr=5e-3),
-}
-
-COMMON_ARGS = """
-        in_chans: Channels of the images.
-        upsampler_alpha: How much of the sharpened features goes into the upsampler, 0 (none, skipped) to 1; clamped.
-        use_attention: Give each block a third branch, self-attention inside windows.
-        window_size: Side of the attention windows in LQ pixels.
-        kernel_momentum: How far a training batch moves the tracked kernels towards its own mean.
-        eval_kernels: Kernels of evaluation: `tracked` ones, which is what a released network uses, or new ones
-            `per_sample` as in training.
-        init: How a new network begins: as the upsampler alone (`identity`), or as `published`."""
 
 
-@arch(**TRAITS)
+@arch(
+    scales=(1, 2, 3, 4, 8),
+    release=lambda network: network.fuse_for_release(),
+    infer_options=infer_options,
+    adapt_state=adapt_state,
+    recipe=Recipe(lr=2e-4, lq_size=64, batch_size=8, muon_lr=5e-3),
+)
 class ParagonSR2(nn.Module):
-    """ParagonSR2 with every size given by hand; the `paragonsr2_*` variants fix those sizes.
+    """ParagonSR2 with every size given by hand; the `paragonsr2_*` variants begin with those of the author.
 
     Args:
         num_feat: Channels of the body (C).
@@ -141,38 +130,9 @@ class ParagonSR2(nn.Module):
         return ReleasedParagonSR2(plain, groups, self.magic_upsampler)
 
 
-def _variant(name: str, size: Size) -> Callable[..., ParagonSR2]:
-    def build(
-        scale: int,
-        in_chans: Count = 3,
-        upsampler_alpha: float = 0.5,
-        use_attention: bool = False,
-        window_size: Count = 8,
-        kernel_momentum: Momentum = 0.05,
-        eval_kernels: EvalKernels = "tracked",
-        init: Start = "identity",
-    ) -> ParagonSR2:
-        return ParagonSR2(
-            scale=scale,
-            in_chans=in_chans,
-            upsampler_alpha=upsampler_alpha,
-            use_attention=use_attention,
-            window_size=window_size,
-            kernel_momentum=kernel_momentum,
-            eval_kernels=eval_kernels,
-            init=init,
-            **asdict(size),
-        )
-
-    build.__name__ = build.__qualname__ = name
-    sizes = ", ".join(f"{option} {value}" for option, value in asdict(size).items())
-    build.__doc__ = f"ParagonSR2 with {sizes}.\n\n    Args:{COMMON_ARGS}\n    "
-    return arch(**TRAITS)(build)
-
-
-paragonsr2_nano = _variant("paragonsr2_nano", VARIANTS["paragonsr2_nano"])
-paragonsr2_xs = _variant("paragonsr2_xs", VARIANTS["paragonsr2_xs"])
-paragonsr2_s = _variant("paragonsr2_s", VARIANTS["paragonsr2_s"])
-paragonsr2_m = _variant("paragonsr2_m", VARIANTS["paragonsr2_m"])
-paragonsr2_l = _variant("paragonsr2_l", VARIANTS["paragonsr2_l"])
-paragonsr2_xl = _variant("paragonsr2_xl", VARIANTS["paragonsr2_xl"])
+paragonsr2_nano = variant("paragonsr2_nano", ParagonSR2, **asdict(VARIANTS["paragonsr2_nano"]))
+paragonsr2_xs = variant("paragonsr2_xs", ParagonSR2, **asdict(VARIANTS["paragonsr2_xs"]))
+paragonsr2_s = variant("paragonsr2_s", ParagonSR2, **asdict(VARIANTS["paragonsr2_s"]))
+paragonsr2_m = variant("paragonsr2_m", ParagonSR2, **asdict(VARIANTS["paragonsr2_m"]))
+paragonsr2_l = variant("paragonsr2_l", ParagonSR2, **asdict(VARIANTS["paragonsr2_l"]))
+paragonsr2_xl = variant("paragonsr2_xl", ParagonSR2, **asdict(VARIANTS["paragonsr2_xl"]))

@@ -1,15 +1,15 @@
 """Compact (SRVGGNet, Wang et al., "Real-ESRGAN", 2021): plain convolutions, upsampled by the last one alone."""
 
 import math
-from collections.abc import Callable, Mapping
-from typing import Annotated, Any
+from collections.abc import Mapping
+from typing import Any
 
-from pydantic import Field
 from torch import Tensor, nn
 
+from traiNNer.archs.spandrel.kinds import Count
 from traiNNer.archs.traits import Recipe, arch
+from traiNNer.archs.variants import variant
 
-Count = Annotated[int, Field(gt=0)]
 SIZES = {"compact": (64, 16), "ultracompact": (64, 8), "superultracompact": (24, 8)}
 """Channels and inner convolutions of the variants that the community has named."""
 
@@ -38,30 +38,25 @@ def infer_options(state: Mapping[str, Tensor]) -> dict[str, Any] | None:
     }
 
 
-TRAITS: dict[str, Any] = {
-    "scales": (1, 2, 3, 4),
-    "infer_options": infer_options,
-    "recipe": Recipe(lr=2e-4, lq_size=64, batch_size=8, muon_lr=5e-3),
-}
-
-
-def _variant(name: str, feat: int, conv: int) -> Callable[..., nn.Module]:
-    def build(scale: int, num_feat: Count = feat, num_conv: Count = conv, in_chans: Count = 3) -> nn.Module:
-        from spandrel.architectures.Compact import Compact
-
-        return Compact(num_in_ch=in_chans, num_out_ch=in_chans, num_feat=num_feat, num_conv=num_conv, upscale=scale)
-
-    build.__name__ = build.__qualname__ = name
-    build.__doc__ = f"""Compact (SRVGGNet) of {feat} channels and {conv} inner convolutions.
+@arch(
+    scales=(1, 2, 3, 4),
+    infer_options=infer_options,
+    recipe=Recipe(lr=2e-4, lq_size=64, batch_size=8, muon_lr=5e-3),
+    license="BSD-3-Clause",
+    opens_as="Compact",
+)
+def compact(scale: int, num_feat: Count = 64, num_conv: Count = 16, in_chans: Count = 3) -> nn.Module:
+    """Compact (SRVGGNet), plain convolutions.
 
     Args:
         num_feat: Channels between the convolutions.
         num_conv: Convolutions between the first and the last one.
         in_chans: Channels of the images.
     """
-    return arch(**TRAITS)(build)
+    from spandrel.architectures.Compact import Compact
+
+    return Compact(num_in_ch=in_chans, num_out_ch=in_chans, num_feat=num_feat, num_conv=num_conv, upscale=scale)
 
 
-compact = _variant("compact", *SIZES["compact"])
-ultracompact = _variant("ultracompact", *SIZES["ultracompact"])
-superultracompact = _variant("superultracompact", *SIZES["superultracompact"])
+ultracompact = variant("ultracompact", compact, num_feat=64, num_conv=8)
+superultracompact = variant("superultracompact", compact, num_feat=24, num_conv=8)

@@ -8,7 +8,7 @@ from traiNNer.config.choice import AutomationChoice
 from traiNNer.config.layout import AUTOMATIONS_AT, automations, own_section, parts, place_of, sections, snake_case
 from traiNNer.config.options import MetricChoice, TrainOptions
 from traiNNer.config.reference.docstrings import summary
-from traiNNer.config.reference.schema import component_schema
+from traiNNer.config.reference.schema import component_schema, family_of
 from traiNNer.config.tree import key_of
 from traiNNer.registry import (
     ARCHS,
@@ -138,11 +138,22 @@ def _component_pages() -> Iterator[str]:
             yield f"## {heading}\n"
         for component in map(registry.__getitem__, registry.names()):
             yield f"### `{component.name}`\n\n{summary(component.builder.__doc__)}\n"
+            if family := family_of(component):
+                yield _variant(component, registry[family])
+                continue
             shared = {key: group for group in component.groups.values() for key in group.model_fields}
             yield _table(row for row in _component_rows(component) if row[0] not in shared)
             for group in dict.fromkeys(shared.values()):
                 yield f"Besides: the [{_group_title(group)}](#{_group_title(group).replace(' ', '-')}).\n"
         yield from _group_pages(registry)
+
+
+def _variant(component: Component, family: Component) -> str:
+    """Return the options of a variant whose default is not that of its family."""
+    usual = {row[0]: row for row in _component_rows(family)}
+    other = [row for row in _component_rows(component) if row != usual[row[0]]]
+    title = f"The options of [`{family.name}`](#{family.name})"
+    return f"{title}, with other defaults:\n\n{_table(other)}" if other else f"{title}, all as they are there.\n"
 
 
 def _group_pages(registry: Registry) -> Iterator[str]:

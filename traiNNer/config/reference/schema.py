@@ -43,8 +43,31 @@ def _choice(choice: type[Choice], definitions: Schema) -> Schema:
     fixed = {k: v for k, v in definitions[choice.__name__]["properties"].items() if k not in ("type", "options")}
     if choice is ArchChoice:
         fixed["scale"] = {"type": "integer", "description": "The same as the top-level scale; best left out."}
-    variants = [_component(component, choice, fixed, definitions) for component in choice.registry]
+    every = list(choice.registry)
+    heads = [component for component in every if not family_of(component)]
+    variants = [_component(component, choice, fixed, definitions) for component in heads]
+    for head, schema in zip(heads, variants, strict=True):
+        _offer_variants(schema, [head, *(component for component in every if family_of(component) == head.name)])
     return {"title": choice.__name__, "description": summary(choice.__doc__), "anyOf": variants}
+
+
+def family_of(component: Component) -> str:
+    """Return the name of the component that this one is a variant of; empty for one that is not."""
+    return getattr(component.traits, "family", "")
+
+
+def _offer_variants(schema: Schema, members: list[Component]) -> None:
+    """Let the schema of a family's head hold for all of it: every name, and no default in which they differ."""
+    if len(members) == 1:
+        return
+    branches = [branch for member in members for branch in _type_name(member, "")["anyOf"]]
+    spellings = [spelling for branch in branches for spelling in branch.get("enum", [])]
+    patterns = [branch for branch in branches if "pattern" in branch]
+    schema["properties"]["type"] = {"anyOf": [{"enum": spellings}, *patterns]}
+    for name, about in schema["properties"].items():
+        fields = [member.options.model_fields.get(name) for member in members]
+        if any(field and fields[0] and field.default != fields[0].default for field in fields):
+            about.pop("default", None)
 
 
 def _component(component: Component, choice: type[Choice], fixed: Schema, definitions: Schema) -> Schema:

@@ -15,6 +15,7 @@ import torch
 from safetensors import SafetensorError, safe_open
 from torch import Tensor, nn
 
+from traiNNer.archs.spandrel.detect import detect
 from traiNNer.errors import ConfigError
 from traiNNer.registry import ARCHS, UnknownComponent
 from traiNNer.utils.pretrained import UNREADABLE
@@ -204,8 +205,9 @@ def load_pretrained(
         raise ConfigError(f"{file.path} does not fit {arch} completely: {report}.{origin}{told}")
     if told:
         notes.append(f"{file.path}:{told}")
-    if file.about.get("scale", scale) != scale:
-        text = f"{file.path} was trained at scale {file.about['scale']}, this run is at scale {scale}"
+    trained_at = file.about.get("scale") or (_infer(file) or {}).get("scale")
+    if trained_at not in (None, scale):
+        text = f"{file.path} was trained at scale {trained_at}, this run is at scale {scale}"
         if strict:
             raise ConfigError(text)
         notes.append(text)
@@ -239,7 +241,24 @@ def _infer(file: WeightsFile) -> dict[str, Any] | None:
         found = infer(file.tensors) if infer else None
         if found:
             return dict(found)
-    return None
+    return detect(file.tensors)
+
+
+def network_of(path: str | Path, key: str | None = None) -> dict[str, Any]:
+    """Return `type`, options and `scale` (None where nothing says it) of the network that a weights file holds.
+
+    The file's own metadata say it, else the archs that recognize their tensors, else spandrel.
+
+    Raises:
+        ConfigError: the file cannot be read, or does not say what it is.
+    """
+    file = read_weights(path, key)
+    if "arch" in file.about:
+        return {"type": file.about["arch"], **file.about.get("options", {}), "scale": file.about.get("scale")}
+    found = _infer(file)
+    if found is None:
+        raise ConfigError(f"{file.path} does not say which arch it holds, and no known arch recognizes its tensors")
+    return found
 
 
 def rebuild(file: WeightsFile, scale: int | None = None) -> nn.Module:

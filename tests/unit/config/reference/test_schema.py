@@ -154,3 +154,15 @@ def test_test_file(base):
     text = base[: base.index("train:\n  total")].replace("  train:", "  test:") + "path: {pretrain_network_g: w.pth}\n"
     assert accepts(schema, load_yaml(text, "").tree, schema)
     assert not accepts(schema, load_yaml(base, "").tree, schema)
+
+
+def test_variants_share_the_schema_of_their_family():
+    schema = json_schema(TestOptions)
+    branches = schema["$defs"]["ArchChoice"]["anyOf"]
+    (span,) = [branch for branch in branches if branch["title"] == "span"]
+    assert "span_s" not in [branch["title"] for branch in branches]
+    for name in ("span", "span_s", "SPAN_F96"):
+        assert accepts(span, {"type": name, "feature_channels": 8}, schema)
+    assert not accepts(span, {"type": "span_x"}, schema)
+    assert "default" not in span["properties"]["feature_channels"]  # each has another
+    assert span["properties"]["norm"]["default"] is False

@@ -1,0 +1,86 @@
+"""The registered archs as tests build them: the base of each family small, every arch as it comes at night."""
+
+from dataclasses import dataclass, field
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+from traiNNer.registry import ARCHS, Component
+
+TINY: dict[str, dict[str, Any]] = {
+    "atd": {"embed_dim": 16, "depths": [2], "num_heads": [2], "window_size": 8, "num_tokens": 8, "reducted_dim": 4},
+    "compact": {"num_feat": 8, "num_conv": 2},
+    "craft": {"depths": [2], "num_heads": [6]},
+    "dat": {"embed_dim": 64, "depth": [2], "num_heads": [2], "split_size": [4, 8], "expansion_factor": 2.0},
+    "dctlsa": {"nf": 10},
+    "ditn_real": {"dim": 12, "ITL_blocks": 1, "SAL_blocks": 1},
+    "drct": {"embed_dim": 16, "depths": [6], "num_heads": [2], "window_size": 8, "gc": 8},
+    "esrgan": {"num_filters": 8, "num_blocks": 1},
+    "fdat": {"embed_dim": 16, "num_groups": 1, "depth_per_group": 1, "num_heads": 2, "mid_dim": 8},
+    "grl": {"embed_dim": 36, "depths": [2], "num_heads_window": [2], "num_heads_stripe": [2]},
+    "hat": {"embed_dim": 32, "depths": [2], "num_heads": [2], "window_size": 8, "squeeze_factor": 8},
+    "moesr2": {"dim": 8, "n_blocks": 1, "n_block": 1},
+    "mosr": {"dim": 8, "n_block": 1},
+    "nafnet": {"width": 8, "middle_blk_num": 1, "enc_blk_nums": [1, 1], "dec_blk_nums": [1, 1]},
+    "omnisr": {"num_feat": 16, "res_num": 1},
+    "paragonsr2": {"num_feat": 8, "num_groups": 1, "num_blocks": 1, "band_kernel_size": 5},
+    "plksr": {"dim": 16, "n_blocks": 1, "kernel_size": 7},
+    "rcan": {"n_resgroups": 1, "n_resblocks": 1, "n_feats": 16, "reduction": 4},
+    "realcugan": {},
+    "realplksr": {"dim": 16, "n_blocks": 1, "kernel_size": 7},
+    "rgt": {"embed_dim": 64, "depth": [2], "num_heads": [2], "split_size": [4, 8]},
+    "safmn": {"dim": 8, "n_blocks": 1},
+    "scunet": {"config": [1, 1, 1, 1, 1, 1, 1]},
+    "seemore_t": {},
+    "span": {"feature_channels": 8},
+    "swin2sr": {"embed_dim": 16, "depths": [2], "num_heads": [2], "img_size": 32},
+    "swinir": {"embed_dim": 16, "depths": [2], "num_heads": [2], "img_size": 32},
+}
+"""Options that make the base of a family as small as it goes."""
+
+
+@dataclass(frozen=True)
+class Member:
+    """An arch with options to build it."""
+
+    component: Component
+    options: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def scales(self) -> tuple[int, ...]:
+        return self.component.traits.scales or (2, 3, 4)
+
+    @property
+    def scale(self) -> int:
+        return 2 if 2 in self.scales else self.scales[0]
+
+    def build(self, scale: int | None = None) -> nn.Module:
+        torch.manual_seed(0)
+        return self.component.build(self.options, scale=scale or self.scale)
+
+    def images(self, batch: int = 2) -> Tensor:
+        traits = self.component.traits
+        generator = torch.Generator().manual_seed(1)
+        return torch.rand(batch, 3, traits.fitting(12), traits.fitting(8), generator=generator)
+
+
+def _upscalers() -> list[Component]:
+    return [component for component in ARCHS if not component.traits.discriminates]
+
+
+def everyday() -> list[Member]:
+    """Return the base of every family, tiny."""
+    return [Member(component, TINY[component.name]) for component in _upscalers() if not component.traits.family]
+
+
+def each(members: list[Member]) -> pytest.MarkDecorator:
+    """Parametrize `member` by the bases of families, and at night by every arch with its own defaults."""
+    names = {member.component.name for member in members}
+    asis = [Member(component) for component in _upscalers() if (component.traits.family or component.name) in names]
+    return pytest.mark.parametrize(
+        "member",
+        [pytest.param(member, id=member.component.name) for member in members]
+        + [pytest.param(member, id=f"{member.component.name}-whole", marks=pytest.mark.nightly) for member in asis],
+    )

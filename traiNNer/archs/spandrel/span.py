@@ -1,0 +1,37 @@
+"""SPAN (Wan et al., "Swift Parameter-free Attention Network for Efficient Super-Resolution", 2024)."""
+
+from torch import nn
+
+from traiNNer.archs.spandrel.frozen import freeze
+from traiNNer.archs.spandrel.kinds import Count
+from traiNNer.archs.traits import Recipe, arch
+from traiNNer.archs.variants import variant
+
+
+@arch(scales=(1, 2, 3, 4), opens_as="SPAN", recipe=Recipe(lr=5e-4, lq_size=64, batch_size=8))
+def span(
+    scale: int, num_in_ch: Count = 3, num_out_ch: Count = 3, feature_channels: Count = 52, norm: bool = False
+) -> nn.Module:
+    """SPAN, convolutions with an attention that has no parameters.
+
+    Each convolution is trained as three in a row beside a 1 x 1, and evaluated as the one that they amount to. The
+    weights file holds that one too; it is computed anew at every evaluation and never trained itself.
+
+    Args:
+        num_in_ch: Channels of the input.
+        num_out_ch: Channels of the output.
+        feature_channels: Channels of the body.
+        norm: Subtract the mean color of DIV2K and count in 0 to 255, as the authors did; for RGB only.
+    """
+    from spandrel.architectures.SPAN import SPAN
+
+    network = SPAN(
+        num_in_ch=num_in_ch, num_out_ch=num_out_ch, feature_channels=feature_channels, upscale=scale, norm=norm
+    )
+    return freeze(network, r"\.eval_conv\.")
+
+
+span_s = variant("span_s", span, feature_channels=48)
+span_f32 = variant("span_f32", span, feature_channels=32)
+span_f64 = variant("span_f64", span, feature_channels=64)
+span_f96 = variant("span_f96", span, feature_channels=96)

@@ -1,0 +1,114 @@
+"""What a network costs: parameters and multiply-adds, which take no device, and the time of a training step."""
+
+import time
+import warnings
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+from torch.utils.flop_counter import FlopCounterMode
+
+from traiNNer.engine.runtime.device import find_device
+from traiNNer.registry import Component
+from traiNNer.traits import ArchTraits
+from traiNNer.utils.meta import parameter_count, shapes_only
+
+OUTPUT = (720, 1280)
+"""Height and width of the output that multiply-adds are counted for, as papers do."""
+SMALL = 64
+BATCH, SIDE, STEPS = 4, 64, 3
+"""What is timed: images per step, their side in LQ pixels, and steps, the fastest of which counts."""
+
+
+@dataclass(frozen=True)
+class NetworkCost:
+    """What `measure_network` found.
+
+    Args:
+        scale: the scale that the numbers are for.
+        parameters: that are trained.
+        multiply_adds: for an output of 1280 x 720, in evaluation.
+        step_s: seconds of a training step; None when it was not asked for.
+    """
+
+    scale: int
+    parameters: int
+    multiply_adds: float
+    step_s: float | None = None
+
+
+def usual_scale(traits: ArchTraits, wanted: int = 2) -> int:
+    """Return `wanted` if the arch has it, else the nearest scale that it has."""
+    return min(traits.scales or (wanted,), key=lambda scale: (abs(scale - wanted), scale))
+
+
+def measure_network(component: Component[ArchTraits], scale: int, timed: bool = False) -> NetworkCost:
+    """Count, and time a training step if that is asked for. Options are those that the arch has by default."""
+    with quiet():
+        with shapes_only():
+            network = component.build({}, scale=scale, seed=0)
+        counted = multiply_adds(component, scale, network)
+        step = step_time(component, scale) if timed else None
+    return NetworkCost(scale, parameter_count(network), counted, step)
+
+
+class quiet(warnings.catch_warnings):  # noqa: N801 - used as a function
+    """Hide what libraries say while a network is built: it concerns nobody who only counts."""
+
+    def __enter__(self) -> None:
+        super().__enter__()
+        warnings.simplefilter("ignore")
+
+
+def multiply_adds(component: Component[ArchTraits], scale: int, network: nn.Module) -> float:
+    """Return the multiply-adds of an output of 1280 x 720 in evaluation.
+
+    Convolutions, matrix products and attention count. A network that reads numbers from its features, such as a router,
+    cannot run on shapes alone; it is computed for a small image and scaled by the area.
+
+    Args:
+        component: the arch.
+        scale: of the network.
+        network: the network on the meta device.
+    """
+    fitting = component.traits.fitting
+    height, width = (fitting(-(-side // scale)) for side in OUTPUT)
+    full = OUTPUT[0] * OUTPUT[1] / scale**2
+    with torch.no_grad():
+        try:
+            with shapes_only():
+                return _count(network, torch.empty(1, 3, height, width)) * full / (height * width)
+        except (RuntimeError, NotImplementedError):
+            side = fitting(SMALL)
+            real = component.build({}, scale=scale, seed=0)
+            return _count(real, torch.rand(1, 3, side, side)) * full / side**2
+
+
+def _count(network: nn.Module, x: Tensor) -> float:
+    with FlopCounterMode(display=False) as counter:
+        network.eval()(x)
+    return counter.get_total_flops() / 2
+
+
+def step_time(component: Component[ArchTraits], scale: int) -> float:
+    """Return the seconds of a training step of AdamW on this machine, for 4 images of 64 x 64 LQ pixels in float32."""
+    device = find_device().handle
+    side = component.traits.fitting(SIDE)
+    network = component.build({}, scale=scale, seed=0).to(device).train()
+    x = torch.rand(BATCH, 3, side, side, device=device)
+    target = torch.rand(BATCH, 3, side * scale, side * scale, device=device)
+    optimizer = torch.optim.AdamW([part for part in network.parameters() if part.requires_grad], lr=1e-4)
+    return min(_steps(network, optimizer, x, target))
+
+
+def _steps(network: nn.Module, optimizer: torch.optim.Optimizer, x: Tensor, target: Tensor) -> Iterator[float]:
+    for _ in range(STEPS):
+        started = time.perf_counter()
+        optimizer.zero_grad()
+        loss = F.l1_loss(network(x), target)
+        loss.backward()
+        optimizer.step()
+        loss.item()  # waits for the device
+        yield time.perf_counter() - started
