@@ -84,6 +84,12 @@ class CheckpointError(RunError):
     label = "a checkpoint that cannot be used"
 
 
+class FolderGone(CheckpointError):
+    """The run's folder was deleted or renamed while the run wrote to it."""
+
+    label = "folder deleted or renamed"
+
+
 class TrainingDiverged(RunError):
     """Losses or gradients stayed non-finite; the message names the term, the iteration and the last good state."""
 

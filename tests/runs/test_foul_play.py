@@ -54,6 +54,7 @@ def test_folder_that_is_taken_away_is_noticed_and_not_made_anew(tmp_path, is_ren
     result = training.finish(120)
     assert result.code == 4, result.output
     last = result.output.rstrip().splitlines()
+    assert last[-1].startswith("stopped: folder deleted or renamed at ")
     assert "experiments/run was deleted or renamed while the run wrote to it." in last[-2]
     assert not folder.exists()
     if is_renamed:

@@ -11,6 +11,7 @@ from rich.text import Text
 from traiNNer.audit.deep import Deep
 from traiNNer.audit.findings import KINDS, Finding
 from traiNNer.audit.survey import Survey
+from traiNNer.utils.printable import printable_name
 
 NAMES_SHOWN = 5
 
@@ -33,7 +34,7 @@ def audit_report(found: Survey, deep: Deep | None, findings: Sequence[Finding]) 
 def _names(findings: Sequence[Finding]) -> str:
     shown = [f"{finding.name} ({finding.detail})" if finding.detail else finding.name for finding in findings]
     more = [f"… and {len(shown) - NAMES_SHOWN} more"] if len(shown) > NAMES_SHOWN else []
-    return "\n".join(shown[:NAMES_SHOWN] + more)
+    return "\n".join([*map(printable_name, shown[:NAMES_SHOWN]), *more])  # before a table measures them
 
 
 def _summary(found: Survey, deep: Deep | None) -> Iterator[str]:

@@ -238,9 +238,12 @@ class Trainer:
             if self.runtime.is_main:
                 self.saver.refuse_lost_folder()
                 with self._aside("validation"), self.runtime.memory_apart():
-                    scores = self.scorer.run(self.iteration, lambda: self.signals.received != 0)
+                    is_stopped, reading = (lambda: self.signals.received != 0), self.signals.answered_at_once
+                    scores = self.scorer.run(self.iteration, is_stopped, reading)
         except MetricError as error:
             self.logbook.warn(f"No scores at iteration {self.iteration:,}: {error}. Training continues.")
+        except StoppedWaiting:
+            outcome = EvaluationStopped()
         except (EvaluationStopped, DataError, OutOfMemory, CheckpointError) as error:
             outcome = error
         outcome, scores = self.runtime.from_main((outcome, scores))

@@ -13,6 +13,7 @@ from rich.text import Text
 
 from traiNNer.config.names import refusal
 from traiNNer.errors import ConfigError
+from traiNNer.utils.printable import printable
 
 RECORD = "decisions.jsonl"
 Decision = Mapping[str, Any]
@@ -74,7 +75,7 @@ def _table(decisions: Sequence[Decision]) -> Table:
     for column in table.columns[:2]:
         column.no_wrap = True
     for decision in decisions:
-        table.add_row(*(Text(cell) for cell in _cells(decision)))
+        table.add_row(*(Text(printable(cell)) for cell in _cells(decision)))
     return table
 
 

@@ -78,3 +78,10 @@ def test_findings_are_grouped_by_kind_in_order_with_first_names(found):
     assert KINDS["unreadable"].stops
     assert f"{KINDS['unreadable'].title} (training is refused)" in shown
     assert f"{KINDS['gray'].title} (training is refused)" not in shown
+
+
+def test_control_characters_of_a_name_are_escaped_before_the_table_measures_them(found):
+    kind = next(iter(KINDS))
+    finding = Finding(kind, "a\x1b[31m\x07\nb.png")
+    row = next(line for line in text(found, findings=[finding]).splitlines() if ".png" in line)
+    assert r"a\x1b[31m\x07\nb.png" in row

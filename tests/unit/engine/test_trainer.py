@@ -1,5 +1,6 @@
 """The state of a run: complete, it resumes bitwise exactly; without any one entry it does not."""
 
+import signal
 from types import SimpleNamespace
 from typing import Any
 
@@ -20,12 +21,13 @@ from traiNNer.engine.evaluation.best import BestScores
 from traiNNer.engine.run_folder import RunFolder
 from traiNNer.engine.runtime.memory import DeviceMemory
 from traiNNer.engine.runtime.runtime import Runtime
+from traiNNer.engine.signals import StopSignals
 from traiNNer.engine.snapshot import Snapshot
 from traiNNer.engine.step import Stepper
 from traiNNer.engine.trainer import Recording, Trainer
 from traiNNer.engine.training import Training
 from traiNNer.engine.window import NonfiniteWatch
-from traiNNer.errors import CheckpointError, TrainingDiverged
+from traiNNer.errors import CheckpointError, Interrupted, TrainingDiverged
 from traiNNer.models.protocol import MAIN, PhaseLoss, TrainableModel
 
 SAVED, TOTAL = 5, 13
@@ -111,7 +113,7 @@ def make(root, seed: int) -> Trainer:
     saver = Saver(store, runtime, book, {MAIN: {"arch": "net"}})
     scorer = SimpleNamespace(best=BestScores({"psnr": "higher"}), evaluations=[])
     options = SimpleNamespace(train=SimpleNamespace(total_iter=TOTAL))
-    return Trainer(options, training, scorer, Recording(saver, book, None, {"stream": {}}))
+    return Trainer(options, training, scorer, Recording(saver, book, StopSignals(), {"stream": {}}))
 
 
 def go(trainer: Trainer, end: int) -> list[Any]:
@@ -281,6 +283,41 @@ def test_validation_and_warm_up_count_nothing_in_the_memory_of_training(tmp_path
     training.advance([batch(1)])
     assert training.runtime.memory().reserved == 300
     assert device.reserved == 300
+
+
+def test_signal_leaves_a_validation_image_that_hangs_and_the_validation_stays_pending(tmp_path):
+    trainer = make(tmp_path, 0)
+    trainer.training.advance([batch(0)])
+
+    def run(iteration, is_stopped, reading):
+        assert not is_stopped()
+        with reading():
+            signal.raise_signal(signal.SIGTERM)
+        raise AssertionError("the read has not been left")
+
+    trainer.scorer.run = run
+    with trainer.signals:
+        trainer._validate()
+        assert trainer._signal() == signal.SIGTERM
+    assert trainer.training.progress.validated == 0
+
+
+def test_signal_while_waiting_for_data_saves_what_was_trained(tmp_path):
+    trainer = make(tmp_path, 0)
+
+    def hang():
+        signal.raise_signal(signal.SIGHUP)
+        yield
+
+    with trainer.signals, pytest.raises(Interrupted, match="before there was anything to save"):
+        trainer._wait_for(hang())
+    trainer = make(tmp_path, 0)
+    trainer.training.advance([batch(0)])
+    trainer.logbook.stop_progress = lambda: None
+    with trainer.signals, pytest.raises(Interrupted, match=r"\(SIGHUP\) at 1/\S+; checkpoint 1 saved") as caught:
+        trainer._wait_for(hang())
+    assert caught.value.exit_code == 129
+    assert (tmp_path / "training_states/1.state").exists()
 
 
 @pytest.mark.parametrize(("iteration", "calls"), [(199, []), (200, [(20, 200)])])

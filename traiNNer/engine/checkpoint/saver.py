@@ -11,7 +11,7 @@ from traiNNer.engine.log.logbook import Logbook
 from traiNNer.engine.run_folder import best_name, cause
 from traiNNer.engine.runtime.runtime import Runtime
 from traiNNer.engine.weight_average import EMA
-from traiNNer.errors import CannotWrite, CheckpointError, TrainingDiverged
+from traiNNer.errors import CannotWrite, FolderGone, TrainingDiverged
 
 FAILURES_ALLOWED = 3
 
@@ -50,13 +50,13 @@ class Saver:
 
         Raises:
             CannotWrite: it failed and must not, or for the third time in a row.
-            CheckpointError: the run's folder was deleted or renamed; it is written where it is now, if anywhere.
+            FolderGone: the run's folder was deleted or renamed; it is written where it is now, if anywhere.
             TrainingDiverged: a weight is not finite; nothing was written.
         """
         self._refuse_nonfinite(weights, iteration, total)
         failure = self._write(iteration, weights, state) if self.runtime.is_main else None
         failure = self.runtime.from_main(failure)
-        if isinstance(failure, CheckpointError):
+        if isinstance(failure, FolderGone):
             raise failure
         if failure is None:
             self.last, self._failures = iteration, 0
@@ -116,21 +116,19 @@ class Saver:
         return f"last good checkpoint: {self.last:,}" if self.last else "no checkpoint was saved yet"
 
     def refuse_lost_folder(self) -> None:
-        """Raise `CheckpointError` when the run's folder was deleted or renamed: whatever is there is another's."""
+        """Raise `FolderGone` when the run's folder was deleted or renamed: whatever is there is another's."""
         if not self.store.is_in_place():
-            raise CheckpointError(f"{self._lost()} {self.last_good()}.")
+            raise FolderGone(f"{self._lost()} {self.last_good()}.")
 
     def _lost(self) -> str:
         return f"{self.store.folder.root} was deleted or renamed while the run wrote to it."
 
-    def _write(
-        self, iteration: int, weights: Mapping[str, Weights], state: dict[str, Any]
-    ) -> str | CheckpointError | None:
+    def _write(self, iteration: int, weights: Mapping[str, Weights], state: dict[str, Any]) -> str | FolderGone | None:
         about = {role: self._about(role, iteration) for role in weights}
         is_lost = not self.store.is_in_place()
         store = self.store.moved() if is_lost else self.store
         if store is None:
-            return CheckpointError(f"{self._lost()} Iteration {iteration:,} cannot be saved; {self.last_good()}.")
+            return FolderGone(f"{self._lost()} Iteration {iteration:,} cannot be saved; {self.last_good()}.")
         try:
             warnings = store.save(iteration, weights, state, about)
         except OSError as error:
@@ -138,7 +136,7 @@ class Saver:
         self.logbook.warn_all(warnings)
         if is_lost:
             self.last = iteration
-            return CheckpointError(
+            return FolderGone(
                 f"{self._lost()} It is now {store.folder.root}, where iteration {iteration:,} was saved: rename it "
                 "back and continue with --auto_resume."
             )

@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -95,6 +96,7 @@ class Evaluation:
         upscale: Upscaler,
         keep: Callable[[str, np.ndarray], None] = lambda *_: None,
         before_each: Callable[[], None] = lambda: None,
+        reading: Callable[[], AbstractContextManager[None]] = nullcontext,
     ) -> Scores:
         """Upscale and score every image, of a clip every frame; all randomness is as before afterwards.
 
@@ -102,6 +104,7 @@ class Evaluation:
             upscale: the network, in evaluation mode.
             keep: gets the key and output of every image, H, W, 3 uint8.
             before_each: called before every image; may raise `EvaluationStopped`.
+            reading: a context around the reading of every image, which may leave a read that hangs.
 
         Raises:
             DataError: a sample has no LQ, its sides do not fit each other, or (`MetricError`) a metric fails.
@@ -110,7 +113,7 @@ class Evaluation:
         with self.runtime.inference_with_saved_rng():
             for index in range(len(self.dataset)):
                 before_each()
-                with naming(lambda index=index: self.dataset.describe(index)):
+                with naming(lambda index=index: self.dataset.describe(index)), reading():
                     sample = self.dataset.whole(index)
                 for still, output in self._stills(upscale, sample):
                     keep(still.key, to_image(output))

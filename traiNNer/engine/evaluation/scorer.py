@@ -4,7 +4,7 @@ import gc
 import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
 
 import numpy as np
@@ -20,6 +20,7 @@ from traiNNer.engine.runtime.runtime import Runtime
 from traiNNer.errors import MetricError, OutOfMemory
 from traiNNer.imaging.image_file import write_image
 
+Reading = Callable[[], AbstractContextManager[None]]
 PlaceImage = Callable[[str, str, int], Path]
 
 
@@ -63,22 +64,29 @@ class Scorer:
         self._noticed: set[str] = set()
         self._drift_watch = DriftWatch()
 
-    def run(self, iteration: int, is_stopped: Callable[[], bool]) -> dict[str, float]:
+    def run(self, iteration: int, is_stopped: Callable[[], bool], reading: Reading = nullcontext) -> dict[str, float]:
         """Score every set and record the scores; nothing is recorded of a validation that is stopped on the way.
+
+        Args:
+            iteration: of the weights.
+            is_stopped: asked before every image.
+            reading: a context around the reading of every image, which may leave a read that hangs.
 
         Returns:
             The scores as `<set>/<metric>`, and as `val/<metric>` their means over the sets.
 
         Raises:
-            EvaluationStopped: `is_stopped`, asked before every image, said so.
+            EvaluationStopped: `is_stopped` said so.
             DataError: an image cannot be used, or (`MetricError`) a metric cannot be computed for it.
             OutOfMemory: naming the option that would help.
         """
         started = time.perf_counter()
-        results = {one.name: self._evaluate(one, iteration, is_stopped) for one in self.evaluations}
+        results = {one.name: self._evaluate(one, iteration, is_stopped, reading) for one in self.evaluations}
         return self._record(results, iteration, time.perf_counter() - started)
 
-    def _evaluate(self, evaluation: Evaluation, iteration: int, is_stopped: Callable[[], bool]) -> Scores:
+    def _evaluate(
+        self, evaluation: Evaluation, iteration: int, is_stopped: Callable[[], bool], reading: Reading
+    ) -> Scores:
         def keep(key: str, output: np.ndarray) -> None:
             if self.place_image:
                 self._save_image(self.place_image(evaluation.name, key, iteration), output)
@@ -90,7 +98,7 @@ class Scorer:
         while True:
             try:
                 with evaluating(self.network):
-                    return evaluation.run(self._upscale, keep, stop_if_asked)
+                    return evaluation.run(self._upscale, keep, stop_if_asked, reading)
             # Without a name: the error would keep the tensors of the failed attempt alive.
             except (RuntimeError, MemoryError):
                 if not self.runtime.ran_out_of_memory(sys.exception()):

@@ -150,6 +150,7 @@ class Logbook:
         After a failure on the way that line is `stopped: <label> at 135/600`, below the `reason`.
         """
         self.stop_progress()
+        self._close_tensorboard()
         if code and self._total and not reason.rsplit("\n", 1)[-1].startswith(("stopped: ", "Interrupted (")):
             reason += f"\nstopped: {label} at {self._last:,}/{self._total:,}"
         reason = printable(reason)
@@ -163,14 +164,18 @@ class Logbook:
     def close(self) -> None:
         """Close every file."""
         self.stop_progress()
-        if self._tensorboard:
-            self._tensorboard.close()
+        self._close_tensorboard()
         for file in (self._log, self._metrics, self._decisions):
             if file:
                 with suppress(OSError):  # what could not be written was reported when it was tried
                     file.close()
-        self._log = self._metrics = self._decisions = self._tensorboard = None
+        self._log = self._metrics = self._decisions = None
         drop_unwritten()
+
+    def _close_tensorboard(self) -> None:
+        board, self._tensorboard = self._tensorboard, None
+        if board:
+            board.close()
 
     def _to_tensorboard(self, method: str, name: str, *values: Any, **options: Any) -> None:
         if self._tensorboard:

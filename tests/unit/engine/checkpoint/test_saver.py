@@ -1,4 +1,5 @@
 import json
+import shutil
 
 import pytest
 import torch
@@ -7,9 +8,9 @@ from safetensors import safe_open
 
 from traiNNer.engine.checkpoint.saver import Saver
 from traiNNer.engine.checkpoint.store import CheckpointStore
-from traiNNer.engine.run_folder import RunFolder
+from traiNNer.engine.run_folder import FolderLock, RunFolder
 from traiNNer.engine.runtime.runtime import Runtime
-from traiNNer.errors import CannotWrite, TrainingDiverged
+from traiNNer.errors import CannotWrite, FolderGone, TrainingDiverged
 
 WEIGHTS = {role: {"w": torch.ones(2)} for role in ("net_g", "net_g_ema", "net_d")}
 ABOUT = {"net_g": {"arch": "up"}, "net_d": {"arch": "judge"}}
@@ -24,6 +25,47 @@ def saver(tmp_path):
     book.warn_all = book.warnings.extend
     store = CheckpointStore(RunFolder(tmp_path, resume_models=places["models"], **places))
     return Saver(store, Runtime(torch.device("cpu"), "test"), book, ABOUT)
+
+
+@pytest.fixture
+def locked(tmp_path, saver):
+    """Return a saver of a run in a folder that it has locked, and that folder."""
+    root = tmp_path / "run"
+    places = {name: root / name for name in ("models", "training_states", "log", "visualization")}
+    for place in places.values():
+        place.mkdir(parents=True)
+    lock = FolderLock(root)
+    with lock:
+        store = CheckpointStore(RunFolder(root, resume_models=places["models"], **places), lock=lock)
+        yield Saver(store, saver.runtime, saver.logbook, ABOUT), root
+
+
+def test_renamed_folder_gets_the_last_checkpoint_and_ends_the_run(locked):
+    saver, root = locked
+    saver.save(1, 10, WEIGHTS, {"format": 2}, must_succeed=False)
+    root.rename(root.with_name("moved"))
+    root.mkdir()  # of a second run: nothing is written there
+    with pytest.raises(FolderGone, match=r"It is now .*/moved, where iteration 2 was saved: rename it back"):
+        saver.save(2, 10, WEIGHTS, {"format": 2}, must_succeed=False)
+    assert list(root.iterdir()) == []
+    assert CheckpointStore(saver.store.folder.at(root.with_name("moved"))).iterations() == [2, 1]
+    assert saver.last == 2
+
+
+def test_deleted_folder_is_not_made_anew(locked):
+    saver, root = locked
+    shutil.rmtree(root)
+    for _ in range(2):
+        with pytest.raises(FolderGone, match="Iteration 2 cannot be saved; no checkpoint was saved yet"):
+            saver.save(2, 10, WEIGHTS, {"format": 2}, must_succeed=False)
+    for write in (
+        lambda: saver.save_best("psnr", 30.0, 2, "net_g", WEIGHTS["net_g"]),
+        lambda: saver.keep_final("net_g", WEIGHTS["net_g"], None, 2),
+        saver.refuse_lost_folder,
+    ):
+        with pytest.raises(FolderGone, match="was deleted or renamed while the run wrote to it"):
+            write()
+    assert not root.exists()
 
 
 def full_disk(*_):

@@ -1,4 +1,5 @@
 import math
+from contextlib import contextmanager
 
 import numpy as np
 import pytest
@@ -129,6 +130,19 @@ def test_stop_is_checked_between_images():
     with pytest.raises(EvaluationStopped):
         evaluation(Pictures()).run(nearest, lambda key, output: seen.append(key), stop_at_the_second)
     assert seen == ["folder/0"]
+
+
+def test_every_image_is_read_within_the_context_that_may_leave_it():
+    entered, scored = [], []
+
+    @contextmanager
+    def reading():
+        entered.append(len(scored))
+        yield
+
+    evaluation(Pictures()).run(nearest, lambda key, output: scored.append(key), reading=reading)
+    assert entered == list(range(len(scored)))
+    assert len(scored) > 1
 
 
 def test_image_rejected_by_a_metric_is_named():

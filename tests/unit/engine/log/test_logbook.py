@@ -96,6 +96,21 @@ def test_failing_tensorboard_is_reported_once_and_disabled(tmp_path, capsys):
     assert len(lines(tmp_path / "metrics.jsonl")) == 2
 
 
+def test_tensorboard_that_cannot_close_is_told_before_the_last_line(tmp_path, capsys, monkeypatch):
+    def fail(_):
+        raise OSError(28, "No space left on device")
+
+    book = Logbook()
+    book.open(folder(tmp_path), use_tensorboard=True, start=0)
+    monkeypatch.setattr("torch.utils.tensorboard.SummaryWriter.close", fail)
+    book.finish("finished: 4/4", 0)
+    book.close()
+    assert capsys.readouterr().out.splitlines() == [
+        "Warning: TensorBoard is off: no space left on device. Training continues.",
+        "finished: 4/4",
+    ]
+
+
 def test_failure_reports_the_iteration_reached(tmp_path, capsys):
     book = Logbook()
     book.open(folder(tmp_path), use_tensorboard=False, start=0)
