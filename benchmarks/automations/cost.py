@@ -1,6 +1,6 @@
 """Overhead of the training automations: iterations with all of them and without, alternating.
 
-    OMP_NUM_THREADS=2 python -m benchmarks.automations.cost [--iterations 500]
+    OMP_NUM_THREADS=2 python -m benchmarks.automations.cost [--iterations 500] [--skipped 50]
 
 Two runs of options/train/2x_paragonsr2_automations.yml in one process, one with every automation on and one with the
 switches off, alternate on the same batches. The first 50 iterations, in which the loss balance measures gradients
@@ -65,7 +65,7 @@ def timed_host(on: Trainer, spent: list[float]) -> None:
     host.after_step = after_step
 
 
-def measure(iterations: int) -> dict[str, float]:
+def measure(iterations: int, skipped: int = SKIPPED) -> dict[str, float]:
     """Return milliseconds: medians of an iteration with and without, means of host and probe; and the whole ratio.
 
     The ratio is the median of the pairs and the probe's share, `low` and `high` its 95 % interval.
@@ -80,7 +80,7 @@ def measure(iterations: int) -> dict[str, float]:
         on.training.automations.start(0)
         seconds: dict[str, list[float]] = {"on": [], "off": []}
         stream = iter(loader)
-        for number in range(SKIPPED + iterations):
+        for number in range(skipped + iterations):
             batches = next(stream)
             pair = (("on", on), ("off", off)) if number % 2 else (("off", off), ("on", on))
             for name, one in pair:
@@ -91,9 +91,9 @@ def measure(iterations: int) -> dict[str, float]:
             on.training.automations.after_iteration()
             probing.append(time.perf_counter() - started)
         loader.close()
-    kept = {name: values[SKIPPED:] for name, values in seconds.items()}
+    kept = {name: values[skipped:] for name, values in seconds.items()}
     ratios = [a / b for a, b in zip(kept["on"], kept["off"], strict=True)]
-    probe = statistics.fmean(probing[SKIPPED:]) / statistics.median(kept["off"])
+    probe = statistics.fmean(probing[skipped:]) / statistics.median(kept["off"])
     low, high = interval_of_median(ratios)
     return {
         "on_ms": 1e3 * statistics.median(kept["on"]),
@@ -101,8 +101,8 @@ def measure(iterations: int) -> dict[str, float]:
         "ratio": statistics.median(ratios) + probe,
         "low": low + probe,
         "high": high + probe,
-        "probe_ms": 1e3 * statistics.fmean(probing[SKIPPED:]),
-        "host_ms": 1e3 * statistics.fmean(host[SKIPPED:]),
+        "probe_ms": 1e3 * statistics.fmean(probing[skipped:]),
+        "host_ms": 1e3 * statistics.fmean(host[skipped:]),
     }
 
 
@@ -113,9 +113,9 @@ def interval_of_median(values: list[float]) -> tuple[float, float]:
     return ordered[max(0, int(middle - half))], ordered[min(len(values) - 1, int(middle + half))]
 
 
-def report(iterations: int) -> bool:
+def report(iterations: int, skipped: int = SKIPPED) -> bool:
     """Print the figures; return whether the targets are met."""
-    found = measure(iterations)
+    found = measure(iterations, skipped)
     is_cheap, is_quick = found["ratio"] <= 1 + TARGET, found["host_ms"] <= HOST_TARGET_MS
     sys.stdout.write(
         "| all on ms | all off ms | time on / off [95 %] | target | host ms | target | probe ms |\n"
@@ -130,4 +130,6 @@ def report(iterations: int) -> bool:
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n", 1)[0])
     parser.add_argument("--iterations", type=int, default=500)
-    sys.exit(not report(parser.parse_args().iterations))
+    parser.add_argument("--skipped", type=int, default=SKIPPED, help="first iterations that do not count")
+    args = parser.parse_args()
+    sys.exit(not report(args.iterations, args.skipped))

@@ -15,11 +15,11 @@ from traiNNer.utils.printable import printable
 
 KNOWN = re.compile(
     r"^(libpng |Corrupt JPEG data|Premature end of JPEG|Inconsistent progression|Invalid SOS|Warning[:,] |\[|"
-    r"_?TIFF\w*: |\w+(Decode|Setup|Encode)\w*: )"
+    r"_?TIFF\w*: |\w+(Decode|Setup|Encode)\w*: |tempfile\.tif: )"
 )
 # What libjpeg makes up or leaves out of the picture, and every error of libtiff. What libpng warns of is in no pixel:
-# its errors fail. A few bytes between the image and its end mark are padding.
-DAMAGE = re.compile(r"^(Corrupt JPEG data|Premature end of JPEG|\[ERROR|\w+Decode\w*: )")
+# its errors fail. A few bytes between the image and its end mark are padding. Pillow gives libtiff a "tempfile.tif".
+DAMAGE = re.compile(r"^(Corrupt JPEG data|Premature end of JPEG|\[ERROR|\w+Decode\w*: |tempfile\.tif: (?!Warning))")
 PADDING = re.compile(r"^Corrupt JPEG data: \d{1,2} extraneous bytes before marker")
 STDERR = 2
 _LOCK = threading.Lock()

@@ -17,6 +17,7 @@ import cv2
 import numpy as np
 
 from traiNNer.batch import ImageSet
+from traiNNer.errors import DataError
 from traiNNer.imaging.image_file import ImageError, read_image
 
 COMPARED = 16
@@ -56,20 +57,27 @@ class _Pair:
         return self.likeness is not None or not (self.lq_detail is None or self.gt_detail is None)
 
 
-def _read(dataset: ImageSet) -> list[_Pair]:
+def _read(dataset: ImageSet, is_trained: bool) -> list[_Pair]:
     """Read a handful of pairs, evenly spread over the set."""
     files = list(dataset.paired_files().values())
     count = min(COMPARED, len(files))
     pairs: list[_Pair] = []
     pixels = 0
     for place in range(count):
-        gt_file, lq_file = files[place * len(files) // count]
+        index = place * len(files) // count
+        gt_file, lq_file = files[index]
         if pixels > MOST_PIXELS:
             break
         try:
-            gt, lq = read_image(gt_file), read_image(lq_file)
-        except ImageError:
+            if is_trained or len(files) != len(dataset):
+                gt, lq = read_image(gt_file), read_image(lq_file)
+            else:  # decoded when the set was opened, and mostly still in memory
+                sample = dataset.whole(index)
+                gt, lq = sample.gt, sample.lq
+        except (ImageError, DataError):
             continue  # a damaged image is replaced and counted where it is trained on
+        if gt is None or lq is None:
+            continue
         pixels += gt.shape[0] * gt.shape[1]
         details = _detail(lq, lq.shape[:2]), _detail(gt, lq.shape[:2])
         pairs.append(_Pair(gt_file, lq_file, picture_likeness(lq, gt), *details))
@@ -77,7 +85,7 @@ def _read(dataset: ImageSet) -> list[_Pair]:
 
 
 def _compare(title: str, dataset: ImageSet) -> str | None:
-    pairs = _read(dataset)
+    pairs = _read(dataset, title.startswith("datasets.train"))
     alike = [(pair.likeness, pair.gt, pair.lq) for pair in pairs if pair.likeness is not None]
     wrong = [(gt, lq) for likeness, gt, lq in alike if likeness < DIFFERENT]
     # Of a set that is degraded beyond recognition, a low value says nothing.

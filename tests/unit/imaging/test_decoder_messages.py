@@ -23,6 +23,8 @@ def printed(text):
         ("Warning: unknown JFIF revision number 2.01", False),
         ("libpng warning: iCCP: known incorrect sRGB profile", False),
         ("TIFFFetchNormalTag: Defined set_get_field_type of custom tag 12", False),
+        ("tempfile.tif: Warning, Nonstandard tile length 65, convert file.", False),
+        ("tempfile.tif: Using code not yet in table.", True),
         ("Fax4Decode: Bad code word at line 27 of strip 0 (x 0).", True),
     ],
 )
