@@ -1,13 +1,16 @@
 """Weights that a run starts from, or that are tested."""
 
+from pathlib import Path
+
 from torch import nn
 
-from traiNNer.config.options import CommonOptions
+from traiNNer.config.options import CommonOptions, TrainOptions
 from traiNNer.engine.checkpoint.weights import load_pretrained, read_weights
 from traiNNer.engine.log.logbook import Logbook
+from traiNNer.engine.runtime.runtime import Runtime
 from traiNNer.errors import ConfigError
-from traiNNer.models.protocol import MAIN
-from traiNNer.run.build import describe_networks
+from traiNNer.models.protocol import MAIN, Upscaler
+from traiNNer.run.build import build_networks, describe_networks
 
 
 def load_given_weights(network: nn.Module, options: CommonOptions, book: Logbook, strict: bool = False) -> None:
@@ -22,3 +25,14 @@ def load_given_weights(network: nn.Module, options: CommonOptions, book: Logbook
         raise ConfigError(f"path.pretrain_network_g: {error}") from None
     book.warn_all(notes)
     book.info(f"{path}: {report}")
+
+
+def starting_network(options: TrainOptions, runtime: Runtime) -> Upscaler | None:
+    """Return the network that a GAN started from, to be looked at beside it; None without one, or without its file."""
+    path, key = options.path.pretrain_network_g, options.path.param_key_g
+    if options.network_d is None or not path or not Path(path).expanduser().exists():
+        return None
+    with runtime.rng.saved():
+        network = build_networks(options.model_copy(update={"network_d": None}))[MAIN]
+    load_pretrained(network, describe_networks(options)[MAIN], read_weights(path, key), options.path.strict_load_g)
+    return runtime.upscaler(runtime.place(network).eval())
