@@ -21,6 +21,9 @@ class FeatureMatchingLoss(nn.Module):
         criterion: How two activations are compared: `l1` mean absolute or `l2` mean squared difference.
     """
 
+    needs_features = True
+    """Lets the model keep the activations of the discriminator."""
+
     def __init__(self, criterion: Literal["l1", "l2"] = "l1") -> None:
         super().__init__()
         self._distance = F.l1_loss if criterion == "l1" else F.mse_loss

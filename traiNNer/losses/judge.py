@@ -16,15 +16,20 @@ class Judge:
     """A discriminator that judges every tensor of images once, whatever number of losses asks.
 
     Images without gradient are judged without one: it is not the discriminator that is trained by it.
+
+    Args:
+        discriminator: the network.
+        keeps_features: whether a loss will ask for features, so that the first pass keeps them.
     """
 
-    def __init__(self, discriminator: Discriminator) -> None:
+    def __init__(self, discriminator: Discriminator, keeps_features: bool = False) -> None:
         self._discriminator = discriminator
+        self._keeps_features = keeps_features
         self._known: list[tuple[Tensor, Tensor, list[Tensor]]] = []
 
     def __call__(self, images: Tensor) -> Tensor:
         """Return the float32 logits of B, 3, H, W images."""
-        return self._judge(images, is_asking_features=False)[0]
+        return self._judge(images, is_asking_features=self._keeps_features)[0]
 
     def features(self, images: Tensor) -> list[Tensor]:
         """Return the activations of the inner layers, in their order. Raises `ValueError` where there are none."""

@@ -50,6 +50,7 @@ class AdversarialModel(TrainableModel):
         self.average = averages.get(MAIN)
         self.losses = losses
         self.name, self.adversary = _only_adversary(losses)
+        self.keeps_features = any(getattr(loss, "needs_features", False) for loss in losses.losses)
         self.net_d_iters = net_d_iters
         self.net_d_init_iters = net_d_init_iters
         self.pause_above = pause_d_above
@@ -71,7 +72,7 @@ class AdversarialModel(TrainableModel):
                 lq=batch.lq,
                 output_ema=averaged(self.average, batch.lq),
                 iteration=iteration,
-                discriminator=Judge(self.discriminator),
+                discriminator=Judge(self.discriminator, self.keeps_features),
             )
             measures = self._measures(batch.gt, output.detach()) if is_paused else {}
             yield PhaseLoss(terms, output=output, measures=measures)

@@ -39,6 +39,7 @@ from traiNNer.run.build import (
     directions,
 )
 from traiNNer.run.identity import identity, stream_identity
+from traiNNer.run.pretrained import starting_network
 
 FP16_SCALE_HALVINGS = 16
 Networks = Mapping[str, nn.Module]
@@ -162,7 +163,7 @@ def _build_scorer(
     return Scorer(
         main.shipped,
         list(main.weights())[-1],
-        build_evaluations(options, dict(sets), training.runtime),
+        build_evaluations(options, dict(sets), training.runtime, starting_network(options, training.runtime)),
         BestScores(directions(options) | own_best(options)),
         saver,
         training.runtime,

@@ -26,7 +26,7 @@ from traiNNer.engine.weight_average import WeightAverage
 from traiNNer.errors import ConfigError, RunError
 from traiNNer.losses.weighted import Span, WeightedLosses
 from traiNNer.metrics.protocol import named_call
-from traiNNer.models.protocol import Networks, TrainableModel
+from traiNNer.models.protocol import Networks, TrainableModel, Upscaler
 from traiNNer.optim.optimizers import build_optimizer
 from traiNNer.optim.schedules import Schedule, compose, finish
 from traiNNer.registry import ARCHS, AUTOMATIONS, DATASETS, LOSSES, METRICS, MODELS, SCHEDULES
@@ -137,8 +137,13 @@ def directions(options: CommonOptions) -> dict[str, Any]:
     }
 
 
-def build_evaluations(options: CommonOptions, sets: dict[str, ImageSet], runtime: Runtime) -> list[Evaluation]:
-    """Build one evaluation for each validation or test set, under the set's own name."""
+def build_evaluations(
+    options: CommonOptions, sets: dict[str, ImageSet], runtime: Runtime, before: Upscaler | None = None
+) -> list[Evaluation]:
+    """Build one evaluation for each validation or test set, under the set's own name.
+
+    The strips show what the network `before` makes, too.
+    """
     metrics = build_metrics(options)
     return [
         Evaluation(
@@ -151,6 +156,7 @@ def build_evaluations(options: CommonOptions, sets: dict[str, ImageSet], runtime
             options.val.tile_overlap,
             ARCHS[options.network_g.type].traits,
             measures_drift=isinstance(options, TrainOptions) and options.network_d is not None,
+            before=before,
         )
         for key, dataset in sets.items()
         if not key.startswith("train")

@@ -1,14 +1,17 @@
 """Weights that a run starts from, or that are tested."""
 
+from pathlib import Path
+
 from torch import nn
 
 from traiNNer.config.options import CommonOptions, TrainOptions
 from traiNNer.engine.checkpoint.weights import load_pretrained, read_weights
 from traiNNer.engine.log.logbook import Logbook
+from traiNNer.engine.runtime.runtime import Runtime
 from traiNNer.errors import ConfigError
-from traiNNer.models.protocol import MAIN
+from traiNNer.models.protocol import MAIN, Upscaler
 from traiNNer.registry import ARCHS
-from traiNNer.run.build import describe_networks
+from traiNNer.run.build import build_networks, describe_networks
 
 
 def load_given_weights(network: nn.Module, options: CommonOptions, book: Logbook, strict: bool = False) -> None:
@@ -43,3 +46,14 @@ def learning_rate_advice(options: CommonOptions) -> str:
         f"train.optim_g.lr {lr:g} suits weights that begin at random ({options.network_g.type}: {usual:g}). To keep "
         f"what these weights have learned, begin with {usual / 10:g} to {usual / 2:g}."
     )
+
+
+def starting_network(options: TrainOptions, runtime: Runtime) -> Upscaler | None:
+    """Return the network that a GAN started from, to be looked at beside it; None without one, or without its file."""
+    path, key = options.path.pretrain_network_g, options.path.param_key_g
+    if options.network_d is None or not path or not Path(path).expanduser().exists():
+        return None
+    with runtime.rng.saved():
+        network = build_networks(options.model_copy(update={"network_d": None}))[MAIN]
+    load_pretrained(network, describe_networks(options)[MAIN], read_weights(path, key), options.path.strict_load_g)
+    return runtime.upscaler(runtime.place(network).eval())

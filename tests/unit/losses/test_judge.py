@@ -34,3 +34,11 @@ def test_images_are_judged_once_and_without_gradient_where_they_have_none():
 def test_discriminator_without_features_is_named():
     with pytest.raises(ValueError, match="network_d shows no features"):
         Judge(lambda images, *_: images.mean((1, 2, 3))).features(torch.rand(1, 3, 4, 4))
+
+
+def test_features_that_will_be_asked_for_are_kept_by_the_first_pass():
+    network = Mean()
+    judge, output = Judge(network, keeps_features=True), torch.rand(1, 3, 4, 4)
+    judge(output)
+    assert len(judge.features(output)) == 2
+    assert network.calls == 1

@@ -4,6 +4,7 @@ from torch import nn
 
 from traiNNer.batch import Batch
 from traiNNer.errors import ConfigError, DataError
+from traiNNer.losses.feature_matching import FeatureMatchingLoss
 from traiNNer.losses.gan import GANLoss
 from traiNNer.losses.pixel import L1Loss
 from traiNNer.losses.weighted import Span, WeightedLosses
@@ -111,3 +112,23 @@ def test_exactly_one_loss_trains_the_discriminator():
     losses = WeightedLosses([("L1Loss", L1Loss(), 1.0)])
     with pytest.raises(ConfigError, match="none trains network_d"):
         AdversarialModel({MAIN: nn.Identity(), "net_d": Judgment()}, {}, losses)
+
+
+def test_one_pass_of_the_discriminator_serves_all_losses_of_the_generator():
+    calls = []
+
+    class Seeing(Judgment):
+        def forward(self, images, features=None):
+            calls.append(images.requires_grad)
+            if features is not None:
+                features.append(self.weight * images)
+            return super().forward(images)
+
+    items = [
+        ("L1Loss", L1Loss(), 1.0),
+        ("GANLoss", GANLoss(), 0.5),
+        ("FeatureMatchingLoss", FeatureMatchingLoss(), 1.0),
+    ]
+    model = AdversarialModel({MAIN: nn.Conv2d(3, 3, 1), "net_d": Seeing()}, {}, WeightedLosses(items))
+    next(model.phases(batch(), 1))
+    assert calls == [True, False]  # the output once, the ground truth once

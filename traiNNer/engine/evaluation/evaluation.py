@@ -62,7 +62,7 @@ class Evaluation:
     """One set of images, the metrics to compute on it, and how outputs are made and saved.
 
     With `measures_drift` each image also has the values of `drift`, which are no scores: the best weights do not depend
-    on them.
+    on them. `before` is a network, in evaluation mode, whose output the strips show before that of the one scored.
     """
 
     def __init__(
@@ -76,6 +76,7 @@ class Evaluation:
         tile_overlap: int = 0,
         traits: ArchTraits | None = None,
         measures_drift: bool = False,
+        before: Upscaler | None = None,
     ) -> None:
         self.name = name
         self.dataset = dataset
@@ -86,10 +87,11 @@ class Evaluation:
         self.tile_overlap = tile_overlap
         self.traits = traits or ArchTraits()
         self.measures_drift = measures_drift
+        self.before = before
         self._calls = {metric: named_call(metric, call) for metric, call in metrics.items()}
         self._longest = 0
         self._bicubic: dict[str, dict[str, float]] = {}
-        self._references: dict[str, tuple[np.ndarray, np.ndarray]] = {}
+        self._references: dict[str, list[np.ndarray]] = {}
 
     def run(
         self,
@@ -187,7 +189,9 @@ class Evaluation:
         }
         if len(self._references) < STRIP_COUNT:
             enlarged = to_eight_bits(sample.lq).repeat(self.scale, axis=0).repeat(self.scale, axis=1)
-            self._references[sample.key] = (center(enlarged), center(bicubic))
+            self._references[sample.key] = [center(enlarged), center(bicubic)]
+            if self.before:
+                self._references[sample.key].append(center(to_image(self._upscaled(self.before, sample.lq))))
 
     def _measure(self, name: str, sample: Sample, output: np.ndarray, target: np.ndarray | None) -> float:
         call = self._calls[name]

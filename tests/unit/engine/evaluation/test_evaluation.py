@@ -199,6 +199,25 @@ def test_strip_shows_lr_bicubic_output_and_gt_of_one_region():
     assert np.array_equal(parts[3], data.whole(0).gt[inside])
 
 
+def test_strip_shows_the_network_before_beside_the_present_one():
+    data = Pictures(side=40, count=1)
+    image = evaluation(data, before=lambda lq: 1 - nearest(lq)).run(nearest).strips["folder/0"]
+    side = 40
+    assert image.shape == (side, 5 * side + 4 * 4, 3)
+    panels = [image[:, place * (side + 4) :][:, :side].astype(int) for place in range(5)]
+    assert np.array_equal(panels[2], 255 - panels[3])
+    assert np.array_equal(panels[4], data.gt[0])
+
+
+def test_drift_is_measured_where_it_is_wanted_and_is_no_score():
+    data = Pictures()
+    found = evaluation(data, measures_drift=True).run(nearest).mean()
+    assert set(found) - set(evaluation(data).run(nearest).mean()) == {"drift_color", "drift_lowpass", "detail_ratio"}
+    assert found["drift_color"] < 1.5
+    without = evaluation(Pictures(with_gt=False), measures_drift=True).run(nearest).mean()
+    assert set(without) == {"drift_color", "drift_lowpass"}
+
+
 def test_user_facing_line():
     assert describe_score("psnr", {"psnr": 31.42, "psnr_bicubic": 30.10}) == "psnr 31.42 (bicubic 30.10, +1.32)"
     assert describe_score("ssim", {"ssim": 0.9}) == "ssim 0.9000"
