@@ -19,8 +19,9 @@ TINY: dict[str, dict[str, Any]] = {
     "drct": {"embed_dim": 16, "depths": [6], "num_heads": [2], "window_size": 8, "gc": 8},
     "esrgan": {"num_filters": 8, "num_blocks": 1},
     "fdat": {"embed_dim": 16, "num_groups": 1, "depth_per_group": 1, "num_heads": 2, "mid_dim": 8},
-    "grl": {"embed_dim": 36, "depths": [2], "num_heads_window": [2], "num_heads_stripe": [2]},
+    "grl": {"embed_dim": 36, "depths": [1], "num_heads_window": [2], "num_heads_stripe": [2]},
     "hat": {"embed_dim": 32, "depths": [2], "num_heads": [2], "window_size": 8, "squeeze_factor": 8},
+    "man": {"n_feats": 6, "n_resblocks": 1, "n_resgroups": 2},
     "moesr2": {"dim": 8, "n_blocks": 1, "n_block": 1},
     "mosr": {"dim": 8, "n_block": 1},
     "nafnet": {"width": 8, "middle_blk_num": 1, "enc_blk_nums": [1, 1], "dec_blk_nums": [1, 1]},
@@ -35,6 +36,7 @@ TINY: dict[str, dict[str, Any]] = {
     "scunet": {"config": [1, 1, 1, 1, 1, 1, 1]},
     "seemore_t": {},
     "span": {"feature_channels": 8},
+    "spanplus": {"feature_channels": 8, "blocks": [1, 1]},
     "swin2sr": {"embed_dim": 16, "depths": [2], "num_heads": [2], "img_size": 32},
     "swinir": {"embed_dim": 16, "depths": [2], "num_heads": [2], "img_size": 32},
 }

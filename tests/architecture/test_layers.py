@@ -10,7 +10,7 @@ LAYER = {
     **dict.fromkeys(("registry", "traits", "batch", "errors", "utils"), 0),
     "imaging": 1,
     **dict.fromkeys(("config", "archs", "losses", "metrics", "data", "optim"), 2),
-    "models": 3,
+    **dict.fromkeys(("models", "spandrel"), 3),
     "engine": 4,
     **dict.fromkeys(("automations", "report", "audit", "doctor"), 5),
     "run": 6,

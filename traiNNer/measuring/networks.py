@@ -3,6 +3,7 @@
 import time
 import warnings
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 import torch
@@ -54,12 +55,12 @@ def measure_network(component: Component[ArchTraits], scale: int, timed: bool = 
     return NetworkCost(scale, parameter_count(network), counted, step)
 
 
-class quiet(warnings.catch_warnings):  # noqa: N801 - used as a function
+@contextmanager
+def quiet() -> Iterator[None]:
     """Hide what libraries say while a network is built: it concerns nobody who only counts."""
-
-    def __enter__(self) -> None:
-        super().__enter__()
+    with warnings.catch_warnings():
         warnings.simplefilter("ignore")
+        yield
 
 
 def multiply_adds(component: Component[ArchTraits], scale: int, network: nn.Module) -> float:

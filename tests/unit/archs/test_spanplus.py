@@ -1,0 +1,75 @@
+"""SPANPlus against numbers of an independent implementation with the same weights."""
+
+import pytest
+import torch
+import torch.nn.functional as F
+
+from traiNNer.archs.spanplus import DySample, TripleConv, infer_options
+from traiNNer.registry import ARCHS
+
+
+def fill(network):
+    """Give every trained parameter numbers that any implementation can repeat."""
+    with torch.no_grad():
+        for place, (_, part) in enumerate(sorted(network.named_parameters(), key=lambda named: named[0])):
+            values = (torch.arange(part.numel(), dtype=torch.float64) * 0.37 + place).sin() * 0.2
+            if part.requires_grad:
+                part.copy_(values.view(part.shape).float())
+
+
+def probe(network):
+    """Return mean, deviation and one pixel of what the network makes of a fixed image."""
+    x = (torch.arange(3 * 7 * 6, dtype=torch.float64) * 0.61).cos().view(1, 3, 7, 6).float() * 0.5 + 0.5
+    with torch.no_grad():
+        y = network.eval()(x)
+    return [y.mean().item(), y.std().item(), y[0, 1, 3, 4].item()]
+
+
+@pytest.mark.parametrize(
+    ("scale", "options", "numbers"),
+    [
+        (3, {"blocks": [1, 2], "upsampler": "dys"}, [-0.149813, 0.088492, -0.030055]),
+        (2, {"blocks": [1], "upsampler": "ps"}, [0.053185, 0.158634, 0.130803]),
+    ],
+)
+def test_output_is_that_of_the_original(scale, options, numbers):
+    network = ARCHS.build("spanplus", {"feature_channels": 8, **options}, scale=scale)
+    fill(network)
+    assert probe(network) == pytest.approx(numbers, abs=2e-6)
+
+
+def test_one_convolution_amounts_to_three():
+    layer, x = TripleConv(3, 5), torch.randn(1, 3, 6, 7)
+    trained = layer.train()(x)
+    torch.testing.assert_close(layer.eval()(x), trained, rtol=0, atol=1e-5)
+    state = layer.state_dict()  # holds the one that it amounts to, whatever was evaluated before
+    stored = F.conv2d(x, state["eval_conv.weight"], state["eval_conv.bias"], padding=1)
+    torch.testing.assert_close(stored, trained, rtol=0, atol=1e-5)
+    assert not layer.eval_conv.weight.requires_grad
+
+
+def test_new_upsampler_enlarges_linearly():
+    layer, x = DySample(4, 4, 2), torch.randn(1, 4, 5, 6)
+    with torch.no_grad():
+        layer.offset.weight.zero_()
+        layer.offset.bias.zero_()
+        layer.end_conv.weight.copy_(torch.eye(4).view(4, 4, 1, 1))
+        layer.end_conv.bias.zero_()
+        expected = F.interpolate(x, scale_factor=2, mode="bilinear", align_corners=False)
+        torch.testing.assert_close(layer(x), expected, rtol=0, atol=1e-5)
+
+
+@pytest.mark.parametrize("name", ["spanplus", "spanplus_s", "spanplus_st", "spanplus_sts"])
+def test_options_are_read_from_the_weights(name):
+    for scale in (1, 2, 3, 4):
+        found = infer_options(ARCHS.build(name, scale=scale).state_dict())
+        assert (found["type"], found["scale"]) == (name, scale)
+    stages = infer_options(ARCHS.build(name, {"blocks": [1, 2], "feature_channels": 8}, scale=2).state_dict())
+    assert (stages["type"], stages["blocks"], stages["feature_channels"]) == ("spanplus", [1, 2], 8)
+
+
+def test_restoring_upsampler_is_for_scale_1():
+    network = ARCHS.build("spanplus", {"upsampler": "conv", "feature_channels": 8}, scale=1)
+    assert infer_options(network.state_dict())["upsampler"] == "conv"
+    with pytest.raises(ValueError, match="for scale 1, not 2"):
+        ARCHS.build("spanplus", {"upsampler": "conv"}, scale=2)
