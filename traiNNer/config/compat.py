@@ -9,6 +9,7 @@ from pathlib import Path as FilePath
 from traiNNer.config.automation_options import OWN_SECTIONS, AutomationOptions
 from traiNNer.config.automation_rules import rules_of
 from traiNNer.config.choice import AutomationChoice
+from traiNNer.config.foreign import adapt_foreign
 from traiNNer.config.layout import (
     AUTOMATIONS_AT,
     EACH_AT,
@@ -44,8 +45,9 @@ def move_sections(root: Node, model: type[StrictOptions], report: Report) -> Non
         _lift_own_sections(root, report)
 
 
-def adapt(root: Node, report: Report) -> None:
+def adapt(root: Node, model: type[StrictOptions], report: Report) -> None:
     """Accept what says nothing new (a repeated scale, crop sizes for validation) and complete what is left out."""
+    adapt_foreign(root, model, report)
     _drop_repeated_scale(root, report)
     _drop_validation_crops(root, report)
     _name_metrics(root)
