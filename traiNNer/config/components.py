@@ -115,8 +115,10 @@ class Checker:
         """Take out a key that is null where that is no value: it has its default then, or is missing."""
         for key, field in model.model_fields.items():
             child = node.value.get(key)
-            is_null = child is not None and child.value is None and child.text != ""
-            if is_null and key not in parts(model) and not is_nullable(field):
+            # `~` is meant; a key with nothing behind it was rather forgotten, and is reported as a wrong value.
+            if child is None or child.value is not None or child.text == "":
+                continue
+            if key not in parts(model) and not is_nullable(field):
                 del node.value[key]
                 if not field.is_required():
                     self.report.changed(child, "null, so the default applies")

@@ -39,6 +39,7 @@ def check_values(facts: Facts) -> None:
     """Report losses that teach nothing, and warn of every value that will not do what it seems to."""
     _check_weights(facts)
     facts.report.warnings += _without_switch(facts)
+    facts.report.warnings += _idle_validation(facts)
     length = facts.value(("train", "total_iter"), int)
     if length is not None and facts.value(("train", "end_at"), str) is None:
         check_rates(facts, length)
@@ -57,6 +58,13 @@ def _without_switch(facts: Facts) -> Iterator[str]:
         written = _written(facts, option)
         if written and facts.root.at(switch) is None:
             yield f"{written} has no effect {words}"
+
+
+def _idle_validation(facts: Facts) -> Iterator[str]:
+    computes = facts.on("val", "metrics_enabled") and bool(facts.entries("val", "metrics"))
+    shows = facts.on("val", "save_img") or facts.on("logger", "use_tb_logger")
+    if facts.on("val", "val_enabled") and not computes and not shows and not facts.is_mistyped("val"):
+        yield "validation leaves nothing: add val.metrics or val.save_img: true, or set val.val_enabled: false"
 
 
 def _check_weights(facts: Facts) -> None:

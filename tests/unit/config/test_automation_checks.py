@@ -109,7 +109,7 @@ def test_fallback_schedule_of_another_length_warns(load, automated, t_max, warne
     text = automated(f"IntelligentLearningRateScheduler: {{fallback: {{scheduler_params: {{T_max: {t_max}}}}}}}")
     at = f"{AT}.IntelligentLearningRateScheduler.fallback.scheduler_params.T_max"
     words = f"{at} = 99 is not train.total_iter; 100 is used"
-    assert load(text.replace("total_iter: 100\n", "total_iter: 9000\n")).warnings == ((words,) if warned else ())
+    assert load(text).warnings == ((words,) if warned else ())
     scheduled = load(text, "train.scheduler={type: MultiStepLR, milestones: [5]}")
     assert scheduled.warnings == ()
 
@@ -131,7 +131,7 @@ def test_patience_equal_to_the_hard_limit_is_valid(load, automated):
 def test_warmup_longer_than_in_early_stopping_warns(load, automated, warmup, warned):
     text = automated(f"{STOP}: {{}}", before=f"  warmup_iter: {warmup}\n")
     words = f"IntelligentEarlyStopping.warmup_iterations = 1000 is below train.warmup_iter: {warmup} is used"
-    assert load(text).warnings == ((words,) if warned else ())
+    assert load(text.replace("total_iter: 100\n", "total_iter: 9000\n")).warnings == ((words,) if warned else ())
 
 
 NO_VALIDATION = {

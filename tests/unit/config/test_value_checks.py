@@ -79,6 +79,16 @@ def test_validation_beyond_the_run(load, base):
     assert not load(late.replace("val_freq", "val_enabled: false\n  val_freq")).warnings
 
 
+def test_validation_that_leaves_nothing(load, base):
+    bare = base.replace("  metrics:\n    psnr: {}\n", "") + "logger: {use_tb_logger: false}\n"
+    assert load(bare).warnings == (
+        "validation leaves nothing: add val.metrics or val.save_img: true, or set val.val_enabled: false",
+    )
+    for kept in (bare.replace("false}", "true}"), bare.replace("val_freq", "save_img: true\n  val_freq")):
+        assert not load(kept).warnings
+    assert not load(bare.replace("val_freq", "val_enabled: false\n  val_freq")).warnings
+
+
 FINE = {
     "warm-up that ends": (LENGTH, "  warmup_iter: 99\n"),
     "switch that is on": (LENGTH, "  grad_clip: true\n  grad_clip_max_norm: 5\n"),
