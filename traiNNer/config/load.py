@@ -36,6 +36,8 @@ class Loaded(Generic[Options]):
     root: Node
     changes: tuple[str, ...] = ()
     """Keys of the file that are used under another name, with another value, or not at all."""
+    spellings: tuple[str, ...] = ()
+    """Keys that mean the same in another place or spelling."""
 
     @cached_property
     def tree(self) -> dict[str, Any]:
@@ -48,9 +50,14 @@ class Loaded(Generic[Options]):
         return sources_of(self.tree, self.root)
 
     def notices(self, check: bool) -> list[str]:
-        """Return what to say of `changes`: each of them where a file is checked, else one line that counts them."""
-        if check or not self.changes:
-            return list(self.changes)
+        """Return what to say of keys that are not used as written: each where a file is checked, else one line.
+
+        What only has another spelling is of interest in a check alone.
+        """
+        if check:
+            return [*self.spellings, *self.changes]
+        if not self.changes:
+            return []
         keys = [change.split(" (")[0] for change in self.changes]
         more = f" and {len(keys) - KEYS_NAMED} more" if len(keys) > KEYS_NAMED else ""
         named = f"{', '.join(keys[:KEYS_NAMED])}{more}"
@@ -97,7 +104,7 @@ def _loaded(root: Node, model: type[Options], report: Report, title: str, text: 
     options = _check(root, model, report)
     if options is None or report.problems:
         raise ConfigError(title, report.sorted())
-    return Loaded(options, tuple(report.warnings), text, root, tuple(report.changes))
+    return Loaded(options, tuple(report.warnings), text, root, tuple(report.changes), tuple(report.spellings))
 
 
 def _check(root: Node, model: type[Options], report: Report) -> Options | None:

@@ -115,6 +115,8 @@ class Report:
     warnings: list[str] = field(default_factory=list)
     changes: list[str] = field(default_factory=list)
     """What was read under another name, with another value or not at all: for whoever wonders what became of a key."""
+    spellings: list[str] = field(default_factory=list)
+    """Keys in another place or spelling than their usual one, where they mean the same."""
     bad: set[str] = field(default_factory=set)
     """Keys, as written, that a problem was reported for: no second problem is built on them."""
 
@@ -131,6 +133,10 @@ class Report:
     def changed(self, node: Node, text: str) -> None:
         """Note what became of a key that the file writes in another way than it is used."""
         self.changes.append(f"{node.key} ({node.place()}): {text}")
+
+    def spelled(self, node: Node, text: str) -> None:
+        """Note that a key was read as its usual spelling."""
+        self.spellings.append(f"{node.key} ({node.place()}): {text}")
 
     @property
     def is_full(self) -> bool:

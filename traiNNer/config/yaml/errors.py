@@ -42,6 +42,9 @@ def explain(error: yaml.YAMLError, written: Source) -> tuple[int | None, str]:
     if (found := written.suspect(mark.line - 1, mark.line)) is not None:
         return found.line, found.message
     message = next((words for phrase, words in PHRASES.items() if phrase in problem), f"{problem}.")
+    if REMEDY in message:
+        column = written.lines[mark.line].rfind("\\", 0, mark.column + 1) + 1
+        message = f"column {column}: {message}"
     return mark.line + 1, message
 
 

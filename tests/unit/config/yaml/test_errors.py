@@ -17,7 +17,8 @@ def found(text: str) -> tuple[int | None, str]:
     ("text", "line", "words"),
     [
         ("a: 1\nb: c: d\n", 2, "a ':' where no key can stand"),
-        ('a: "C:\\photos"\n', 1, "use single quotes, or / in paths"),
+        ('a: "C:\\photos"\n', 1, "column 7: a backslash in double quotes starts an escape; use single quotes, or / in"),
+        ('a: "data\\users"\n', 1, "column 9: a backslash in double quotes starts an escape"),
         ('a: 1\nb: "open\nc: 2\nd: 3\n', 2, "a quote is opened here and never closed"),
         ("a: 1\nb: [1, 2\nc: 3\n", 3, "a bracket or brace is not closed"),
         ("a:\n  b: 1\n c: 2\n", 3, "the indentation does not fit"),
