@@ -9,6 +9,10 @@ from dataclasses import dataclass
 
 UNFIT_MACHINE = 9
 """Exit code where training is impossible on this machine: of `trainner doctor`, whose report says why, and of a run."""
+MOST_SHOWN = 50
+"""Problems of one file that are listed; the others are counted."""
+WIDEST_KEY, LONGEST_KEY = 60, 100
+"""Characters of the column of keys, and after how many a key is cut."""
 
 
 class RunError(Exception):
@@ -31,7 +35,8 @@ class Problem:
     def place(self) -> tuple[str, str]:
         """Return the two left columns of the report: the line and `key = value`."""
         line = f"line {self.line}" if self.line is not None else ""
-        return line, self.key if self.value is None else f"{self.key} = {self.value}"
+        key = self.key if len(self.key) <= LONGEST_KEY else f"{self.key[:LONGEST_KEY]}..."
+        return line, key if self.value is None else f"{key} = {self.value}"
 
 
 class ConfigError(RunError):
@@ -49,14 +54,17 @@ class ConfigError(RunError):
         if not self.problems:
             return self.source
         count = len(self.problems)
-        places = [problem.place() for problem in self.problems]
+        listed = self.problems[:MOST_SHOWN]
+        places = [problem.place() for problem in listed]
         width_line = max(len(line) for line, _ in places)
-        width_key = min(60, max(len(key) for _, key in places))
+        width_key = min(WIDEST_KEY, max(len(key) for _, key in places))
         rows = [
             f"  {line:<{width_line}}  {key:<{width_key}}  {problem.message}".rstrip()
-            for (line, key), problem in zip(places, self.problems, strict=True)
+            for (line, key), problem in zip(places, listed, strict=True)
         ]
-        return "\n".join([f"{self.source}: {count} problem{'s' if count > 1 else ''}", *rows])
+        if count > MOST_SHOWN:
+            rows.append(f"  and {count - MOST_SHOWN:,} more")
+        return "\n".join([f"{self.source}: {count:,} problem{'s' if count > 1 else ''}", *rows])
 
 
 class DataError(RunError):

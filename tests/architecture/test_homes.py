@@ -40,6 +40,7 @@ HELD_BY = {
     "automations/learning_rate_rules.py": "automations/test_learning_rate.py",
     "automations/memory_model.py": "automations/test_batch_size.py",
     "config/reference/docstrings.py": "config/reference/test_markdown.py",
+    "config/foreign_names.py": "config/test_foreign_words.py",
     "config/layout.py": "config/reference/test_markdown.py",
     "config/options.py": "config/test_load.py",
     "zero_config/presets.py": "zero_config/test_draft.py",

@@ -10,6 +10,7 @@ from traiNNer.config.loss_checks import check_losses
 from traiNNer.config.names import refusal
 from traiNNer.config.options import TrainOptions
 from traiNNer.config.tree import Node, nearest
+from traiNNer.config.value_checks import check_values
 from traiNNer.registry import Component
 from traiNNer.traits import ArchTraits
 
@@ -28,6 +29,7 @@ def check_rules(facts: Facts) -> None:
         _check_splits(facts)
         _check_networks(facts)
         check_adversarial(facts)
+        check_values(facts)
     else:
         _check_test(facts)
 

@@ -10,6 +10,7 @@ from traiNNer.config.adversarial import complete_adversarial
 from traiNNer.config.automation_options import OWN_SECTIONS, AutomationOptions
 from traiNNer.config.automation_rules import rules_of
 from traiNNer.config.choice import AutomationChoice
+from traiNNer.config.foreign import adapt_foreign
 from traiNNer.config.layout import (
     AUTOMATIONS_AT,
     EACH_AT,
@@ -48,11 +49,12 @@ def move_sections(root: Node, model: type[StrictOptions], report: Report) -> Non
         _lift_own_sections(root, report)
 
 
-def adapt(root: Node, report: Report) -> None:
+def adapt(root: Node, model: type[StrictOptions], report: Report) -> None:
     """Accept what says nothing new (a repeated scale, crop sizes for validation) and complete what is left out."""
+    adapt_foreign(root, model, report)
     _drop_repeated_scale(root, report)
     _drop_validation_crops(root, report)
-    _name_metrics(root)
+    _name_metrics(root, report)
     _expand_home(root)
     _lift_own_sections(root, report)  # again: `--set` may have replaced the whole section
     _gather_automations(root, report)
@@ -76,6 +78,7 @@ def _move(source: Node, key: str, root: Node, section: str, report: Report) -> N
     other = home.value.get(key)
     if other is None:
         home.value[key] = node
+        report.spelled(node, f"read as {section}.{key}")
     else:
         _twice(report, node, other)
 
@@ -89,6 +92,7 @@ def _lift_val(root: Node, report: Report) -> None:
     other = root.child("val")
     if other is None:
         root.value["val"] = node
+        report.spelled(node, "read as val")
     else:
         _twice(report, node, other)
 
@@ -102,7 +106,9 @@ def _lift_own_sections(root: Node, report: Report) -> None:
     for key, own in [(key, own) for key in section.entries() if (own := own_section(key))]:
         node = section.value.pop(key)
         other = train.setdefault(own, node)
-        if other is not node:
+        if other is node:
+            report.spelled(node, f"read as train.{own}")
+        else:
             _twice(report, node, other)
 
 
@@ -114,6 +120,8 @@ def _drop_repeated_scale(root: Node, report: Report) -> None:
     del network.value["scale"]
     if scale is not None and scale.value != repeated.value:
         report.at(repeated, f"differs from scale = {scale.value} ({scale.place()}); state it once, at the top level")
+    else:
+        report.spelled(repeated, "scale at the top level says it")
 
 
 def _drop_validation_crops(root: Node, report: Report) -> None:
@@ -131,7 +139,7 @@ def _drop_validation_crops(root: Node, report: Report) -> None:
         )
 
 
-def _name_metrics(root: Node) -> None:
+def _name_metrics(root: Node, report: Report) -> None:
     metrics = root.at(("val", "metrics"))
     for name, metric in (metrics.entries() if metrics is not None else {}).items():
         if metric.value is None:
@@ -141,6 +149,7 @@ def _name_metrics(root: Node) -> None:
         kind = metric.value.setdefault("type", Node(name, metric.line, metric.key, metric.source))
         if isinstance(kind.value, str) and kind.value.lower().startswith("calculate_"):
             kind.value = kind.value[len("calculate_") :]
+            report.spelled(kind, f"read as {kind.value}")
 
 
 def _expand_home(root: Node) -> None:

@@ -6,12 +6,14 @@ from typing import Any, TypeVar, cast
 from pydantic import ValidationError
 
 from traiNNer.config.choice import REFUSED, Choice
+from traiNNer.config.foreign import answer_to
 from traiNNer.config.layout import (
     EACH_AT,
     Part,
     aliases,
     automation_sections,
     automations,
+    is_nullable,
     parts,
     place_of,
     sections,
@@ -21,7 +23,7 @@ from traiNNer.config.options import ArchChoice, TrainOptions
 from traiNNer.config.problems import Section, explain, unknown
 from traiNNer.config.reference.docstrings import option_docs
 from traiNNer.config.tree import Node, Path, Report, nearest
-from traiNNer.registry import CONTEXT, Component, StrictOptions, UnknownComponent
+from traiNNer.registry import ARCHS, CONTEXT, Component, StrictOptions, UnknownComponent
 
 Options = TypeVar("Options", bound=StrictOptions)
 GIVEN = {
@@ -66,6 +68,7 @@ class Checker:
             return node.plain()
         if issubclass(model, Choice):
             return self._choice(node, model, path)
+        self._drop_unset(node, model)
         return self._fields(node.value, model, path)
 
     def _fields(self, entries: Mapping[str, Node], model: type[StrictOptions], path: Path) -> dict[str, Any]:
@@ -92,11 +95,13 @@ class Checker:
 
     def _choice(self, node: Node, model: type[Choice], path: Path) -> dict[str, Any]:
         fixed = static_keys(model)
+        self._drop_unset(node, model)
         tree = {key: child.plain() for key, child in node.value.items() if key in fixed}
         component = self._component(node, model)
         if component is None:
             return tree | PLACEHOLDER
         self.chosen[path] = component
+        self._drop_unset(node, component.options)
         own = {key: child for key, child in node.value.items() if key not in fixed}
         options = self._fields(own, component.options, path)
         try:
@@ -105,6 +110,18 @@ class Checker:
             self._failed.append((error, node, model, path))
             return tree | PLACEHOLDER
         return tree | {"type": component.name, "options": checked.model_dump(mode="json")}
+
+    def _drop_unset(self, node: Node, model: type[StrictOptions]) -> None:
+        """Take out a key that is null where that is no value: it has its default then, or is missing."""
+        for key, field in model.model_fields.items():
+            child = node.value.get(key)
+            # `~` is meant; a key with nothing behind it was rather forgotten, and is reported as a wrong value.
+            if child is None or child.value is not None or child.text == "":
+                continue
+            if key not in parts(model) and not is_nullable(field):
+                del node.value[key]
+                if not field.is_required():
+                    self.report.changed(child, "null, so the default applies")
 
     def _component(self, node: Node, model: type[Choice]) -> Component | None:
         name = node.child("type")
@@ -122,7 +139,9 @@ class Checker:
         try:
             return model.registry[name.value]
         except UnknownComponent as error:
-            self.report.at(name, str(error))
+            answer = answer_to(model.registry.kind, name.value)
+            known = ", ".join(model.registry.names())
+            self.report.at(name, f"{answer}   known: {known}" if answer else str(error))
             return None
 
     def _explain_failed(self) -> None:
@@ -151,6 +170,8 @@ class Checker:
         """Tell where a key that is unknown here would belong."""
         if path in self.chosen and key in CONTEXT:
             return GIVEN[key]
+        if path in self.chosen and (family := _family_with(key, self.chosen[path].name)):
+            return f"is fixed by {self.chosen[path].name}; it is an option of type: {family}"
         here = _pattern(path)
         places = {_pattern(at): list(component.options.model_fields) for at, component in self.chosen.items()}
         fixed = [*sections(self.model), *(automation_sections() if self.model is TrainOptions else ())]
@@ -161,6 +182,13 @@ class Checker:
             return f"belongs to {_spoken(homes[0])}"
         only_train = self.model is not TrainOptions and key in TrainOptions.model_fields
         return "belongs to an option file of train.py" if only_train else None
+
+
+def _family_with(key: str, name: str) -> str | None:
+    """Return the arch of free size that a named size belongs to, if `key` is one of its options."""
+    family = name.partition("_")[0]
+    is_other = family != name and family in ARCHS
+    return family if is_other and key in ARCHS[family].options.model_fields else None
 
 
 def _pattern(path: Path) -> str:

@@ -14,6 +14,9 @@ from traiNNer.config.yaml.scalars import plain_scalar
 from traiNNer.registry import StrictOptions
 
 OTHERS_BOOLEAN = {"yes", "no", "on", "off", "y", "n"}
+# A short escape in double quotes is refused at reading, as it is mostly a Windows path.
+SHORT_ESCAPE = re.compile(r"((?<!\\)(?:\\\\)*)\\([bfnrt])")
+CODES = {"b": r"\u0008", "f": r"\u000c", "n": r"\u000a", "r": r"\u000d", "t": r"\u0009"}
 PLAIN_TEXT = re.compile(r"[A-Za-z_./~][\w./~-]*( [\w./~-]+)*")
 
 
@@ -137,4 +140,6 @@ def scalar(value: Any) -> str:
         return value if isinstance(plain_scalar(value), str) else json.dumps(value)
     if isinstance(value, float):
         return re.sub(r"^(-?[0-9]+)e", r"\1.0e", repr(value))  # the form that YAML 1.1 takes for a number too
-    return json.dumps(value, ensure_ascii=isinstance(value, str) and not value.isprintable())
+    if isinstance(value, str) and not value.isprintable():
+        return SHORT_ESCAPE.sub(lambda found: found.group(1) + CODES[found.group(2)], json.dumps(value))
+    return json.dumps(value, ensure_ascii=False)

@@ -1,12 +1,13 @@
 """Single values of a file that is still being checked: what is written, else the default, and nothing that is wrong."""
 
 from collections.abc import Mapping
+from itertools import islice
 from typing import Any, TypeVar
 
 from pydantic_core import PydanticUndefined
 
 from traiNNer.config.layout import parts
-from traiNNer.config.tree import DEFAULT, Node, Path, Report, key_of, nearest
+from traiNNer.config.tree import DEFAULT, MOST_HINTS, Node, Path, Report, key_of, nearest
 from traiNNer.registry import Component, StrictOptions
 
 Kind = TypeVar("Kind", int, float, str, bool)
@@ -61,7 +62,8 @@ class Facts:
     def is_mistyped(self, key: str) -> bool:
         """Tell whether an unknown top-level key was probably meant to be `key`."""
         fields = self.model.model_fields
-        return any(other not in fields and nearest(other, fields) == key for other in self.root.entries())
+        unknown = islice((other for other in self.root.entries() if other not in fields), MOST_HINTS)
+        return any(nearest(other, fields) == key for other in unknown)
 
     def place(self, *path: str) -> str:
         """Return where a value comes from: `line 12`, `--set` or `default`."""

@@ -10,9 +10,9 @@ from traiNNer.errors import ConfigError
 
 def read_text(path: Path) -> str:
     """Return the text of an option file: UTF-8, with or without a byte-order mark. Raises `ConfigError`."""
-    if not path.is_file():
-        raise ConfigError(f"{path} is a folder, not an option file." if path.is_dir() else missing_message(path))
     try:
+        if not path.is_file():
+            raise ConfigError(_what_it_is(path))
         if path.stat().st_size > MAX_BYTES:
             raise ConfigError(f"{path} is larger than 1 MB: that is not an option file.")
         data = path.read_bytes()
@@ -23,6 +23,15 @@ def read_text(path: Path) -> str:
         raise ConfigError(f"{path}: line {line} is not UTF-8 text. Save the file as UTF-8.") from None
     except OSError as error:
         raise ConfigError(f"{path} cannot be read: {error.strerror}.") from None
+
+
+def _what_it_is(path: Path) -> str:
+    """Return why a path is no file. A pipe or device is never opened: reading it could wait for ever."""
+    if path.is_dir():
+        return f"{path} is a folder, not an option file."
+    if path.is_fifo() or path.is_socket() or path.is_char_device() or path.is_block_device():
+        return f"{path} is a pipe or a device, not an option file. Write the options to a file and name that."
+    return missing_message(path)
 
 
 def missing_message(path: Path) -> str:

@@ -5,9 +5,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from inspect import isclass
 from types import NoneType, UnionType
-from typing import Any, Literal, Union, get_args, get_origin
+from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
 from pydantic import BaseModel
+from pydantic.fields import FieldInfo
 
 from traiNNer.config.automation_options import OWN_SECTIONS, AutomationOptions
 from traiNNer.config.choice import Choice
@@ -47,6 +48,19 @@ def parts(model: type[BaseModel]) -> dict[str, Part]:
     """Return the fields of a model that are sections."""
     found = {name: part_of(field.annotation) for name, field in model.model_fields.items()}
     return {name: part for name, part in found.items() if part is not None}
+
+
+def is_nullable(field: FieldInfo) -> bool:
+    """Tell whether null is a value of a field, and not only the absence of one."""
+    return _takes_none(field.annotation)
+
+
+def _takes_none(annotation: Any) -> bool:
+    if annotation in (None, NoneType, Any):
+        return True
+    origin = get_origin(annotation)
+    inner = get_args(annotation)[:1] if origin is Annotated else get_args(annotation)
+    return origin in (Union, UnionType, Annotated) and any(_takes_none(argument) for argument in inner)
 
 
 def static_keys(model: type[BaseModel]) -> tuple[str, ...]:

@@ -24,6 +24,9 @@ from traiNNer.errors import ConfigError
 Options = TypeVar("Options", bound=CommonOptions)
 
 
+KEYS_NAMED = 5
+
+
 @dataclass(frozen=True)
 class Loaded(Generic[Options]):
     """Checked options, what to report about them, and the file's own text."""
@@ -32,6 +35,10 @@ class Loaded(Generic[Options]):
     warnings: tuple[str, ...]
     text: str
     root: Node
+    changes: tuple[str, ...] = ()
+    """Keys of the file that are used under another name, with another value, or not at all."""
+    spellings: tuple[str, ...] = ()
+    """Keys that mean the same in another place or spelling."""
 
     @cached_property
     def tree(self) -> dict[str, Any]:
@@ -42,6 +49,20 @@ class Loaded(Generic[Options]):
     def sources(self) -> dict[str, str]:
         """Where each value came from, by key: `file line N`, `--set` or `default`."""
         return sources_of(self.tree, self.root)
+
+    def notices(self, check: bool) -> list[str]:
+        """Return what to say of keys that are not used as written: each where a file is checked, else one line.
+
+        What only has another spelling is of interest in a check alone.
+        """
+        if check:
+            return [*self.spellings, *self.changes]
+        if not self.changes:
+            return []
+        keys = [change.split(" (")[0] for change in self.changes]
+        more = f" and {len(keys) - KEYS_NAMED} more" if len(keys) > KEYS_NAMED else ""
+        named = f"{', '.join(keys[:KEYS_NAMED])}{more}"
+        return [f"Used in another way than written, or not at all: {named}; --check says how"]
 
     def effective(self) -> str:
         """Return every active value as YAML, each with a comment saying where it came from."""
@@ -104,11 +125,11 @@ def check_tree(root: Node, model: type[Options], title: str, folder: Path = Path
 
 
 def _loaded(root: Node, model: type[Options], report: Report, title: str, text: str) -> Loaded[Options]:
-    compat.adapt(root, report)
+    compat.adapt(root, model, report)
     options = _check(root, model, report)
     if options is None or report.problems:
         raise ConfigError(title, report.sorted())
-    return Loaded(options, tuple(report.warnings), text, root)
+    return Loaded(options, tuple(report.warnings), text, root, tuple(report.changes), tuple(report.spellings))
 
 
 def _check(root: Node, model: type[Options], report: Report) -> Options | None:

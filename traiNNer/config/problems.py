@@ -38,8 +38,8 @@ MUST = {
     "less_than": "less than {lt}",
     "less_than_equal": "at most {le}",
     "multiple_of": "a multiple of {multiple_of}",
-    "too_short": "{min_length} or more values",
-    "too_long": "{max_length} values at most",
+    "too_short": "a list of {min_length} or more values",
+    "too_long": "a list of {max_length} values at most",
     "string_too_short": "{min_length} or more characters",
     "string_too_long": "{max_length} characters at most",
     "string_pattern_mismatch": "a text of the form {pattern}",
@@ -75,6 +75,10 @@ def explain(error: ValidationError, node: Node, section_at: Callable[[Path], Sec
         name = unknown(node.deepest(path), str(path[-1]), section_at(path[:-1]), report)
         meant |= {canonical((*path[:-1], name), TrainOptions)} if name else set()
     for path, group in findings.items():
+        if group[0].kind == "too_short" and any(
+            len(other) > len(path) and other[: len(path)] == path for other in findings
+        ):
+            continue  # what is wrong in a list does not count as one of its values
         if group[0].kind != "missing":
             found = node.deepest(path)
             report.at(found, sentence(group, found))
@@ -84,6 +88,9 @@ def explain(error: ValidationError, node: Node, section_at: Callable[[Path], Sec
 
 def unknown(node: Node, key: str, section: Section, report: Report) -> str | None:
     """Report an unknown key and return the known one that it was probably meant to be."""
+    if report.is_full:
+        report.at(node, "unknown option")
+        return None
     home = section.elsewhere(key)
     # A key that another section knows was hardly mistyped, unless it is very near to one that is known here.
     near = nearest(key, section.known, cutoff=0.85 if home else None)
@@ -104,21 +111,24 @@ def sentence(group: Iterable[Finding], node: Node) -> str:
     wanted = [MUST[finding.kind].format(**_readable(finding.context)) for finding in group if finding.kind in MUST]
     if not wanted:
         return "is not a value that fits here"
-    return f"must be {' or '.join(dict.fromkeys(wanted))}{_instead(group, node.value)}"
+    return f"must be {' or '.join(dict.fromkeys(wanted))}{_instead(group, node)}"
 
 
 def _readable(context: dict[str, Any]) -> dict[str, Any]:
     return {key: f"{value:g}" if isinstance(value, float) else value for key, value in context.items()}
 
 
-def _instead(group: list[Finding], value: Any) -> str:
+def _instead(group: list[Finding], node: Node) -> str:
+    value = node.value
     kinds = {finding.kind for finding in group}
     if isinstance(value, float) and value.is_integer() and kinds & {"int_type", "int_from_float"}:
         return f" (write {int(value)})"
     if isinstance(value, str):
+        if any(str(finding.context.get("class_name")).endswith("Choice") for finding in group):
+            return f" (write {{type: {value}}})"
         return _instead_of_text(kinds, value) or did_you_mean(value, _allowed(group))
     if "string_type" in kinds and isinstance(value, int | float):
-        text = str(value).lower() if isinstance(value, bool) else str(value)
+        text = node.text or (str(value).lower() if isinstance(value, bool) else str(value))
         return f' (write "{text}")'
     return ""
 

@@ -19,8 +19,16 @@ def key_of(path: Path) -> str:
     return text.removeprefix(".")
 
 
+LONGEST_WORD = 64
+"""Characters of a word that may be a mistyped name; a longer one is none."""
+MOST_HINTS = 100
+"""Problems up to which a nearest name is looked for: a file with more of them is no option file."""
+
+
 def nearest(word: str, known: Iterable[str], cutoff: float | None = None) -> str | None:
     """Return the known name that `word` was probably meant to be, in any letter case."""
+    if len(word) > LONGEST_WORD:
+        return None
     folded = {name.lower(): name for name in known}
     least = cutoff or (0.6 if len(word) > 3 else 0.5)
     close = difflib.get_close_matches(word.lower(), list(folded), n=1, cutoff=least)
@@ -44,6 +52,8 @@ class Node:
     line: int | None = None
     key: str = ""
     source: str = FILE
+    text: str | None = None
+    """A scalar as it stands in the file, without its quotes: `1.10` for the number 1.1."""
 
     def plain(self) -> Any:
         """Return the value without any memory of where it stood."""
@@ -90,7 +100,7 @@ class Node:
             value = [child.renamed(f"{key}[{index}]") for index, child in enumerate(self.value)]
         else:
             value = self.value
-        return Node(value, self.line, key, self.source)
+        return Node(value, self.line, key, self.source, self.text)
 
     def place(self) -> str:
         """Return where it was written: `line 12` or `--set`."""
@@ -103,6 +113,10 @@ class Report:
 
     problems: list[Problem] = field(default_factory=list)
     warnings: list[str] = field(default_factory=list)
+    changes: list[str] = field(default_factory=list)
+    """What was read under another name, with another value or not at all: for whoever wonders what became of a key."""
+    spellings: list[str] = field(default_factory=list)
+    """Keys in another place or spelling than their usual one, where they mean the same."""
     bad: set[str] = field(default_factory=set)
     """Keys, as written, that a problem was reported for: no second problem is built on them."""
 
@@ -115,6 +129,19 @@ class Report:
             value = shown(node) if show and not below else None
             line = node.line if node.key else None  # what the whole file lacks has no line
             self.problems.append(Problem(origin + key, message, line, value))
+
+    def changed(self, node: Node, text: str) -> None:
+        """Note what became of a key that the file writes in another way than it is used."""
+        self.changes.append(f"{node.key} ({node.place()}): {text}")
+
+    def spelled(self, node: Node, text: str) -> None:
+        """Note that a key was read as its usual spelling."""
+        self.spellings.append(f"{node.key} ({node.place()}): {text}")
+
+    @property
+    def is_full(self) -> bool:
+        """Whether so many problems were found that hints for further ones would help nobody."""
+        return len(self.problems) >= MOST_HINTS
 
     def sorted(self) -> list[Problem]:
         """Return the problems in the order of the file; those of the command line last."""
@@ -135,6 +162,8 @@ def shown(node: Node) -> str | None:
     if isinstance(value, dict) or (isinstance(value, list) and any(isinstance(item, dict | list) for item in value)):
         return None
     text = "null" if value is None else str(value).lower() if isinstance(value, bool) else str(value)
+    if not isinstance(value, str | list) and node.text:
+        text = node.text
     if isinstance(value, str) and looks_like_other(value):
         text = f'"{value}"'  # the quotes are what makes it a text
     text = " ".join(text.split())

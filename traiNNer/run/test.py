@@ -19,6 +19,7 @@ def test(loaded: Loaded[TestOptions], book: Logbook, *, check: bool) -> str:
     """Test as the options say, or only check them. Returns how it ended."""
     options = loaded.options
     book.warn_all(loaded.warnings)
+    book.info_all(loaded.notices(check))
     if options.dist:
         book.warn("dist has no effect in test.py: one process tests every image")
     runtime, notes = start_runtime(options.model_copy(update={"dist": False}))

@@ -58,6 +58,7 @@ def train(
     clock = clock or (lambda: perf_counter() - started)
     options = loaded.options
     book.warn_all(loaded.warnings)
+    book.info_all(loaded.notices(check))
     runtime, notes = start_runtime(options)
     book.speak_for(runtime.rank)
     try:

@@ -21,6 +21,21 @@ def test_losses_at_the_top_level(load, base):
     assert load(text).sources["train.losses[0].type"] == "file line 23"
 
 
+def test_spellings_are_listed_by_a_check_only(load, base):
+    losses, val = base[base.index("  losses:") : base.index("val:\n  val_freq")], base[base.index("val:\n  val_freq") :]
+    val = textwrap.indent(val.replace("psnr: {}", "psnr: {type: calculate_psnr, test_y_channel: true}"), "  ")
+    train = base[: base.index("  losses:")].replace("type: TinyNet", "type: TinyNet\n  scale: 2")
+    text = f"{train}  ema_decay: 0.9\n{val}{textwrap.dedent(losses)}"
+    loaded = load(text)
+    assert loaded.notices(check=False) == []
+    assert loaded.notices(check=True) == [
+        "losses (line 24): read as train.losses",
+        "train.val (line 20): read as val",
+        "network_g.scale (line 15): scale at the top level says it",
+        "train.val.metrics.psnr.type (line 23): read as psnr",
+    ]
+
+
 def test_losses_in_both_places(problems, base):
     assert problems(f"{base}losses: [{{type: L1Loss}}]\n") == [
         (26, "losses", "also written as train.losses (line 18); keep one")

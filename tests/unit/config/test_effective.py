@@ -5,6 +5,7 @@ import yaml
 
 from traiNNer.config.effective import file_form, scalar, sources_of, write, write_explained
 from traiNNer.config.tree import COMMAND_LINE, Node
+from traiNNer.config.yaml.strict import load_yaml
 
 TREE = {"name": "a b", "train": {"lr": 1e-3, "losses": [{"type": "L1Loss"}, {"type": "x", "w": 2}]}, "plugins": []}
 
@@ -65,3 +66,10 @@ def test_reasons_are_aligned_and_sections_separated():
 def test_scalar_is_quoted_unambiguously(value, text):
     assert scalar(value) == text
     assert yaml.safe_load(text) == value
+
+
+@pytest.mark.parametrize(
+    "text", ["a\tb", "C:\\n\te", "\\\n", "\\\\\n\r\b\f", "C:\\temp", "\u200bq", "\x85", "\u201cq\u201d"]
+)
+def test_text_with_unusual_characters_reads_back(text):
+    assert load_yaml(write({"a": text}, {}), "f.yml").tree == {"a": text}

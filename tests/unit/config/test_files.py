@@ -1,3 +1,6 @@
+import os
+from pathlib import Path
+
 import pytest
 
 from traiNNer.config.files import missing_message, read_text
@@ -22,6 +25,14 @@ def test_non_option_file_is_refused(tmp_path, data, words):
 def test_folder_is_not_a_file(tmp_path):
     with pytest.raises(ConfigError, match="is a folder, not an option file"):
         read_text(tmp_path)
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no named pipes on this system")
+def test_pipe_or_device_is_refused_without_reading_it(tmp_path):
+    os.mkfifo(tmp_path / "pipe.yml")
+    for path in (tmp_path / "pipe.yml", Path("/dev/zero")):
+        with pytest.raises(ConfigError, match="is a pipe or a device, not an option file"):
+            read_text(path)
 
 
 def test_nearest_or_existing_paths_are_suggested(tmp_path):

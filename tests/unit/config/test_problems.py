@@ -5,8 +5,13 @@ from typing import Annotated, Literal
 import pytest
 from pydantic import Field, ValidationError
 
+from traiNNer.config import facts, tree
+from traiNNer.config import problems as problems_module
+from traiNNer.config.load import load_options
+from traiNNer.config.options import TrainOptions
 from traiNNer.config.problems import Section, explain, unknown
 from traiNNer.config.tree import Node, Report, node_of
+from traiNNer.errors import ConfigError, Problem
 from traiNNer.registry import StrictOptions
 
 
@@ -59,6 +64,44 @@ def messages(values: dict, section: Section | None = None) -> dict[str, str]:
 def test_invalid_value_reports_the_requirement(values, message):
     (key,) = values
     assert messages(values) == {key: message}
+
+
+def test_value_is_repeated_as_it_stands_in_the_file(problems, base):
+    for written in ("1.10", "1e3", "0x1F", "True"):
+        ((_, _, message),) = problems(base.replace("name: run", f"name: {written}"))
+        assert message == f'must be text (write "{written}")'
+
+
+def test_name_where_a_section_is_needed(problems, base):
+    start, end = base.index("  losses:"), base.index("val:\n  val_freq")
+    one = f"{base[:start]}  losses: [L1Loss]\n{base[end:]}"
+    message = "must be a section (keys and values) (write {type: L1Loss})"
+    assert problems(one) == [(18, "train.losses[0]", message)]
+    none = f"{base[:start]}  losses: []\n{base[end:]}"
+    assert problems(none) == [(18, "train.losses", "must be a list of 1 or more values")]
+
+
+def test_many_unknown_keys_are_counted_and_few_are_compared(base, tmp_path, monkeypatch):
+    compared = []
+    real = tree.nearest
+    for module in (tree, problems_module, facts):
+        monkeypatch.setattr(
+            module, "nearest", lambda word, *rest, **more: compared.append(word) or real(word, *rest, **more)
+        )
+    path = tmp_path / "o.yml"
+    path.write_text(base + "".join(f"k{number}: 1\n" for number in range(3000)))
+    with pytest.raises(ConfigError) as caught:
+        load_options(path, TrainOptions)
+    assert len(caught.value.problems) == 3000
+    assert 0 < len(compared) < 1000
+    assert str(caught.value).endswith("\n  and 2,950 more")
+
+
+def test_long_keys_are_cut_and_not_compared(monkeypatch):
+    monkeypatch.setattr(tree.difflib, "get_close_matches", lambda *_, **__: pytest.fail("compared"))
+    assert tree.nearest("q" * 200, ["quiet"]) is None
+    shown = Problem("q" * 200, "unknown option").place()[1]
+    assert shown == "q" * 100 + "..."
 
 
 def test_missing_key_is_reported_with_its_description():

@@ -2,10 +2,12 @@
 
 import yaml
 
+from traiNNer.config.yaml.hidden import REMEDY, Source
+
 PHRASES = {
-    "unknown escape": "a backslash in double quotes starts an escape; use single quotes, or / in paths.",
-    "hexdecimal": "a backslash in double quotes starts an escape; use single quotes, or / in paths.",
-    "expected escape": "a backslash in double quotes starts an escape; use single quotes, or / in paths.",
+    "unknown escape": f"a backslash in double quotes starts an escape; {REMEDY}",
+    "hexdecimal": f"a backslash in double quotes starts an escape; {REMEDY}",
+    "expected escape": f"a backslash in double quotes starts an escape; {REMEDY}",
     "mapping values are not allowed": "a ':' where no key can stand: check the indentation, or quote a text with ': '.",
     "unexpected end of stream": "a quote is opened here and never closed.",
     "unexpected document": "a quote is opened here and never closed.",
@@ -21,7 +23,7 @@ PHRASES = {
 OPENED_BEFORE = ("unexpected end of stream", "unexpected document")
 
 
-def explain(error: yaml.YAMLError, lines: list[str]) -> tuple[int | None, str]:
+def explain(error: yaml.YAMLError, written: Source) -> tuple[int | None, str]:
     """Return the line (from 1) and what is wrong there."""
     problem = str(getattr(error, "problem", None) or error)
     mark = getattr(error, "problem_mark", None)
@@ -31,18 +33,26 @@ def explain(error: yaml.YAMLError, lines: list[str]) -> tuple[int | None, str]:
         return None, problem
     if "tag" in problem or "tag" in str(getattr(error, "context", None)):
         return mark.line + 1, "tags are not allowed."
-    tabbed = _line_with_tab(mark.line, lines)
+    tabbed = _tab(mark.line, written.lines)
     if tabbed is not None:
-        return tabbed + 1, "a tab in the indentation; use spaces."
+        return tabbed[0] + 1, f"a tab in the indentation (column {tabbed[1] + 1}); use spaces."
+    if "'\\t' that cannot start" in problem:
+        return mark.line + 1, f"a tab in column {mark.column + 1}; use spaces."
+    # The parser often notices only at the line that follows.
+    if (found := written.suspect(mark.line - 1, mark.line)) is not None:
+        return found.line, found.message
     message = next((words for phrase, words in PHRASES.items() if phrase in problem), f"{problem}.")
+    if REMEDY in message:
+        column = written.lines[mark.line].rfind("\\", 0, mark.column + 1) + 1
+        message = f"column {column}: {message}"
     return mark.line + 1, message
 
 
-def _line_with_tab(line: int, lines: list[str]) -> int | None:
+def _tab(line: int, lines: list[str]) -> tuple[int, int] | None:
     # The parser often notices a tab only at the line that follows.
     for candidate in (line, line - 1):
         if 0 <= candidate < len(lines):
             text = lines[candidate]
-            if "\t" in text[: len(text) - len(text.lstrip())]:
-                return candidate
+            if (column := text.find("\t", 0, len(text) - len(text.lstrip()))) >= 0:
+                return candidate, column
     return None

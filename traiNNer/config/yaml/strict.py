@@ -3,7 +3,6 @@
 The tree is built from parser events, so that limits act before anything is expanded or recursed into.
 """
 
-import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
@@ -12,7 +11,8 @@ from yaml.reader import Reader
 
 from traiNNer.config.tree import Node, Path, key_of
 from traiNNer.config.yaml.errors import explain
-from traiNNer.config.yaml.scalars import plain_scalar
+from traiNNer.config.yaml.hidden import LINE_BREAKS, Source, Spot, unseen_break
+from traiNNer.config.yaml.tags import refused, value_of
 from traiNNer.errors import ConfigError, Problem
 
 MAX_BYTES = 1_048_576
@@ -20,7 +20,6 @@ MAX_VALUES = 100_000
 MAX_DEPTH = 32
 MAX_PROBLEMS = 50
 MERGE = "<<"
-DRIVE_WITH_ESCAPE = re.compile(r"[A-Za-z]:.*[\x00-\x1f]", re.DOTALL)
 Loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
 
@@ -67,15 +66,19 @@ def load_yaml(text: str, source: str) -> YamlDocument:
     if len(text) > MAX_BYTES or len(text.encode("utf-8", "replace")) > MAX_BYTES:
         raise ConfigError(f"{source} is larger than 1 MB: that is not an option file.")
     text = text.removeprefix("\ufeff")
-    builder = _Builder(source)
+    written = Source(text)
+    builder = _Builder(source, written)
     if (strange := Reader.NON_PRINTABLE.search(text)) is not None:
-        line = text.count("\n", 0, strange.start()) + 1
-        builder.stop(line, f"character U+{ord(strange.group()):04X} is not allowed in a text file.")
+        *above, last = LINE_BREAKS.split(text[: strange.start()])
+        shown = f"U+{ord(strange.group()):04X} in column {len(last) + 1}"
+        builder.stop(len(above) + 1, f"character {shown} is not allowed in a text file.")
+    if (found := unseen_break(text)) is not None:
+        builder.stop(found.line, found.message)
     try:
         for event in _events(text):
             builder.take(event)
     except yaml.YAMLError as error:
-        builder.stop(*explain(error, text.splitlines()))
+        builder.stop(*explain(error, written))
     if builder.problems:
         raise ConfigError(source, builder.problems)
     return YamlDocument(builder.root.renamed(""), source)
@@ -88,8 +91,9 @@ def _events(text: str) -> Iterator[yaml.Event]:
 class _Builder:
     """Builds nodes from events with an explicit stack: depth and size are limits, not crashes."""
 
-    def __init__(self, source: str) -> None:
+    def __init__(self, source: str, written: Source) -> None:
         self.source = source
+        self.written = written
         self.problems: list[Problem] = []
         self.root = Node(None)
         self.open: list[_Open] = []
@@ -99,13 +103,17 @@ class _Builder:
 
     def stop(self, line: int | None, message: str) -> None:
         """Raise for something after which the rest of the file cannot be understood."""
-        raise ConfigError(self.source, [*self.problems, Problem(self._key(), message, line)])
+        told = any((before.line, before.message) == (line, message) for before in self.problems)
+        last = [] if told else [Problem(self._key(), message, line)]
+        raise ConfigError(self.source, [*self.problems, *last])
 
     def take(self, event: yaml.Event) -> None:
         """Use one event of the parser."""
         line = event.start_mark.line + 1
         if isinstance(event, yaml.NodeEvent):
-            self._check_tag(getattr(event, "tag", None), line)
+            tag = getattr(event, "tag", None)
+            if tag is not None and (message := refused(tag, isinstance(event, yaml.ScalarEvent))):
+                self._complain(line, message)
         if isinstance(event, yaml.ScalarEvent):
             self._scalar(event, line)
         elif isinstance(event, yaml.AliasEvent):
@@ -130,11 +138,6 @@ class _Builder:
         self.problems.append(Problem(self._key(), message, line))
         if len(self.problems) >= MAX_PROBLEMS:
             self.stop(line, "and more: reading ends here.")
-
-    def _check_tag(self, tag: str | None, line: int) -> None:
-        if tag is not None:
-            name = tag.replace("tag:yaml.org,2002:", "!!", 1)
-            self._complain(line, f"tag {name} is not allowed.")
 
     def _wants_key(self) -> bool:
         return bool(self.open) and isinstance(self.open[-1].part.node.value, dict) and self.open[-1].key is None
@@ -169,22 +172,31 @@ class _Builder:
             return
         self._count(1, line)
         value: object = event.value
-        if event.implicit[0]:
+        if (found := self._strange(event)) is not None:
+            self._complain(found.line, found.message)
+        else:
             try:
-                value = plain_scalar(event.value)
+                value = value_of(event.tag, event.value, event.implicit[0])
             except ValueError as error:
                 self._complain(line, f"{event.value[:40]} {error}")
-        elif event.style == '"' and DRIVE_WITH_ESCAPE.match(event.value):
-            self._complain(line, "a backslash in double quotes starts an escape; use single quotes, or / in paths.")
-        self._finish(_Part(Node(value, line)), event.anchor)
+        self._finish(_Part(Node(value, line, text=event.value)), event.anchor)
+
+    def _strange(self, event: yaml.ScalarEvent) -> Spot | None:
+        """Return a character of a key or value that is not what it looks like."""
+        ends = [(mark.line, mark.column) for mark in (event.start_mark, event.end_mark)]
+        if event.style in ("'", '"'):
+            return self.written.quoted(ends[0], ends[1], event.style == '"')
+        return None if event.style in ("|", ">") else self.written.plain(ends[0], ends[1])
 
     def _take_key(self, event: yaml.ScalarEvent, line: int) -> None:
         level, key = self.open[-1], event.value
         try:
-            is_text = not event.implicit[0] or isinstance(plain_scalar(key), str)
+            is_text = isinstance(value_of(event.tag, event.value, event.implicit[0]), str)
         except ValueError:
             is_text = False
-        if not is_text:
+        if (found := self._strange(event)) is not None:
+            self._complain(found.line, found.message)
+        elif not is_text:
             self._complain(line, f'a key must be text: write "{key[:40]}" in quotes.')
         before = level.part.node.value.get(key)
         level.key, level.key_line = key, line
@@ -203,7 +215,7 @@ class _Builder:
             self._count(part.size, line)
             if len(self.open) + part.height > MAX_DEPTH:
                 self.stop(line, f"is nested deeper than {MAX_DEPTH} levels.")
-            self._finish(_Part(Node(part.node.value, line), part.size, part.height), None)
+            self._finish(_Part(Node(part.node.value, line, text=part.node.text), part.size, part.height), None)
 
     def _anchor(self, anchor: str | None, part: _Part) -> None:
         if anchor:
@@ -225,7 +237,7 @@ class _Builder:
         if level.is_merge:
             self._merge(level, part.node)
         else:
-            level.part.node.value[level.key] = Node(part.node.value, level.key_line)
+            level.part.node.value[level.key] = Node(part.node.value, level.key_line, text=part.node.text)
         level.key = None
 
     def _merge(self, level: _Open, node: Node) -> None:

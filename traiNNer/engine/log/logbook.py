@@ -72,6 +72,11 @@ class Logbook:
         self._print(text)
         self._write_log(text)
 
+    def info_all(self, texts: Sequence[str]) -> None:
+        """Say several lines."""
+        for text in texts:
+            self.info(text)
+
     def warn(self, text: str) -> None:
         """Say a line that the user should act on or know."""
         self._print(f"Warning: {text}", "yellow")

@@ -27,7 +27,7 @@ def start_runtime(options: CommonOptions) -> tuple[Runtime, list[str]]:
     warnings: list[str] = []
     if options.dist:
         _join_ranks(options)
-    device, about = _choose_device(options)
+    device, about = _choose_device(options, warnings)
     half = choose_precision(options, device, warnings)
     _set_switches(options, device)
     if device.type == "cpu":
@@ -55,7 +55,7 @@ def _join_ranks(options: CommonOptions) -> None:
     dist.init_process_group("nccl" if wants_gpu else "gloo", timeout=PATIENCE)
 
 
-def _choose_device(options: CommonOptions) -> tuple[torch.device, str]:
+def _choose_device(options: CommonOptions, warnings: list[str]) -> tuple[torch.device, str]:
     wanted = options.num_gpu if isinstance(options.num_gpu, int) else 0
     if wanted > 1 and torch.cuda.device_count() < wanted:
         raise ConfigError(f"num_gpu: {wanted}, but this machine has {torch.cuda.device_count()} CUDA devices")
@@ -70,6 +70,10 @@ def _choose_device(options: CommonOptions) -> tuple[torch.device, str]:
     if device.kind == "cuda":
         torch.cuda.set_device(device.index)
     threads = f", {torch.get_num_threads()} threads" if device.kind == "cpu" else ""
+    if wanted and device.kind == "cpu":
+        warnings.append(
+            f"num_gpu: {wanted}, but {device.why}: the CPU is used; write num_gpu: auto where that is meant"
+        )
     reason = f"{'num_gpu is 1, but ' if wanted and device.kind == 'cpu' else ''}{device.why}"
     return device.handle, f"Device: {device.name}{threads} ({reason})"
 

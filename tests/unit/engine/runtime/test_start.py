@@ -13,8 +13,9 @@ def test_device_is_chosen_with_a_reason(monkeypatch):
     monkeypatch.setattr(torch.backends.mps, "is_available", lambda: False)
     assert "num_gpu is 0" in start_runtime(options_of(num_gpu=0))[0].about
     for wanted in ("auto", 1):
-        runtime, _ = start_runtime(options_of(num_gpu=wanted))
+        runtime, warnings = start_runtime(options_of(num_gpu=wanted))
         assert runtime.device.type == "cpu"
+        assert any("num_gpu: 1, but no CUDA" in warning for warning in warnings) == (wanted == 1)
         assert "no CUDA or MPS device found" in runtime.about
 
 
