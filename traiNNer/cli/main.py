@@ -5,10 +5,10 @@ import signal
 import sys
 from collections.abc import Sequence
 
-from traiNNer.cli import audit, demo, docs, doctor, explain_run, init, test, train
+from traiNNer.cli import audit, convert, demo, docs, doctor, explain_run, init, options, test, train
 from traiNNer.errors import CannotWrite, RunError
 
-COMMANDS = (train, test, init, audit, doctor, explain_run, demo, docs)
+COMMANDS = (train, test, init, options, convert, audit, doctor, explain_run, demo, docs)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
