@@ -6,6 +6,7 @@ component is registered.
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any, Literal, get_args
 
 if TYPE_CHECKING:  # reading what is declared needs no torch
@@ -118,14 +119,37 @@ class LossTraits(Traits):
 
 
 @dataclass(frozen=True)
+class Requirement:
+    """A package that is no dependency of traiNNer: its name in Python, and the command that installs it."""
+
+    package: str
+    install: str
+
+    @property
+    def is_met(self) -> bool:
+        """Whether the package is installed. Imports nothing."""
+        return find_spec(self.package) is not None
+
+    @property
+    def reason(self) -> str:
+        """Why something cannot be used without it, to follow its name."""
+        title = self.package.replace("_", "-")
+        return f"needs the package {title}, which is not installed; install it with: {self.install}"
+
+
+@dataclass(frozen=True)
 class OptimizerTraits(Traits):
     """What an optimizer declares.
 
     Args:
         refused: Why one of torch's cannot be used; None for one that can.
+        requires: The package that it comes from; None for one that is always there.
+        averages: It averages the weights itself, into what is to be validated and shipped, and needs no schedule.
     """
 
     refused: str | None = None
+    requires: Requirement | None = None
+    averages: bool = False
 
 
 @dataclass(frozen=True)

@@ -15,7 +15,7 @@ LAYER = {
     **dict.fromkeys(("automations", "report", "audit", "doctor"), 5),
     "run": 6,
     "measuring": 7,
-    "zero_config": 8,
+    **dict.fromkeys(("zero_config", "recipes"), 8),
     **dict.fromkeys(("cli", "__main__", "__init__"), 9),
 }
 COMPONENTS = 2

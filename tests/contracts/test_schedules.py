@@ -6,7 +6,11 @@ import pytest
 import traiNNer.optim  # noqa: F401 - registers them
 from traiNNer.registry import SCHEDULES
 
-REQUIRED = {"multisteplr": {"milestones": [30, 60]}, "cosineannealingwarmrestarts": {"T_0": 25}}
+REQUIRED = {
+    "multisteplr": {"milestones": [30, 60]},
+    "cosineannealingwarmrestarts": {"T_0": 25},
+    "cosineannealingrestartlr": {"periods": [40, 60]},
+}
 NAMES = SCHEDULES.names()
 TOTAL = 100
 
@@ -18,6 +22,7 @@ def schedule(request):
 
 def test_all_are_here():
     names = {"MultiStepLR", "CosineAnnealingLR", "ConstantLR", "LinearLR", "OneCycleLR", "CosineAnnealingWarmRestarts"}
+    names |= {"CosineAnnealingRestartLR", "WarmupStableDecayLR"}
     assert {name.lower() for name in names} <= set(NAMES)
 
 

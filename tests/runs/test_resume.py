@@ -466,3 +466,50 @@ def test_run_whose_crops_and_losses_change_resumes_exactly(tmp_path):
         ["loss/mseloss"],
         ["loss/mseloss"],
     ]
+
+
+SCHEDULE_FREE = {
+    "datasets": {"train": {"accum_iter": 2}},
+    "train": {
+        "optim_g": {"type": "ScheduleFreeAdamW", "lr": 5e-3},
+        "warmup_iter": 3,
+        "scheduler": None,
+        "grad_clip": True,
+        "grad_clip_max_norm": 0.05,
+        "training_automations": {"enabled": True, "IntelligentLearningRateScheduler": {}},
+    },
+}
+
+
+@pytest.fixture(scope="module")
+def schedule_free(tmp_path_factory):
+    pytest.importorskip("pytorch_optimizer")
+    folder = workplace(tmp_path_factory.mktemp("schedule_free"))
+    write_options(folder, SCHEDULE_FREE)
+    result = run("train.py", "-opt", "options.yml", folder=folder)
+    assert result.code == 0, result.output
+    return folder
+
+
+def test_a_schedule_free_average_is_what_is_saved_and_scored(schedule_free):
+    state, files = final_state(schedule_free)
+    live, average = files["net_g_12.safetensors"], files["net_g_ema_12.safetensors"]
+    moments = state["learners"]["net_g"]["optimizer"]["state"]
+    anchors = {tuple(moments[key]["z"].shape) for key in moments}
+    assert {tuple(value.shape) for value in live.values()} >= anchors
+    assert any(not torch.equal(value, average[name]) for name, value in live.items())
+    scores = {entry["iter"]: entry["val/val/psnr"] for entry in record(schedule_free) if "val/val/psnr" in entry}
+    best = max(scores, key=scores.__getitem__)
+    if best == TOTAL:
+        assert_same_bits(files["net_g_best_psnr.safetensors"], average)
+
+
+def test_schedule_free_resumes_bitwise_exactly(schedule_free, tmp_path):
+    folder = tmp_path / "copy"
+    shutil.copytree(schedule_free, folder)
+    state = "path.resume_state=experiments/run/training_states/5.state"
+    result = run("train.py", "-opt", "options.yml", "--set", state, folder=folder)
+    assert "Resuming run at iteration 5 (exact)." in result.output
+    assert_same_bits(final_state(folder), final_state(schedule_free))
+    assert trained(record(folder)) == trained(record(schedule_free))
+    assert any(path.endswith("weight_sum") for path, _ in flatten(final_state(folder)[0]))

@@ -8,6 +8,7 @@ from traiNNer.config.crop_checks import check_crops
 from traiNNer.config.facts import Facts
 from traiNNer.config.loss_checks import check_losses
 from traiNNer.config.names import refusal
+from traiNNer.config.optimizer_checks import check_optimizers
 from traiNNer.config.options import TrainOptions
 from traiNNer.config.tree import Node, nearest
 from traiNNer.config.value_checks import check_values
@@ -30,6 +31,7 @@ def check_rules(facts: Facts) -> None:
         _check_networks(facts)
         check_adversarial(facts)
         check_values(facts)
+        check_optimizers(facts)
     else:
         _check_test(facts)
 

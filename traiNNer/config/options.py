@@ -45,7 +45,7 @@ class ModelChoice(Choice):
 
 
 class OptimizerChoice(Choice):
-    """An optimizer of `torch.optim`, with its own arguments (`lr`, `weight_decay`, `betas`, …)."""
+    """An optimizer by name, with its own arguments (`lr`, `weight_decay`, `betas`, …)."""
 
     registry = OPTIMIZERS
 

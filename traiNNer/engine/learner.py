@@ -10,8 +10,8 @@ from torch.optim import Optimizer
 
 from traiNNer.engine.control.knobs import GRAD_CLIP, GRAD_SKIP, Knobs
 from traiNNer.engine.norm_filter import NormFilter
-from traiNNer.engine.runtime.optimizer import restore_optimizer
-from traiNNer.engine.weight_average import EMA, WeightAverage
+from traiNNer.engine.runtime.optimizer import group_state, restore_group_state, restore_optimizer
+from traiNNer.engine.weight_average import ANCHOR, EMA, Average
 from traiNNer.models.protocol import MAIN
 
 FIRST_MOMENTS = ("exp_avg", "momentum_buffer")
@@ -28,7 +28,7 @@ class Learner:
         optimizer: of its parameters; the `lr` of its groups is the base learning rate.
         schedule: factor on the base learning rate by iteration (from 0), warm-up included.
         knobs: what automations may move.
-        average: the EMA of the weights, or None.
+        average: the average of the weights, or None.
     """
 
     def __init__(
@@ -38,7 +38,7 @@ class Learner:
         optimizer: Optimizer,
         schedule: Callable[[int], float],
         knobs: Knobs,
-        average: WeightAverage | None = None,
+        average: Average | None = None,
     ) -> None:
         self.name = name
         self.network = network
@@ -81,11 +81,11 @@ class Learner:
 
     @property
     def shipped(self) -> nn.Module:
-        """The network that is validated and shipped: the EMA where there is one."""
+        """The network that is validated and shipped: the averaged one where there is an average."""
         return self.average.network if self.average else self.network
 
     def weights(self) -> dict[str, Weights]:
-        """Return the tensors to save, by role: `net_g`, and `net_g_ema` where there is an EMA."""
+        """Return the tensors to save, by role: `net_g`, and `net_g_ema` where there is an average."""
         averaged = {self.name + EMA: self.average.network.state_dict()} if self.average else {}
         return {self.name: self.network.state_dict(), **averaged}
 
@@ -103,17 +103,20 @@ class Learner:
         """Restore what `state_dict` returned. Hyperparameters of the option file win over the recorded ones."""
         given = [{k: v for k, v in group.items() if k != "params"} for group in self.optimizer.param_groups]
         restore_optimizer(self.optimizer, state["optimizer"])
+        counted = group_state(self.optimizer)
         for group, options in zip(self.optimizer.param_groups, given, strict=True):
             group.update(options)
+        restore_group_state(self.optimizer, counted)
         self.norm_filter.load_state_dict(state["norm_filter"])
 
     # Rollback
 
     def snapshot(self) -> dict[str, Any]:
-        """Return copies of weights, optimizer state and EMA in host memory."""
+        """Return copies of weights, optimizer state and average in host memory."""
         return {
             "network": host_copies(self.network.state_dict()),
             "optimizer": host_copies(self.optimizer.state_dict()["state"]),
+            "groups": group_state(self.optimizer),
             "average": host_copies(self.average.network.state_dict()) if self.average else None,
         }
 
@@ -123,6 +126,7 @@ class Learner:
         self.network.load_state_dict(kept["network"])
         state = {"state": deepcopy(kept["optimizer"]), "param_groups": self.optimizer.state_dict()["param_groups"]}
         restore_optimizer(self.optimizer, state)
+        restore_group_state(self.optimizer, kept["groups"])
         if self.average and kept["average"] is not None:
             self.average.network.load_state_dict(kept["average"])
 
@@ -132,7 +136,9 @@ class Learner:
         if self.average is None:
             return
         self.network.load_state_dict(self.average.network.state_dict())
-        for moments in self.optimizer.state.values():
+        for parameter, moments in self.optimizer.state.items():
+            if ANCHOR in moments:
+                moments[ANCHOR].copy_(parameter)  # else the average would be another one again
             for name in FIRST_MOMENTS:
                 if isinstance(moments.get(name), Tensor):
                     moments[name].zero_()
@@ -144,7 +150,9 @@ def knob_prefix(name: str) -> str:
 
 
 def host_copies(value: Any) -> Any:
-    """Return nested dictionaries with every tensor copied to the host."""
+    """Return nested dictionaries and lists with every tensor copied to the host."""
     if isinstance(value, Tensor):
         return value.detach().to("cpu", copy=True)
+    if isinstance(value, list):
+        return [host_copies(item) for item in value]
     return {key: host_copies(item) for key, item in value.items()} if isinstance(value, dict) else value

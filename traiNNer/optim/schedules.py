@@ -1,20 +1,24 @@
 """Learning-rate schedules as pure functions: iteration, counted from 0, to the factor of the base learning rate.
 
-Options are named and mean the same as in `torch.optim.lr_scheduler`. Nothing here has a state: a resumed run asks for
+Options are named and mean the same as in `torch.optim.lr_scheduler`, those of `CosineAnnealingRestartLR` as in BasicSR.
+Nothing here has a state: a resumed run asks for
 the factor of its iteration and gets the one it would have had. A schedule is an immutable object that is called.
 """
 
 import math
-from bisect import bisect_right
+from bisect import bisect_left, bisect_right
 from collections.abc import Callable
 from dataclasses import dataclass
+from itertools import accumulate
 from typing import Annotated, Literal
 
 from pydantic import Field
 
+from traiNNer.errors import ConfigError
 from traiNNer.registry import SCHEDULES
 
 PositiveInt = Annotated[int, Field(gt=0)]
+NonNegativeInt = Annotated[int, Field(ge=0)]
 NonNegative = Annotated[float, Field(ge=0)]
 Positive = Annotated[float, Field(gt=0)]
 Fraction = Annotated[float, Field(gt=0, le=1)]
@@ -129,6 +133,82 @@ class CosineAnnealingWarmRestarts:
             place -= length
             length *= self.T_mult
         return _cosine(1.0, self.eta_min / self.base_lr, place / length)
+
+
+@SCHEDULES.register()
+@dataclass(frozen=True)
+class CosineAnnealingRestartLR:
+    """The learning rate falls along half a cosine to `eta_min` in every period, each with its length and first rate.
+
+    A period's last iteration has the lowest rate, the one after it the first of the next. Beyond the last period it
+    stays at the lowest. Loshchilov and Hutter, "SGDR", 2017.
+
+    Args:
+        periods: Length of every cycle, in iterations.
+        restart_weights: Factor of the base rate that each cycle starts from, one for every period; by default all 1.
+        eta_min: The lowest learning rate itself, not a factor.
+
+    Raises:
+        ConfigError: there are more or fewer weights than periods.
+    """
+
+    base_lr: float
+    periods: Annotated[tuple[PositiveInt, ...], Field(min_length=1)]
+    restart_weights: tuple[Positive, ...] | None = None
+    eta_min: NonNegative = 0.0
+
+    def __post_init__(self) -> None:
+        if self.restart_weights is not None and len(self.restart_weights) != len(self.periods):
+            raise ConfigError(
+                f"CosineAnnealingRestartLR: restart_weights has {len(self.restart_weights)} numbers for "
+                f"{len(self.periods)} periods; give one for each, or leave it out"
+            )
+
+    def __call__(self, iteration: int) -> float:
+        """Return the factor at an iteration."""
+        ends = list(accumulate(self.periods))
+        # An iteration at which a period ends belongs to that period, not to the next.
+        place = min(bisect_left(ends, iteration), len(ends) - 1)
+        start = ends[place] - self.periods[place]
+        share = min(1.0, (iteration - start) / self.periods[place])
+        lowest = self.eta_min / self.base_lr
+        weight = 1.0 if self.restart_weights is None else self.restart_weights[place]
+        return lowest + weight * _cosine(1.0 - lowest, 0.0, share)
+
+
+@SCHEDULES.register()
+@dataclass(frozen=True)
+class WarmupStableDecayLR:
+    """The learning rate rises along a line, stays, and falls to `eta_min` in the last iterations of the run.
+
+    Its plateau does not depend on the length of the run. Hägele et al., "Scaling Laws and Compute-Optimal Training
+    Beyond Fixed Training Durations", 2024.
+
+    Args:
+        warmup_iters: Iterations of the rise, from one `warmup_iters`-th of the base rate; `train.warmup_iter` does the
+            same for every schedule.
+        decay_iters: Iterations of the fall; by default a fifth of the run.
+        decay_type: Form of the fall: `linear`, `cosine`, or `sqrt` (one minus the root of the share that is done).
+        eta_min: The lowest learning rate itself, not a factor.
+    """
+
+    total_iter: int
+    base_lr: float
+    warmup_iters: NonNegativeInt = 0
+    decay_iters: PositiveInt | None = None
+    decay_type: Literal["linear", "cosine", "sqrt"] = "linear"
+    eta_min: NonNegative = 0.0
+
+    def __call__(self, iteration: int) -> float:
+        """Return the factor at an iteration."""
+        length = self.decay_iters or max(1, self.total_iter // 5)
+        share = min(1.0, max(0.0, (iteration - (self.total_iter - length)) / length))
+        lowest = self.eta_min / self.base_lr
+        if self.decay_type == "cosine":
+            fall = _cosine(1.0, lowest, share)
+        else:
+            fall = _line(1.0, lowest, math.sqrt(share) if self.decay_type == "sqrt" else share)
+        return fall * warmup(iteration, self.warmup_iters)
 
 
 @SCHEDULES.register()

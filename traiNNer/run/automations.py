@@ -27,6 +27,7 @@ from traiNNer.losses.weighted import WeightedLosses, log_names
 from traiNNer.models.protocol import MAIN
 from traiNNer.optim.schedules import Schedule
 from traiNNer.registry import AUTOMATIONS, LOSSES, MODELS
+from traiNNer.run.averages import average_iter
 from traiNNer.run.build import attempt, build_schedule, directions, hooks_of, network_choices
 
 
@@ -199,7 +200,7 @@ def describe_run(
         has_memory=runtime.has_memory,
         coupled_by=coupled_by(options, networks),
         is_compiled=options.use_compile,
-        average_iter=1 / (1 - train.ema_decay) if train.ema_decay else 0.0,
+        average_iter=average_iter(train),
         has_probe=has_probe,
         beta2=getattr(train.optim_g.options, "betas", (0.0, RunStarted.beta2))[1],
     )

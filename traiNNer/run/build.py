@@ -22,7 +22,6 @@ from traiNNer.engine.learner import Learner
 from traiNNer.engine.log.logbook import Logbook
 from traiNNer.engine.runtime.out_of_memory import is_out_of_memory
 from traiNNer.engine.runtime.runtime import Runtime
-from traiNNer.engine.weight_average import WeightAverage
 from traiNNer.errors import ConfigError, RunError
 from traiNNer.losses.weighted import Span, WeightedLosses
 from traiNNer.metrics.protocol import named_call
@@ -30,6 +29,7 @@ from traiNNer.models.protocol import Networks, TrainableModel, Upscaler
 from traiNNer.optim.optimizers import build_optimizer
 from traiNNer.optim.schedules import Schedule, compose, finish
 from traiNNer.registry import ARCHS, AUTOMATIONS, DATASETS, LOSSES, METRICS, MODELS, SCHEDULES
+from traiNNer.run.averages import build_average
 from traiNNer.utils.durations import seconds_of
 from traiNNer.utils.plugin_files import place_of
 
@@ -238,7 +238,7 @@ def build_learners(
     knobs: Knobs,
     ending: Schedule | None = None,
 ) -> dict[str, Learner]:
-    """Place every network on the device and give it an optimizer, a schedule, and an EMA where one is wanted."""
+    """Place every network on the device and give it an optimizer, a schedule, and an average where one is wanted."""
     train = options.train
     parts = {"net_g": (train.optim_g, train.ema_decay), "net_d": (train.optim_d, train.ema_decay_d)}
     learners = {}
@@ -247,7 +247,7 @@ def build_learners(
         assert choice is not None  # the options are checked
         runtime.place(network)
         optimizer = build_optimizer(choice.type, choice.options, network.parameters())
-        average = WeightAverage(network, decay) if decay else None
+        average = build_average(choice.type, decay, network, optimizer)
         learners[name] = Learner(name, network, optimizer, build_schedule(options, name, ending), knobs, average)
     return learners
 

@@ -16,6 +16,7 @@ from traiNNer.errors import ConfigError, DataError
 from traiNNer.losses.weighted import WeightedLosses
 from traiNNer.metrics.protocol import named_call
 from traiNNer.registry import ARCHS, LOSSES
+from traiNNer.run.averages import average_iter
 from traiNNer.run.build import attempt, build_loss, build_losses, build_metrics, model_of
 from traiNNer.utils.plugin_files import place_of
 from traiNNer.utils.upscaling import Tiling, upscale_image
@@ -87,7 +88,7 @@ def check_losses(options: TrainOptions, train_set: ImageSet) -> None:
     output, target = torch.rand(2, 2, 3, side, side, generator=random)
     lq = torch.rand(2, 3, side // options.scale, side // options.scale, generator=random)
     # What a training step offers; a loss may ask for the rest of it, too.
-    rest = {"lq": lq, "output_ema": (lambda: target) if options.train.ema_decay else None, "iteration": 1}
+    rest = {"lq": lq, "output_ema": (lambda: target) if average_iter(options.train) else None, "iteration": 1}
     for place, choice in enumerate(options.train.losses):
         if LOSSES[choice.type].traits.adversarial:
             continue  # it asks for the discriminator, so it is tried with the model

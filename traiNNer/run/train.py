@@ -26,7 +26,14 @@ from traiNNer.engine.trainer import Trainer
 from traiNNer.errors import CannotWrite, OutOfMemory
 from traiNNer.models.protocol import MAIN
 from traiNNer.run.assemble import assemble
-from traiNNer.run.build import build_loader, build_networks, network_choices, open_dataset, prepare_demo_if_named
+from traiNNer.run.build import (
+    build_loader,
+    build_networks,
+    build_schedule,
+    network_choices,
+    open_dataset,
+    prepare_demo_if_named,
+)
 from traiNNer.run.overlap import validation_overlap
 from traiNNer.run.pairs import different_pictures
 from traiNNer.run.preflight import check_losses, check_metrics, check_model, check_network
@@ -71,6 +78,8 @@ def train(
         check_network(networks[MAIN], options, sets)
         check_losses(options, sets["train"])
         check_model(options, networks, sets["train"])
+        for name in networks:
+            build_schedule(options, name)  # raises for options that do not fit each other
         book.warn_all(check_metrics(options, sets))
         folder = run_folder(options)
         check_writable(folder)

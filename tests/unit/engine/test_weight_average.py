@@ -1,8 +1,9 @@
+import pytest
 import torch
 from torch import nn
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
-from traiNNer.engine.weight_average import WeightAverage, decay_at
+from traiNNer.engine.weight_average import OptimizerAverage, WeightAverage, decay_at
 
 
 class Net(nn.Module):
@@ -82,3 +83,47 @@ def test_frozen_parameters_are_copied_exactly_without_grad():
 def test_decay_is_a_function_of_the_update():
     assert decay_at(1, 0.999) == 2 / 11
     assert decay_at(10**6, 0.999) == 0.999
+
+
+class Scalar(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.tensor([1.0, -2.0]))
+
+
+def test_optimizers_average_is_where_the_package_would_swap_to():
+    package = pytest.importorskip("pytorch_optimizer")
+    net = Net()
+    optimizer = package.ScheduleFreeAdamW([p for p in net.parameters() if p.requires_grad], lr=1e-2)
+    average = OptimizerAverage(net, optimizer)
+    generator = torch.Generator().manual_seed(0)
+    for iteration in range(1, 6):
+        net(torch.randn(2, 3, 8, 8, generator=generator)).square().mean().backward()
+        optimizer.step()
+        net.zero_grad()
+        before = [parameter.clone() for parameter in net.parameters()]
+        average.update(iteration)
+        assert all(torch.equal(a, b) for a, b in zip(net.parameters(), before, strict=True))
+    optimizer.eval()
+    for ours, theirs in zip(average.network.state_dict().values(), net.state_dict().values(), strict=True):
+        torch.testing.assert_close(ours, theirs, rtol=1e-6, atol=1e-7)
+    assert not torch.equal(before[0], average.network.conv.weight)
+
+
+def test_optimizers_average_is_the_mean_of_all_points():
+    """With a constant rate, x is the plain mean of z."""
+    package = pytest.importorskip("pytorch_optimizer")
+    net = Scalar()
+    optimizer = package.ScheduleFreeAdamW(net.parameters(), lr=0.1)
+    average = OptimizerAverage(net, optimizer)
+    average.update(0)
+    assert torch.equal(average.network.weight, net.weight)
+    points = []
+    for iteration in range(1, 8):
+        net.weight.square().sum().backward()
+        optimizer.step()
+        net.zero_grad()
+        points.append(optimizer.state[net.weight]["z"].clone())
+        average.update(iteration)
+    expected = torch.stack(points).mean(0)
+    torch.testing.assert_close(average.network.weight.detach(), expected, rtol=1e-5, atol=1e-6)

@@ -9,7 +9,8 @@ from torch import nn
 from traiNNer.optim.optimizers import REFUSED, SWITCHES, build_optimizer
 from traiNNer.registry import OPTIMIZERS, UnknownComponent
 
-OWN = ["muon"]
+OWN = ["muon", "adan", "adopt", "schedulefreeadamw", "soap", "stableadamw"]
+"""Not torch's."""
 USABLE = [component.name for component in OPTIMIZERS if not component.traits.refused and component.name not in OWN]
 CLASSES = {name.lower(): value for name, value in vars(torch.optim).items() if inspect.isclass(value)}
 

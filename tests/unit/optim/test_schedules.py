@@ -5,6 +5,7 @@ import pytest
 import torch
 from torch.optim import SGD, lr_scheduler
 
+from traiNNer.errors import ConfigError
 from traiNNer.optim.schedules import compose, finish, warmup
 from traiNNer.registry import SCHEDULES
 
@@ -63,6 +64,64 @@ def test_depends_only_on_the_iteration(name, options):
     assert [schedule(iteration) for iteration in reversed(range(0, TOTAL, 7))] == forward[::-1]
 
 
+def run_of(make, count):
+    """Return the rates of a scheduler of torch, made for an optimizer."""
+    optimizer = SGD([torch.nn.Parameter(torch.zeros(1))], lr=BASE)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # the order of step() calls
+        scheduler, rates = make(optimizer), []
+        for _ in range(count):
+            rates.append(optimizer.param_groups[0]["lr"])
+            scheduler.step()
+    return rates
+
+
+def test_restarts_are_torchs_cosines_one_after_the_other():
+    def cosine(length):
+        return run_of(lambda optimizer: lr_scheduler.CosineAnnealingLR(optimizer, length, eta_min=3e-5), length + 1)
+
+    schedule = build("CosineAnnealingRestartLR", {"periods": [60, 100, 140], "eta_min": 3e-5})
+    # An iteration at which a period ends belongs to it, so the first of the next is one step past its start.
+    expected = [*cosine(60), *cosine(100)[1:], *cosine(140)[1:]]
+    assert [BASE * schedule(iteration) for iteration in range(301)] == pytest.approx(expected, rel=1e-9)
+    assert schedule(300) == schedule(5000) == pytest.approx(0.01, rel=1e-12)
+
+
+def test_restarts_begin_at_their_weights():
+    options = {"periods": [100, 200], "restart_weights": [1, 0.5], "eta_min": 3e-5}
+    schedule = build("CosineAnnealingRestartLR", options)
+    assert schedule(0) == pytest.approx(1, rel=1e-12)
+    # The weight is of the part above eta_min, as in BasicSR.
+    assert schedule(200) == pytest.approx(0.01 + 0.5 * 0.99 / 2, rel=1e-12)
+
+
+def test_restarts_need_a_weight_for_each_period():
+    with pytest.raises(ConfigError, match="restart_weights has 1 numbers for 2 periods"):
+        build("CosineAnnealingRestartLR", {"periods": [100, 200], "restart_weights": [1]})
+
+
+def test_warmup_stable_decay_agrees_with_torchs_parts():
+    def parts(optimizer):
+        up = lr_scheduler.LinearLR(optimizer, start_factor=1 / 20, total_iters=19)
+        flat = lr_scheduler.ConstantLR(optimizer, factor=1.0, total_iters=1)
+        down = lr_scheduler.LinearLR(optimizer, start_factor=1.0, end_factor=0.01, total_iters=60)
+        return lr_scheduler.SequentialLR(optimizer, [up, flat, down], milestones=[20, 240])
+
+    schedule = build("WarmupStableDecayLR", {"warmup_iters": 20, "eta_min": 3e-5})
+    rates = [BASE * schedule(iteration) for iteration in range(TOTAL)]
+    assert rates == pytest.approx(run_of(parts, TOTAL), rel=1e-9)
+
+
+def test_warmup_stable_decay_has_other_falls():
+    falls = {
+        kind: build("WarmupStableDecayLR", {"decay_iters": 100, "decay_type": kind}) for kind in ("cosine", "sqrt")
+    }
+    for schedule in falls.values():
+        assert [schedule(iteration) for iteration in (0, 200, 300, 400)] == pytest.approx([1, 1, 0, 0], abs=1e-12)
+    assert falls["cosine"](250) == pytest.approx(0.5)
+    assert falls["sqrt"](225) == pytest.approx(0.5)  # one minus the root of a quarter
+
+
 def test_cosine_stays_at_its_end():
     schedule = build("CosineAnnealingLR", {"T_max": 100, "eta_min": 3e-5})
     assert schedule(99) > schedule(100)
@@ -111,6 +170,8 @@ def test_warmup_multiplies_the_schedule():
         ("CosineAnnealingLR", {"base_lr": 1.0}),
         ("OneCycleLR", {"anneal_strategy": "cosine"}),
         ("ConstantLR", {"factor": 2.0}),
+        ("CosineAnnealingRestartLR", {"periods": []}),
+        ("WarmupStableDecayLR", {"decay_type": "root"}),
     ],
 )
 def test_wrong_options_are_refused(name, options):

@@ -6,7 +6,7 @@ from typing import Any, Protocol
 from traiNNer.engine.runtime.runtime import Runtime
 from traiNNer.errors import CheckpointError
 
-FORMAT = 2
+FORMAT = 3
 """Of the training state. A state of another format is refused; weights files are readable whatever wrote them."""
 
 

@@ -16,7 +16,7 @@ Act = Callable[[], Any]
 
 
 def step_with_retry(step: Act, optimizer: Optimizer, release: Act) -> None:
-    """Let an optimizer step, a second time if memory ran out before a parameter or a moment was changed.
+    """Let an optimizer step, a second time if memory ran out before a parameter, gradient or moment was changed.
 
     Moments that the first attempt began are dropped. Torch's fused kernels count no versions of what they change. All
     but SGD's count the `step` of every parameter before; where SGD has one group, its kernel is all that happens.
@@ -29,12 +29,14 @@ def step_with_retry(step: Act, optimizer: Optimizer, release: Act) -> None:
     def changes() -> float:
         moments = [value for state in optimizer.state.values() for value in state.values()]
         kept = [value for value in moments if isinstance(value, Tensor)]
-        return math.nan if is_silent else changes_of([*parameters, *kept])
+        gradients = [parameter.grad for parameter in parameters if parameter.grad is not None]
+        return math.nan if is_silent else changes_of([*parameters, *gradients, *kept])
 
     def undo() -> None:
         optimizer.state.clear()
         optimizer.state.update(before)
         for group, old in zip(optimizer.param_groups, groups, strict=True):
+            group.clear()
             group.update(old)
 
     with_retry(step, changes, release, undo)

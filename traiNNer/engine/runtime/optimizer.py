@@ -1,10 +1,13 @@
-"""What fused optimizers need: an update that the device decides about, and moments laid out like their parameters."""
+"""What optimizers need: an update that the device decides about, and a state that is restored bit by bit."""
 
 from typing import Any
 
 import torch
 from torch import Tensor
 from torch.optim import Optimizer
+
+GROUP_STATE = ("step", "weight_sum", "lr_max")
+"""What optimizers count in their groups, among the options: steps and, schedule-free, what an average is made of."""
 
 
 def step_if(finite: Tensor, optimizer: Optimizer, read: bool) -> None:
@@ -17,6 +20,19 @@ def step_if(finite: Tensor, optimizer: Optimizer, read: bool) -> None:
         optimizer.grad_scale = None  # pyright: ignore[reportAttributeAccessIssue]
         optimizer.found_inf = (~finite).float()  # pyright: ignore[reportAttributeAccessIssue]
         optimizer.step()
+
+
+def group_state(optimizer: Optimizer) -> list[dict[str, Any]]:
+    """Return what an optimizer has counted in each of its groups; most count in the state of a parameter."""
+    return [{name: group[name] for name in GROUP_STATE if name in group} for group in optimizer.param_groups]
+
+
+def restore_group_state(optimizer: Optimizer, counted: list[dict[str, Any]]) -> None:
+    """Restore what `group_state` returned. What was not counted yet is removed, as it was then."""
+    for group, state in zip(optimizer.param_groups, counted, strict=True):
+        for name in GROUP_STATE:
+            group.pop(name, None)
+        group.update(state)
 
 
 def restore_optimizer(optimizer: Optimizer, state: dict[str, Any]) -> None:

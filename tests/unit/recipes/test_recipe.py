@@ -1,0 +1,87 @@
+"""Recipes are valid option files; those that ship are what the code writes."""
+
+import re
+
+import pytest
+import yaml
+from imagekit import write_pairs
+from runkit import REPOSITORY, run
+
+from traiNNer.config.load import load_options
+from traiNNer.config.options import TrainOptions
+from traiNNer.errors import ConfigError
+from traiNNer.recipes.recipe import MISSING, PURPOSES, Places, aligned, text_of, write_recipe
+from traiNNer.registry import ARCHS
+
+SHIPPED = [(arch, purpose) for arch in ("compact", "paragonsr2_nano") for purpose in PURPOSES]
+PLACES = Places("data/hr", "data/lr", "val/hr", "val/lr", "weights.pth")
+
+
+@pytest.mark.parametrize(("arch", "purpose"), SHIPPED)
+def test_shipped_file_is_what_the_recipe_writes(arch, purpose):
+    """After a change, write them anew: `write_recipe(arch, purpose, 2, schema="../options.schema.json")`."""
+    path = REPOSITORY / f"options/train/2x_{arch}_{purpose}.yml"
+    assert path.read_text(encoding="utf-8") == write_recipe(arch, purpose, 2, schema="../options.schema.json")
+
+
+@pytest.mark.parametrize("purpose", PURPOSES)
+@pytest.mark.parametrize("arch", ["compact", "ParagonSR2_S"])
+def test_file_loads_without_a_warning(tmp_path, arch, purpose):
+    path = tmp_path / "my.yml"
+    path.write_text(write_recipe(arch, purpose, 4, PLACES), encoding="utf-8")
+    loaded = load_options(path, TrainOptions)
+    assert loaded.warnings == ()
+    options = loaded.options
+    assert (options.scale, options.network_g.type) == (4, ARCHS[arch].name)
+    assert options.datasets["train"].get("dataroot_gt") == "data/hr"
+    assert options.datasets["val"].get("dataroot_lq") == "val/lr"
+    assert str(options.path.pretrain_network_g) == ("weights.pth" if purpose == "finetune" else "None")
+
+
+def test_crops_and_rates_are_those_of_the_arch():
+    trees = {purpose: yaml.safe_load(write_recipe("paragonsr2_nano", purpose)) for purpose in PURPOSES}
+    published = ARCHS["paragonsr2_nano"].traits.recipe
+    rates = {purpose: float(tree["train"]["optim_g"]["lr"]) for purpose, tree in trees.items()}
+    base = published.lr if published else 5e-4
+    assert rates == pytest.approx({"fidelity": base, "finetune": base / 5})
+    for tree in trees.values():
+        assert max(tree["train"]["scheduler"]["milestones"]) < tree["train"]["total_iter"]
+
+
+def test_what_is_written_passes_the_check(tmp_path):
+    """A real `--check`: it opens the images and sends a crop through the network."""
+    write_pairs(tmp_path / "data", 2, (160, 160), smooth=True)
+    write_pairs(tmp_path / "val", 1, (40, 40), seed=9, smooth=True)
+    (tmp_path / "my.yml").write_text(write_recipe("superultracompact", "fidelity", 2, PLACES), encoding="utf-8")
+    result = run("train.py", "-opt", "my.yml", "--check", folder=tmp_path)
+    assert result.code == 0, result.output
+    assert "checked: options, data and shapes are in order" in result.output
+
+
+@pytest.mark.parametrize("purpose", [*MISSING, "fidelty"])
+def test_unknown_recipe_names_those_that_there_are(purpose):
+    reason = MISSING.get(purpose, "no such recipe")
+    with pytest.raises(ConfigError, match=re.escape(reason) + "; known: fidelity, finetune"):
+        write_recipe("compact", purpose)
+
+
+@pytest.mark.parametrize(
+    ("arch", "scale", "message"),
+    [("compct", None, "did you mean 'compact'"), ("compact", 7, "compact is made for the scales 1, 2, 3, 4")],
+)
+def test_what_the_arch_cannot_do_is_refused(arch, scale, message):
+    with pytest.raises(ConfigError, match=message):
+        write_recipe(arch, "fidelity", scale)
+
+
+@pytest.mark.parametrize(
+    "path", ["a b/c", "C:\\photos", "x # y", "1e5", "null", 'say "hi"', "plain/dir_1.x", "~/d", "-x"]
+)
+def test_every_path_survives(path):
+    assert yaml.safe_load(f"key: {text_of(path)}") == {"key": path}
+
+
+def test_comments_stand_in_one_column():
+    assert aligned("# a # b\nkey: 1  # one\nkey: 12345 # two\n") == (
+        "# a # b\nkey: 1                        # one\nkey: 12345                    # two\n"
+    )
