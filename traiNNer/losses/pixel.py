@@ -6,6 +6,7 @@ import torch.nn.functional as F
 from pydantic import Field
 from torch import Tensor, nn
 
+from traiNNer.losses.distances import charbonnier
 from traiNNer.registry import LOSSES
 from traiNNer.utils.color import RGB_TO_Y
 
@@ -61,6 +62,24 @@ class CharbonnierLoss(nn.Module):
 
     def forward(self, output: Tensor, target: Tensor) -> Tensor:
         """Return the loss, a float32 scalar, of two B, 3, H, W images in [0, 1]."""
-        squared = (output.float() - target.float()).square()
-        # The same value as in the docstring, without the cancellation that small differences would suffer there.
-        return (squared / ((squared + self.eps**2).sqrt() + self.eps)).mean()
+        return charbonnier(output.float() - target.float(), self.eps).mean()
+
+
+@LOSSES.register(pixel=True, separable=True)
+class HuberLoss(nn.Module):
+    """Quadratic for small differences, absolute for large ones: d² / (2 delta) below `delta`, |d| - delta / 2 above.
+
+    Huber, "Robust Estimation of a Location Parameter", 1964, divided by `delta` so that large differences count as in
+    `L1Loss` whatever `delta` is (PyTorch's `smooth_l1_loss`).
+
+    Args:
+        delta: Difference, in gray levels of [0, 1], at which the loss turns from quadratic to absolute.
+    """
+
+    def __init__(self, delta: Annotated[float, Field(gt=0)] = 0.01) -> None:
+        super().__init__()
+        self.delta = delta
+
+    def forward(self, output: Tensor, target: Tensor) -> Tensor:
+        """Return the loss, a float32 scalar, of two B, 3, H, W images in [0, 1]."""
+        return F.smooth_l1_loss(output.float(), target.float(), beta=self.delta)

@@ -7,19 +7,23 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from traiNNer.losses.distances import frames
+
 BLOCKS = ((64, 2), (128, 2), (256, 4), (512, 4), (512, 4))
 MEAN = (0.485, 0.456, 0.406)
 STD = (0.229, 0.224, 0.225)
 RANDOM_SEED = 0
 
 LAYERS = tuple(f"relu{block}_{place}" for block, (_, n) in enumerate(BLOCKS, 1) for place in range(1, n + 1))
+BEFORE = {name.replace("relu", "conv"): name for name in LAYERS}
+"""The output of each convolution, `conv1_1` to `conv5_4`, by the rectifier that follows it."""
 
 
 class Vgg19Features(nn.Module):
-    """Activations of VGG19 (Simonyan and Zisserman, 2015) after chosen rectifiers.
+    """Activations of VGG19 (Simonyan and Zisserman, 2015) after chosen rectifiers, or before them.
 
     Args:
-        layers: Names from `LAYERS`; nothing after the last of them is computed or kept.
+        layers: Names from `LAYERS` or `BEFORE`; nothing after the last of them is computed or kept.
         state: Tensors `features.N.weight` and `features.N.bias` as torchvision names them.
 
     Raises:
@@ -43,30 +47,33 @@ class Vgg19Features(nn.Module):
         self.smallest_side = 2 ** (int(self.names[-1][4]) - 1)
 
     def forward(self, images: Tensor) -> list[Tensor]:
-        """Return the activations of `layers`, in that order, for B, 3, H, W RGB images in [0, 1], in float32.
+        """Return the activations of `layers`, in that order, for B, [T,] 3, H, W RGB images in [0, 1], in float32.
 
         Raises:
             ValueError: the images are too small for the deepest layer.
         """
         if min(images.shape[-2:]) < self.smallest_side:
             raise ValueError(f"{self.names[-1]} of VGG19 needs images of at least {self.smallest_side} pixels")
-        x = (images.float() - self.mean) / self.std
+        x = (frames(images) - self.mean) / self.std
         found: dict[str, Tensor] = {}
         for name in self.names:
             if name.endswith("_1") and name != LAYERS[0]:
                 x = F.max_pool2d(x, 2)
             x = F.conv2d(x, self.get_buffer(f"{name}_weight"), self.get_buffer(f"{name}_bias"), padding=1)
-            x = found[name] = F.relu(x, inplace=True)
+            before = name.replace("relu", "conv")
+            if before in self.wanted:
+                found[before] = x
+            x = found[name] = F.relu(x, inplace=before not in self.wanted)
         return [found[name] for name in self.wanted]
 
 
 def needed_layers(layers: Sequence[str]) -> tuple[str, ...]:
-    """Return all layers up to the last wanted one. Raises `ValueError` for an unknown name or none at all."""
-    unknown = [name for name in layers if name not in LAYERS]
+    """Return all rectifiers up to the last wanted layer. Raises `ValueError` for an unknown name or none at all."""
+    unknown = [name for name in layers if name not in LAYERS and name not in BEFORE]
     if unknown or not layers:
         problem = f"VGG19 has no layer {', '.join(map(repr, unknown))}" if unknown else "layers is empty"
-        raise ValueError(f"{problem}; known: {', '.join(LAYERS)}")
-    return LAYERS[: max(map(LAYERS.index, layers)) + 1]
+        raise ValueError(f"{problem}; known: {', '.join((*LAYERS, *BEFORE))}")
+    return LAYERS[: max(LAYERS.index(BEFORE.get(name, name)) for name in layers) + 1]
 
 
 def convolutions(layers: Sequence[str]) -> Iterator[tuple[str, int, tuple[int, int, int, int]]]:

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 import torch
 
-from traiNNer.losses.pixel import CharbonnierLoss, L1Loss, MSELoss
+from traiNNer.losses.pixel import CharbonnierLoss, HuberLoss, L1Loss, MSELoss
 from traiNNer.utils.color import rgb_to_y
 
 
@@ -35,7 +35,7 @@ def test_charbonnier_gradient_is_finite_at_identity(eps):
     assert torch.equal(output.grad, torch.zeros_like(output))
 
 
-@pytest.mark.parametrize("loss", [L1Loss(), MSELoss(), CharbonnierLoss()])
+@pytest.mark.parametrize("loss", [L1Loss(), MSELoss(), CharbonnierLoss(), HuberLoss()])
 def test_half_precision_output_is_compared_in_float32(loss, pair):
     output = pair[0].bfloat16()
     value = loss(output, pair[1])
@@ -49,3 +49,10 @@ def test_luma_is_that_of_the_metrics(pair):
     assert MSELoss(luma=True)(*pair).item() == pytest.approx(expected, rel=1e-5)
     clips = [images[:, None].expand(-1, 3, -1, -1, -1) for images in pair]  # B, T, 3, H, W
     assert MSELoss(luma=True)(*clips).item() == pytest.approx(expected, rel=1e-5)
+
+
+@pytest.mark.parametrize("delta", [0.01, 0.3])
+def test_huber_is_quadratic_then_absolute(pair, delta):
+    difference = np.abs(pair[0].numpy().astype(np.float64) - pair[1].numpy())
+    expected = np.where(difference < delta, difference**2 / (2 * delta), difference - delta / 2).mean()
+    assert HuberLoss(delta)(*pair).item() == pytest.approx(expected, rel=1e-5)

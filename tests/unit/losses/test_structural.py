@@ -4,7 +4,7 @@ import torch
 from scipy.ndimage import correlate1d
 from skimage.metrics import structural_similarity
 
-from traiNNer.losses.structural import MSSIMLoss, weights_that_fit
+from traiNNer.losses.structural import MSSIMLoss, SSIMLoss, weights_that_fit
 
 
 def pair(side, noise=0.1, width=None):
@@ -89,3 +89,16 @@ def test_gradient_lowers_the_loss_even_from_a_negative():
 
 def test_has_no_state_to_save():
     assert not MSSIMLoss().state_dict()
+
+
+@pytest.mark.parametrize(("side", "width"), [(11, 30), (48, 41)])
+def test_ssim_agrees_with_scikit_image(side, width):
+    output, target = pair(side, width=width)
+    values = [
+        structural_similarity(o, t, data_range=1, gaussian_weights=True, sigma=1.5, use_sample_covariance=False)
+        for o, t in planes(output.double(), target.double())
+    ]
+    assert 0.05 < 1 - np.mean(values) < 0.95
+    assert SSIMLoss()(output, target).item() == pytest.approx(1 - np.mean(values), abs=1e-5)
+    with pytest.raises(ValueError, match="SSIMLoss needs images of at least 11x11 pixels; these have a side of 10"):
+        SSIMLoss()(*pair(10))
