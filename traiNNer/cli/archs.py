@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from traiNNer.errors import ConfigError
 from traiNNer.registry import ARCHS, Component, UnknownComponent, fold
+from traiNNer.utils.printable import printable
 
 if TYPE_CHECKING:
     from traiNNer.measuring.networks import NetworkCost
@@ -54,11 +55,11 @@ def run(args: argparse.Namespace) -> int:
     from traiNNer.measuring.networks import measure_network, usual_scale
 
     columns = (*COLUMNS, TIMED) if args.time else COLUMNS
-    print("  ".join(title.ljust(width) for title, width in columns).rstrip())
+    print(printable("  ".join(title.ljust(width) for title, width in columns).rstrip()))
     for component in chosen:
         cost = measure_network(component, usual_scale(component.traits, args.scale), args.time)
         cells = zip(_cells(component, cost), columns, strict=True)
-        print("  ".join(text.ljust(width) for text, (_, width) in cells).rstrip(), flush=True)
+        print(printable("  ".join(text.ljust(width) for text, (_, width) in cells).rstrip()), flush=True)
     return 0
 
 

@@ -23,6 +23,7 @@ def run(args: argparse.Namespace) -> None:
     """Write the file, and print the report."""
     from traiNNer.errors import ConfigError
     from traiNNer.recipes.convert import convert
+    from traiNNer.utils.printable import printable
     from traiNNer.zero_config.output import require_free, write
 
     require_free(args.output, args.overwrite)
@@ -31,8 +32,8 @@ def run(args: argparse.Namespace) -> None:
     parts = {"Changed": made.changes, "Left out": made.left_out, "--check will say": made.warnings}
     for title, lines in parts.items():
         if lines:
-            print(f"{title}:\n" + "\n".join(f"  {line}" for line in lines))
-    print(f"Written: {args.output}.")
+            print(printable(f"{title}:\n" + "\n".join(f"  {line}" for line in lines)))
+    print(printable(f"Written: {args.output}."))
     if made.problems:
         raise ConfigError(str(args.output), made.problems)
-    print(f"Check it with the images: trainner train -opt {args.output} --check")
+    print(printable(f"Check it with the images: trainner train -opt {args.output} --check"))

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from traiNNer.errors import ConfigError
+from traiNNer.utils.printable import printable
 
 
 def add(commands: Any) -> None:
@@ -40,4 +41,4 @@ def run(args: argparse.Namespace) -> None:
     given = {key: getattr(args, key) for key in ("gt", "lq", "val_gt", "val_lq", "weights")}
     places = Places(**{key: value for key, value in given.items() if value is not None})
     write(args.output, write_recipe(args.arch, args.recipe, args.scale, places))
-    print(f"Written: {args.output}. Check it with: trainner train -opt {args.output} --check")
+    print(printable(f"Written: {args.output}. Check it with: trainner train -opt {args.output} --check"))

@@ -1,19 +1,18 @@
 """What an option file with a discriminator means: its model, where the community writes options of it, its losses."""
 
 from traiNNer.config.facts import Facts
-from traiNNer.config.tree import DEFAULT, Node, Report
-from traiNNer.registry import LOSSES, fold
+from traiNNer.config.tree import DEFAULT, Node
+from traiNNer.registry import fold
 
 MODEL = "adversarial"
 TURNS = ("net_d_iters", "net_d_init_iters")
 LOSSES_AT = ("train", "losses")
 
 
-def complete_adversarial(root: Node, report: Report) -> None:
-    """Let a file with `network_d` have the model that trains it, and take out what a file without one switches off."""
+def complete_adversarial(root: Node) -> None:
+    """Let a file with `network_d` have the model that trains it."""
     network = root.child("network_d")
     if network is None or network.value is None:
-        _drop_silent_losses(root, report)
         return
     model = root.child("model")
     if model is None:
@@ -32,24 +31,6 @@ def _move_turns(root: Node, model: Node) -> None:
         return
     for key in [key for key in TURNS if key in train.entries() and key not in model.entries()]:
         model.value[key] = train.value.pop(key)
-
-
-def _drop_silent_losses(root: Node, report: Report) -> None:
-    """Take out losses of weight zero that ask for a discriminator, which files of the community carry along."""
-    losses = root.at(LOSSES_AT)
-    if losses is None or not isinstance(losses.value, list):
-        return
-    for loss in [one for one in losses.value if _is_silent(one)]:
-        name = loss.entries()["type"]
-        if isinstance(name.value, str) and name.value in LOSSES and LOSSES[name.value].traits.adversarial:
-            losses.value.remove(loss)
-            report.warnings.append(f"{loss.key} ({loss.place()}): {name.value} has weight 0 and no network_d; ignored")
-
-
-def _is_silent(loss: Node) -> bool:
-    weight = loss.child("loss_weight")
-    written = weight.value if weight is not None else None
-    return loss.child("type") is not None and isinstance(written, int | float) and written == 0
 
 
 def check_adversarial(facts: Facts) -> None:

@@ -51,6 +51,7 @@ def move_sections(root: Node, model: type[StrictOptions], report: Report) -> Non
 
 def adapt(root: Node, model: type[StrictOptions], report: Report) -> None:
     """Accept what says nothing new (a repeated scale, crop sizes for validation) and complete what is left out."""
+    complete_adversarial(root)
     adapt_foreign(root, model, report)
     _drop_repeated_scale(root, report)
     _drop_validation_crops(root, report)
@@ -58,7 +59,6 @@ def adapt(root: Node, model: type[StrictOptions], report: Report) -> None:
     _expand_home(root)
     _lift_own_sections(root, report)  # again: `--set` may have replaced the whole section
     _gather_automations(root, report)
-    complete_adversarial(root, report)
 
 
 def _twice(report: Report, node: Node, other: Node) -> None:

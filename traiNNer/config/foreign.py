@@ -18,7 +18,7 @@ from traiNNer.config.options import (
     ValSection,
 )
 from traiNNer.config.tree import Node, Report
-from traiNNer.registry import DATASETS, LOSSES, METRICS, SCHEDULES, Registry, StrictOptions, fold
+from traiNNer.registry import DATASETS, LOSSES, METRICS, Registry, StrictOptions, fold
 
 MODELS: Mapping[str, type[StrictOptions]] = {
     "datasets.<name>": DatasetChoice,
@@ -28,7 +28,6 @@ MODELS: Mapping[str, type[StrictOptions]] = {
     "logger": LoggerSection,
 }
 LOSSES_AT = ("train", "losses")
-RESTARTS = "cosineannealingrestartlr"
 
 
 def adapt_foreign(root: Node, model: type[StrictOptions], report: Report) -> None:
@@ -42,7 +41,6 @@ def adapt_foreign(root: Node, model: type[StrictOptions], report: Report) -> Non
     _drop_unused_metrics(root, report)
     if issubclass(model, TrainOptions):
         _translate_warmup(root, report)
-        _translate_restarts(root, report)
         _drop_losses_of_weight_zero(root, report)
     if has_their_metrics or len(report.changes) > before:
         _tell_defaults(root, model, report)
@@ -95,23 +93,6 @@ def _translate_warmup(root: Node, report: Report) -> None:
     if node is not None and node.value == -1:
         report.changed(node, "read as 0, no warm-up")
         node.value, node.text = 0, None
-
-
-def _translate_restarts(root: Node, report: Report) -> None:
-    """Read a cosine schedule with one period as the one of that length: it is the same function."""
-    for key in ("scheduler", "scheduler_d"):
-        schedule = root.at(("train", key))
-        kind = schedule.child("type") if schedule is not None else None
-        if schedule is None or kind is None or fold(str(kind.value)) != RESTARTS or kind.value in SCHEDULES:
-            continue
-        periods, weights = schedule.child("periods"), schedule.child("restart_weights")
-        lengths = periods.plain() if periods is not None else None
-        if not isinstance(lengths, list) or len(lengths) != 1 or (weights and weights.plain() not in ([1], [1.0])):
-            continue
-        report.changed(kind, f"read as CosineAnnealingLR with T_max {lengths[0]}: there is one period")
-        kind.value = "CosineAnnealingLR"
-        schedule.value.pop("restart_weights", None)
-        schedule.value["T_max"] = schedule.value.pop("periods").value[0]
 
 
 def _drop_losses_of_weight_zero(root: Node, report: Report) -> None:

@@ -55,8 +55,6 @@ COMPONENTS: Mapping[str, Mapping[str, str]] = {
     "metric": dict.fromkeys(METRICS, NO_METRIC),
     "arch": dict.fromkeys(ARCHS, NO_ARCH),
     "scheduler": {
-        "cosineannealingrestartlr": "is not part of traiNNer: write CosineAnnealingLR (one period), or "
-        "CosineAnnealingWarmRestarts with T_0",
         "multisteprestartlr": "is not part of traiNNer: write MultiStepLR",
     },
 }

@@ -43,6 +43,7 @@ def _numbered(*names: str) -> tuple[str, ...]:
 
 
 NO_TEACHER = "traiNNer trains no network after another one. Remove it"
+NO_DISCRIMINATOR = "there is no discriminator: add network_d, or remove it"
 NO_MIX = "traiNNer mixes no images with each other. Remove it, or set use_moa: false"
 AS_LOSS = "is an old spelling: write an item `{type: ..., loss_weight: ...}` of train.losses"
 # Where these are on, high_order_degradation, the dataset or use_moa is refused already.
@@ -115,10 +116,10 @@ WORDS: Mapping[str, Mapping[str, Word]] = {
         ),
         "ema_update_after_step": passed_over("the EMA begins with the first iteration, with a short memory"),
         "ema_switch_iter": Word("the network is never replaced by its EMA. Remove it"),
-        "adaptive_d": Word("the second network is trained in every iteration. Remove it"),
+        "adaptive_d": Word("write `model: {type: adversarial, pause_d_above: 0.9}` for a discriminator that pauses"),
         "restart_scheduler": passed_over("a schedule is a function of the iteration and has no state"),
-        "net_d_iters": Word("the second network is trained in every iteration. Remove it", idle=(*OFF, 1)),
-        "net_d_init_iters": Word("both networks are trained from the start. Remove it"),
+        "net_d_iters": Word(NO_DISCRIMINATOR, idle=(*OFF, 1)),
+        "net_d_init_iters": Word(NO_DISCRIMINATOR),
         "optim_ae": Word(NO_TEACHER),
         "optim_a": Word(NO_TEACHER),
         **dict.fromkeys(

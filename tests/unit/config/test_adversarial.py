@@ -48,13 +48,6 @@ def test_loss_without_a_discriminator_is_an_error_that_says_what_to_add(tmp_path
         load(tmp_path, {"train": {"losses": [{"type": "L1Loss"}, {"type": "GANLoss", "loss_weight": 0.1}]}})
 
 
-def test_one_of_weight_zero_is_taken_out_and_told(tmp_path):
-    losses = [{"type": "ganloss", "loss_weight": 0}, {"type": "L1Loss"}, {"type": "MSELoss", "loss_weight": 0}]
-    loaded = load(tmp_path, {"train": {"losses": losses}, "network_d": None})
-    assert [loss.type for loss in loaded.options.train.losses] == ["l1loss", "mseloss"]
-    assert [warning for warning in loaded.warnings if "ganloss has weight 0 and no network_d; ignored" in warning]
-
-
 def test_discriminator_in_place_of_the_network_is_named(tmp_path):
     with pytest.raises(ConfigError, match="dunet judges images, it makes none; it belongs to network_d"):
         load(tmp_path, {"network_g": {"type": "dunet"}})

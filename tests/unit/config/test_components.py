@@ -70,10 +70,3 @@ def test_non_mapping_section_is_reported(problems, base):
 
 def test_fully_commented_section_is_empty(load, base):
     assert load(base + "logger:\n").options.logger == load(base).options.logger
-
-
-def test_option_that_a_named_size_fixes_is_told_with_its_family(problems, base):
-    text = base.replace("type: TinyNet", "type: paragonsr2_nano\n  hr_blocks: 0")
-    ((_, key, message),) = problems(text)
-    assert key == "network_g.hr_blocks"
-    assert message.endswith("is fixed by paragonsr2_nano; it is an option of type: paragonsr2")

@@ -77,11 +77,6 @@ def test_word_that_is_meant_is_refused_once_without_a_nearest_name(problems, bas
         ("PairedImageDataset", "realesrgandataset", "makes no LQ images"),
         ("TinyNet", "paragonsr2_photo", "is an architecture of other frameworks that traiNNer does not have"),
         ("PairedImageDataset", "pairedvideodataset", "Use pairedimagedataset"),
-        (
-            "lr: 1e-3}",
-            "lr: 1e-3}\n  scheduler: {type: CosineAnnealingRestartLR, periods: [9, 9]}",
-            "WarmRestarts with T_0",
-        ),
     ],
 )
 def test_component_of_another_framework_is_named_as_such(problems, base, old, new, words):
@@ -124,12 +119,6 @@ def test_single_image_dataset_is_a_paired_one_without_gt(load, base):
     assert loaded.options.datasets["val"].type == "pairedimagedataset"
     assert loaded.options.datasets["val"].get("dataroot_gt") is None
     assert "read as PairedImageDataset" in loaded.changes[0]
-
-
-def test_cosine_of_one_period_is_translated(load, base):
-    text = "  scheduler: {type: CosineAnnealingRestartLR, periods: [90], restart_weights: [1], eta_min: 1e-7}\n"
-    schedule = load(put(base, LENGTH, text)).options.train.scheduler
-    assert (schedule.type, schedule.get("T_max"), schedule.get("eta_min")) == ("cosineannealinglr", 90, 1e-7)
 
 
 def test_unknown_metrics_of_a_file_without_validation_are_passed_over(load, problems, base):

@@ -10,7 +10,7 @@ PLUGIN = """\
 from traiNNer.registry import LOSSES
 
 @LOSSES.register()
-class HuberLoss:
+class MyHuberLoss:
     def __init__(self, delta: float = 0.1) -> None: ...
 """
 
@@ -27,7 +27,7 @@ def fresh_process(monkeypatch, tmp_path):
 
 
 def with_plugins(base, *files):
-    return base.replace("type: L1Loss", "{type: HuberLoss, delta: 0.5}") + f"plugins: [{', '.join(files)}]\n"
+    return base.replace("type: L1Loss", "{type: MyHuberLoss, delta: 0.5}") + f"plugins: [{', '.join(files)}]\n"
 
 
 def fails(load, base, tmp_path, body):
@@ -66,10 +66,10 @@ def test_plugin_registers_beside_the_option_file(load, base, tmp_path):
     (tmp_path / "own" / "my_plugin_of_test.py").write_text(PLUGIN)
     text = with_plugins(base, "own/my_plugin_of_test.py")
     assert load(text).options.train.losses[0].plain() == {"delta": 0.5}
-    assert load(text).options.train.losses[0].type == "huberloss", "a second load must not import it again"
+    assert load(text).options.train.losses[0].type == "myhuberloss", "a second load must not import it again"
     import my_plugin_of_test
 
-    assert my_plugin_of_test.HuberLoss is LOSSES["huberloss"].builder, "worker processes must find it by name"
+    assert my_plugin_of_test.MyHuberLoss is LOSSES["myhuberloss"].builder, "worker processes must find it by name"
 
 
 def test_taken_name_does_not_replace_a_module(load, base, tmp_path):
@@ -101,7 +101,7 @@ BROKEN = {
     "import": ("import no_such_thing\n", "p.py line 1: ModuleNotFoundError: No module named 'no_such_thing'"),
     "exits": ("import sys\nsys.exit(3)\n", "cannot be imported: p.py line 2: SystemExit: 3"),
     "function": (FUNCTION, "p.py line 6: TypeError: distance: options are numbers, texts, booleans and lists of them"),
-    "untyped": (PLUGIN.replace(": float", ""), "p.py line 3: TypeError: HuberLoss: parameter 'delta=0.1' must be"),
+    "untyped": (PLUGIN.replace(": float", ""), "p.py line 3: TypeError: MyHuberLoss: parameter 'delta=0.1' must be"),
 }
 
 
