@@ -49,8 +49,8 @@ def limit_error(error: BaseException) -> RunError | None:
             return _too_few_handles()
         if number == errno.ENOMEM or any(part in words for part in MEMORY):
             return OutOfMemory(
-                f"Out of memory: {words_of(one)}. The limit of this process is {_limit('RLIMIT_AS')} bytes of address space "
-                "(ulimit -v): raise or remove it, or use fewer data workers and a smaller batch."
+                f"Out of memory: {words_of(one)}. The limit of this process is {_limit('RLIMIT_AS')} bytes of address "
+                "space (ulimit -v): raise or remove it, or use fewer data workers and a smaller batch."
             )
     return None
 
