@@ -79,5 +79,5 @@ def _table(findings: Sequence[Finding]) -> Table:
     for finding in findings:
         lines = [finding.found, finding.meaning, f"-> {finding.fix}" if finding.fix else ""]
         text = "\n".join(line for line in lines if line)
-        table.add_row(Text(finding.status, COLOURS[finding.status]), Text(finding.check), Text(text))
+        table.add_row(Text(finding.status, COLOURS[finding.status]), Text(finding.check), Text(printable(text)))
     return table

@@ -44,15 +44,23 @@ def limit_error(error: BaseException) -> RunError | None:
     """Return what ends a run where a limit of this process caused an error; None for any other error."""
     for one in _chain(error):
         number = one.errno if isinstance(one, OSError) else None
-        words = str(one).lower()
+        words = words_of(one).lower() if isinstance(one, OSError | RuntimeError | ImportError) else ""
         if number in (errno.EMFILE, errno.ENFILE) or any(part in words for part in HANDLES):
             return _too_few_handles()
         if number == errno.ENOMEM or any(part in words for part in MEMORY):
             return OutOfMemory(
-                f"Out of memory: {one}. The limit of this process is {_limit('RLIMIT_AS')} bytes of address space "
-                "(ulimit -v): raise or remove it, or use fewer data workers and a smaller batch."
+                f"Out of memory: {words_of(one)}. The limit of this process is {_limit('RLIMIT_AS')} bytes of address "
+                "space (ulimit -v): raise or remove it, or use fewer data workers and a smaller batch."
             )
     return None
+
+
+def words_of(error: BaseException) -> str:
+    """Return the words of an error, whose class may be somebody else's and have none."""
+    try:
+        return str(error)
+    except Exception:
+        return "an error without words"
 
 
 def _chain(error: BaseException | None) -> Iterator[BaseException]:

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 
 from traiNNer import errors
 from traiNNer.errors import DataError, RunError
-from traiNNer.utils.limits import limit_error
+from traiNNer.utils.limits import limit_error, words_of
 from traiNNer.utils.plugin_files import involves_plugin, place_of
 
 
@@ -23,16 +23,16 @@ def data_error(error: BaseException, what: Callable[[], str]) -> BaseException:
         part. Our own mistakes and a lack of memory stay what they are.
     """
     if isinstance(error, RunError):
-        return error if type(error) in vars(errors).values() else DataError(_words(error))
+        return error if type(error) in vars(errors).values() else DataError(words_of(error))
     if limit := limit_error(error):
         return limit
     is_plugins = involves_plugin(error)
     place = f"{place_of(error)}: " if is_plugins else ""
     if isinstance(error, OSError):
-        return DataError(f"{_name(what)} cannot be read: {place}{_words(error)}")
+        return DataError(f"{_name(what)} cannot be read: {place}{words_of(error)}")
     if isinstance(error, MemoryError) or not (is_plugins or isinstance(error, SystemExit)):
         return _portable(error)
-    text = f"{type(error).__name__}: {_words(error)}".removesuffix(": ")
+    text = f"{type(error).__name__}: {words_of(error)}".removesuffix(": ")
     return DataError(f"{_name(what)} cannot be used: {place}{text}. A plugin raised this: repair it there.")
 
 
@@ -56,7 +56,7 @@ def _portable(error: BaseException) -> BaseException:
     except Exception:
         is_portable = False
     if not is_portable:
-        error = RuntimeError(f"{type(error).__name__}: {_words(error)}")
+        error = RuntimeError(f"{type(error).__name__}: {words_of(error)}")
     if hasattr(error, "add_note"):  # Python 3.11
         error.add_note(trace)
     return error
@@ -67,10 +67,3 @@ def _name(what: Callable[[], str]) -> str:
         return str(what())
     except Exception:
         return "an image"
-
-
-def _words(error: BaseException) -> str:
-    try:
-        return str(error)
-    except Exception:
-        return "an error without words"

@@ -304,6 +304,7 @@ def test_signal_leaves_a_validation_image_that_hangs_and_the_validation_stays_pe
 
 def test_signal_while_waiting_for_data_saves_what_was_trained(tmp_path):
     trainer = make(tmp_path, 0)
+    trainer.logbook.stop_progress = lambda: None
 
     def hang():
         signal.raise_signal(signal.SIGHUP)

@@ -11,6 +11,7 @@ def test_usual_machine_refuses_nothing():
     assert refusal(2) is None
 
 
+@pytest.mark.filterwarnings("ignore:This DataLoader will create")
 def test_loader_needs_no_more_semaphores_than_are_tried(monkeypatch):
     from torch.utils.data import DataLoader
 

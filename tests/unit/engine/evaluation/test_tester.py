@@ -115,7 +115,7 @@ def test_many_metrics_are_not_cut_off_at_80_columns(tmp_path, capsys, monkeypatc
     monkeypatch.setenv("COLUMNS", "80")
     made = made_for(tmp_path, Pictures(1))
     (evaluation,) = made.evaluations
-    names = {f"psnr_of_a_long_name_with_number_{number}": PSNR() for number in range(6)}
+    names = {f"psnr_of_a_long_name_with_number_{number}": PSNR(0) for number in range(6)}
     evaluation = Evaluation("a set of a very long name " * 3, evaluation.dataset, names, 2, evaluation.runtime)
     made = tester.Tester(tmp_path / "results", [evaluation], made.logbook, save_images=False)
     ((_, scores),) = made.run(nearest).items()
