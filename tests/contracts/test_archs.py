@@ -53,7 +53,7 @@ def test_sizes_are_the_least_that_work(member: Member):
     assert output.shape[2:] == (member.scale * x.shape[2], member.scale * x.shape[3])
 
 
-@each(MEMBERS)
+@each(MEMBERS, slow=True)
 def test_every_trained_parameter_learns(member: Member):
     network, x = member.build().train(), member.images()
     target = torch.rand_like(network(x).detach())
@@ -160,7 +160,7 @@ def test_state_round_trip_keeps_the_function(member: Member):
         torch.testing.assert_close(other.eval()(x), network.eval()(x), rtol=0, atol=0)
 
 
-@each(FOREIGN)
+@each(FOREIGN, slow=True)
 def test_saved_file_opens_in_spandrel_with_equal_output(member: Member, tmp_path):
     from spandrel import ModelLoader
 

@@ -194,7 +194,7 @@ class MAN(nn.Module):
         return self.add_mean(self.tail(y))
 
 
-SIZES = {
+SIZES: dict[str, dict[str, Any]] = {
     "man": {"n_resblocks": 36, "n_resgroups": 1, "n_feats": 180},
     "man_light": {"n_resblocks": 24, "n_resgroups": 1, "n_feats": 60},
     "man_tiny": {"n_resblocks": 5, "n_resgroups": 1, "n_feats": 48},

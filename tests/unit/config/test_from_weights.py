@@ -10,7 +10,7 @@ FILE = """\
 name: run
 {scale}
 datasets:
-  test: {{type: SingleImageDataset, dataroot_lq: data/lr}}
+  test: {{type: PairedImageDataset, dataroot_gt: hr, dataroot_lq: lr}}
 path: {{pretrain_network_g: {weights}}}
 {network}
 """
@@ -51,7 +51,7 @@ def test_weights_that_say_nothing_are_one_problem(tmp_path):
         load(tmp_path, silent, "scale: 2")
     assert len(raised.value.problems) == 1
     assert "Without network_g the weights must say which network they are of" in str(raised.value)
-    assert "line 4" in str(raised.value)
+    assert "line 5" in str(raised.value)
 
 
 def test_scale_that_nothing_says_must_be_written(tmp_path):
