@@ -53,7 +53,7 @@ class ArchTraits(Traits):
         adapt_state: Renames tensors of older generations; returns the new state and one note per change.
         recipe: Settings of its published training, which zero-config starts from.
         family: The arch that this one is a variant of, with other defaults; empty for one that is not.
-        license: SPDX identifier of the license of the network's code.
+        license: SPDX identifier of the license of the network's code; empty where it is not said.
         opens_as: Identifier under which spandrel recognizes a weights file of this arch; empty where it does not.
 
     Raises:
@@ -70,7 +70,7 @@ class ArchTraits(Traits):
     adapt_state: AdaptState | None = None
     recipe: Recipe | None = None
     family: str = ""
-    license: str = "Apache-2.0"
+    license: str = ""
     opens_as: str = ""
 
     def __post_init__(self) -> None:

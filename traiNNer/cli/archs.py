@@ -83,7 +83,7 @@ def _cells(component: "Component[ArchTraits]", cost: "NetworkCost") -> list[str]
         short(cost.multiply_adds),
         ", ".join(map(str, traits.scales)) or "any",
         " ".join(sides) or "any",
-        traits.license,
+        traits.license or "-",
         traits.opens_as or "-",
     ]
     return cells if cost.step_s is None else [*cells, f"{cost.step_s:.3g} s"]
