@@ -11,6 +11,7 @@ from torch import nn
 
 from traiNNer.archs.spandrel.detect import detect
 from traiNNer.registry import ARCHS
+from traiNNer.utils.upscaling import upscale_image
 
 DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
 MEMBERS = everyday()
@@ -51,6 +52,16 @@ def test_sizes_are_the_least_that_work(member: Member):
     with torch.no_grad():
         output = member.build().eval()(x)
     assert output.shape[2:] == (member.scale * x.shape[2], member.scale * x.shape[3])
+
+
+@each(MEMBERS)
+def test_image_of_any_size_is_validated(member: Member):
+    traits, network = member.component.traits, member.build().eval()
+    for height, width in ((5, 3), (traits.fitting(1) + 1, traits.fitting(17) + 2)):
+        with torch.no_grad():
+            output = upscale_image(network, torch.rand(1, 3, height, width), member.scale, traits)
+        assert output.shape == (1, 3, member.scale * height, member.scale * width)
+        assert output.isfinite().all()
 
 
 @each(MEMBERS, slow=True)
