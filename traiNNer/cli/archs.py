@@ -7,10 +7,10 @@ import argparse
 from typing import TYPE_CHECKING, Any
 
 from traiNNer.errors import ConfigError
-from traiNNer.registry import ARCHS, Component, UnknownComponent, fold
 
 if TYPE_CHECKING:
     from traiNNer.measuring.networks import NetworkCost
+    from traiNNer.registry import Component
     from traiNNer.traits import ArchTraits
 
 COLUMNS = (
@@ -64,6 +64,8 @@ def run(args: argparse.Namespace) -> int:
 
 def _chosen(names: list[str]) -> list["Component[ArchTraits]"]:
     """Return the archs that are asked for, with the variants of each."""
+    from traiNNer.registry import ARCHS, UnknownComponent, fold  # only now: --help need not wait for it
+
     try:
         wanted = {fold(ARCHS[name].name) for name in names}
     except UnknownComponent as error:
