@@ -42,6 +42,8 @@ TINY: dict[str, dict[str, Any]] = {
 }
 """Options that make the base of a family as small as it goes."""
 
+SLOW = ("grl",)
+
 
 @dataclass(frozen=True)
 class Member:
@@ -77,12 +79,21 @@ def everyday() -> list[Member]:
     return [Member(component, TINY[component.name]) for component in _upscalers() if not component.traits.family]
 
 
-def each(members: list[Member]) -> pytest.MarkDecorator:
-    """Parametrize `member` by the bases of families, and at night by every arch with its own defaults."""
+def each(members: list[Member], slow: bool = False) -> pytest.MarkDecorator:
+    """Parametrize `member` by the bases of families, and at night by every arch with its own defaults.
+
+    Families whose windows make even a tiny image large wait for the night as well, unless it is `slow`'s turn.
+    """
     names = {member.component.name for member in members}
     asis = [Member(component) for component in _upscalers() if (component.traits.family or component.name) in names]
+    waiting = () if slow else SLOW
     return pytest.mark.parametrize(
         "member",
-        [pytest.param(member, id=member.component.name) for member in members]
+        [
+            pytest.param(
+                member, id=member.component.name, marks=[pytest.mark.nightly] * (member.component.name in waiting)
+            )
+            for member in members
+        ]
         + [pytest.param(member, id=f"{member.component.name}-whole", marks=pytest.mark.nightly) for member in asis],
     )

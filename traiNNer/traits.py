@@ -55,7 +55,7 @@ class ArchTraits(Traits):
         recipe: Settings of its published training, which zero-config starts from.
         discriminates: It judges images (`network_d`) instead of upscaling them.
         family: The arch that this one is a variant of, with other defaults; empty for one that is not.
-        license: SPDX identifier of the license of the network's code.
+        license: SPDX identifier of the license of the network's code; empty where it is not said.
         opens_as: Identifier under which spandrel recognizes a weights file of this arch; empty where it does not.
 
     Raises:
@@ -73,7 +73,7 @@ class ArchTraits(Traits):
     recipe: Recipe | None = None
     discriminates: bool = False
     family: str = ""
-    license: str = "Apache-2.0"
+    license: str = ""
     opens_as: str = ""
 
     def __post_init__(self) -> None:

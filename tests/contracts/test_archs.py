@@ -11,6 +11,7 @@ from torch import nn
 
 from traiNNer.archs.spandrel.detect import detect
 from traiNNer.registry import ARCHS
+from traiNNer.utils.upscaling import upscale_image
 
 DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
 MEMBERS = everyday()
@@ -54,6 +55,16 @@ def test_sizes_are_the_least_that_work(member: Member):
 
 
 @each(MEMBERS)
+def test_image_of_any_size_is_validated(member: Member):
+    traits, network = member.component.traits, member.build().eval()
+    for height, width in ((5, 3), (traits.fitting(1) + 1, traits.fitting(17) + 2)):
+        with torch.no_grad():
+            output = upscale_image(network, torch.rand(1, 3, height, width), member.scale, traits)
+        assert output.shape == (1, 3, member.scale * height, member.scale * width)
+        assert output.isfinite().all()
+
+
+@each(MEMBERS, slow=True)
 def test_every_trained_parameter_learns(member: Member):
     network, x = member.build().train(), member.images()
     target = torch.rand_like(network(x).detach())
@@ -160,7 +171,7 @@ def test_state_round_trip_keeps_the_function(member: Member):
         torch.testing.assert_close(other.eval()(x), network.eval()(x), rtol=0, atol=0)
 
 
-@each(FOREIGN)
+@each(FOREIGN, slow=True)
 def test_saved_file_opens_in_spandrel_with_equal_output(member: Member, tmp_path):
     from spandrel import ModelLoader
 

@@ -161,7 +161,12 @@ def _count(state: Mapping[str, Tensor], prefix: str) -> int:
     return len({name.removeprefix(prefix).split(".")[0] for name in state if name.startswith(prefix)})
 
 
-@arch(scales=(1, 2, 3, 4), infer_options=infer_options, recipe=Recipe(lr=5e-4, lq_size=48, batch_size=16))
+@arch(
+    scales=(1, 2, 3, 4),
+    infer_options=infer_options,
+    license="Apache-2.0",
+    recipe=Recipe(lr=5e-4, lq_size=48, batch_size=16),
+)
 class MAN(nn.Module):
     """MAN, attention by large kernels of three sizes.
 
@@ -194,7 +199,7 @@ class MAN(nn.Module):
         return self.add_mean(self.tail(y))
 
 
-SIZES = {
+SIZES: dict[str, dict[str, Any]] = {
     "man": {"n_resblocks": 36, "n_resgroups": 1, "n_feats": 180},
     "man_light": {"n_resblocks": 24, "n_resgroups": 1, "n_feats": 60},
     "man_tiny": {"n_resblocks": 5, "n_resgroups": 1, "n_feats": 48},

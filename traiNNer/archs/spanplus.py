@@ -167,7 +167,12 @@ def _count(state: Mapping[str, Tensor], prefix: str) -> int:
     return len({name.removeprefix(prefix).split(".")[0] for name in state if name.startswith(prefix)})
 
 
-@arch(scales=(1, 2, 3, 4), infer_options=infer_options, recipe=Recipe(lr=5e-4, lq_size=64, batch_size=8))
+@arch(
+    scales=(1, 2, 3, 4),
+    infer_options=infer_options,
+    license="Apache-2.0",
+    recipe=Recipe(lr=5e-4, lq_size=64, batch_size=8),
+)
 class SpanPlus(nn.Module):
     """SPANPlus, SPAN in stages.
 

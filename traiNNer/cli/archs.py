@@ -7,11 +7,11 @@ import argparse
 from typing import TYPE_CHECKING, Any
 
 from traiNNer.errors import ConfigError
-from traiNNer.registry import ARCHS, Component, UnknownComponent, fold
 from traiNNer.utils.printable import printable
 
 if TYPE_CHECKING:
     from traiNNer.measuring.networks import NetworkCost
+    from traiNNer.registry import Component
     from traiNNer.traits import ArchTraits
 
 COLUMNS = (
@@ -65,6 +65,8 @@ def run(args: argparse.Namespace) -> int:
 
 def _chosen(names: list[str]) -> list["Component[ArchTraits]"]:
     """Return the archs that are asked for, with the variants of each."""
+    from traiNNer.registry import ARCHS, UnknownComponent, fold  # only now: --help need not wait for it
+
     try:
         wanted = {fold(ARCHS[name].name) for name in names}
     except UnknownComponent as error:
@@ -84,7 +86,7 @@ def _cells(component: "Component[ArchTraits]", cost: "NetworkCost") -> list[str]
         short(cost.multiply_adds),
         ", ".join(map(str, traits.scales)) or "any",
         " ".join(sides) or "any",
-        traits.license,
+        traits.license or "-",
         traits.opens_as or "-",
     ]
     return cells if cost.step_s is None else [*cells, f"{cost.step_s:.3g} s"]

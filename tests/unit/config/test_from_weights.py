@@ -10,7 +10,7 @@ FILE = """\
 name: run
 {scale}
 datasets:
-  test: {{type: SingleImageDataset, dataroot_lq: data/lr}}
+  test: {{type: PairedImageDataset, dataroot_gt: hr, dataroot_lq: lr}}
 path: {{pretrain_network_g: {weights}}}
 {network}
 """

@@ -32,6 +32,7 @@ Momentum = Annotated[float, Field(gt=0, le=1)]
     release=lambda network: network.fuse_for_release(),
     infer_options=infer_options,
     adapt_state=adapt_state,
+    license="Apache-2.0",
     recipe=Recipe(lr=2e-4, lq_size=64, batch_size=8, muon_lr=5e-3),
 )
 class ParagonSR2(nn.Module):

@@ -8,7 +8,13 @@ from traiNNer.archs.spandrel.kinds import Count, Counts, Ratio, only
 from traiNNer.archs.traits import Recipe, arch
 
 
-@arch(scales=(1, 2, 3, 4), least_size=16, opens_as="CRAFT", recipe=Recipe(lr=2e-4, lq_size=64, batch_size=8))
+@arch(
+    scales=(1, 2, 3, 4),
+    least_size=16,
+    opens_as="CRAFT",
+    license="Apache-2.0",
+    recipe=Recipe(lr=2e-4, lq_size=64, batch_size=8),
+)
 def craft(
     scale: int,
     in_chans: Count = 3,

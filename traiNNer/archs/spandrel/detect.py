@@ -9,6 +9,7 @@ from torch import Tensor, nn
 
 from traiNNer.registry import ARCHS, Component
 from traiNNer.traits import ArchTraits
+from traiNNer.utils.meta import shapes_only
 
 Values = dict[str, Any]
 TRAINING_ONLY = ("drop_path_rate", "drop_rate", "attn_drop_rate", "use_checkpoint", "use_chk", "dropout", "drop_path")
@@ -24,7 +25,8 @@ def detect(state: Mapping[str, Tensor]) -> Values | None:
     from spandrel import MAIN_REGISTRY, UnsupportedModelError
 
     try:
-        with warnings.catch_warnings():
+        # Built without memory: what a file claims to be may be of any size.
+        with warnings.catch_warnings(), shapes_only():
             warnings.simplefilter("ignore")
             found = MAIN_REGISTRY.load(dict(state))
     except (UnsupportedModelError, *FAILURES):

@@ -8,7 +8,13 @@ from traiNNer.archs.spandrel.kinds import Count, Ratio, only
 from traiNNer.archs.traits import Recipe, arch
 
 
-@arch(scales=(1, 2, 3, 4), least_size=8, opens_as="DITN", recipe=Recipe(lr=2e-4, lq_size=64, batch_size=8))
+@arch(
+    scales=(1, 2, 3, 4),
+    least_size=8,
+    opens_as="DITN",
+    license="Apache-2.0",
+    recipe=Recipe(lr=2e-4, lq_size=64, batch_size=8),
+)
 def ditn_real(
     scale: int,
     inp_channels: Annotated[int, only(3)] = 3,

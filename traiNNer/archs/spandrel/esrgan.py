@@ -8,7 +8,13 @@ from traiNNer.archs.variants import variant
 
 
 # Not 3x: spandrel reads the scale from the number of upsampling layers, and would open it as 2x.
-@arch(scales=(1, 2, 4, 8), least_size=4, opens_as="ESRGAN", recipe=Recipe(lr=2e-4, lq_size=64, batch_size=8))
+@arch(
+    scales=(1, 2, 4, 8),
+    least_size=4,
+    opens_as="ESRGAN",
+    license="Apache-2.0",
+    recipe=Recipe(lr=2e-4, lq_size=64, batch_size=8),
+)
 def esrgan(
     scale: int,
     use_pixel_unshuffle: bool = True,

@@ -6,7 +6,13 @@ from traiNNer.archs.spandrel.kinds import Count
 from traiNNer.archs.traits import Recipe, arch
 
 
-@arch(scales=(1, 2, 3, 4), least_size=16, opens_as="OmniSR", recipe=Recipe(lr=5e-4, lq_size=64, batch_size=8))
+@arch(
+    scales=(1, 2, 3, 4),
+    least_size=16,
+    opens_as="OmniSR",
+    license="Apache-2.0",
+    recipe=Recipe(lr=5e-4, lq_size=64, batch_size=8),
+)
 def omnisr(
     scale: int,
     num_in_ch: Count = 3,

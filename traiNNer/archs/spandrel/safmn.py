@@ -7,7 +7,13 @@ from traiNNer.archs.traits import Recipe, arch
 from traiNNer.archs.variants import variant
 
 
-@arch(scales=(1, 2, 3, 4), size_multiple=8, opens_as="SAFMN", recipe=Recipe(lr=1e-3, lq_size=64, batch_size=8))
+@arch(
+    scales=(1, 2, 3, 4),
+    size_multiple=8,
+    opens_as="SAFMN",
+    license="Apache-2.0",
+    recipe=Recipe(lr=1e-3, lq_size=64, batch_size=8),
+)
 def safmn(scale: int, dim: Count = 36, n_blocks: Count = 8, ffn_scale: Ratio = 2.0) -> nn.Module:
     """SAFMN, convolutions modulated by features of four sizes of the image.
 

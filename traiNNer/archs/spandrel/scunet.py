@@ -9,7 +9,13 @@ from traiNNer.archs.spandrel.kinds import Chance, Count, only
 from traiNNer.archs.traits import Recipe, arch
 
 
-@arch(scales=(1,), least_size=40, opens_as="SCUNet", recipe=Recipe(lr=1e-4, lq_size=128, batch_size=4))
+@arch(
+    scales=(1,),
+    least_size=40,
+    opens_as="SCUNet",
+    license="Apache-2.0",
+    recipe=Recipe(lr=1e-4, lq_size=128, batch_size=4),
+)
 def scunet(
     scale: int,
     in_nc: Count = 3,

@@ -13,6 +13,7 @@ from traiNNer.archs.traits import Recipe, arch
     least_size=16,
     precisions=("fp32", "bf16"),
     opens_as="SeemoRe",
+    license="Apache-2.0",
     recipe=Recipe(lr=1e-3, lq_size=64, batch_size=8),
 )
 def seemore_t(

@@ -8,7 +8,7 @@ from traiNNer.archs.traits import Recipe, arch
 from traiNNer.archs.variants import variant
 
 
-@arch(scales=(1, 2, 3, 4), opens_as="SPAN", recipe=Recipe(lr=5e-4, lq_size=64, batch_size=8))
+@arch(scales=(1, 2, 3, 4), opens_as="SPAN", license="Apache-2.0", recipe=Recipe(lr=5e-4, lq_size=64, batch_size=8))
 def span(
     scale: int, num_in_ch: Count = 3, num_out_ch: Count = 3, feature_channels: Count = 52, norm: bool = False
 ) -> nn.Module:

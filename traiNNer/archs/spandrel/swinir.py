@@ -14,6 +14,7 @@ from traiNNer.archs.variants import variant
     least_size=16,
     precisions=("fp32", "bf16"),
     opens_as="SwinIR",
+    license="Apache-2.0",
     recipe=Recipe(lr=2e-4, lq_size=48, batch_size=8),
 )
 def swinir(

@@ -68,3 +68,8 @@ def test_state_is_left_alone():
     names = list(before)
     detect(before)
     assert list(before) == names
+
+
+def test_size_that_a_file_only_claims_takes_no_memory():
+    claimed = {"conv_1.sk.weight": torch.zeros(1).expand(300_000, 3, 1, 1)}  # its network would need terabytes
+    assert detect(state("span", feature_channels=8) | claimed) is None

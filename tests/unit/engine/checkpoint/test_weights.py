@@ -1,3 +1,4 @@
+import json
 import os
 import pickle
 import random
@@ -8,7 +9,7 @@ import torch
 from safetensors.torch import save_file
 from torch import nn
 
-from traiNNer.engine.checkpoint.weights import load_into, load_pretrained, read_weights, rebuild
+from traiNNer.engine.checkpoint.weights import load_into, load_pretrained, network_of, read_weights, rebuild
 from traiNNer.errors import ConfigError
 from traiNNer.registry import ARCHS
 
@@ -207,3 +208,34 @@ def test_incomplete_metadata_is_refused(tmp_path):
 def test_folder_is_not_a_weights_file(tmp_path):
     with pytest.raises(ConfigError, match="is a folder, not a file"):
         read_weights(tmp_path)
+
+
+def test_published_file_that_spandrel_knows_is_rebuilt(tmp_path):
+    network = ARCHS.build("esrgan", {"num_filters": 8, "num_blocks": 1}, scale=4).eval()
+    torch.save({"params_ema": network.state_dict()}, tmp_path / "4xPublished.pth")
+    assert network_of(tmp_path / "4xPublished.pth")["num_filters"] == 8
+    x = torch.rand(1, 3, 6, 7)
+    with torch.no_grad():
+        assert torch.equal(rebuild(read_weights(tmp_path / "4xPublished.pth"))(x), network(x))
+
+
+def test_network_of_a_file_is_what_its_metadata_say(tmp_path):
+    about = {"arch": "compact", "options": {"num_feat": 8}, "scale": 2}
+    network = ARCHS.build("compact", {"num_feat": 8}, scale=2)
+    save_file(network.state_dict(), tmp_path / "w.safetensors", {"traiNNer": json.dumps(about)})
+    assert network_of(tmp_path / "w.safetensors") == {"type": "compact", "num_feat": 8, "scale": 2}
+
+
+def test_file_of_nobody_has_no_network(tmp_path):
+    torch.save({"weight": torch.zeros(3)}, tmp_path / "w.pth")
+    with pytest.raises(ConfigError, match="does not say which arch it holds"):
+        network_of(tmp_path / "w.pth")
+
+
+def test_file_of_another_scale_is_named_without_metadata(tmp_path):
+    torch.save(ARCHS.build("compact", {"num_feat": 8}, scale=4).state_dict(), tmp_path / "w.pth")
+    network = ARCHS.build("compact", {"num_feat": 8}, scale=2)
+    about = {"arch": "compact", "options": {}, "scale": 2}
+    notes, report = load_pretrained(network, about, read_weights(tmp_path / "w.pth"), strict=False)
+    assert any("was trained at scale 4, this run is at scale 2" in note for note in notes)
+    assert report.new
