@@ -15,6 +15,7 @@ patch_size = 16
 [datasets.val]
 type = "paired"
 dataroot_gt = 'val/hr'
+dataroot_lq = 'val/lr'
 [network_g]
 type = "compact"
 [train]

@@ -123,3 +123,42 @@ def test_an_average_that_has_moved_is_not_moved_again(monkeypatch):
     with pytest.raises(torch.OutOfMemoryError):
         Runtime(torch.device("cpu"), "").change(lambda: average.update(5, True), average.tensors)
     assert len(calls) == 1
+
+
+class Counting(torch.optim.Optimizer):
+    """Counts its steps in the group, and runs out of memory in its first one, before or after changing a gradient."""
+
+    def __init__(self, parameters, changes_gradient):
+        super().__init__(parameters, {"lr": 0.1})
+        self.changes_gradient, self.fails = changes_gradient, True
+
+    def step(self):
+        (group,) = self.param_groups
+        group["step"] = group.get("step", 0) + 1
+        (parameter,) = group["params"]
+        if self.changes_gradient:
+            parameter.grad.mul_(2)
+        if self.fails:
+            self.fails = False
+            raise torch.OutOfMemoryError("out of memory (injected)")
+        with torch.no_grad():
+            parameter.sub_(parameter.grad, alpha=group["lr"] * group["step"])
+
+
+def counted(changes_gradient):
+    parameter = nn.Parameter(torch.ones(2))
+    parameter.grad = torch.ones(2)
+    optimizer = Counting([parameter], changes_gradient)
+    step_with_retry(optimizer.step, optimizer, lambda: None)
+    return parameter, optimizer
+
+
+def test_a_count_that_a_failed_step_began_in_its_group_is_undone():
+    parameter, optimizer = counted(changes_gradient=False)
+    assert optimizer.param_groups[0]["step"] == 1
+    torch.testing.assert_close(parameter.detach(), torch.full((2,), 0.9))
+
+
+def test_a_step_that_changed_a_gradient_is_not_repeated():
+    with pytest.raises(torch.OutOfMemoryError, match="injected"):
+        counted(changes_gradient=True)
