@@ -50,6 +50,7 @@ HELD_BY = {
     "engine/evaluation/scorer.py": "engine/evaluation/test_evaluation.py",
     "engine/step_report.py": "engine/test_window.py",
     "losses/vgg.py": "losses/test_perceptual.py",
+    "losses/vgg_weights.py": "losses/test_perceptual.py",
     "models/protocol.py": "engine/test_step.py",
     "doctor/machine.py": "doctor/test_examine.py",
     "doctor/probes.py": "doctor/test_examine.py",

@@ -8,8 +8,9 @@ import torch.nn.functional as F
 from safetensors.torch import save_file
 
 from traiNNer.errors import ConfigError
-from traiNNer.losses.perceptual import PerceptualLoss, VggLayer, gram
-from traiNNer.losses.vgg import LAYERS, Vgg19Features, random_state
+from traiNNer.losses.perceptual import ConvLayer, PerceptualLoss, VggLayer, gram
+from traiNNer.losses.vgg import BEFORE, LAYERS, Vgg19Features, random_state
+from traiNNer.losses.vgg_weights import vgg19_features
 from traiNNer.registry import LOSSES
 
 SHALLOW = ("relu1_2", "relu2_1")
@@ -47,7 +48,7 @@ def test_features_are_those_of_torchvision():
         for layer in reference:
             # A copy, because torchvision's rectifiers work in place.
             activations.append(layer(activations[-1].clone()))
-    places = {"relu5_4": 36, "relu1_1": 2, "relu2_2": 9, "relu3_4": 18, "relu4_1": 21}
+    places = {"relu5_4": 36, "relu1_1": 2, "relu2_2": 9, "relu3_4": 18, "relu4_1": 21, "conv2_2": 8, "conv1_1": 1}
     for found, place in zip(Vgg19Features(tuple(places), state)(images), places.values(), strict=True):
         torch.testing.assert_close(found, activations[place])
 
@@ -60,6 +61,7 @@ def test_schema_and_network_know_the_same_layers():
     from typing import get_args
 
     assert get_args(VggLayer) == LAYERS
+    assert get_args(ConvLayer) == tuple(BEFORE)
 
 
 def test_terms_and_weights(weights):
@@ -75,6 +77,25 @@ def test_terms_and_weights(weights):
     torch.testing.assert_close(loss(output, target), 0.5 * content + 30 * style)
     squared = PerceptualLoss(SHALLOW, criterion="l2", weights=str(weights))
     torch.testing.assert_close(squared(output, target), sum(F.mse_loss(a, b) for a, b in pairs))
+
+
+def test_layer_weights_of_redux(weights):
+    output, target = pair()
+    factors = {"conv1_2": 0.1, "conv2_1": 1.0}
+    features = vgg19_features("test", tuple(factors), pretrained=True, weights=str(weights))
+    expected = sum(
+        factor * ((found - wanted).square() + 1e-12).sqrt().mean()
+        for factor, found, wanted in zip(factors.values(), features(output), features(target), strict=True)
+    )
+    options = {"layer_weights": factors, "criterion": "charbonnier", "weights": str(weights)}
+    torch.testing.assert_close(LOSSES.build("PerceptualLoss", options)(output, target), expected)
+    # A layer without a factor is not computed; that of the file ends at conv2_1.
+    options["layer_weights"] = factors | {"conv5_4": 0}
+    torch.testing.assert_close(LOSSES.build("PerceptualLoss", options)(output, target), expected)
+    with pytest.raises(ValueError, match="layer_weights are all 0"):
+        PerceptualLoss(layer_weights={"conv1_2": 0.0}, pretrained=False)
+    with pytest.raises(ValueError, match="conv3_5"):
+        LOSSES["perceptualloss"].options.parse({"layer_weights": {"conv3_5": 1}})
 
 
 def test_gram_is_symmetric_and_scaled():
@@ -155,7 +176,7 @@ def test_offline_without_the_file(tmp_path, monkeypatch):
 
 
 def test_impossible_options():
-    with pytest.raises(ValueError, match=r"no layer 'relu3_5'; known: relu1_1.*relu5_4"):
+    with pytest.raises(ValueError, match=r"no layer 'relu3_5'; known: relu1_1.*relu5_4, conv1_1.*conv5_4"):
         PerceptualLoss(("relu3_5",), pretrained=False)  # type: ignore[arg-type]
     with pytest.raises(ValueError, match="relu3_5"):
         LOSSES["perceptualloss"].options.parse({"layers": ["relu3_5"]})
