@@ -29,7 +29,7 @@ from traiNNer.run.build import build_loader, build_networks, network_choices, op
 from traiNNer.run.overlap import validation_overlap
 from traiNNer.run.pairs import different_pictures
 from traiNNer.run.preflight import check_losses, check_metrics, check_model, check_network
-from traiNNer.run.pretrained import load_given_weights
+from traiNNer.run.pretrained import load_all_given_weights
 from traiNNer.utils.files import write_bytes_atomic
 
 
@@ -76,7 +76,7 @@ def train(
         if options.path.resume_state:
             resume.refuse_other_files(Path(options.path.resume_state).expanduser())
         if resume.is_fresh(options, folder, overwrite):
-            load_given_weights(networks[MAIN], options, book)
+            load_all_given_weights(networks, options, book)
         if check:
             book.console.print(loaded.effective())
             return "checked: options, data and shapes are in order"
@@ -158,8 +158,9 @@ def _begin(trainer: Trainer, start: resume.Start, train_set: ImageSet, book: Log
     if start.restored:
         changes = exactness_warnings(start.restored.state, facts["environment"], facts["stream"])
         book.warn_all(changes)
-        if options.path.pretrain_network_g:
-            book.info("path.pretrain_network_g is not used: the run continues with the weights of its checkpoint.")
+        for key in ("pretrain_network_g", "pretrain_network_d"):
+            if getattr(options.path, key):
+                book.info(f"path.{key} is not used: the run continues with the weights of its checkpoint.")
         trainer.restore(start.restored)
         if trainer.runtime.is_main:
             _keep_comparable_best(trainer, start)
