@@ -80,6 +80,7 @@ def test_gan_job_trains_both_stages_on_the_demo_photos(tmp_path):
     """The same file with few iterations: the loss falls, every term pulls, and validation measures drift."""
     short = ["train.total_iter=24", "datasets.train.lq_size=16", "val.val_freq=12", "logger.print_freq=6"]
     short += ["stages.fidelity.train.warmup_iter=0", "stages.gan.network_d.num_feat=4", "logger.use_tb_logger=false"]
+    short += ["stages.gan.network_d.input_size=32", "stages.gan.model.net_d_init_iters=0"]
     sets = [argument for value in short for argument in ("--set", value)]
     result = run("train.py", "-opt", REPOSITORY / GAN, *sets, folder=tmp_path)
     assert result.code == 0, result.output

@@ -145,6 +145,14 @@ def test_all_stages_are_checked_without_training(tmp_path):
     assert not (tmp_path / "experiments").exists()
 
 
+def test_later_stage_that_cannot_be_trained_is_found_before_the_first_one(tmp_path):
+    wrong = "stages.gan.network_d={type: vggstylediscriminator, num_feat: 4, input_size: 64}"
+    result = train(prepare(tmp_path), "--set", wrong)
+    assert result.code == 2, result.output
+    assert "input_size is 64, but the images have 24 x 24 pixels" in result.output
+    assert not (tmp_path / "experiments").exists()
+
+
 def test_best_weights_need_a_validation(tmp_path):
     prepare(tmp_path)
     result = train(tmp_path, "--set", "stages.fidelity.val.val_enabled=false", "--check")

@@ -139,10 +139,11 @@ def _check_networks(facts: Facts) -> None:
     has_optimizer = facts.section("train", "optim_d") is not None
     if written and not has_optimizer:
         facts.problem(("train", "optim_d"), "is missing: the optimizer of network_d")
-    for key in ("optim_d", "scheduler_d", "ema_decay_d"):
-        node = facts.root.at(("train", key))
+    of_opponent = [("train", key) for key in ("optim_d", "scheduler_d", "ema_decay_d")]
+    for path in [*of_opponent, ("path", "pretrain_network_d")]:
+        node = facts.root.at(path)
         if not written and node is not None and node.value:
-            facts.problem(("train", key), "has no effect without network_d")
+            facts.problem(path, "has no effect without network_d")
 
 
 def _check_splits(facts: Facts) -> None:

@@ -195,6 +195,12 @@ class PathSection(StrictOptions):
     """Stop when a tensor of `pretrain_network_g` is missing, unknown, or of another shape; test.py always does."""
     param_key_g: str | None = None
     """Name of the entry that holds the weights in a .pth file; by default found by itself."""
+    pretrain_network_d: str | None = None
+    """Weights that `network_d` starts from (train.py)."""
+    strict_load_d: bool = False
+    """The same as `strict_load_g` for `pretrain_network_d`."""
+    param_key_d: str | None = None
+    """The same as `param_key_g` for `pretrain_network_d`."""
     resume_state: str | None = None
     """Training state (`…/training_states/5000.state`) to go on from."""
 

@@ -1,5 +1,6 @@
 """Weights that a run starts from, or that are tested."""
 
+from collections.abc import Mapping
 from pathlib import Path
 
 from torch import nn
@@ -16,14 +17,36 @@ from traiNNer.run.build import build_networks, describe_networks
 
 def load_given_weights(network: nn.Module, options: CommonOptions, book: Logbook, strict: bool = False) -> None:
     """Load `path.pretrain_network_g`, if it is given, into the main network. Raises `ConfigError` naming the key."""
-    path, key = options.path.pretrain_network_g, options.path.param_key_g
+    path = options.path
+    _load(network, MAIN, path.pretrain_network_g, path.param_key_g, strict or path.strict_load_g, options, book)
+
+
+def load_all_given_weights(networks: Mapping[str, nn.Module], options: TrainOptions, book: Logbook) -> None:
+    """Load the weights that the networks are to start from, where they are given. Raises `ConfigError`."""
+    load_given_weights(networks[MAIN], options, book)
+    path = options.path
+    for name, network in networks.items():
+        if name != MAIN:
+            _load(network, name, path.pretrain_network_d, path.param_key_d, path.strict_load_d, options, book)
+
+
+def _load(
+    network: nn.Module,
+    name: str,
+    path: str | None,
+    key: str | None,
+    strict: bool,
+    options: CommonOptions,
+    book: Logbook,
+) -> None:
     if not path:
         return
+    section = name.replace("net_", "network_")
     try:
-        strict = strict or options.path.strict_load_g
-        notes, report = load_pretrained(network, describe_networks(options)[MAIN], read_weights(path, key), strict)
+        notes, report = load_pretrained(network, describe_networks(options)[name], read_weights(path, key), strict)
     except ConfigError as error:
-        raise ConfigError(f"path.pretrain_network_g: {error}") from None
+        text = str(error).replace("network_g.type", f"{section}.type")
+        raise ConfigError(f"path.pretrain_{section}: {text}") from None
     book.warn_all(notes)
     book.info(f"{path}: {report}")
     if advice := learning_rate_advice(options):

@@ -45,6 +45,8 @@ def train_stages(
     _check_starts(stages)
     if check:
         return _check_all(stages, book)
+    for stage in stages[1:]:  # what is wrong with a later stage must not be found when the first one is trained
+        train(stage.loaded, Logbook(quiet=True), check=True, overwrite=overwrite)
     record = _record_of(stages)
     finished = _finished(record, stages) if not overwrite else []
     weights: list[str | None] = [None] * len(stages)

@@ -37,7 +37,7 @@ from traiNNer.run.build import (
 from traiNNer.run.overlap import validation_overlap
 from traiNNer.run.pairs import different_pictures
 from traiNNer.run.preflight import check_losses, check_metrics, check_model, check_network
-from traiNNer.run.pretrained import load_given_weights
+from traiNNer.run.pretrained import load_all_given_weights
 from traiNNer.utils.files import write_bytes_atomic
 
 
@@ -88,7 +88,7 @@ def train(
             resume.refuse_other_files(Path(options.path.resume_state).expanduser())
         book.warn_all(resume.check_resume_models(options, folder, overwrite))
         if resume.is_fresh(options, folder, overwrite):
-            load_given_weights(networks[MAIN], options, book)
+            load_all_given_weights(networks, options, book)
         if check:
             book.console.print(loaded.effective())
             return "checked: options, data and shapes are in order"
@@ -171,8 +171,9 @@ def _begin(trainer: Trainer, start: resume.Start, train_set: ImageSet, book: Log
     if start.restored:
         changes = exactness_warnings(start.restored.state, facts["environment"], facts["stream"])
         book.warn_all(changes)
-        if options.path.pretrain_network_g:
-            book.info("path.pretrain_network_g is not used: the run continues with the weights of its checkpoint.")
+        for key in ("pretrain_network_g", "pretrain_network_d"):
+            if getattr(options.path, key):
+                book.info(f"path.{key} is not used: the run continues with the weights of its checkpoint.")
         trainer.restore(start.restored)
         if trainer.runtime.is_main:
             _keep_comparable_best(trainer, start)

@@ -1,11 +1,17 @@
+from typing import get_args
+
 import pytest
 import torch
+from enginekit import learner_of
 from torch import nn
 
 from traiNNer.batch import Batch
+from traiNNer.engine.control.knobs import Knobs
+from traiNNer.engine.runtime.runtime import Runtime
+from traiNNer.engine.step import Stepper
 from traiNNer.errors import ConfigError, DataError
 from traiNNer.losses.feature_matching import FeatureMatchingLoss
-from traiNNer.losses.gan import GANLoss
+from traiNNer.losses.gan import GANLoss, GanType
 from traiNNer.losses.pixel import L1Loss
 from traiNNer.losses.weighted import Span, WeightedLosses
 from traiNNer.models.adversarial import AdversarialModel
@@ -132,3 +138,27 @@ def test_one_pass_of_the_discriminator_serves_all_losses_of_the_generator():
     model = AdversarialModel({MAIN: nn.Conv2d(3, 3, 1), "net_d": Seeing()}, {}, WeightedLosses(items))
     next(model.phases(batch(), 1))
     assert calls == [True, False]  # the output once, the ground truth once
+
+
+def stepped(kind, micro_batch):
+    """Return both networks' gradients and the measures of a step in micro-batches of a size, with a penalty due."""
+    torch.manual_seed(0)
+    generator, opponent = nn.Conv2d(3, 3, 3, padding=1), nn.Conv2d(3, 1, 3)
+    losses = WeightedLosses([("GANLoss", GANLoss(kind, r1_weight=2.0, penalty_interval=2), 0.5)])
+    model = AdversarialModel({MAIN: generator, "net_d": opponent}, {}, losses, pause_d_above=0.9)
+    knobs = Knobs(batch_size=micro_batch, prefixes=("", "net_d."))
+    learners = {
+        name: learner_of(network, torch.optim.SGD(network.parameters(), 0.0), knobs, name=name)
+        for name, network in ((MAIN, generator), ("net_d", opponent))
+    }
+    images = torch.randint(0, 256, (2, 4, 8, 8, 3), generator=torch.Generator().manual_seed(1), dtype=torch.uint8)
+    stepper = Stepper(model, learners, Runtime(torch.device("cpu"), "test"), knobs)
+    report = stepper.step([Batch(*images, tuple("abcd"), seeds=(0, 1, 2, 3))], 4)
+    gradients = [p.grad for network in (generator, opponent) for p in network.parameters()]
+    return [*gradients, report.updates["net_d"].measures["net_d/accuracy"], model.accuracy]
+
+
+@pytest.mark.parametrize("kind", get_args(GanType))
+def test_step_in_micro_batches_is_that_of_the_whole_batch(kind):
+    for part, whole in zip(stepped(kind, 1), stepped(kind, 4), strict=True):
+        torch.testing.assert_close(part, whole, rtol=1e-4, atol=1e-6)

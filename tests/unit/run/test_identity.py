@@ -28,7 +28,8 @@ FULL = {
     "train": {"grad_clip": True, "training_automations": AUTOMATIONS, "dynamic_loss_scheduling": {"enabled": True}},
 }
 NEUTRAL = {
-    "name", "num_gpu", "dist", "plugins", "auto_resume", "path.*", "logger.*", "val.save_img", "train.suspects",
+    "name", "num_gpu", "dist", "plugins", "auto_resume", "stages", "path.*", "logger.*", "val.save_img",
+    "train.suspects",
     *(f"datasets.{key}.{name}" for key in ("train", "val") for name in (
         "num_worker_per_gpu", "pin_memory", "dataroot_gt", "dataroot_lq", "cache_mb", "max_pixels", "strict", "split",
         "meta_info",

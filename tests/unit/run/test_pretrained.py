@@ -3,9 +3,15 @@
 import pytest
 import torch
 
+from traiNNer.engine.runtime.runtime import Runtime
 from traiNNer.errors import ConfigError
 from traiNNer.run.build import build_networks
-from traiNNer.run.pretrained import learning_rate_advice, load_given_weights
+from traiNNer.run.pretrained import (
+    learning_rate_advice,
+    load_all_given_weights,
+    load_given_weights,
+    starting_network,
+)
 
 
 @pytest.fixture
@@ -82,3 +88,49 @@ def test_learning_rate_of_a_start_from_nothing_is_pointed_out(loaded, optimizer,
     found = learning_rate_advice(options)
     assert advice in found
     assert bool(found) == bool(advice)
+
+
+GAN = (
+    "network_d={type: unetdiscriminatorsn, num_feat: 4}",
+    "train.optim_d={type: Adam, lr: 1e-4}",
+    "train.losses=[{type: L1Loss}, {type: ganloss}]",
+    "path.pretrain_network_d=d.pth",
+)
+
+
+def test_discriminator_has_weights_to_start_from_too(loaded, place, book):
+    options = loaded(*GAN).options
+    torch.manual_seed(1)
+    origin, networks = build_networks(options)["net_d"], build_networks(options)
+    torch.save({"params": origin.state_dict()}, place / "d.pth")
+    before = {name: tensor.clone() for name, tensor in networks["net_g"].state_dict().items()}
+    load_all_given_weights(networks, options, book)
+    assert all(
+        torch.equal(tensor, networks["net_d"].state_dict()[name]) for name, tensor in origin.state_dict().items()
+    )
+    assert all(torch.equal(tensor, networks["net_g"].state_dict()[name]) for name, tensor in before.items())
+    (line,) = book.infos
+    assert line.startswith("d.pth: ")
+
+
+def test_weights_of_another_discriminator_name_the_key(loaded, place, book):
+    options = loaded(*GAN).options
+    torch.save({"other.weight": torch.zeros(3)}, place / "d.pth")
+    with pytest.raises(ConfigError, match=r"path\.pretrain_network_d: .*Check network_d\.type"):
+        load_all_given_weights(build_networks(options), options, book)
+
+
+def test_network_before_a_gan_is_that_of_the_file(loaded, place):
+    runtime = Runtime(torch.device("cpu"), "test")
+    assert starting_network(loaded("path.pretrain_network_g=w.pth").options, runtime) is None  # no GAN
+    options = loaded(*GAN, "path.pretrain_network_g=w.pth").options
+    assert starting_network(options, runtime) is None  # the file is gone
+    origin = build_networks(options)["net_g"].eval()
+    torch.save(origin.state_dict(), place / "w.pth")
+    torch.manual_seed(3)
+    before = torch.get_rng_state()
+    network = starting_network(options, runtime)
+    assert torch.equal(torch.get_rng_state(), before)
+    assert not network.training
+    found = network.state_dict()
+    assert all(torch.equal(tensor, found[name]) for name, tensor in origin.state_dict().items())
