@@ -70,13 +70,14 @@ class Member:
         return torch.rand(batch, 3, traits.fitting(12), traits.fitting(8), generator=generator)
 
 
-def _upscalers() -> list[Component]:
+def upscalers() -> list[Component]:
+    """Return the archs that make images, not those that judge them."""
     return [component for component in ARCHS if not component.traits.discriminates]
 
 
 def everyday() -> list[Member]:
     """Return the base of every family, tiny."""
-    return [Member(component, TINY[component.name]) for component in _upscalers() if not component.traits.family]
+    return [Member(component, TINY[component.name]) for component in upscalers() if not component.traits.family]
 
 
 def each(members: list[Member], slow: bool = False) -> pytest.MarkDecorator:
@@ -85,7 +86,7 @@ def each(members: list[Member], slow: bool = False) -> pytest.MarkDecorator:
     Families whose windows make even a tiny image large wait for the night as well, unless it is `slow`'s turn.
     """
     names = {member.component.name for member in members}
-    asis = [Member(component) for component in _upscalers() if (component.traits.family or component.name) in names]
+    asis = [Member(component) for component in upscalers() if (component.traits.family or component.name) in names]
     waiting = () if slow else SLOW
     return pytest.mark.parametrize(
         "member",

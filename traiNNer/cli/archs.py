@@ -71,7 +71,11 @@ def _chosen(names: list[str]) -> list["Component[ArchTraits]"]:
         wanted = {fold(ARCHS[name].name) for name in names}
     except UnknownComponent as error:
         raise ConfigError(f"{error.name}: {error}") from None
-    return [part for part in ARCHS if not wanted or wanted & {fold(part.name), fold(part.traits.family)}]
+    judges = [name for name in names if ARCHS[name].traits.discriminates]
+    if judges:
+        raise ConfigError(f"{', '.join(judges)} judges images, it makes none; listed are networks for network_g")
+    upscalers = [part for part in ARCHS if not part.traits.discriminates]
+    return [part for part in upscalers if not wanted or wanted & {fold(part.name), fold(part.traits.family)}]
 
 
 def _cells(component: "Component[ArchTraits]", cost: "NetworkCost") -> list[str]:

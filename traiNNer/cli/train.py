@@ -58,4 +58,4 @@ def _train(args: argparse.Namespace, book: "Logbook", clock: Callable[[], float]
 
     from traiNNer.run.train import train  # only now: it imports torch, and a file with mistakes need not wait for that
 
-    return train(loaded, book, check=args.check, overwrite=args.overwrite, clock=clock, network_of=network_of)
+    return train(loaded, book, check=args.check, overwrite=args.overwrite, clock=clock)

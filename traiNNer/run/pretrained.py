@@ -49,7 +49,7 @@ def _load(
         raise ConfigError(f"path.pretrain_{section}: {text}") from None
     book.warn_all(notes)
     book.info(f"{path}: {report}")
-    if advice := learning_rate_advice(options):
+    if name == MAIN and (advice := learning_rate_advice(options)):
         book.info(advice)
 
 

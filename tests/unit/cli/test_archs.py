@@ -52,3 +52,8 @@ def test_every_arch_names_its_license():
     assert {
         component.traits.license for component in ARCHS if component.builder.__module__.startswith("traiNNer")
     } <= known
+
+
+def test_discriminator_is_no_network_to_list(capsys):
+    assert main(["archs", "dunet"]) == 2
+    assert "dunet judges images, it makes none" in capsys.readouterr().err

@@ -173,7 +173,8 @@ def test_other_errors_propagate_and_close_the_loader(go, monkeypatch):
     closed = []
 
     class Loader:
-        notices = ()
+        def news(self):
+            return ()
 
         def close(self):
             closed.append(1)

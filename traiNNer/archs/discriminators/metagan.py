@@ -12,7 +12,7 @@ from traiNNer.archs.traits import arch
 DILATIONS = (1, 2, 4, 8)
 
 
-@arch(least_size=32, discriminates=True)
+@arch(least_size=32, discriminates=True, license="Apache-2.0")
 class MetaGAN3(nn.Module):
     """A discriminator in the manner of the community's MetaGAN: gated blocks see far around every patch.
 

@@ -16,7 +16,7 @@ Layers = Annotated[int, Field(ge=1, le=6)]
 Several = Annotated[int, Field(ge=1, le=6)]
 
 
-@arch(least_size=32, discriminates=True)
+@arch(least_size=32, discriminates=True, license="Apache-2.0")
 class PatchGANDiscriminatorSN(nn.Module):
     """The PatchGAN discriminator with spectral normalization: one logit per patch.
 
@@ -39,7 +39,7 @@ class PatchGANDiscriminatorSN(nn.Module):
         return judge_patches(self.model, images, features)
 
 
-@arch(least_size=128, discriminates=True)
+@arch(least_size=128, discriminates=True, license="Apache-2.0")
 class MultiscalePatchGANDiscriminatorSN(nn.Module):
     """Several PatchGAN discriminators, each for images of half the size of the one before: one mean logit for each.
 

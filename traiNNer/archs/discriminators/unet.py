@@ -7,7 +7,7 @@ from traiNNer.archs.discriminators.spectral import SpectralConv2d
 from traiNNer.archs.traits import arch
 
 
-@arch(least_size=8, discriminates=True)
+@arch(least_size=8, discriminates=True, license="Apache-2.0")
 class UNetDiscriminatorSN(nn.Module):
     """The U-Net discriminator of Real-ESRGAN, with spectral normalization: one logit per pixel.
 
@@ -53,7 +53,7 @@ class UNetDiscriminatorSN(nn.Module):
         return self.conv9(_leaky(self.conv8(_leaky(self.conv7(x)))))
 
 
-@arch(least_size=8, discriminates=True)
+@arch(least_size=8, discriminates=True, license="Apache-2.0")
 class DUnet(nn.Module):
     """A U-Net discriminator with Mish, in the manner of the community's DUnet: one logit per pixel.
 

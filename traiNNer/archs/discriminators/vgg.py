@@ -10,7 +10,7 @@ from traiNNer.archs.traits import arch
 SMALLEST = 4
 
 
-@arch(discriminates=True)
+@arch(discriminates=True, license="Apache-2.0")
 class VGGStyleDiscriminator(nn.Module):
     """The discriminator of SRGAN and ESRGAN: one logit per image, which must be a square of a given size.
 
