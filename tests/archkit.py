@@ -70,9 +70,14 @@ class Member:
         return torch.rand(batch, 3, traits.fitting(12), traits.fitting(8), generator=generator)
 
 
+def upscalers() -> list[Component]:
+    """Return every arch that upscales or restores; those that judge images have another contract."""
+    return [component for component in ARCHS if not getattr(component.traits, "discriminates", False)]
+
+
 def everyday() -> list[Member]:
     """Return the base of every family, tiny."""
-    return [Member(component, TINY[component.name]) for component in ARCHS if not component.traits.family]
+    return [Member(component, TINY[component.name]) for component in upscalers() if not component.traits.family]
 
 
 def each(members: list[Member], slow: bool = False) -> pytest.MarkDecorator:
@@ -81,7 +86,7 @@ def each(members: list[Member], slow: bool = False) -> pytest.MarkDecorator:
     Families whose windows make even a tiny image large wait for the night as well, unless it is `slow`'s turn.
     """
     names = {member.component.name for member in members}
-    asis = [Member(component) for component in ARCHS if (component.traits.family or component.name) in names]
+    asis = [Member(component) for component in upscalers() if (component.traits.family or component.name) in names]
     waiting = () if slow else SLOW
     return pytest.mark.parametrize(
         "member",

@@ -70,7 +70,8 @@ def _chosen(names: list[str]) -> list["Component[ArchTraits]"]:
         wanted = {fold(ARCHS[name].name) for name in names}
     except UnknownComponent as error:
         raise ConfigError(f"{error.name}: {error}") from None
-    return [part for part in ARCHS if not wanted or wanted & {fold(part.name), fold(part.traits.family)}]
+    upscalers = [part for part in ARCHS if not getattr(part.traits, "discriminates", False)]
+    return [part for part in upscalers if not wanted or wanted & {fold(part.name), fold(part.traits.family)}]
 
 
 def _cells(component: "Component[ArchTraits]", cost: "NetworkCost") -> list[str]:
