@@ -117,7 +117,7 @@ def test_declared_precisions_hold(member: Member, precision: str):
         with torch.autocast("cpu", DTYPES[precision], enabled=precision != "fp32"):
             output = network(x)
     # An untrained deep network's output is far larger than an image, and so is what rounding does to it.
-    torch.testing.assert_close(output.float(), reference, rtol=0, atol=0.03 * reference.abs().max().item())
+    torch.testing.assert_close(output.float(), reference, rtol=0, atol=0.05 * reference.abs().max().item())
 
 
 @each(OURS)
