@@ -20,6 +20,8 @@ FOREIGN = [member for member in MEMBERS if member.component.traits.opens_as]
 UNTRAINED = {
     "seemore_t": (r"\.experts\.", "an expert learns from the images that its router sends to it"),
     "craft": (r"\.pos\.", "at the published width it is a layer normalization of one channel, a constant"),
+    "dat": (r"\.pos\.", "so it is at the width of dat_light"),
+    "rcan": (r"\.conv_du\.", "in some of 200 blocks all four channels of the attention begin below zero"),
 }
 """Parameters that are trained but get no gradient, as a pattern, with the reason."""
 pytestmark = [
