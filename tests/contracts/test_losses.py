@@ -8,7 +8,11 @@ from traiNNer.losses.weighted import WeightedLosses
 from traiNNer.registry import LOSSES
 
 # Options for losses that would download weights; all others are built from their defaults.
-OFFLINE = {"perceptualloss": {"pretrained": False, "style_weight": 1.0}}
+OFFLINE = {
+    "perceptualloss": {"pretrained": False, "style_weight": 1.0},
+    "lpipsloss": {"pretrained": False, "net": "squeeze"},
+    "distsloss": {"pretrained": False},
+}
 # At identity a loss is zero but for rounding.
 ROUNDING = {}
 NAMES = LOSSES.names()
@@ -16,7 +20,7 @@ SIDE = 48
 EXPECTED = """
     l1loss mseloss charbonnierloss huberloss psnrloss ssimloss mssimloss msssiml1loss fftloss ffloss
     gradientvarianceloss sobeledgeloss lumaloss colorloss averageloss bicubicloss hsluvloss cosimloss ldlloss nccloss
-    perceptualloss consistencyloss waveletloss
+    perceptualloss lpipsloss distsloss consistencyloss waveletloss
 """
 
 
