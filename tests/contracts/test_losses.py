@@ -12,6 +12,7 @@ OFFLINE = {
     "perceptualloss": {"pretrained": False, "style_weight": 1.0},
     "lpipsloss": {"pretrained": False, "net": "squeeze"},
     "distsloss": {"pretrained": False},
+    "contextualloss": {"pretrained": False},
 }
 # At identity a loss is zero but for rounding.
 ROUNDING = {}
@@ -20,7 +21,7 @@ SIDE = 48
 EXPECTED = """
     l1loss mseloss charbonnierloss huberloss psnrloss ssimloss mssimloss msssiml1loss fftloss ffloss
     gradientvarianceloss sobeledgeloss lumaloss colorloss averageloss bicubicloss hsluvloss cosimloss ldlloss nccloss
-    perceptualloss lpipsloss distsloss consistencyloss waveletloss
+    perceptualloss contextualloss lpipsloss distsloss consistencyloss waveletloss
 """
 
 

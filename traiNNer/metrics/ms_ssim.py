@@ -51,6 +51,7 @@ def ms_ssim_y(scale: int, crop_border: Annotated[int, Field(ge=0)] | None = None
     """Multi-scale structural similarity of the luma: `ms_ssim` with `test_y_channel: true`.
 
     Args:
+        scale: of the run.
         crop_border: Pixels left out on each side; by default the scale.
     """
     return MSSSIM(scale, crop_border, test_y_channel=True)

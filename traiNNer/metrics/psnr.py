@@ -42,6 +42,7 @@ def psnr_y(scale: int, crop_border: Annotated[int, Field(ge=0)] | None = None) -
     """Peak signal-to-noise ratio of the luma: `psnr` with `test_y_channel: true`.
 
     Args:
+        scale: of the run.
         crop_border: Pixels left out on each side; by default the scale.
     """
     return PSNR(scale, crop_border, test_y_channel=True)

@@ -57,6 +57,7 @@ def ssim_y(scale: int, crop_border: Annotated[int, Field(ge=0)] | None = None) -
     """Structural similarity of the luma: `ssim` with `test_y_channel: true`.
 
     Args:
+        scale: of the run.
         crop_border: Pixels left out on each side; by default the scale.
     """
     return SSIM(scale, crop_border, test_y_channel=True)
