@@ -96,7 +96,7 @@ def straight(tmp_path_factory):
 
 def test_second_stage_starts_from_the_best_weights_of_the_first(straight):
     folder, output = straight
-    assert "Stage 1 of 2: fidelity" in output
+    assert output.startswith("Stage 1 of 2: fidelity")  # the check of the second stage says nothing
     assert "finished: 8/12 (stopped early: enough)" in output
     assert "Stage 2 of 2: gan" in output
     assert "fidelity/models/net_g_best_psnr.safetensors: " in output
