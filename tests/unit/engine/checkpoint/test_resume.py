@@ -3,7 +3,6 @@ from types import SimpleNamespace
 import pytest
 import torch
 
-from traiNNer.engine.checkpoint.state import FORMAT
 from traiNNer.engine.checkpoint.resume import (
     decide_start,
     is_fresh,
@@ -11,6 +10,7 @@ from traiNNer.engine.checkpoint.resume import (
     refuse_other_files,
     set_aside,
 )
+from traiNNer.engine.checkpoint.state import FORMAT
 from traiNNer.engine.checkpoint.store import CheckpointStore
 from traiNNer.engine.run_folder import RunFolder
 from traiNNer.errors import CheckpointError, ConfigError
