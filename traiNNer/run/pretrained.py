@@ -3,7 +3,8 @@
 from torch import nn
 
 from traiNNer.config.options import CommonOptions
-from traiNNer.engine.checkpoint.weights import load_pretrained, read_weights
+from traiNNer.engine.checkpoint.weights import load_pretrained
+from traiNNer.engine.checkpoint.weights_file import read_weights
 from traiNNer.engine.log.logbook import Logbook
 from traiNNer.errors import ConfigError
 from traiNNer.models.protocol import MAIN
