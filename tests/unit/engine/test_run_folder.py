@@ -33,3 +33,16 @@ def test_run_folder_lock_names_its_owner_and_dies_with_it(tmp_path):
         owner.communicate()
     with FolderLock(tmp_path):
         assert re.search(rf'"pid": {os.getpid()}', (tmp_path / ".lock").read_text())
+
+
+def test_lock_with_other_content_still_keeps_out(tmp_path):
+    command = [sys.executable, "-c", HOLD, str(tmp_path)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as owner:
+        try:
+            assert owner.stdout.readline() == "locked\n"
+            for text in ("[" * 10_000, "5", "[]", '{"pid": [1], "host": "a", "since": "b"}', ""):
+                (tmp_path / ".lock").write_text(text)
+                with pytest.raises(FolderInUse, match="in use by another process"):
+                    FolderLock(tmp_path).__enter__()
+        finally:
+            owner.kill()
