@@ -67,6 +67,7 @@ def load_network(path: "str | Path", scale: int | None = None) -> "nn.Module":
     Raises:
         traiNNer.errors.ConfigError: the file is missing, damaged, contains code, or is of no known arch.
     """
-    from traiNNer.engine.checkpoint.weights import read_weights, rebuild
+    from traiNNer.engine.checkpoint.weights import rebuild
+    from traiNNer.engine.checkpoint.weights_file import read_weights
 
     return rebuild(read_weights(path), scale)

@@ -47,6 +47,7 @@ HELD_BY = {
     "audit/findings.py": "audit/test_contact_sheet.py",
     "engine/control/automation.py": "engine/control/test_slot.py",
     "engine/control/events.py": "engine/control/test_host.py",
+    "engine/checkpoint/decoding.py": "engine/checkpoint/test_store.py",
     "engine/evaluation/scorer.py": "engine/evaluation/test_evaluation.py",
     "engine/step_report.py": "engine/test_window.py",
     "losses/vgg.py": "losses/test_perceptual.py",
@@ -55,6 +56,7 @@ HELD_BY = {
     "doctor/machine.py": "doctor/test_examine.py",
     "doctor/probes.py": "doctor/test_examine.py",
     "measuring/child.py": "measuring/test_measure.py",
+    "utils/torch_files.py": "utils/test_tensor_files.py",
     "zero_config/compose.py": "measuring/test_measure.py",
     "zero_config/subject.py": "measuring/test_measure.py",
 }

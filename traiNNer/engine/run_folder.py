@@ -9,8 +9,11 @@ from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import IO
 
+from pydantic import BaseModel, TypeAdapter
+
 from traiNNer.config.options import CommonOptions
 from traiNNer.errors import CannotWrite, FolderInUse
+from traiNNer.utils.bounded import Misfit, parse
 from traiNNer.utils.files import create_new, nearest_existing, open_own
 
 
@@ -113,6 +116,16 @@ def _user() -> str:
         return str(os.getuid()) if hasattr(os, "getuid") else "unknown"
 
 
+class _Holder(BaseModel):
+    pid: int
+    host: str
+    since: str
+
+
+_HOLDER = TypeAdapter(_Holder)
+LONGEST_LOCK = 10_000  # characters; a lock has about 100
+
+
 class FolderLock:
     """Holds `<root>/.lock` for the life of the process; the system frees it however the process ends."""
 
@@ -175,17 +188,17 @@ class FolderLock:
 def _content(file: IO[str]) -> str:
     try:
         file.seek(0)
-        return file.read()
+        return file.read(LONGEST_LOCK)
     except OSError:  # some systems let nobody read a locked file
         return ""
 
 
 def _owner(text: str) -> str:
     try:
-        owner = json.loads(text)
-        return f"process {owner['pid']} on host {owner['host']} since {owner['since']}"
-    except (ValueError, KeyError, TypeError):
+        owner = parse(_HOLDER, text)
+    except Misfit:
         return "another process"
+    return f"process {owner.pid} on host {owner.host} since {owner.since}"
 
 
 def _lock(file: IO[str]) -> None:

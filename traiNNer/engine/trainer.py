@@ -3,12 +3,13 @@
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, NoReturn
 
 from traiNNer.batch import Batch
 from traiNNer.config.options import TrainOptions
 from traiNNer.engine.checkpoint.saver import Saver
-from traiNNer.engine.checkpoint.state import FORMAT, RandomState, StateTable
+from traiNNer.engine.checkpoint.state import FORMAT, RandomState, StateTable, restore_part
 from traiNNer.engine.checkpoint.store import Restored
 from traiNNer.engine.control.events import Stop
 from traiNNer.engine.ending import Ending
@@ -283,7 +284,7 @@ class Trainer:
     def restore(self, restored: Restored) -> None:
         """Take over a checkpoint completely."""
         for learner in self.training.learners.values():
-            learner.load_weights(restored.weights)
+            restore_part(f"the weights ({learner.name})", partial(learner.load_weights, restored.weights))
         self.state().load_state_dict(restored.state)
         self.saver.resume_at(self.iteration)
         if self.ending and (plan := self.ending.go_on(self.iteration)):

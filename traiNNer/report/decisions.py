@@ -1,6 +1,5 @@
 """What the training automations did in a run and why, as a table for the user."""
 
-import json
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from difflib import get_close_matches
@@ -13,6 +12,7 @@ from rich.text import Text
 
 from traiNNer.config.names import refusal
 from traiNNer.errors import ConfigError
+from traiNNer.utils.bounded import read_lines
 from traiNNer.utils.printable import printable
 
 RECORD = "decisions.jsonl"
@@ -34,20 +34,12 @@ def explain_run(root: Path, name: str) -> Group:
 def read_decisions(path: Path) -> list[Decision]:
     """Return the decisions of a record, none when there is no file; a line that a killed run left half is skipped."""
     try:
-        lines = path.read_text(encoding="utf-8", errors="replace").splitlines()
+        lines = [value for _, value in read_lines(path)]
     except FileNotFoundError:
         return []
     except OSError as error:
         raise ConfigError(f"{path} cannot be read: {error.strerror}.") from None
-    return [entry for entry in map(_parse, lines) if entry.get("event") == "decision"]
-
-
-def _parse(line: str) -> Decision:
-    try:
-        entry = json.loads(line)
-    except ValueError:
-        return {}
-    return entry if isinstance(entry, dict) else {}
+    return [entry for entry in lines if isinstance(entry, dict) and entry.get("event") == "decision"]
 
 
 def _folder(root: Path, name: str) -> Path:

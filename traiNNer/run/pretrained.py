@@ -6,7 +6,8 @@ from pathlib import Path
 from torch import nn
 
 from traiNNer.config.options import CommonOptions, TrainOptions
-from traiNNer.engine.checkpoint.weights import load_pretrained, read_weights
+from traiNNer.engine.checkpoint.weights import load_pretrained
+from traiNNer.engine.checkpoint.weights_file import read_weights
 from traiNNer.engine.log.logbook import Logbook
 from traiNNer.engine.runtime.runtime import Runtime
 from traiNNer.errors import ConfigError

@@ -147,9 +147,16 @@ def _open_files(folder: RunFolder, loaded: Loaded, store: CheckpointStore, start
     try:
         ownership.claim(folder)
         store.remove_leftovers()
+        orphans = [path.name for path in store.unrecorded_weights()]
         later = ", ".join(str(found) for found in reversed(store.supersede_after(iteration)))
         if later:
             book.warn(f"The run continues from {iteration:,}; its later states ({later}) are kept as *{SUPERSEDED}.")
+        if orphans:
+            more = f" and {len(orphans) - 4} more" if len(orphans) > 4 else ""
+            book.warn(
+                f"{folder.models} has weights of no checkpoint: {', '.join(orphans[:4])}{more}. They are kept until "
+                "the run writes files of the same names; delete them if you do not need them."
+            )
         book.open(folder, loaded.options.logger.use_tb_logger, iteration)
         write_bytes_atomic(folder.root / "options.yml", loaded.text.encode())
         write_bytes_atomic(folder.root / "resolved.yml", loaded.effective().encode())

@@ -1,10 +1,6 @@
 """Weights of third-party networks that losses and metrics look through: found, fetched once, read safely."""
 
-import pickle
 import socket
-import struct
-import warnings
-import zipfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from http.client import HTTPException
@@ -15,13 +11,10 @@ import torch
 from torch import Tensor
 
 from traiNNer.errors import ConfigError
+from traiNNer.utils.foreign_files import ForeignFile
+from traiNNer.utils.tensor_files import read_tensors
 
 CONNECT_TIMEOUT_S = 10.0
-# A file that is damaged or of another kind fails inside the unpickler in any of these ways.
-UNREADABLE = (
-    OSError, EOFError, RuntimeError, ValueError, TypeError, LookupError, AttributeError,
-    pickle.UnpicklingError, struct.error, zipfile.BadZipFile,
-)  # fmt: skip
 
 
 def cached_weights(url: str, needed_by: str) -> Path:
@@ -59,35 +52,21 @@ def _no_endless_waiting() -> Iterator[None]:
 
 
 def read_weights(path: Path, needed_by: str) -> dict[str, Tensor]:
-    """Read a flat state dict, .safetensors or torch's own format, without running any code in it.
+    """Read a flat state dict, safetensors or torch's own format, without running any code in it.
 
     Raises:
-        ConfigError: the file is missing, unreadable, or holds something else.
+        ConfigError: the file is missing, unreadable, holds something else, or a value that is not finite.
     """
-    if not path.is_file():
-        raise ConfigError(f"{needed_by}: there is no weights file {path}; check the option `weights: path`")
     try:
-        state = _read(path)
-    except UNREADABLE as error:
-        reason = (str(error).splitlines() or [type(error).__name__])[0]
+        state = read_tensors(path).values
+    except ForeignFile as error:
         raise ConfigError(
-            f"{needed_by}: {path} cannot be read as weights ({reason}). "
-            "If it was downloaded by this program, delete it and start again."
+            f"{needed_by}: {path} {str(error).rstrip('.')}. Check the option `weights: path`; "
+            "if the file was downloaded by this program, delete it and start again."
         ) from error
     if not isinstance(state, dict) or not all(isinstance(value, Tensor) for value in state.values()):
         raise ConfigError(f"{needed_by}: {path} is not a plain state dict of tensors")
+    for name, value in state.items():
+        if value.is_floating_point() and not torch.isfinite(value).all():
+            raise ConfigError(f"{needed_by}: {path}: {name} has a value that is not finite (NaN or infinite)")
     return state
-
-
-def _read(path: Path) -> object:
-    if path.suffix != ".safetensors":
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # guesses about the pickle format; what counts is what comes out
-            return torch.load(path, map_location="cpu", weights_only=True)
-    from safetensors import SafetensorError
-    from safetensors.torch import load_file
-
-    try:
-        return load_file(path)
-    except SafetensorError as error:
-        raise ValueError(str(error)) from error

@@ -80,3 +80,16 @@ def test_folders_move_with_their_root(tmp_path):
     moved = folder.at(tmp_path / "new")
     assert (moved.root, moved.models) == (tmp_path / "new", tmp_path / "new/models")
     assert (moved.log, moved.training_states) == (tmp_path / "new/log", outside)
+
+
+def test_lock_with_other_content_still_keeps_out(tmp_path):
+    command = [sys.executable, "-c", HOLD, str(tmp_path)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as owner:
+        try:
+            assert owner.stdout.readline() == "locked\n"
+            for text in ("[" * 10_000, "5", "[]", '{"pid": [1], "host": "a", "since": "b"}', ""):
+                (tmp_path / ".lock").write_text(text)
+                with pytest.raises(FolderInUse, match="in use by another process"):
+                    FolderLock(tmp_path).__enter__()
+        finally:
+            owner.kill()

@@ -9,6 +9,7 @@ import pytest
 import torch
 from bookkit import Book
 from enginekit import learner_of
+from statekit import FACTS
 from torch import nn
 from torch.nn.functional import pixel_shuffle
 
@@ -113,7 +114,7 @@ def make(root, seed: int) -> Trainer:
     saver = Saver(store, runtime, book, {MAIN: {"arch": "net"}})
     scorer = SimpleNamespace(best=BestScores({"psnr": "higher"}), evaluations=[])
     options = SimpleNamespace(train=SimpleNamespace(total_iter=TOTAL))
-    return Trainer(options, training, scorer, Recording(saver, book, StopSignals(), {"stream": {}}))
+    return Trainer(options, training, scorer, Recording(saver, book, StopSignals(), FACTS))
 
 
 def go(trainer: Trainer, end: int) -> list[Any]:
@@ -187,7 +188,7 @@ def test_every_entry_is_saved(straight):
     trainer = make(root, 1)
     assert tuple(trainer.state()) == ENTRIES
     restored = trainer.saver.store.load(SAVED)
-    assert set(restored.state) == {*ENTRIES, "format", "stream"}
+    assert set(restored.state) == {*ENTRIES, "format", *FACTS}
     assert set(restored.state["learners"][MAIN]) == set(WITHIN)
     assert set(restored.weights) == {MAIN, f"{MAIN}_ema"}
 

@@ -107,3 +107,10 @@ def test_unreadable_record(explain, tmp_path):
     code, _, errors = explain(asked="odd")
     assert code == 2
     assert "decisions.jsonl cannot be read: " in errors
+
+
+def test_damaged_and_foreign_lines_are_skipped(explain):
+    lines = ["[" * 10_000, "5", "null", '{"event": []}', "\x00", '{"event": "decision", "evidence": [1], "knob": {}}']
+    code, said, _ = explain("\n".join([*lines, json.dumps(ENTRIES[0])]) + "\n")
+    assert code == 0
+    assert "lr_factor" in said

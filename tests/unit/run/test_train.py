@@ -9,7 +9,7 @@ import torch
 import yaml
 
 from traiNNer.engine.checkpoint.store import CheckpointStore
-from traiNNer.engine.checkpoint.weights import read_weights
+from traiNNer.engine.checkpoint.weights_file import read_weights
 from traiNNer.engine.control.automation import Automation
 from traiNNer.engine.log.logbook import Logbook
 from traiNNer.engine.run_folder import FolderLock

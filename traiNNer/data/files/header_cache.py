@@ -9,11 +9,16 @@ from collections.abc import Sequence
 from dataclasses import astuple, fields
 from pathlib import Path
 
+from pydantic import InstanceOf, TypeAdapter
+
 from traiNNer.imaging.image_file import Header, ImageError, read_header
+from traiNNer.utils.bounded import read
 from traiNNer.utils.files import write_bytes_atomic
 from traiNNer.utils.threaded import threaded
 
 PATIENCE_S = 120.0
+MOST_BYTES = 1 << 30  # some four million files
+_KNOWN = TypeAdapter(dict[InstanceOf[str], tuple[str, list[int | float | str | bool | None], int]])
 VERSION = 2  # raise it when a header means something else than before
 
 
@@ -78,12 +83,12 @@ def _cache_file(paths: Sequence[Path]) -> Path | None:
     return base / "trainner" / "headers" / f"{hashlib.sha256(os.fsencode(folders)).hexdigest()[:16]}.json"
 
 
-def _load(store: Path | None) -> dict[str, list]:
+def _load(store: Path | None) -> dict[str, tuple[str, list, int]]:
     try:
-        known = json.loads(store.read_text(encoding="utf-8")) if store else {}
-        return {key: value for key, value in known.items() if _is_entry(key, value)}
-    except (OSError, ValueError, AttributeError, RecursionError):
+        known = read(store, _KNOWN, MOST_BYTES) if store else {}
+    except (OSError, ValueError):  # it is only a cache
         return {}
+    return {key: value for key, value in known.items() if _is_entry(key, value)}
 
 
 def _is_entry(path: str, value: object) -> bool:

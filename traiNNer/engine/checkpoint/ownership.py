@@ -8,22 +8,38 @@ import json
 import secrets
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Annotated
+
+from pydantic import AfterValidator, InstanceOf, TypeAdapter
 
 from traiNNer.engine.run_folder import RunFolder
 from traiNNer.errors import ConfigError
+from traiNNer.utils.bounded import read
 from traiNNer.utils.files import write_bytes_atomic
 
 MARK = ".run"
 LONGEST = 10_000  # bytes; a mark has about 150
 
 
+def _text(value: str) -> str:
+    if not value or "\0" in value:
+        raise ValueError("empty, or no name of a file")
+    return value
+
+
+Text = Annotated[InstanceOf[str], AfterValidator(_text)]  # a plain `str` would have to be Unicode
+
+
 @dataclass(frozen=True)
 class Owner:
     """A run: its random number, its name, and where its root was when it marked a folder."""
 
-    run: str
-    name: str
-    root: str
+    run: Text
+    name: Text
+    root: Text
+
+
+_OWNER = TypeAdapter(Owner)
 
 
 def refuse_foreign(folder: RunFolder) -> None:
@@ -64,16 +80,10 @@ def is_empty(place: Path) -> bool:
 
 def read_owner(place: Path) -> Owner | None:
     """Return the owner that a folder is marked with; None without a mark that can be read."""
-    path = place / MARK
     try:
-        if not path.is_file():  # a pipe would be waited for
-            return None
-        with path.open("rb") as file:
-            known = json.loads(file.read(LONGEST))
-        run, name, root = (known[key] for key in ("run", "name", "root"))
-    except (OSError, ValueError, KeyError, TypeError, RecursionError):
+        return read(place / MARK, _OWNER, LONGEST)
+    except (OSError, ValueError):
         return None
-    return Owner(str(run), str(name), str(root))
 
 
 def _places(folder: RunFolder) -> dict[str, Path]:

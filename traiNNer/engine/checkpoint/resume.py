@@ -7,8 +7,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from traiNNer.config.options import TrainOptions
+from traiNNer.engine.checkpoint.decoding import DamagedCheckpoint
 from traiNNer.engine.checkpoint.ownership import is_empty
-from traiNNer.engine.checkpoint.store import SUPERSEDED, CheckpointStore, DamagedCheckpoint, Restored
+from traiNNer.engine.checkpoint.store import SUPERSEDED, CheckpointStore, Restored
 from traiNNer.engine.run_folder import RunFolder
 from traiNNer.engine.runtime.runtime import Runtime
 from traiNNer.errors import CheckpointError, ConfigError

@@ -1,8 +1,10 @@
 """What a training state consists of: one table of named statefuls, saved and restored by one loop."""
 
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
+from functools import partial
 from typing import Any, Protocol
 
+from traiNNer.engine.runtime.out_of_memory import is_out_of_memory
 from traiNNer.engine.runtime.runtime import Runtime
 from traiNNer.errors import CheckpointError
 
@@ -45,14 +47,22 @@ class StateTable(dict[str, Stateful]):
             raise CheckpointError(f"Cannot resume: the training state lacks {', '.join(missing)}.")
         for name, stateful in self.items():
             if name in state:
-                _restore(name, stateful, state[name])
+                restore_part(name, partial(stateful.load_state_dict, state[name]))
 
 
-def _restore(name: str, stateful: Stateful, state: dict[str, Any]) -> None:
+def restore_part(name: str, restore: Callable[[], Any]) -> None:
+    """Call what restores a part of a checkpoint. Raises `CheckpointError` where the part is not what it should be."""
     try:
-        stateful.load_state_dict(state)
+        restore()
     except KeyError as missing:
         raise CheckpointError(f"Cannot resume: the training state lacks {missing.args[0]} of {name}.") from missing
+    except (TypeError, ValueError, AttributeError, LookupError, ArithmeticError, RuntimeError) as error:
+        if is_out_of_memory(error):
+            raise
+        reason = " ".join(str(error).split())[:200]
+        raise CheckpointError(
+            f"Cannot resume: {name} in the training state is not what this version writes ({reason})."
+        ) from error
 
 
 class RandomState:

@@ -10,34 +10,26 @@ import hashlib
 import io
 import json
 import math
+import os
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from pickle import UnpicklingError
 from typing import Any
 
 import torch
-from safetensors import SafetensorError
-from safetensors.torch import load as load_safetensors
 from safetensors.torch import save as save_safetensors
 from torch import Tensor
 
-from traiNNer.engine.checkpoint.state import FORMAT
-from traiNNer.engine.checkpoint.weights import read_weights
+from traiNNer.engine.checkpoint.decoding import DamagedCheckpoint, decode_state, decode_weights
+from traiNNer.engine.checkpoint.record import FileIdentity, Record, read_record
+from traiNNer.engine.checkpoint.weights_file import read_weights
 from traiNNer.engine.run_folder import FolderLock, RunFolder, best_name, cause
 from traiNNer.errors import CheckpointError, ConfigError
-from traiNNer.utils.files import write_bytes_atomic
+from traiNNer.utils.bounded import Misfit
+from traiNNer.utils.files import open_regular, write_bytes_atomic
 
 Weights = Mapping[str, Tensor]
 SUPERSEDED = ".superseded"
-
-
-class DamagedCheckpoint(Exception):
-    """One checkpoint cannot be used; the text names the file and what is wrong with it."""
-
-
-class OldCheckpoint(CheckpointError):
-    """A training state of another format: whole, but not for this version."""
 
 
 @dataclass(frozen=True)
@@ -143,16 +135,9 @@ class CheckpointStore:
     def load(self, iteration: int) -> Restored:
         """Read and verify one checkpoint. Raises `DamagedCheckpoint` naming the file."""
         record = self._read_record(iteration)
-        files = {name: self._verified(name, identity) for name, identity in record["files"].items()}
-        decoded = {name: _decode(name, data) for name, data in files.items()}
-        state = decoded.pop(f"{iteration}.state")
-        if state.get("format") != FORMAT:
-            raise OldCheckpoint(
-                f"{self._state(iteration)} was written by another version of traiNNer (format "
-                f"{state.get('format', 1)}, this is {FORMAT}) and cannot be resumed. Finish the run with that version, "
-                "or start a new one from its weights with path.pretrain_network_g."
-            )
-        weights = {name.rsplit(f"_{iteration}.", 1)[0]: tensors for name, tensors in decoded.items()}
+        files = {name: self._verified(name, identity) for name, identity in record.files.items()}
+        state = decode_state(self._state(iteration), files.pop(f"{iteration}.state"))
+        weights = {name.rsplit(f"_{iteration}.", 1)[0]: decode_weights(name, data) for name, data in files.items()}
         return Restored(iteration, weights, state)
 
     def newest(self) -> tuple[Restored, list[str]]:
@@ -236,26 +221,33 @@ class CheckpointStore:
                 _delete([path for path in self.weights() if path.stem.rpartition("_")[2] == state.stem])
             _delete([state])
 
+    def unrecorded_weights(self) -> list[Path]:
+        """Return weights newer than the newest checkpoint to which no state belongs, not even one set aside.
+
+        A save that was killed while it gave up leaves them, or a user who deleted states: so they are only reported.
+        """
+        recorded = self.iterations()
+        known = {path.name.partition(".")[0] for path in self.folder.training_states.glob("*.*")}
+        numbers = {path: path.stem.rpartition("_")[2] for path in self.weights()}
+        numbers = {path: number for path, number in numbers.items() if number.isascii() and number.isdigit()}
+        return sorted(path for path, n in numbers.items() if recorded and n not in known and int(n) > recorded[0])
+
     def _state(self, iteration: int) -> Path:
         return self.folder.training_states / f"{iteration}.state"
 
     def _record(self, iteration: int) -> Path:
         return self.folder.training_states / f"{iteration}.json"
 
-    def _read_record(self, iteration: int) -> dict[str, Any]:
+    def _read_record(self, iteration: int) -> Record:
         path = self._record(iteration)
         try:
-            record = json.loads(path.read_text(encoding="utf-8"))
-            files = record["files"]
-            complete = record["iteration"] == iteration and f"{iteration}.state" in files
-            named_well = all(Path(name).name == name and {"size", "sha256"} <= set(files[name]) for name in files)
-        except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
-            raise DamagedCheckpoint(f"{path}: unreadable record ({type(error).__name__})") from None
-        if not (complete and named_well):
-            raise DamagedCheckpoint(f"{path}: record is not complete")
-        return record
+            return read_record(path, iteration)
+        except OSError as error:
+            raise DamagedCheckpoint(f"{path}: {cause(error)}") from None
+        except Misfit as error:
+            raise DamagedCheckpoint(f"{path}: record is not complete ({error})") from None
 
-    def _verified(self, name: str, identity: Mapping[str, Any]) -> bytes:
+    def _verified(self, name: str, identity: FileIdentity) -> bytes:
         """Return the content of a file as recorded; weights may lie in `resume_models`, too.
 
         Raises:
@@ -269,14 +261,16 @@ class CheckpointStore:
                 return self._as_recorded(self.folder.resume_models / name, identity)
         return self._as_recorded(self.folder.models / name, identity)
 
-    def _as_recorded(self, path: Path, identity: Mapping[str, Any]) -> bytes:
+    def _as_recorded(self, path: Path, identity: FileIdentity) -> bytes:
         try:
-            data = path.read_bytes()
+            with open_regular(path) as file:
+                size = os.fstat(file.fileno()).st_size
+                data = file.read() if size == identity.size else b""
         except OSError as error:
             raise DamagedCheckpoint(f"{path}: {(error.strerror or 'unreadable').lower()}") from None
-        if len(data) != identity["size"]:
-            raise DamagedCheckpoint(f"{path}: {len(data):,} bytes instead of {identity['size']:,}")
-        if hashlib.sha256(data).hexdigest() != identity["sha256"]:
+        if len(data) != identity.size:
+            raise DamagedCheckpoint(f"{path}: {size:,} bytes instead of {identity.size:,}")
+        if hashlib.sha256(data).hexdigest() != identity.sha256:
             raise DamagedCheckpoint(f"{path}: checksum differs")
         return data
 
@@ -322,16 +316,3 @@ def _iteration_of(path: Path) -> float:
 
 def _identity(data: bytes) -> dict[str, int | str]:
     return {"size": len(data), "sha256": hashlib.sha256(data).hexdigest()}
-
-
-def _decode(name: str, data: bytes) -> dict[str, Any]:
-    """Read a verified file. The hash only says that it is as recorded; a record can be forged, so nothing is run."""
-    try:
-        if name.endswith(".safetensors"):
-            return load_safetensors(data)
-        loaded = torch.load(io.BytesIO(data), map_location="cpu", weights_only=True)
-    except (UnpicklingError, SafetensorError, RuntimeError, ValueError, EOFError):
-        raise DamagedCheckpoint(f"{name}: holds something other than tensors and plain values. Refused") from None
-    if name.endswith(".state"):
-        return loaded
-    return loaded.get("params_ema") or loaded["params"]

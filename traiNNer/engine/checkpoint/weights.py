@@ -1,37 +1,17 @@
-"""Weights from files: read safely, unwrap, match by name and shape, and say what fitted."""
+"""Weights of a file into a network: matched by name and shape, and what fitted is said."""
 
-import io
-import json
-import pickletools
 import warnings
-import zipfile
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from pickle import UnpicklingError
 from typing import Any
 
-import torch
-from safetensors import SafetensorError, safe_open
 from torch import Tensor, nn
 
 from traiNNer.archs.spandrel.detect import detect
+from traiNNer.engine.checkpoint.weights_file import WeightsFile, read_weights
 from traiNNer.errors import ConfigError
 from traiNNer.registry import ARCHS, UnknownComponent
-from traiNNer.utils.pretrained import UNREADABLE
-
-WRAPPERS = ("params_ema", "params", "state_dict", "model_state_dict", "model", "net")
-PREFIXES = ("module.", "_orig_mod.")
-MAX_UNPACKED_RATIO = 20
-
-
-@dataclass(frozen=True)
-class WeightsFile:
-    """Tensors of a file, and what the file says of itself (`arch`, `options`, `scale`, …; empty for foreign files)."""
-
-    path: Path
-    tensors: dict[str, Tensor]
-    about: dict[str, Any]
 
 
 @dataclass(frozen=True)
@@ -54,108 +34,6 @@ class LoadReport:
 
 def _some(names: tuple[str, ...], limit: int = 6) -> str:
     return ", ".join(names[:limit]) + (f" and {len(names) - limit} more" if len(names) > limit else "")
-
-
-def read_weights(path: str | Path, key: str | None = None) -> WeightsFile:
-    """Read a `.safetensors` or `.pth` file without running anything in it; wrappers and prefixes are stripped.
-
-    Args:
-        path: the file.
-        key: entry of a `.pth` file that holds the tensors; found by itself when None.
-
-    Raises:
-        ConfigError: missing, empty, damaged, not weights, or containing code; the text names the file and the cure.
-    """
-    path = Path(path).expanduser()
-    if not path.is_file():
-        raise ConfigError(f"{path} is a folder, not a file" if path.is_dir() else f"{path}: no such weights file")
-    if path.stat().st_size == 0:
-        raise ConfigError(f"{path} is empty (0 bytes): not a weights file")
-    if path.suffix == ".state":
-        raise ConfigError(f"{path} is a training state, not a weights file. To go on from it use path.resume_state.")
-    tensors, about = _read_safetensors(path) if path.suffix == ".safetensors" else _read_pth(path, key)
-    if not tensors:
-        raise ConfigError(f"{path} holds no tensors")
-    return WeightsFile(path, {_strip(name): tensor for name, tensor in tensors.items()}, about)
-
-
-def _strip(name: str) -> str:
-    while any(name.startswith(prefix) for prefix in PREFIXES):
-        name = name.split(".", 1)[1]
-    return name
-
-
-def _read_safetensors(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
-    try:
-        with safe_open(path, "pt") as file:
-            about = json.loads((file.metadata() or {}).get("traiNNer", "{}"))
-            return {name: file.get_tensor(name) for name in file.keys()}, about  # noqa: SIM118 - not a mapping
-    except (SafetensorError, ValueError, OSError) as error:
-        raise ConfigError(f"{path} is not a readable safetensors file ({error})") from None
-
-
-def _read_pth(path: Path, key: str | None) -> tuple[dict[str, Tensor], dict[str, Any]]:
-    try:
-        _refuse_bombs(path)
-        loaded = torch.load(io.BytesIO(path.read_bytes()), map_location="cpu", weights_only=True)
-    except UnpicklingError:
-        code = _foreign_code(path)
-        if code:
-            raise ConfigError(f"{path} contains code ({code}), not only weights. Refused.") from None
-        raise ConfigError(f"{path} is not a readable weights file (damaged, or not written by torch)") from None
-    except UNREADABLE as error:
-        reason = (str(error).splitlines() or [type(error).__name__])[0]
-        raise ConfigError(f"{path} is not a readable weights file ({reason})") from None
-    return _unwrap(path, loaded, key)
-
-
-def _foreign_code(path: Path) -> str | None:
-    """Return the first function or class named in a pickle that weights do not need; nothing is run to find it."""
-    texts = [""]
-    try:
-        data = path.read_bytes()
-        if zipfile.is_zipfile(path):
-            with zipfile.ZipFile(path) as archive:
-                data = b"".join(archive.read(name) for name in archive.namelist() if name.endswith(".pkl"))
-        stream = io.BytesIO(data)
-        while stream.tell() < len(data):  # torch's old format is several pickles one after the other
-            for opcode, argument, _ in pickletools.genops(stream):
-                if opcode.name in ("GLOBAL", "STACK_GLOBAL"):
-                    module, name = str(argument).split(" ", 1) if opcode.name == "GLOBAL" else texts[-2:]
-                    if module.split(".")[0] not in ("torch", "collections"):
-                        return f"{module}.{name}"
-                elif isinstance(argument, str):
-                    texts.append(argument)
-    except UNREADABLE:
-        return None
-    return None
-
-
-def _unwrap(path: Path, loaded: Any, key: str | None) -> tuple[dict[str, Tensor], dict[str, Any]]:
-    if not isinstance(loaded, Mapping):
-        raise ConfigError(f"{path} holds a {type(loaded).__name__}, not named tensors")
-    if {"optimizer", "learners"} & loaded.keys() and {"iteration", "progress"} & loaded.keys():
-        raise ConfigError(f"{path} is a training state, not a weights file. To go on from it use path.resume_state.")
-    about = loaded.get("traiNNer")
-    if key is not None and key not in loaded:
-        raise ConfigError(f"{path} has no entry '{key}' (path.param_key_g); it has: {_some(tuple(map(str, loaded)))}")
-    chosen = key or next((name for name in WRAPPERS if isinstance(loaded.get(name), Mapping)), None)
-    tensors = loaded[chosen] if chosen else loaded
-    if not isinstance(tensors, Mapping) or not any(isinstance(value, Tensor) for value in tensors.values()):
-        raise ConfigError(f"{path} holds no named tensors; its entries: {_some(tuple(map(str, loaded)))}")
-    plain = {str(name): value for name, value in tensors.items() if isinstance(value, Tensor)}
-    return plain, json.loads(about) if isinstance(about, str) else {}
-
-
-def _refuse_bombs(path: Path) -> None:
-    """Refuse a .pth file, which is a zip, compressed more than torch ever does (it does not compress at all)."""
-    if not zipfile.is_zipfile(path):
-        return
-    with zipfile.ZipFile(path) as archive:  # raises what UNREADABLE lists for a damaged one
-        unpacked = sum(entry.file_size for entry in archive.infolist())
-    packed = path.stat().st_size
-    if unpacked > MAX_UNPACKED_RATIO * packed:
-        raise ConfigError(f"{path} would need {unpacked / 1e9:.1f} GB from a {packed / 1e6:.1f} MB file. Refused.")
 
 
 def load_into(network: nn.Module, tensors: Mapping[str, Tensor]) -> LoadReport:
@@ -189,10 +67,12 @@ def load_pretrained(
         What the user should know, and what was loaded.
 
     Raises:
-        ConfigError: fewer than half of the network's tensors fit, or `strict` and not all of them do.
+        ConfigError: fewer than half of the network's tensors fit, or `strict` and not all of them do, or one holds
+            integers (as quantized files do) where the network has floating-point numbers.
     """
     arch, scale = about["arch"], about["scale"]
-    tensors, notes = adapted(arch, file.tensors)
+    tensors, notes = adapted(arch, _without_common_part(network, file.tensors))
+    _refuse_integers(network, tensors, file, arch)
     report = load_into(network, tensors)
     origin, told = _origin(file, arch), differences(file, about)
     if report.loaded * 2 < report.total:
@@ -211,7 +91,29 @@ def load_pretrained(
         if strict:
             raise ConfigError(text)
         notes.append(text)
+    if "scale" not in file.about and not (_infer(file) or {"scale": scale}).get("scale"):
+        notes.append(f"{file.path} does not record its scale, and its tensors fit at any: {scale} is assumed.")
     return notes, report
+
+
+def _without_common_part(network: nn.Module, tensors: dict[str, Tensor]) -> dict[str, Tensor]:
+    """Return tensors without the first part of their names, where all share it and only without it they are known."""
+    own = network.state_dict().keys()
+    parts = {name.partition(".")[0] for name in tensors}
+    if len(parts) > 1 or own & tensors.keys():
+        return tensors
+    shorter = {name.partition(".")[2]: tensor for name, tensor in tensors.items()}
+    return shorter if own & shorter.keys() else tensors
+
+
+def _refuse_integers(network: nn.Module, tensors: Mapping[str, Tensor], file: WeightsFile, arch: str) -> None:
+    for name, own in network.state_dict().items():
+        if own.is_floating_point() and name in tensors and not tensors[name].is_floating_point():
+            kind = str(tensors[name].dtype).removeprefix("torch.")
+            raise ConfigError(
+                f"{file.path} does not fit {arch}: {name} holds {kind} numbers, the network has floating-point ones. "
+                "Quantized weights cannot be trained or tested here: take the file that they were made from."
+            )
 
 
 def _origin(file: WeightsFile, arch: str) -> str:
@@ -238,7 +140,10 @@ def differences(file: WeightsFile, about: Mapping[str, Any]) -> str:
 def _infer(file: WeightsFile) -> dict[str, Any] | None:
     for component in ARCHS:
         infer = component.traits.infer_options
-        found = infer(file.tensors) if infer else None
+        try:
+            found = infer(file.tensors) if infer else None
+        except (ValueError, LookupError, TypeError, ArithmeticError):  # names of that arch on tensors of other shapes
+            continue
         if found:
             return dict(found)
     return detect(file.tensors)

@@ -13,12 +13,14 @@ from pathlib import Path
 from typing import IO, Any
 
 import numpy as np
+from pydantic import BaseModel, ConfigDict, TypeAdapter
 from rich.progress import BarColumn, Progress, ProgressColumn, Task, TaskProgressColumn, TextColumn, TimeRemainingColumn
 from rich.text import Text
 
 from traiNNer.engine.log.screen import drop_unwritten, screen
 from traiNNer.engine.log.tensorboard import TensorBoard
 from traiNNer.engine.run_folder import RunFolder, cause
+from traiNNer.utils.bounded import Misfit, check, read_lines
 from traiNNer.utils.files import open_own, write_bytes_atomic
 from traiNNer.utils.printable import printable, printable_name
 
@@ -55,10 +57,10 @@ class Logbook:
         for line in self._early:
             self._write_log(line)
         self._early = []
-        keep_until(folder.metrics, start)
+        damages = keep_until(folder.metrics, start) + keep_until(folder.decisions, start)
         self._metrics = _appended(folder.metrics)
-        keep_until(folder.decisions, start)
         self._decisions = _appended(folder.decisions)
+        self.warn_all(damages)
         if use_tensorboard:
             self._tensorboard = TensorBoard(folder.tensorboard, start, self.warn)
 
@@ -220,17 +222,42 @@ def _without_infinities(value: Any) -> Any:
     return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
-def keep_until(path: Path, iteration: int) -> None:
-    """Drop from a record every line after `iteration`, and a last line that was cut off by a kill."""
+class _Line(BaseModel):
+    model_config = ConfigDict(strict=True)
+
+    event: str
+    iter: int
+
+
+_LINE = TypeAdapter(_Line)
+
+
+def keep_until(path: Path, iteration: int) -> list[str]:
+    """Drop from a record every line after `iteration`, and what is no line of a record.
+
+    Returns:
+        A warning where a line was damaged; a last one that was cut off by a kill is dropped without.
+
+    Raises:
+        OSError: the record cannot be read or written.
+    """
     if not path.exists():
-        return
-    kept = []
-    for line in path.read_text(encoding="utf-8", errors="replace").splitlines():
+        return []
+    kept, damaged, last = [], [], b""
+    for number, (line, value) in enumerate(read_lines(path), 1):
+        last = line
         try:
-            entry = json.loads(line)
-        except ValueError:
+            entry = check(_LINE, value)
+        except Misfit:
+            damaged.append(number)
             continue
-        ended = entry.get("event") == "run_finished"
-        if entry.get("iter", 0) <= iteration and not (ended and entry["iter"] == iteration):
-            kept.append(line)
-    write_bytes_atomic(path, "".join(line + "\n" for line in kept).encode())
+        ended = entry.event == "run_finished"
+        if entry.iter <= iteration and not (ended and entry.iter == iteration):
+            kept.append(line if line.endswith(b"\n") else line + b"\n")
+    if damaged and not last.endswith(b"\n"):
+        damaged = damaged[:-1]
+    write_bytes_atomic(path, b"".join(kept))
+    if not damaged:
+        return []
+    where = f"line{'s' * (len(damaged) > 1)} {', '.join(map(str, damaged[:5]))}{' …' * (len(damaged) > 5)}"
+    return [f"{path} is damaged in {where}: left out. Only this record lacks something, not the training."]

@@ -8,6 +8,7 @@ from torch.optim import Optimizer
 
 GROUP_STATE = ("step", "weight_sum", "lr_max")
 """What optimizers count in their groups, among the options: steps and, schedule-free, what an average is made of."""
+MOMENTS = ("exp_avg", "exp_avg_sq", "max_exp_avg_sq", "momentum_buffer")
 
 
 def step_if(finite: Tensor, optimizer: Optimizer, read: bool) -> None:
@@ -39,9 +40,29 @@ def restore_optimizer(optimizer: Optimizer, state: dict[str, Any]) -> None:
     """Load an optimizer's state, with every moment in the memory format of its parameter.
 
     torch keeps the strides of the file, and its fused optimizers walk through memory without looking at strides.
+
+    Raises:
+        ValueError: a moment that the first step would need is missing, or is of another shape.
     """
     optimizer.load_state_dict(state)
+    for group in optimizer.param_groups:
+        _refuse_foreign_moments([(one, optimizer.state[one]) for one in group["params"] if optimizer.state.get(one)])
     for parameter, moments in optimizer.state.items():
         for name, value in moments.items():
             if isinstance(value, Tensor) and value.shape == parameter.shape:
                 moments[name] = torch.empty_like(parameter, dtype=value.dtype).copy_(value)
+
+
+def _refuse_foreign_moments(moments: list[tuple[Tensor, dict[str, Any]]]) -> None:
+    """Compare the moments of one group of parameters: those of one shape are treated alike by every optimizer."""
+    first: dict[torch.Size, dict[str, Any]] = {}
+    for parameter, found in moments:
+        wanted = first.setdefault(parameter.shape, found)
+        if found.keys() != wanted.keys():
+            raise ValueError(f"moments {', '.join(map(str, found))} beside {', '.join(map(str, wanted))}")
+        for name, value in found.items():
+            fits = isinstance(value, Tensor) and value.shape == parameter.shape
+            if name in MOMENTS and value is not None and not fits:
+                raise ValueError(f"{name} does not fit its parameter")
+            if name == "step" and not (isinstance(value, (int, float)) or getattr(value, "ndim", None) == 0):
+                raise ValueError("step is no number")

@@ -12,7 +12,8 @@ from torch import nn
 
 from traiNNer import build_network, load_network
 from traiNNer.archs.spandrel.compact import infer_options
-from traiNNer.engine.checkpoint.weights import load_pretrained, read_weights
+from traiNNer.engine.checkpoint.weights import load_pretrained
+from traiNNer.engine.checkpoint.weights_file import read_weights
 from traiNNer.errors import ConfigError
 
 VARIANTS = {"compact": (64, 16), "ultracompact": (64, 8), "superultracompact": (24, 8)}

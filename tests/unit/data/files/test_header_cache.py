@@ -157,3 +157,27 @@ def test_file_that_does_not_answer_is_named(files, monkeypatch):
 def test_no_files_no_cache(own_cache):
     assert read_headers([], 200) == {}
     assert list(own_cache.iterdir()) == []
+
+
+def test_names_that_are_no_unicode_are_remembered(tmp_path, reads):
+    try:
+        path = write_png(tmp_path / "set" / "caf\udce9.png", numbers(4, 5, 3))
+    except OSError:
+        pytest.skip("this file system wants Unicode")
+    read_headers([path], 200)
+    reads.clear()
+    assert read_headers([path], 200) == {path: Header(5, 4, 3, 8)}
+    assert reads == []
+
+
+@pytest.mark.parametrize("text", ["[" * 10_000, "[]", "5", '{"a": 5}', '{"a": ["x", [[]], 5]}', "\xff", ""])
+def test_cache_of_other_content_is_written_anew(files, reads, text):
+    read_headers(files, 200)
+    (store,) = (Path(os.environ["XDG_CACHE_HOME"]) / "trainner/headers").glob("*.json")
+    store.write_text(text, encoding="latin1")
+    reads.clear()
+    assert len(read_headers(files, 200)) == 3
+    assert len(reads) == 3
+    reads.clear()
+    read_headers(files, 200)
+    assert reads == []

@@ -1,5 +1,6 @@
 """Folders of weights and states belong to one run."""
 
+import json
 import shutil
 from dataclasses import replace
 
@@ -109,3 +110,22 @@ def test_unchanged_marks_are_not_written_again(tmp_path):
     before = (folder.root / MARK).stat().st_mtime_ns, (folder.models / MARK).stat().st_ino
     claim(folder)
     assert before == ((folder.root / MARK).stat().st_mtime_ns, (folder.models / MARK).stat().st_ino)
+
+
+def test_folders_whose_names_are_no_unicode_are_marked(tmp_path):
+    try:
+        folder = run_at(tmp_path / "caf\udce9")
+    except OSError:
+        pytest.skip("this file system wants Unicode")
+    claim(folder)
+    assert read_owner(folder.models) == read_owner(folder.root) is not None
+
+
+@pytest.mark.parametrize("change", [{"run": 5}, {"name": []}, {"root": "a\0b"}, {"root": ""}, {"name": None}])
+def test_marks_of_other_kinds_are_none(tmp_path, change):
+    folder = run_at(tmp_path / "A")
+    claim(folder)
+    known = json.loads((folder.root / MARK).read_text())
+    assert read_owner(folder.root) is not None
+    (folder.root / MARK).write_text(json.dumps(known | change))
+    assert read_owner(folder.root) is None

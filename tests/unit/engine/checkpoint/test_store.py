@@ -1,3 +1,5 @@
+import hashlib
+import io
 import json
 import random
 from dataclasses import replace
@@ -5,9 +7,11 @@ from dataclasses import replace
 import pytest
 import torch
 from safetensors.torch import load as load_safetensors
+from statekit import STATE
 
+from traiNNer.engine.checkpoint.decoding import DamagedCheckpoint
 from traiNNer.engine.checkpoint.state import FORMAT
-from traiNNer.engine.checkpoint.store import CheckpointStore, DamagedCheckpoint
+from traiNNer.engine.checkpoint.store import CheckpointStore
 from traiNNer.engine.run_folder import RunFolder
 from traiNNer.errors import CheckpointError
 
@@ -34,7 +38,7 @@ def weights(seed: int) -> dict[str, torch.Tensor]:
 
 
 def save(store: CheckpointStore, iteration: int) -> None:
-    state = {"format": FORMAT, "optimizer": {"step": torch.tensor(1.0)}, "list": [1, "a", None]}
+    state = {**STATE, "optimizer": {"step": torch.tensor(1.0)}, "list": [1, "a", None]}
     about = {role: {"arch": "x"} for role in ("net_g", "net_g_ema")}
     store.save(iteration, {"net_g": weights(iteration), "net_g_ema": weights(iteration + 1)}, state, about)
 
@@ -274,7 +278,7 @@ def test_code_in_a_state_is_refused_even_when_its_record_fits(folder, tmp_path):
     (folder.training_states / "20.json").write_text(json.dumps(record))
     restored, warnings = store.newest()
     assert restored.iteration == 10
-    assert "20.state: holds something other than tensors and plain values. Refused" in warnings[0]
+    assert f"20.state contains code ({os.system.__module__}.system), not only weights. Refused." in warnings[0]
     assert not (tmp_path / "executed").exists()
 
 
@@ -286,7 +290,7 @@ def test_undeletable_old_state_is_a_warning(folder, monkeypatch):
         raise OSError(5, "Input/output error", str(path))
 
     monkeypatch.setattr("pathlib.Path.unlink", refuse)
-    state = {"format": FORMAT}
+    state = STATE
     (warning,) = store.save(2, {"net_g": weights(2)}, state, {"net_g": {"arch": "x"}})
     assert warning.startswith("Could not delete the old state")
     assert "1.state: input/output error" in warning
@@ -296,7 +300,7 @@ def test_undeletable_old_state_is_a_warning(folder, monkeypatch):
 def test_tied_weights_are_saved(folder):
     tied = torch.ones(3)
     store = CheckpointStore(folder)
-    store.save(1, {"net_g": {"a": tied, "b": tied}}, {"format": FORMAT}, {"net_g": {"arch": "x"}})
+    store.save(1, {"net_g": {"a": tied, "b": tied}}, STATE, {"net_g": {"arch": "x"}})
     assert torch.equal(store.load(1).weights["net_g"]["b"], tied)
 
 
@@ -317,7 +321,7 @@ def test_weights_are_known_by_their_content_where_two_folders_have_the_name(fold
     other = replace(folder, training_states=tmp_path / "other")
     folder.models.mkdir()
     other.training_states.mkdir()
-    CheckpointStore(other).save(3, {"net_g": weights(9)}, {"format": FORMAT}, {"net_g": {"arch": "x"}})
+    CheckpointStore(other).save(3, {"net_g": weights(9)}, STATE, {"net_g": {"arch": "x"}})
     for models, resume_models in ((folder.models, moved), (moved, folder.models)):
         both = replace(folder, models=models, resume_models=resume_models)
         assert torch.equal(CheckpointStore(both).load(3).weights["net_g"]["count"], torch.tensor(3))
@@ -357,3 +361,105 @@ def test_state_of_another_format_is_refused(folder):
         store.newest()
     assert "path.pretrain_network_g" in str(e.value)
     assert sorted(path.name for path in folder.training_states.iterdir()) == ["5.json", "5.state"]
+
+
+def rewrite(folder, iteration, state=None, record=None) -> None:
+    """Replace a state or a record by one whose checksums are right."""
+    place = folder.training_states / f"{iteration}.json"
+    known = json.loads(place.read_text())
+    if state is not None:
+        buffer = io.BytesIO()
+        torch.save(state, buffer)
+        data = buffer.getvalue()
+        (folder.training_states / f"{iteration}.state").write_bytes(data)
+        known["files"][f"{iteration}.state"] = {"size": len(data), "sha256": hashlib.sha256(data).hexdigest()}
+    place.write_text(json.dumps(known if record is None else record(known)))
+
+
+@pytest.mark.parametrize("lost", ["window", "stream", "progress", "identity", "rng"])
+def test_whole_file_that_is_no_state_is_passed_over(folder, lost):
+    store = CheckpointStore(folder)
+    save(store, 10)
+    save(store, 20)
+    rewrite(folder, 20, {key: value for key, value in STATE.items() if key != lost})
+    restored, (warning,) = store.newest()
+    assert restored.iteration == 10
+    assert f"20.state: {lost}: Field required" in warning
+
+
+@pytest.mark.parametrize("content", [[1], 5, "x", None, torch.ones(2)])
+def test_state_of_another_kind_is_passed_over(folder, content):
+    store = CheckpointStore(folder)
+    save(store, 10)
+    save(store, 20)
+    rewrite(folder, 20, {"a": 1})
+    with pytest.raises(CheckpointError, match="format 1"):
+        store.load(20)
+    rewrite(folder, 20, {**STATE, "format": [content]})
+    with pytest.raises(CheckpointError, match="format unknown"):
+        store.load(20)
+    if content is not None:
+        rewrite(folder, 20, content)
+        assert store.newest()[0].iteration == 10
+
+
+def test_record_without_the_network_is_passed_over(folder):
+    store = CheckpointStore(folder)
+    save(store, 10)
+    save(store, 20)
+
+    def without(record):
+        return record | {
+            "files": {name: one for name, one in record["files"].items() if name != "net_g_20.safetensors"}
+        }
+
+    rewrite(folder, 20, record=without)
+    restored, (warning,) = store.newest()
+    assert restored.iteration == 10
+    assert "net_g_20 is missing" in warning
+
+
+@pytest.mark.parametrize("ending", ["safetensors", "pth"])
+def test_weights_that_are_not_finite_are_passed_over(folder, ending):
+    store = CheckpointStore(folder, ending)
+    save(store, 10)
+    bad = weights(20)
+    bad["conv.weight"][0, 0, 0, 0] = float("nan")
+    store.save(20, {"net_g": bad}, STATE, {"net_g": {"arch": "x"}})
+    restored, (warning,) = store.newest()
+    assert restored.iteration == 10
+    assert f"net_g_20.{ending}: conv.weight has a value that is not finite" in warning
+
+
+def test_state_that_asks_for_memory_it_does_not_hold_is_passed_over(folder):
+    store = CheckpointStore(folder)
+    save(store, 20)
+    data = b"\x80\x02c__builtin__\nbytearray\nJ\xff\xff\xff\x7f\x85R."
+    (folder.training_states / "20.state").write_bytes(data)
+    record = json.loads((folder.training_states / "20.json").read_text())
+    record["files"]["20.state"] = {"size": len(data), "sha256": hashlib.sha256(data).hexdigest()}
+    (folder.training_states / "20.json").write_text(json.dumps(record))
+    with pytest.raises(DamagedCheckpoint, match=r"20\.state would take 2\.1 GB that it does not hold"):
+        store.load(20)
+
+
+def test_weights_of_no_checkpoint_are_found(folder):
+    store = CheckpointStore(folder)
+    for iteration in (10, 20, 30, 40):
+        save(store, iteration)
+    assert store.unrecorded_weights() == []
+    store.supersede_after(30)
+    for name in ("30.json", "30.state"):
+        (folder.training_states / name).unlink()
+    store.save_best("net_g_best_psnr", "net_g", weights(1), {"iteration": 40})
+    assert [path.name for path in store.unrecorded_weights()] == ["net_g_30.safetensors", "net_g_ema_30.safetensors"]
+
+
+@pytest.mark.parametrize("ending", ["safetensors", "pth"])
+def test_names_and_kinds_of_a_network_come_back_as_they_are(folder, ending):
+    tensors = {"module.generator.w": torch.ones(2), "module.generator.phase": torch.ones(2) + 1j}
+    store = CheckpointStore(folder, ending)
+    store.save(5, {"net_d": tensors, "net_g": tensors}, STATE, {"net_g": {"arch": "x"}, "net_d": {"arch": "y"}})
+    found = store.load(5).weights["net_d"]
+    assert found.keys() == tensors.keys()
+    assert torch.equal(found["module.generator.phase"], torch.ones(2) + 1j)

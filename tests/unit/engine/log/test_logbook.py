@@ -179,3 +179,29 @@ def test_other_ranks_only_report_why_they_failed(capsys):
     out, err = capsys.readouterr()
     assert out == ""
     assert err == "rank 1: d/x.png is damaged\n"
+
+
+def test_damaged_lines_of_a_record_are_left_out_and_counted(tmp_path):
+    path = tmp_path / "metrics.jsonl"
+    bad = [
+        '{"event": "train", "Iter": 2}',
+        "[" * 10_000,
+        "5",
+        '{"event": "train", "iter": "3"}',
+        '{"event": 5, "iter": 3}',
+    ]
+    good = ['{"event": "train", "iter": 1}', '{"event": "note", "iter": 4, "text": "a\u2028b"}']
+    path.write_text("\n".join([good[0], *bad, good[1], '{"event": "tra']), encoding="utf-8")
+    (warning,) = keep_until(path, 9)
+    assert warning.startswith(f"{path} is damaged in lines 2, 3, 4, 5, 6: left out.")
+    assert path.read_text(encoding="utf-8").split("\n") == [*good, ""]
+    assert keep_until(path, 9) == []
+
+
+def test_record_of_names_that_are_no_unicode_is_kept(tmp_path):
+    book = Logbook(quiet=True)
+    book.open(folder(tmp_path), use_tensorboard=False, start=0)
+    book.event("note", 1, {"image": "\udcff.png"})
+    book.close()
+    assert keep_until(tmp_path / "metrics.jsonl", 5) == []
+    assert lines(tmp_path / "metrics.jsonl")[0]["image"] == "\udcff.png"

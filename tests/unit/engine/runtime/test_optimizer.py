@@ -1,5 +1,6 @@
 from copy import deepcopy
 
+import pytest
 import torch
 from torch import nn
 
@@ -32,3 +33,24 @@ def test_moments_take_the_memory_format_of_their_parameters():
     restore_optimizer(other[2], state)
     step(*other)
     torch.testing.assert_close(other[1].weight, first[1].weight, rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        (lambda found: found.pop("exp_avg"), "beside step, exp_avg"),
+        (lambda found: found.update(exp_avg_sq=torch.ones(2)), "exp_avg_sq does not fit its parameter"),
+        (lambda found: found.update(exp_avg="x"), "exp_avg does not fit its parameter"),
+        (lambda found: found.update(step=torch.ones(2)), "step is no number"),
+    ],
+)
+def test_moments_that_a_step_could_not_use_are_refused(change, words):
+    layer = nn.Sequential(nn.Linear(3, 3), nn.Linear(3, 3))
+    optimizer = torch.optim.AdamW(layer.parameters())
+    layer(torch.ones(1, 3)).sum().backward()
+    optimizer.step()
+    state = deepcopy(optimizer.state_dict())
+    restore_optimizer(optimizer, deepcopy(state))
+    change(state["state"][2])
+    with pytest.raises(ValueError, match=words):
+        restore_optimizer(optimizer, state)
