@@ -8,12 +8,16 @@ import os
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 from traiNNer.utils.threads import let_threads_sleep
 
 # torch reads these when it is imported. Networks as small as those of the tests gain nothing from more threads.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 let_threads_sleep()
+# A busy machine is slow, and not wrong.
+settings.register_profile("unhurried", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("unhurried")
 
 
 @pytest.hookimpl(tryfirst=True)
