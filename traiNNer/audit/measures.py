@@ -7,11 +7,11 @@ import numpy as np
 
 from traiNNer.audit.alignment import Alignment, align
 from traiNNer.audit.duplicates import LEAST_SPREAD, Fingerprint, fingerprint
-from traiNNer.audit.jpeg_traces import jpeg_quality
 from traiNNer.audit.kernels import KernelGuess, guess_kernel, shrink
 from traiNNer.audit.sharpness import detail_ratio
 from traiNNer.data.files.pairing import Pair
 from traiNNer.imaging.image_file import MAX_MEGAPIXELS, read_image
+from traiNNer.imaging.jpeg_traces import jpeg_quality
 
 WINDOW = 768
 """Of larger images the middle square of about this side is measured, in HR pixels."""

@@ -7,6 +7,7 @@ from traiNNer.config.adversarial import check_adversarial
 from traiNNer.config.crop_checks import check_crops
 from traiNNer.config.facts import Facts
 from traiNNer.config.loss_checks import check_losses
+from traiNNer.config.mixing_checks import check_mixing
 from traiNNer.config.names import refusal
 from traiNNer.config.optimizer_checks import check_optimizers
 from traiNNer.config.options import TrainOptions
@@ -27,6 +28,7 @@ def check_rules(facts: Facts) -> None:
         _check_end(facts)
         check_crops(facts)
         check_losses(facts)
+        check_mixing(facts)
         _check_splits(facts)
         _check_networks(facts)
         check_adversarial(facts)

@@ -44,11 +44,9 @@ def _numbered(*names: str) -> tuple[str, ...]:
 
 NO_TEACHER = "traiNNer trains no network after another one. Remove it"
 NO_DISCRIMINATOR = "there is no discriminator: add network_d, or remove it"
-NO_MIX = "traiNNer mixes no images with each other. Remove it, or set use_moa: false"
 AS_LOSS = "is an old spelling: write an item `{type: ..., loss_weight: ...}` of train.losses"
-# Where these are on, high_order_degradation, the dataset or use_moa is refused already.
+# Where these are on, high_order_degradation or the dataset is refused already.
 OF_DEGRADATION = passed_over("degradations are made while training only with high_order_degradation")
-OF_MIXING = passed_over("images are mixed only with use_moa")
 SAMPLE_ORDER = passed_over("the sample order is a function of manual_seed")
 READING = passed_over("images are read ahead anyway")
 SECOND_WEIGHTS = Word("only network_g starts from weights of a file. Remove it")
@@ -109,8 +107,7 @@ WORDS: Mapping[str, Mapping[str, Word]] = {
         "std": Word("pixels are trained in [0, 1]. Remove it"),
     },
     "train": {
-        "use_moa": Word(NO_MIX, note="it is off"),
-        **dict.fromkeys(("moa_augs", "moa_probs", "moa_debug", "moa_debug_limit"), OF_MIXING),
+        **dict.fromkeys(("moa_debug", "moa_debug_limit"), passed_over("mixed images are not written to files")),
         "ema_power": passed_over(
             "the EMA begins with a short memory by a fixed rule, min(ema_decay, (1 + n) / (10 + n))"
         ),

@@ -19,6 +19,8 @@ from traiNNer.utils.durations import seconds_of
 PositiveInt = Annotated[int, Field(gt=0)]
 NonNegativeInt = Annotated[int, Field(ge=0)]
 Texts = str | tuple[str, ...]
+Mixing = Literal["none", "mixup", "cutmix", "resizemix", "cutblur"]
+MIXING: tuple[Mixing, ...] = ("none", "mixup", "cutmix", "resizemix", "cutblur")
 ENDLESS = 10**9
 """Iterations that no run reaches."""
 
@@ -126,6 +128,14 @@ class TrainSection(StrictOptions):
     """Limit the global norm of the gradient to `grad_clip_max_norm`."""
     grad_clip_max_norm: Annotated[float, Field(gt=0)] = 1.0
     """Largest gradient norm when `grad_clip` is on."""
+    use_moa: bool = False
+    """Mix the images of a micro-batch with each other; each image draws one of `moa_augs`."""
+    moa_augs: Annotated[tuple[Mixing, ...], Field(min_length=1)] = MIXING
+    """What an image may draw: `none` leaves it as it is, `mixup` averages it with another, `cutmix` pastes a box of
+    another, `resizemix` the whole of another, made smaller, and `cutblur` pastes its own ground truth, shrunk, into a
+    box of LQ or around it."""
+    moa_probs: tuple[Annotated[float, Field(ge=0, le=1)], ...] = (0.4, 0.084, 0.084, 0.084, 0.348)
+    """How likely each of `moa_augs` is; they add up to 1."""
     max_nonfinite: PositiveInt = 10
     """Updates in a row that may be skipped for a NaN or infinite loss before the run stops with exit code 5."""
     suspects: Annotated[bool, Influence.NEUTRAL] = True

@@ -10,6 +10,7 @@ import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
+from functools import partial
 from multiprocessing.connection import wait
 from multiprocessing.reduction import ForkingPickler
 from typing import Any
@@ -19,7 +20,7 @@ from torch.utils.data import DataLoader, Dataset, get_worker_info
 
 from traiNNer.batch import Batch, BatchPlan, ImageSet, Sample
 from traiNNer.data.order import at, sample_rng, sample_seed
-from traiNNer.data.transfer import PIPE, Parcel, collate, collate_to_send, fault_of
+from traiNNer.data.transfer import PIPE, Augment, Parcel, collate, collate_to_send, fault_of
 from traiNNer.data.worker import kill, start_worker
 from traiNNer.errors import DataError, RunError
 from traiNNer.utils.limits import limit_error, require_handles
@@ -159,6 +160,7 @@ class TrainLoader:
         world: int = 1,
         timeout_s: float = 120,
         start_method: str | None = START_METHOD,
+        augment: Augment | None = None,
     ) -> None:
         self.seed = seed
         self.plan = batch_size if isinstance(batch_size, BatchPlan) else BatchPlan(batch_size)
@@ -195,7 +197,7 @@ class TrainLoader:
                 self._samples,
                 batch_sampler=_Schedule(self),  # pyright: ignore[reportArgumentType]
                 num_workers=workers,
-                collate_fn=collate_to_send if workers else collate,
+                collate_fn=partial(collate_to_send if workers else collate, augment=augment),
                 pin_memory=pin_memory,
                 generator=generator,
                 **options,

@@ -1,6 +1,6 @@
 """The way of a micro-batch from a data worker to the run: through shared memory, or through a pipe where it is full."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -15,6 +15,10 @@ PIPE = (
     "/dev/shm is too small for the batches of the data workers: some come through a pipe, which is slower. "
     "Give the container more (docker run --shm-size=2g), or lower num_worker_per_gpu."
 )
+
+
+Augment = Callable[[Batch], Batch]
+"""What is done to a micro-batch where it is stacked: a pure function of it, which can be pickled."""
 
 
 @dataclass(frozen=True)
@@ -35,13 +39,15 @@ class Parcel:
         return replace(self.rest, lq=lq, gt=gt)
 
 
-def collate_to_send(samples: Sequence[Sample | BaseException]) -> Batch | Parcel | BaseException:
+def collate_to_send(
+    samples: Sequence[Sample | BaseException], augment: Augment | None = None
+) -> Batch | Parcel | BaseException:
     """Stack samples in a data worker, and find a way for them.
 
     torch moves tensors to shared memory in a thread, where a failure is only printed and the run waits for ever. So
     they are moved here.
     """
-    batch = collate(samples)
+    batch = collate(samples, augment)
     if not isinstance(batch, Batch):
         return batch
     try:
@@ -51,9 +57,10 @@ def collate_to_send(samples: Sequence[Sample | BaseException]) -> Batch | Parcel
         return Parcel(lq, gt, replace(batch, lq=None, gt=None))
 
 
-def collate(samples: Sequence[Sample | BaseException]) -> Batch | BaseException:
-    """Stack samples to a micro-batch. Where 8 and 16 bit meet, the 8-bit ones are widened exactly (x 257).
+def collate(samples: Sequence[Sample | BaseException], augment: Augment | None = None) -> Batch | BaseException:
+    """Stack samples to a micro-batch, and augment it as a whole.
 
+    Where 8 and 16 bit meet, the 8-bit ones are widened exactly (x 257).
     The problem of a sample takes the place of the batch; so does that of samples which cannot be stacked.
     """
     good = []
@@ -70,7 +77,11 @@ def collate(samples: Sequence[Sample | BaseException]) -> Batch | BaseException:
     if lq is None and gt is None:
         return DataError(f"{keys[0]} has neither an LQ image nor a ground truth.")
     skipped = tuple(text for sample in good for text in sample.skipped)
-    return Batch(lq, gt, keys, seeds=tuple(sample.seed for sample in good), skipped=skipped)
+    batch = Batch(lq, gt, keys, seeds=tuple(sample.seed for sample in good), skipped=skipped)
+    try:
+        return augment(batch) if augment else batch
+    except DataError as error:
+        return error
 
 
 def fault_of(sample: Any) -> str:

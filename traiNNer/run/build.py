@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from traiNNer.batch import BatchPlan, ImageSet
 from traiNNer.config.choice import AutomationChoice
 from traiNNer.config.options import ArchChoice, CommonOptions, DatasetChoice, LossChoice, ModelChoice, TrainOptions
+from traiNNer.data.batch_augment import BatchAugment
 from traiNNer.data.demo import prepare_demo
 from traiNNer.data.loader import TrainLoader
 from traiNNer.engine.control.automation import Automation
@@ -180,6 +181,7 @@ def build_loader(
         total_iter=options.train.most_iter,
         rank=runtime.rank,
         world=runtime.world,
+        augment=BatchAugment(options.train.moa_augs, options.train.moa_probs) if options.train.use_moa else None,
     )
 
 

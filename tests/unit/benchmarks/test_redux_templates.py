@@ -51,7 +51,7 @@ def test_templates_are_counted_by_reason(tmp_path):
         "error: nonsense unknown option": 1,
     }
     assert found.alone == {"[network_g]": 1, "[feature high_order_degradation]": 1, "[losses: zzloss]": 1}
-    passed = {"compile_mode", "train.ema_power", "train.warmup_iter", "train.losses", "train.use_moa", "train.moa_augs"}
+    passed = {"compile_mode", "train.ema_power", "train.warmup_iter", "train.losses"}
     assert set(found.changes) == passed | {"val.metrics.topiq"}
     text = report(found, tmp_path, changes=True)
     assert text.startswith("1 of 5 files load\n")

@@ -23,6 +23,7 @@ RUN_ELSEWHERE = {
     "busy_machine.py": "test_busy_machine.py",
     "clock.py": "test_clock.py",
     "data_that_hurts.py": "test_data_that_hurts.py",
+    "estimate.py": "test_estimate.py",
     "gpu/__main__.py": "test_gpu.py",
     "mutants.py": "test_mutants.py",
     "prediction.py": "test_prediction.py",

@@ -19,7 +19,7 @@ def put(base, after, added):
 IDLE = {
     "compile_mode": ("scale: 2\n", "use_compile: false\ncompile_mode: default\n", ["compile_mode"]),
     "degradations": ("scale: 2\n", "high_order_degradation: false\nblur_prob2: 0.5\n", None),
-    "moa": (LENGTH, "  use_moa: off\n  moa_augs: [mixup]\n  moa_probs: [1]\n", ["train.use_moa", "train.moa_augs"]),
+    "moa": (LENGTH, "  moa_debug: true\n  moa_debug_limit: 100\n", ["train.moa_debug", "train.moa_debug_limit"]),
     "ema_power": (LENGTH, "  ema_power: 0.75\n  ema_update_after_step: 9\n", ["train.ema_power"]),
     "warmup_iter": (LENGTH, "  warmup_iter: -1\n", ["train.warmup_iter"]),
     "prefetch_mode": (PAIRS, "    prefetch_mode: ~\n", ["datasets.train.prefetch_mode"]),
@@ -48,7 +48,6 @@ MEANT = {
         "high_order_degradation",
         "makes no LQ",
     ),
-    "moa": (LENGTH, "  use_moa: true\n  moa_augs: [mixup]\n", "train.use_moa", "mixes no images"),
     "io_backend": (PAIRS, "    io_backend: {type: lmdb}\n", "datasets.train.io_backend", "from folders only"),
     "teacher": ("scale: 2\n", "network_g_teacher: {type: x}\n", "network_g_teacher", "trains no network after another"),
     "pixel format": ("scale: 2\n", "input_pixel_format: y\n", "input_pixel_format", "trained in RGB"),

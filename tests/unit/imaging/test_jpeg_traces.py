@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 from imagekit import jpeg, numbers, photo
 
-from traiNNer.audit.jpeg_traces import jpeg_quality
+from traiNNer.imaging.jpeg_traces import jpeg_quality
 from traiNNer.utils.resize import imresize
 
 

@@ -1,0 +1,1 @@
+"""What was done to a folder of low-quality images, estimated from the images alone."""
