@@ -30,6 +30,7 @@ from traiNNer.optim.optimizers import build_optimizer
 from traiNNer.optim.schedules import Schedule, compose, finish
 from traiNNer.registry import ARCHS, AUTOMATIONS, DATASETS, LOSSES, METRICS, MODELS, SCHEDULES
 from traiNNer.run.averages import build_average
+from traiNNer.run.degrader import build_degrader
 from traiNNer.utils.durations import seconds_of
 from traiNNer.utils.plugin_files import place_of
 
@@ -53,7 +54,15 @@ def _roots(choice: DatasetChoice) -> list[str]:
 def open_dataset(options: CommonOptions, key: str, book: Logbook) -> ImageSet:
     """Build the dataset of section `datasets.<key>` and read its headers. Raises `DataError` with a table."""
     choice = options.datasets[key]
-    build = partial(DATASETS.build, choice.type, choice.options, scale=options.scale, seed=options.manual_seed)
+    degrade = attempt(f"datasets.{key}.degradations", partial(build_degrader, choice))
+    build = partial(
+        DATASETS.build,
+        choice.type,
+        choice.options,
+        scale=options.scale,
+        seed=options.manual_seed,
+        degrade=degrade,
+    )
     dataset = attempt(f"datasets.{key}", build)
     if not isinstance(dataset, ImageSet):
         raise ConfigError(f"datasets.{key}: {choice.type} must be derived from traiNNer.batch.ImageSet")

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import numpy as np
 
+from traiNNer.batch import Degrade
 from traiNNer.data.datasets.image_files import ImageFiles, folders
 from traiNNer.data.files.options import DEFAULTS, FileOptions, Folders
 from traiNNer.data.files.pairing import Pair
@@ -17,6 +18,8 @@ from traiNNer.registry import DATASETS
 class PairedImageDataset(ImageFiles):
     """Pairs found by their names in one or several folders, searched with their sub-folders.
 
+    `degradations` spoil the LQ images.
+
     Args:
         dataroot_lq: folder of the small images, or a list of folders.
         dataroot_gt: folder of the large images, or a list with one for each of `dataroot_lq`; leave it out to test
@@ -29,9 +32,10 @@ class PairedImageDataset(ImageFiles):
         dataroot_lq: Folders,
         dataroot_gt: Folders | None = None,
         files: FileOptions = DEFAULTS,
+        degrade: Degrade | None = None,
     ) -> None:
         gt_roots = None if dataroot_gt is None else folders(dataroot_gt)
-        super().__init__(scale, gt_roots, files)
+        super().__init__(scale, gt_roots, files, degrade)
         self.lq_roots = folders(dataroot_lq)
 
     def _scan(self, crop: int | None) -> Scan:
