@@ -28,6 +28,7 @@ class Blur(Degradation):
         size: least and most pixels of a kernel; only odd sizes are drawn.
         sigma: least and most width in pixels; of both axes where a kernel is not round.
         beta_generalized: least and most exponent of the generalized kernels: below 1 a sharper tip than a Gaussian.
+            Half of the images get one below 1 where the span allows both.
         beta_plateau: least and most exponent of the plateau kernels: the higher, the steeper the edge.
         cutoff: least and most limit of `sinc`, in radians per pixel; by default pi / 3 for kernels below 13 pixels,
             pi / 5 for others, to pi.
@@ -64,8 +65,8 @@ class Blur(Degradation):
         sizes = 2 * draws.integer("radius", *self.size) + 1
         first, second = draws.uniform("sigma", *self.sigma), draws.uniform("sigma_across", *self.sigma)
         angle = draws.uniform("angle", -np.pi, np.pi)
-        generalized = draws.uniform("beta_generalized", *self.beta_generalized)
-        plateau = draws.uniform("beta_plateau", *self.beta_plateau)
+        generalized = _exponent(draws, "beta_generalized", self.beta_generalized)
+        plateau = _exponent(draws, "beta_plateau", self.beta_plateau)
         share = draws.uniform("cutoff", 0, 1)
         low = np.where(sizes < SMALL, np.pi / 3, np.pi / 5)
         span = (low, np.pi) if self.cutoff is None else self.cutoff
@@ -88,6 +89,33 @@ class Blur(Degradation):
             else:
                 made[here] = shapes.gaussian(distance)
         return shapes.cut(made, sizes)
+
+
+def _exponent(draws: Draws, name: str, span: Span) -> np.ndarray:
+    """Return exponents of which half are below 1 and half above, where the span has both."""
+    if not span[0] < 1 < span[1]:
+        return draws.uniform(name, *span)
+    is_low = draws.chance(f"{name}_below_1", 0.5)
+    return np.where(is_low, draws.uniform(f"{name}_low", span[0], 1), draws.uniform(f"{name}_high", 1, span[1]))
+
+
+def blurred(images: Tensor, lines: np.ndarray) -> Tensor:
+    """Return B, C, H, W images, each blurred along both axes with its line of weights, B, K."""
+    batch, channels, height, width = images.shape
+    radius = lines.shape[-1] // 2
+    weights = torch.from_numpy(lines.astype(np.float32)).to(images.device)[:, None].expand(-1, channels, -1)
+    weights = weights.reshape(batch * channels, 1, 1, -1)
+    flat = images.reshape(1, batch * channels, height, width)
+    flat = F.conv2d(F.pad(flat, (radius, radius, 0, 0), mode="replicate"), weights, groups=batch * channels)
+    flat = F.pad(flat, (0, 0, radius, radius), mode="replicate")
+    return F.conv2d(flat, weights.transpose(-1, -2), groups=batch * channels).view(images.shape)
+
+
+def gaussian_lines(sigma: np.ndarray, radius: np.ndarray) -> np.ndarray:
+    """Return the weights of one axis of Gaussians, B, K float64 with sums of 1, 0 beyond `radius` pixels."""
+    axis = np.arange(2 * int(radius.max()) + 1) - int(radius.max())
+    lines = np.where(np.abs(axis) <= radius[:, None], np.exp(-0.5 * (axis / sigma[:, None]) ** 2), 0.0)
+    return lines / lines.sum(axis=1, keepdims=True)
 
 
 def filtered(images: Tensor, kernels: np.ndarray) -> Tensor:

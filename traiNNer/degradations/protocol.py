@@ -90,6 +90,10 @@ class Degradation(ABC):
             draws: where every random number comes from, by name.
         """
 
+    def on(self, images: Images, draws: Draws) -> Images:
+        """Return the same for images of several sizes: what lies beyond an image counts as its border."""
+        return images.with_pixels(self(images.pixels, draws))
+
 
 class Resizing(ABC):
     """A step that changes the size."""

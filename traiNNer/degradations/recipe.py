@@ -115,7 +115,7 @@ class Recipe:
 def _changed(step: Step, images: Images, draws: Draws, target: np.ndarray) -> Images:
     if isinstance(step.change, Resizing):
         return step.change(images, draws, target)
-    return images.with_pixels(step.change(images.pixels, draws))
+    return step.change.on(images, draws)
 
 
 @contextmanager

@@ -12,7 +12,7 @@ from traiNNer.registry import DEGRADATIONS
 
 Filter = Literal["bicubic", "bilinear", "area", "lanczos", "nearest"]
 Filters = Annotated[tuple[Filter, ...], Field(min_length=1)]
-WAYS = ("down", "up", "keep")
+WAYS = ("up", "down", "keep")
 REACH = {"bicubic": 2.0, "bilinear": 1.0, "area": 0.5, "lanczos": 3.0, "nearest": 0.0}
 LEAST = 4  # pixels of a side: smaller images hold nothing that a later step could spoil
 
@@ -25,10 +25,11 @@ class Resize(Resizing):
 
     Args:
         factor: least and most factor; below 1 when shrinking, above 1 when enlarging.
-        probs: how often an image shrinks, grows, or stays as it is.
+        probs: how often an image grows, shrinks, or stays as it is.
         filters: the filters; one is drawn for each image. `area` is the mean over what a pixel covers.
         filter_weights: how often each filter is drawn; equally often when left out.
         antialias: widen the filters when shrinking; without it fine patterns turn into coarse ones.
+        of: what the factor is relative to: the size at this step (`now`), or that of LQ.
         back: return to the size before, with another filter: `factor` is then how much detail is lost.
     """
 
@@ -39,24 +40,26 @@ class Resize(Resizing):
         filters: Filters = ("bicubic", "bilinear", "area"),
         filter_weights: Weights = (),
         antialias: bool = True,
+        of: Literal["now", "lq"] = "now",
         back: bool = False,
     ) -> None:
         require_weights(filters, filter_weights, "filter_weights")
         require_weights(WAYS, probs, "probs")
         require_span(factor, "factor", 0.02)
-        if (probs[0] and factor[0] > 1) or (probs[1] and factor[1] < 1):
+        if (probs[0] and factor[1] < 1) or (probs[1] and factor[0] > 1):
             raise ValueError("factor must begin at or below 1 to shrink, and end at or above 1 to enlarge; see probs")
         self.factor, self.probs = factor, probs
         self.filters, self.weights = filters, filter_weights
-        self.antialias, self.back = antialias, back
+        self.antialias, self.of, self.back = antialias, of, back
 
-    def __call__(self, images: Images, draws: Draws, target: np.ndarray) -> Images:  # noqa: ARG002 - of the protocol
+    def __call__(self, images: Images, draws: Draws, target: np.ndarray) -> Images:
         """Return the images in sizes of their own, or in those before."""
         way = draws.choice("way", WAYS, self.probs)
         low, high = self.factor
         down, up = draws.uniform("down", low, min(1.0, high)), draws.uniform("up", max(1.0, low), high)
-        factor = np.choose(way, [down, up, np.ones_like(up)])
-        sizes = np.maximum(np.rint(images.sizes * factor[:, None]).astype(np.int64), np.minimum(images.sizes, LEAST))
+        factor = np.choose(way, [up, down, np.ones_like(up)])
+        whole = images.sizes if self.of == "now" else target
+        sizes = np.maximum(np.rint(whole * factor[:, None]).astype(np.int64), np.minimum(images.sizes, LEAST))
         filters = draws.choice("filter", self.filters, self.weights)
         resized = resample(images, sizes, [self.filters[place] for place in filters], self.antialias)
         if not self.back:

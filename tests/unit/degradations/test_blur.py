@@ -39,7 +39,8 @@ def test_parameters_have_their_laws():
         ("sigma", 0.5, 2.5),
         ("sigma_across", 0.5, 2.5),
         ("angle", -np.pi, np.pi),
-        ("beta_generalized", 0.5, 4.0),
+        ("beta_generalized_low", 0.5, 1.0),
+        ("beta_generalized_high", 1.0, 4.0),
         ("beta_plateau", 1.0, 2.0),
         ("cutoff", 0, 1),
     ):

@@ -26,6 +26,7 @@ def pixels(image):
 def libjpeg(image, quality, subsampling):
     file = io.BytesIO()
     Image.fromarray(image).save(file, "JPEG", quality=quality, subsampling=PILLOWS[subsampling])
+    file.seek(0)
     return JpegImageFile(file)
 
 

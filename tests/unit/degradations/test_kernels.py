@@ -15,7 +15,7 @@ def test_a_turned_gaussian_is_that_of_its_covariance():
     covariance = turn @ np.diag([3.0**2, 1.2**2]) @ turn.T
     axis = np.arange(-7, 8)
     x, y = np.meshgrid(axis, axis)
-    wanted = stats.multivariate_normal.pdf(np.dstack((x, y)), (0, 0), covariance)
+    wanted = stats.multivariate_normal.pdf(np.dstack((x, y)), (0, 0), covariance)  # pyright: ignore[reportArgumentType]
     kernel = cut(gaussian(distances(15, 3 * ONE, 1.2 * ONE, angle * ONE)), np.array([15]))[0]
     assert np.allclose(kernel, wanted / wanted.sum(), atol=1e-12)
 

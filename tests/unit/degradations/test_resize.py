@@ -65,7 +65,7 @@ def test_images_of_several_sizes_are_resized_as_if_alone():
 def test_parameters_have_their_laws():
     notes = {}
     count = 10_000
-    resize = Resize(factor=(0.25, 1.5), probs=(0.2, 0.7, 0.1), filters=("bicubic", "area"), filter_weights=(1, 3))
+    resize = Resize(factor=(0.25, 1.5), probs=(0.7, 0.2, 0.1), filters=("bicubic", "area"), filter_weights=(1, 3))
     images = Images.of(torch.zeros(count, 1, 4, 4))
     resize(images, Draws(np.arange(count), "resize", notes), np.empty((count, 2)))
     drawn = dict(notes["resize"])
@@ -78,10 +78,17 @@ def test_parameters_have_their_laws():
 
 def test_back_returns_to_the_size_with_less_detail():
     draws = Draws([5], "resize")
-    resize = Resize(factor=(0.3, 0.3), probs=(1, 0, 0), filters=("area",), back=True)
+    resize = Resize(factor=(0.3, 0.3), probs=(0, 1, 0), filters=("area",), back=True)
     result = resize(Images.of(PIXELS), draws, np.empty((1, 2)))
     small = resized("area", (18, 14))
     assert torch.equal(result.pixels, resized("area", (60, 47), pixels=small))
+
+
+def test_the_factor_may_be_relative_to_lq():
+    result = Resize(factor=(0.5, 0.5), probs=(0, 1, 0), of="lq")(
+        Images.of(PIXELS), Draws([1], "r"), np.array([[30, 24]])
+    )
+    assert result.sizes.tolist() == [[15, 12]]
 
 
 def test_shrink_makes_the_size_of_lq():
