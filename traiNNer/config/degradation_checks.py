@@ -22,6 +22,8 @@ def check_degradations(facts: Facts) -> None:
             facts.problem((*at, KEY), f"{component.name} makes its LQ images itself. Remove the recipe")
         if not steps and facts.on(*at, "shuffle_degradations"):
             facts.problem((*at, "shuffle_degradations"), f"has no effect without {KEY}")
+        if not steps and facts.value((*at, "made_of_gt"), float) is not None:
+            facts.problem((*at, "made_of_gt"), f"has no effect without {KEY}")
         for place, step in enumerate(steps):
             _check_step(facts, (*at, KEY, place), step)
         _check_alternatives(facts, at, steps)

@@ -46,7 +46,7 @@ NO_TEACHER = "traiNNer trains no network after another one. Remove it"
 NO_DISCRIMINATOR = "there is no discriminator: add network_d, or remove it"
 NO_MIX = "traiNNer mixes no images with each other. Remove it, or set use_moa: false"
 AS_LOSS = "is an old spelling: write an item `{type: ..., loss_weight: ...}` of train.losses"
-# Where these are on, high_order_degradation, the dataset or use_moa is refused already.
+# With realesrgandataset they are translated before; else high_order_degradation or use_moa is refused already.
 OF_DEGRADATION = passed_over("degradations are made while training only with high_order_degradation")
 OF_MIXING = passed_over("images are mixed only with use_moa")
 SAMPLE_ORDER = passed_over("the sample order is a function of manual_seed")
