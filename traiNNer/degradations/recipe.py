@@ -132,22 +132,28 @@ def one_thread() -> Iterator[None]:
 
 
 class Degrader:
-    """A recipe for arrays, one image at a time: what a dataset calls. It can be sent to data workers."""
+    """A recipe for arrays, one image at a time: what a dataset calls. It can be sent to data workers.
 
-    def __init__(self, recipe: Recipe) -> None:
+    Args:
+        recipe: the recipe.
+        notes: where the drawn parameters are written down, of one image after the other.
+    """
+
+    def __init__(self, recipe: Recipe, notes: Notes | None = None) -> None:
         self.recipe = recipe
+        self.notes = notes
 
-    def lq(self, image: np.ndarray, seed: int, size: tuple[int, int], notes: Notes | None = None) -> np.ndarray:
+    def lq(self, image: np.ndarray, seed: int, size: tuple[int, int]) -> np.ndarray:
         """Return LQ, h, w, 3, of an H, W, 3 image of the same integer type."""
         with one_thread(), torch.inference_mode():
-            return _integers(self.recipe(_pixels(image), (seed,), size, notes), image.dtype)
+            return _integers(self.recipe(_pixels(image), (seed,), size, self.notes), image.dtype)
 
-    def gt(self, image: np.ndarray, seed: int, notes: Notes | None = None) -> np.ndarray:
+    def gt(self, image: np.ndarray, seed: int) -> np.ndarray:
         """Return the ground truth that is trained with, H, W, 3 of the same integer type."""
         if not self.recipe.target:
             return image
         with one_thread(), torch.inference_mode():
-            return _integers(self.recipe.on_target(_pixels(image), (seed,), notes), image.dtype)
+            return _integers(self.recipe.on_target(_pixels(image), (seed,), self.notes), image.dtype)
 
 
 def _pixels(image: np.ndarray) -> Tensor:

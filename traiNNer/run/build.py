@@ -14,6 +14,7 @@ from traiNNer.config.choice import AutomationChoice
 from traiNNer.config.options import ArchChoice, CommonOptions, DatasetChoice, LossChoice, ModelChoice, TrainOptions
 from traiNNer.data.demo import prepare_demo
 from traiNNer.data.loader import TrainLoader
+from traiNNer.degradations.draws import Notes
 from traiNNer.engine.control.automation import Automation
 from traiNNer.engine.control.knobs import Knobs
 from traiNNer.engine.ending import Ending, Timing
@@ -51,10 +52,13 @@ def _roots(choice: DatasetChoice) -> list[str]:
     return [root for value in given if value for root in ([value] if isinstance(value, str) else value)]
 
 
-def open_dataset(options: CommonOptions, key: str, book: Logbook) -> ImageSet:
-    """Build the dataset of section `datasets.<key>` and read its headers. Raises `DataError` with a table."""
+def open_dataset(options: CommonOptions, key: str, book: Logbook, notes: Notes | None = None) -> ImageSet:
+    """Build the dataset of section `datasets.<key>` and read its headers. Raises `DataError` with a table.
+
+    What its degradations draw is written to `notes`.
+    """
     choice = options.datasets[key]
-    degrade = attempt(f"datasets.{key}.degradations", partial(build_degrader, choice))
+    degrade = attempt(f"datasets.{key}.degradations", partial(build_degrader, choice, notes))
     build = partial(
         DATASETS.build,
         choice.type,

@@ -279,8 +279,9 @@ class Halves:
 @pytest.mark.parametrize(("share", "marks"), [(None, {10}), (0.0, set()), (1.0, {11}), (0.5, {11})])
 def test_lq_is_spoiled_or_made_of_gt_as_often_as_asked_for(tmp_path, share, marks):
     write_pairs(tmp_path, 1, (20, 24))
-    given = {"dataroot_gt": str(tmp_path / "hr"), "dataroot_lq": str(tmp_path / "lr"), "lq_size": 8}
-    dataset = DATASETS.build("PairedImageDataset", given | {"made_of_gt": share}, scale=2, degrade=Halves())
+    roots = {"dataroot_gt": str(tmp_path / "hr"), "dataroot_lq": str(tmp_path / "lr")}
+    given = {**roots, "lq_size": 8, "made_of_gt": share}
+    dataset = DATASETS.build("PairedImageDataset", given, scale=2, degrade=Halves())
     dataset.open("train", "datasets.train")
     samples = [dataset.sample(0, np.random.default_rng(seed)) for seed in range(40)]
     made = [sample for sample in samples if len(np.unique(sample.lq)) == 1]
