@@ -6,15 +6,16 @@ import pytest
 import torch
 from scipy import stats
 
-from traiNNer.degradations.blur import Blur, filtered
+from traiNNer.degradations.blur import Blur, convolved, filtered
 from traiNNer.degradations.draws import Draws
 
 RNG = np.random.default_rng(0)
 
 
-def test_filtered_as_opencv_does_with_repeated_borders():
+@pytest.mark.parametrize("function", [filtered, convolved])
+def test_filtered_as_opencv_does_with_repeated_borders(function):
     image, kernels = RNG.random((2, 30, 23, 3), dtype=np.float32), RNG.random((2, 7, 7))
-    result = filtered(torch.from_numpy(image).permute(0, 3, 1, 2), kernels).permute(0, 2, 3, 1).numpy()
+    result = function(torch.from_numpy(image).permute(0, 3, 1, 2), kernels).permute(0, 2, 3, 1).numpy()
     for place in range(2):
         wanted = cv2.filter2D(image[place], -1, kernels[place], borderType=cv2.BORDER_REPLICATE)
         assert np.allclose(result[place], wanted, atol=1e-4)
