@@ -4,7 +4,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import KW_ONLY, dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Literal, Protocol
 
 import numpy as np
 
@@ -109,6 +109,18 @@ class BatchPlan:
         given = [(start, size) for start, size in changes]
         if given[:1] == self.changes[:1]:
             self.changes = given
+
+
+class Degrade(Protocol):
+    """Spoils single images as a recipe says: pure functions of (image, seed)."""
+
+    def lq(self, image: np.ndarray, seed: int, size: tuple[int, int]) -> np.ndarray:
+        """Return LQ of (height, width) `size` from an H, W, 3 image, in the same integer type."""
+        ...
+
+    def gt(self, image: np.ndarray, seed: int) -> np.ndarray:
+        """Return the ground truth that is trained with, from the same image, in the same shape and type."""
+        ...
 
 
 class ImageSet(ABC):

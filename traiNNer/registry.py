@@ -23,11 +23,11 @@ from typing import Any, Generic, Self, TypeVar, get_args, get_type_hints
 from pydantic import BaseModel, ConfigDict, PydanticSchemaGenerationError, create_model
 from pydantic.fields import FieldInfo
 
-from traiNNer.traits import ArchTraits, LossTraits, ModelTraits, OptimizerTraits, Traits
+from traiNNer.traits import ArchTraits, DegradationTraits, LossTraits, ModelTraits, OptimizerTraits, Traits
 from traiNNer.utils.frozen import FrozenDict
 
 Declared = TypeVar("Declared", bound=Traits)
-CONTEXT = ("scale", "seed", "total_iter", "base_lr", "networks", "averages", "losses")
+CONTEXT = ("scale", "seed", "total_iter", "base_lr", "networks", "averages", "losses", "degrade")
 
 
 class Influence(Enum):
@@ -171,7 +171,7 @@ class Component(Generic[Declared]):
         values = {name: getattr(checked, name) for name in type(checked).model_fields}
         for name, group in self.groups.items():
             values[name] = group(**{key: values.pop(key) for key in group.model_fields})
-        return self.builder(**values, **{name: context[name] for name in self.context})
+        return self.builder(**values, **{name: context[name] for name in self.context if name in context})
 
 
 class UnknownComponent(KeyError):
@@ -282,6 +282,7 @@ ARCHS = Registry("arch", ArchTraits, "traiNNer.archs")
 LOSSES = Registry("loss", LossTraits, "traiNNer.losses")
 METRICS = Registry("metric", Traits, "traiNNer.metrics")
 DATASETS = Registry("dataset", Traits, "traiNNer.data")
+DEGRADATIONS = Registry("degradation", DegradationTraits, "traiNNer.degradations")
 OPTIMIZERS = Registry("optimizer", OptimizerTraits, "traiNNer.optim")
 SCHEDULES = Registry("scheduler", Traits, "traiNNer.optim")
 AUTOMATIONS = Registry("automation", Traits, "traiNNer.automations")

@@ -25,6 +25,17 @@ class Traits:
 
 
 @dataclass(frozen=True)
+class DegradationTraits(Traits):
+    """What a degradation can do.
+
+    Args:
+        resizes: It changes the size of images.
+    """
+
+    resizes: bool = False
+
+
+@dataclass(frozen=True)
 class Recipe:
     """The settings that an arch was published with: learning rate of Adam, side of the LQ crops, images per step.
 

@@ -8,7 +8,7 @@ import pytest
 PACKAGE = Path(__file__).parents[2] / "traiNNer"
 LAYER = {
     **dict.fromkeys(("registry", "traits", "batch", "errors", "utils"), 0),
-    "imaging": 1,
+    **dict.fromkeys(("imaging", "degradations"), 1),
     **dict.fromkeys(("config", "archs", "losses", "metrics", "data", "optim"), 2),
     **dict.fromkeys(("models", "spandrel"), 3),
     "engine": 4,

@@ -19,10 +19,10 @@ from traiNNer.config.reference.markdown import options_markdown
 from traiNNer.config.layout import sections, static_keys
 from traiNNer.config.options import TestOptions, TrainOptions
 from traiNNer.config.reference.schema import json_schema
-from traiNNer.registry import ARCHS, AUTOMATIONS, DATASETS, LOSSES, METRICS, MODELS, SCHEDULES
+from traiNNer.registry import ARCHS, AUTOMATIONS, DATASETS, DEGRADATIONS, LOSSES, METRICS, MODELS, SCHEDULES
 
 keys = [f"{at}.{key}".removeprefix(".") for at, model in sections(TrainOptions) for key in static_keys(model)]
-for registry in (ARCHS, AUTOMATIONS, DATASETS, LOSSES, METRICS, MODELS, SCHEDULES):
+for registry in (ARCHS, AUTOMATIONS, DATASETS, DEGRADATIONS, LOSSES, METRICS, MODELS, SCHEDULES):
     for component in registry:
         title = f"{registry.kind} {component.name}"
         if getattr(component.traits, "family", ""):

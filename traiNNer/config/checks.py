@@ -5,6 +5,7 @@ from pathlib import Path
 
 from traiNNer.config.adversarial import check_adversarial
 from traiNNer.config.crop_checks import check_crops
+from traiNNer.config.degradation_checks import check_degradations
 from traiNNer.config.facts import Facts
 from traiNNer.config.loss_checks import check_losses
 from traiNNer.config.mixing_checks import check_mixing
@@ -22,6 +23,7 @@ def check_rules(facts: Facts) -> None:
     training = issubclass(facts.model, TrainOptions)
     _check_names(facts)
     _check_scale(facts)
+    check_degradations(facts)
     if training:
         _check_train_sets(facts)
         _check_needed(facts)

@@ -34,6 +34,7 @@ GIVEN = {
     "networks": "they are given by network_g and network_d",
     "averages": "they are given by train.ema_decay",
     "losses": "they are given by train.losses",
+    "degrade": "it is given by degradations",
 }
 # What is wrong with a component is reported; in its place the rest of the file is still to be checked.
 PLACEHOLDER = {"type": REFUSED, "options": {}}
@@ -96,7 +97,7 @@ class Checker:
     def _choice(self, node: Node, model: type[Choice], path: Path) -> dict[str, Any]:
         fixed = static_keys(model)
         self._drop_unset(node, model)
-        tree = {key: child.plain() for key, child in node.value.items() if key in fixed}
+        tree = self._fields({key: child for key, child in node.value.items() if key in fixed}, model, path)
         component = self._component(node, model)
         if component is None:
             return tree | PLACEHOLDER

@@ -6,6 +6,7 @@ Nothing disappears: every key that is not used as it stands is noted in `Report.
 from collections.abc import Mapping
 from typing import Any
 
+from traiNNer.config.foreign_degradations import translate_degradations
 from traiNNer.config.foreign_names import COMPONENTS
 from traiNNer.config.foreign_words import DEFAULTS, OPTION_DEFAULTS, WORDS, Default
 from traiNNer.config.layout import aliases, static_keys
@@ -33,6 +34,7 @@ LOSSES_AT = ("train", "losses")
 def adapt_foreign(root: Node, model: type[StrictOptions], report: Report) -> None:
     """Translate or pass over what other frameworks write, and say once which defaults differ there."""
     before = len(report.changes)
+    translate_degradations(root, report)
     has_their_metrics = _has_their_metrics(root)
     for place in WORDS:
         for section in _sections(root, place):

@@ -5,8 +5,10 @@ A name counts only where nothing is registered under it, so a component that is 
 
 from collections.abc import Mapping
 
-NO_DEGRADATION = "traiNNer makes no LQ images while it trains. Make them first, and give both folders to "
-NO_DEGRADATION += "pairedimagedataset (or only the GT folder to singlegtdataset, which shrinks it)"
+NO_DEGRADATION = (
+    "LQ images are made by `degradations` in the section of a singlegtdataset or pairedimagedataset, or by "
+)
+NO_DEGRADATION += "realesrgandataset together with high_order_degradation: true"
 NO_VIDEO = "traiNNer trains on single images, not on clips. Remove it"
 
 

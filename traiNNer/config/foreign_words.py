@@ -45,7 +45,7 @@ def _numbered(*names: str) -> tuple[str, ...]:
 NO_TEACHER = "traiNNer trains no network after another one. Remove it"
 NO_DISCRIMINATOR = "there is no discriminator: add network_d, or remove it"
 AS_LOSS = "is an old spelling: write an item `{type: ..., loss_weight: ...}` of train.losses"
-# Where these are on, high_order_degradation or the dataset is refused already.
+# With realesrgandataset they are translated before; else high_order_degradation is refused already.
 OF_DEGRADATION = passed_over("degradations are made while training only with high_order_degradation")
 SAMPLE_ORDER = passed_over("the sample order is a function of manual_seed")
 READING = passed_over("images are read ahead anyway")

@@ -13,7 +13,18 @@ from pydantic import AfterValidator, Field
 
 from traiNNer.config.automation_options import AutomationOptions
 from traiNNer.config.choice import Choice
-from traiNNer.registry import ARCHS, DATASETS, LOSSES, METRICS, MODELS, OPTIMIZERS, SCHEDULES, Influence, StrictOptions
+from traiNNer.registry import (
+    ARCHS,
+    DATASETS,
+    DEGRADATIONS,
+    LOSSES,
+    METRICS,
+    MODELS,
+    OPTIMIZERS,
+    SCHEDULES,
+    Influence,
+    StrictOptions,
+)
 from traiNNer.utils.durations import seconds_of
 
 PositiveInt = Annotated[int, Field(gt=0)]
@@ -80,6 +91,20 @@ class MetricChoice(Choice):
     """Which direction is better; by default the metric's own."""
 
 
+class DegradationChoice(Choice):
+    """A degradation of a recipe, with its own options. `- blur` is short for `- {type: blur}`."""
+
+    registry = DEGRADATIONS
+    has_short_form = True
+
+    prob: Annotated[float, Field(ge=0, le=1)] = 1.0
+    """How often an image gets this step."""
+    either: str | None = None
+    """A name: of all steps with the same one an image gets at most one, each as often as its `prob` says."""
+    target: bool = False
+    """Change the ground truth, before anything is made of it; such steps come first."""
+
+
 class DatasetChoice(Choice):
     """A dataset and how it is read. What only training needs has no effect in a validation set: a warning names it."""
 
@@ -97,6 +122,11 @@ class DatasetChoice(Choice):
     """Page-locked batches for faster copies; only matters on CUDA."""
     dataset_enlarge_ratio: PositiveInt = 1
     """How many times the set is counted per epoch; each copy gets its own random crops."""
+    degradations: tuple[DegradationChoice, ...] = ()
+    """What makes LQ of the ground truth (or spoils the LQ of pairs), in this order: see docs/degradations.md. An image
+    of a validation set gets the same in every run."""
+    shuffle_degradations: bool = False
+    """Draw the order of the degradations for each image."""
 
 
 class TrainSection(StrictOptions):

@@ -15,6 +15,7 @@ from traiNNer.config.options import ArchChoice, CommonOptions, DatasetChoice, Lo
 from traiNNer.data.batch_augment import BatchAugment
 from traiNNer.data.demo import prepare_demo
 from traiNNer.data.loader import TrainLoader
+from traiNNer.degradations.draws import Notes
 from traiNNer.engine.control.automation import Automation
 from traiNNer.engine.control.knobs import Knobs
 from traiNNer.engine.ending import Ending, Timing
@@ -31,6 +32,7 @@ from traiNNer.optim.optimizers import build_optimizer
 from traiNNer.optim.schedules import Schedule, compose, finish
 from traiNNer.registry import ARCHS, AUTOMATIONS, DATASETS, LOSSES, METRICS, MODELS, SCHEDULES
 from traiNNer.run.averages import build_average
+from traiNNer.run.degrader import build_degrader
 from traiNNer.utils.durations import seconds_of
 from traiNNer.utils.plugin_files import place_of
 
@@ -51,10 +53,21 @@ def _roots(choice: DatasetChoice) -> list[str]:
     return [root for value in given if value for root in ([value] if isinstance(value, str) else value)]
 
 
-def open_dataset(options: CommonOptions, key: str, book: Logbook) -> ImageSet:
-    """Build the dataset of section `datasets.<key>` and read its headers. Raises `DataError` with a table."""
+def open_dataset(options: CommonOptions, key: str, book: Logbook, notes: Notes | None = None) -> ImageSet:
+    """Build the dataset of section `datasets.<key>` and read its headers. Raises `DataError` with a table.
+
+    What its degradations draw is written to `notes`.
+    """
     choice = options.datasets[key]
-    build = partial(DATASETS.build, choice.type, choice.options, scale=options.scale, seed=options.manual_seed)
+    degrade = attempt(f"datasets.{key}.degradations", partial(build_degrader, choice, notes))
+    build = partial(
+        DATASETS.build,
+        choice.type,
+        choice.options,
+        scale=options.scale,
+        seed=options.manual_seed,
+        degrade=degrade,
+    )
     dataset = attempt(f"datasets.{key}", build)
     if not isinstance(dataset, ImageSet):
         raise ConfigError(f"datasets.{key}: {choice.type} must be derived from traiNNer.batch.ImageSet")

@@ -13,7 +13,7 @@ from traiNNer.config.options import TrainOptions
 from traiNNer.errors import ConfigError
 from traiNNer.utils import plugin_files
 
-REGISTRIES = ("ARCHS", "LOSSES", "METRICS", "DATASETS", "OPTIMIZERS", "SCHEDULES", "AUTOMATIONS")
+REGISTRIES = ("ARCHS", "LOSSES", "METRICS", "DATASETS", "DEGRADATIONS", "OPTIMIZERS", "SCHEDULES", "AUTOMATIONS")
 BASE = """\
 name: run
 scale: 2

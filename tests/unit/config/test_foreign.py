@@ -46,7 +46,7 @@ MEANT = {
         "scale: 2\n",
         "high_order_degradation: true\nblur_prob: 0.5\n",
         "high_order_degradation",
-        "makes no LQ",
+        "LQ images are made by `degradations`",
     ),
     "io_backend": (PAIRS, "    io_backend: {type: lmdb}\n", "datasets.train.io_backend", "from folders only"),
     "teacher": ("scale: 2\n", "network_g_teacher: {type: x}\n", "network_g_teacher", "trains no network after another"),
@@ -72,7 +72,6 @@ def test_word_that_is_meant_is_refused_once_without_a_nearest_name(problems, bas
 @pytest.mark.parametrize(
     ("old", "new", "words"),
     [
-        ("PairedImageDataset", "realesrgandataset", "makes no LQ images"),
         ("TinyNet", "paragonsr2_photo", "is an architecture of other frameworks that traiNNer does not have"),
         ("PairedImageDataset", "pairedvideodataset", "Use pairedimagedataset"),
     ],

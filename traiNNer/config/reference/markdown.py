@@ -13,6 +13,7 @@ from traiNNer.config.tree import key_of
 from traiNNer.registry import (
     ARCHS,
     DATASETS,
+    DEGRADATIONS,
     LOSSES,
     METRICS,
     MODELS,
@@ -36,6 +37,7 @@ HEADINGS = {
     "Networks (`network_g`, `network_d`)": ARCHS,
     "Models (`model`)": MODELS,
     "Datasets (`datasets.…`)": DATASETS,
+    "Degradations (`datasets.….degradations`)": DEGRADATIONS,
     "Losses (`train.losses`)": LOSSES,
     "Optimizers (`train.optim_g`)": OPTIMIZERS,
     "Schedules (`train.scheduler`)": SCHEDULES,

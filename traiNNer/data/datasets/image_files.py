@@ -6,12 +6,13 @@ from typing import Literal
 
 import numpy as np
 
-from traiNNer.batch import ImageSet, Sample
+from traiNNer.batch import Degrade, ImageSet, Sample
 from traiNNer.data.cache import ImageCache
 from traiNNer.data.files.fingerprint import fingerprint
 from traiNNer.data.files.options import THE_END, FileOptions
 from traiNNer.data.files.pairing import Pair
 from traiNNer.data.files.scan import Scan, Selection
+from traiNNer.data.order import seed_of_name
 from traiNNer.data.transforms import bicubic_error, random_turn
 from traiNNer.errors import DataError
 from traiNNer.imaging.image_file import Header, ImageError, read_image
@@ -22,8 +23,14 @@ MOST_IN_A_ROW = 100  # so many damaged ones together mean a lost disk: trying on
 class ImageFiles(ImageSet):
     """Images in folders. What differs, where LQ comes from, is in the four abstract methods."""
 
-    def __init__(self, scale: int, gt_roots: list[Path] | None, files: FileOptions) -> None:
+    is_made_of_gt = False
+    """Whether LQ is made of the ground truth, with degradations too; else they spoil the LQ of the files."""
+
+    def __init__(
+        self, scale: int, gt_roots: list[Path] | None, files: FileOptions, degrade: Degrade | None = None
+    ) -> None:
         self.scale = scale
+        self.degrade = degrade
         self.gt_roots = gt_roots
         self.files = files
         self.crop_size = files.crop_size(scale)
@@ -108,6 +115,8 @@ class ImageFiles(ImageSet):
                 skipped.append(str(error))
                 continue
             lq, gt = random_turn(lq, gt, self.files.use_hflip, self.files.use_rot, rng)
+            if self.degrade is not None:
+                lq, gt = self._degraded(self.degrade, lq, gt, int(rng.integers(2**63)))
             return Sample(lq, gt, pair.key, skipped=tuple(skipped))
         raise DataError(f"{self.name}: {len(skipped)} images in a row cannot be read; first: {skipped[0]}")
 
@@ -125,7 +134,16 @@ class ImageFiles(ImageSet):
             lq, gt = self._whole(pair)
         except ImageError as error:
             raise DataError(f"{self.name}: damaged image {error}") from None
+        if self.degrade is not None:  # the same at every validation, in every run
+            lq, gt = self._degraded(self.degrade, lq, gt, seed_of_name(pair.key))
         return Sample(lq, gt, pair.key)
+
+    def _degraded(
+        self, degrade: Degrade, lq: np.ndarray, gt: np.ndarray | None, seed: int
+    ) -> tuple[np.ndarray, np.ndarray | None]:
+        gt = None if gt is None else degrade.gt(gt, seed)
+        source = gt if self.is_made_of_gt and gt is not None else lq
+        return degrade.lq(source, seed, (lq.shape[0], lq.shape[1])), gt
 
     def _image(self, path: Path) -> np.ndarray:
         return self._cache.get(str(path), lambda: self._decode(path))

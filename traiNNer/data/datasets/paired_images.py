@@ -1,9 +1,12 @@
 """Folders of image pairs: the small image and the large one it was made from."""
 
 from pathlib import Path
+from typing import Annotated
 
 import numpy as np
+from pydantic import Field
 
+from traiNNer.batch import Degrade
 from traiNNer.data.datasets.image_files import ImageFiles, folders
 from traiNNer.data.files.options import DEFAULTS, FileOptions, Folders
 from traiNNer.data.files.pairing import Pair
@@ -17,10 +20,14 @@ from traiNNer.registry import DATASETS
 class PairedImageDataset(ImageFiles):
     """Pairs found by their names in one or several folders, searched with their sub-folders.
 
+    `degradations` spoil the LQ images.
+
     Args:
         dataroot_lq: folder of the small images, or a list of folders.
         dataroot_gt: folder of the large images, or a list with one for each of `dataroot_lq`; leave it out to test
             images without ground truth.
+        made_of_gt: how often LQ is made of the ground truth by `degradations`, the LQ of the file being used as it is
+            for all other crops; by default degradations spoil the LQ of every file.
     """
 
     def __init__(
@@ -28,11 +35,14 @@ class PairedImageDataset(ImageFiles):
         scale: int,
         dataroot_lq: Folders,
         dataroot_gt: Folders | None = None,
+        made_of_gt: Annotated[float, Field(ge=0, le=1)] | None = None,
         files: FileOptions = DEFAULTS,
+        degrade: Degrade | None = None,
     ) -> None:
         gt_roots = None if dataroot_gt is None else folders(dataroot_gt)
-        super().__init__(scale, gt_roots, files)
+        super().__init__(scale, gt_roots, files, degrade)
         self.lq_roots = folders(dataroot_lq)
+        self.made_of_gt = made_of_gt
 
     def _scan(self, crop: int | None) -> Scan:
         if self.gt_roots is None and self.selection.meta_info:
@@ -54,6 +64,16 @@ class PairedImageDataset(ImageFiles):
         if pair.gt is None:
             return lq, None
         return lq, np.ascontiguousarray(self._image(pair.gt)[: lq.shape[0] * self.scale, : lq.shape[1] * self.scale])
+
+    def _degraded(
+        self, degrade: Degrade, lq: np.ndarray, gt: np.ndarray | None, seed: int
+    ) -> tuple[np.ndarray, np.ndarray | None]:
+        if self.made_of_gt is None or gt is None:
+            return super()._degraded(degrade, lq, gt, seed)
+        if np.random.default_rng(seed).random() >= self.made_of_gt:
+            return lq, gt
+        gt = degrade.gt(gt, seed)
+        return degrade.lq(gt, seed, (lq.shape[0], lq.shape[1])), gt
 
     def paired_files(self) -> dict[str, tuple[Path, Path]]:
         """Return the files of GT and LQ by key; nothing without ground truth."""

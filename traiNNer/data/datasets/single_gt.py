@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from traiNNer.batch import Degrade
 from traiNNer.data.datasets.image_files import ImageFiles, folders
 from traiNNer.data.files.options import DEFAULTS, FileOptions, Folders
 from traiNNer.data.files.pairing import Pair
@@ -16,20 +17,24 @@ class SingleGTDataset(ImageFiles):
     """Sharp photos in one or several folders, searched with their sub-folders; no small images are needed.
 
     LQ is the photo, cropped to a multiple of the scale, shrunk as MATLAB's `imresize` does it (bicubic, antialiased),
-    bit for bit. For a training crop only that crop is shrunk, which gives the same pixels, at the borders too.
+    bit for bit. For a training crop only that crop is shrunk, which gives the same pixels, at the borders too. With
+    `degradations`, LQ is what they make of the photo, or of the crop.
 
     Args:
         dataroot_gt: folder of the photos, or a list of folders.
     """
+
+    is_made_of_gt = True
 
     def __init__(
         self,
         scale: int,
         dataroot_gt: Folders,
         files: FileOptions = DEFAULTS,
+        degrade: Degrade | None = None,
     ) -> None:
         self._roots = folders(dataroot_gt)
-        super().__init__(scale, self._roots, files)
+        super().__init__(scale, self._roots, files, degrade)
 
     def _scan(self, crop: int | None) -> Scan:
         return scan_gt(self.name, self._roots, self.scale, crop, self.files.max_pixels, self.selection)

@@ -264,3 +264,29 @@ def test_description_names_the_file(tmp_path):
 def test_any_root_works(tmp_path, root):
     write_pairs(tmp_path / root, 2)
     assert build(tmp_path / root).sample(1, rng()).key == "001"
+
+
+class Halves:
+    """Degradations that leave a mark: 10 on LQ, made from whatever size, and 20 on GT."""
+
+    def lq(self, image, seed, size):
+        return np.full((*size, 3), 10 if image.shape[:2] == size else 11, image.dtype)
+
+    def gt(self, image, seed):
+        return np.full_like(image, 20)
+
+
+@pytest.mark.parametrize(("share", "marks"), [(None, {10}), (0.0, set()), (1.0, {11}), (0.5, {11})])
+def test_lq_is_spoiled_or_made_of_gt_as_often_as_asked_for(tmp_path, share, marks):
+    write_pairs(tmp_path, 1, (20, 24))
+    roots = {"dataroot_gt": str(tmp_path / "hr"), "dataroot_lq": str(tmp_path / "lr")}
+    given = {**roots, "lq_size": 8, "made_of_gt": share}
+    dataset = DATASETS.build("PairedImageDataset", given, scale=2, degrade=Halves())
+    dataset.open("train", "datasets.train")
+    samples = [dataset.sample(0, np.random.default_rng(seed)) for seed in range(40)]
+    made = [sample for sample in samples if len(np.unique(sample.lq)) == 1]
+    assert {int(sample.lq[0, 0, 0]) for sample in made} == marks
+    assert all((sample.gt == 20).all() for sample in made)
+    assert len(made) == {None: 40, 0.0: 0, 1.0: 40}.get(share, len(made))
+    assert share != 0.5 or 8 < len(made) < 32
+    assert np.array_equal(dataset.whole(0).lq, dataset.whole(0).lq)

@@ -1,0 +1,166 @@
+"""Resizing of a batch in which every image has a factor of its own: products with resampling matrices."""
+
+from typing import Annotated, Literal
+
+import numpy as np
+import torch
+from pydantic import Field
+
+from traiNNer.degradations.draws import Draws
+from traiNNer.degradations.protocol import Images, Resizing, Share, Span, Weights, require_span, require_weights
+from traiNNer.registry import DEGRADATIONS
+
+Filter = Literal["bicubic", "bilinear", "area", "lanczos", "nearest"]
+Filters = Annotated[tuple[Filter, ...], Field(min_length=1)]
+WAYS = ("up", "down", "keep")
+REACH = {"bicubic": 2.0, "bilinear": 1.0, "area": 0.5, "lanczos": 3.0, "nearest": 0.0}
+LEAST = 4  # pixels of a side: smaller images hold nothing that a later step could spoil
+
+
+@DEGRADATIONS.register(resizes=True)
+class Resize(Resizing):
+    """Shrink or enlarge by a random factor, as images were before they came to us.
+
+    The last resize of a recipe, to the size of LQ, is `shrink`; where a recipe has none, it ends with one.
+
+    Args:
+        factor: least and most factor; below 1 when shrinking, above 1 when enlarging.
+        probs: how often an image grows, shrinks, or stays as it is.
+        filters: the filters; one is drawn for each image. `area` is the mean over what a pixel covers.
+        filter_weights: how often each filter is drawn; equally often when left out.
+        antialias: widen the filters when shrinking; without it fine patterns turn into coarse ones.
+        of: what the factor is relative to: the size at this step (`now`), or that of LQ.
+        back: return to the size before, with another filter: `factor` is then how much detail is lost.
+    """
+
+    def __init__(
+        self,
+        factor: Span = (0.5, 1.5),
+        probs: tuple[Share, Share, Share] = (0.4, 0.4, 0.2),
+        filters: Filters = ("bicubic", "bilinear", "area"),
+        filter_weights: Weights = (),
+        antialias: bool = True,
+        of: Literal["now", "lq"] = "now",
+        back: bool = False,
+    ) -> None:
+        require_weights(filters, filter_weights, "filter_weights")
+        require_weights(WAYS, probs, "probs")
+        require_span(factor, "factor", 0.02)
+        if (probs[0] and factor[1] < 1) or (probs[1] and factor[0] > 1):
+            raise ValueError("factor must begin at or below 1 to shrink, and end at or above 1 to enlarge; see probs")
+        self.factor, self.probs = factor, probs
+        self.filters, self.weights = filters, filter_weights
+        self.antialias, self.of, self.back = antialias, of, back
+
+    def __call__(self, images: Images, draws: Draws, target: np.ndarray) -> Images:
+        """Return the images in sizes of their own, or in those before."""
+        way = draws.choice("way", WAYS, self.probs)
+        low, high = self.factor
+        down, up = draws.uniform("down", low, min(1.0, high)), draws.uniform("up", max(1.0, low), high)
+        factor = np.choose(way, [up, down, np.ones_like(up)])
+        whole = images.sizes if self.of == "now" else target
+        sizes = np.maximum(np.rint(whole * factor[:, None]).astype(np.int64), np.minimum(images.sizes, LEAST))
+        filters = draws.choice("filter", self.filters, self.weights)
+        resized = resample(images, sizes, [self.filters[place] for place in filters], self.antialias)
+        if not self.back:
+            return resized
+        filters = draws.choice("filter_back", self.filters, self.weights)
+        return resample(resized, images.sizes, [self.filters[place] for place in filters], self.antialias)
+
+
+@DEGRADATIONS.register(resizes=True)
+class Shrink(Resizing):
+    """Resize to the size of LQ. What follows in the recipe spoils the pixels of LQ.
+
+    Args:
+        filters: the filters; one is drawn for each image.
+        filter_weights: how often each filter is drawn; equally often when left out.
+        antialias: widen the filters when shrinking; without it fine patterns turn into coarse ones.
+    """
+
+    def __init__(self, filters: Filters = ("bicubic",), filter_weights: Weights = (), antialias: bool = True) -> None:
+        require_weights(filters, filter_weights, "filter_weights")
+        self.filters, self.weights, self.antialias = filters, filter_weights, antialias
+
+    def __call__(self, images: Images, draws: Draws, target: np.ndarray) -> Images:
+        """Return the images in the size of LQ."""
+        filters = draws.choice("filter", self.filters, self.weights)
+        return resample(images, target, [self.filters[place] for place in filters], self.antialias)
+
+
+def resample(images: Images, sizes: np.ndarray, filters: list[str], antialias: bool) -> Images:
+    """Return the images in other sizes (B, 2), each with its filter; images that keep their size keep their pixels."""
+    if bool((images.sizes == sizes).all()):
+        return images
+    device = images.pixels.device
+    before, after = images.pixels.shape[-2:], sizes.max(axis=0)
+    rows, columns = (
+        np.stack(
+            [
+                matrix(int(old), int(new), filters[image], antialias, int(before[axis]), int(after[axis]))
+                for image, (old, new) in enumerate(zip(images.sizes[:, axis], sizes[:, axis], strict=True))
+            ]
+        )
+        for axis in (0, 1)
+    )
+    high = torch.from_numpy(rows).to(device)[:, None]
+    wide = torch.from_numpy(columns).to(device)[:, None].transpose(-1, -2)
+    return Images((high @ images.pixels @ wide).clamp(0, 1), sizes)
+
+
+def matrix(old: int, new: int, name: str, antialias: bool, width: int, height: int) -> np.ndarray:
+    """Return the weights that make `new` pixels of a line from `old`: height, width float32.
+
+    Columns from `old` on are 0; rows from `new` on repeat the last.
+    """
+    made = np.zeros((height, width), dtype=np.float32)
+    made[:new, :old] = weights_of(old, new, name, antialias)
+    made[new:] = made[new - 1]
+    return made
+
+
+def weights_of(old: int, new: int, name: str, antialias: bool) -> np.ndarray:
+    """Return the new, old weights of one axis, float64, with sums of 1; pixels beyond the border are the last ones.
+
+    Pixel centers: the new pixel i lies at (i + 0.5) * old / new - 0.5 of the old ones.
+    """
+    if old == new:
+        return np.eye(old)
+    step = old / new
+    if name == "area":
+        return _overlaps(old, new)
+    centers = (np.arange(new) + 0.5) * step - 0.5
+    made = np.zeros((new, old))
+    if name == "nearest":
+        made[np.arange(new), np.floor((np.arange(new) + 0.5) * step).astype(np.int64)] = 1
+        return made
+    stretch = max(step, 1.0) if antialias else 1.0
+    reach = REACH[name] * stretch
+    first = np.floor(centers - reach).astype(np.int64)
+    places = first[:, None] + np.arange(int(np.ceil(2 * reach)) + 2)
+    taps = _filter(name, (places - centers[:, None]) / stretch, antialias)
+    if antialias:
+        taps = np.where((places >= 0) & (places < old), taps, 0)
+    np.add.at(made, (np.arange(new)[:, None], places.clip(0, old - 1)), taps / taps.sum(axis=1, keepdims=True))
+    return made
+
+
+def _filter(name: str, x: np.ndarray, antialias: bool) -> np.ndarray:
+    x = np.abs(x)
+    if name == "bilinear":
+        return np.maximum(0.0, 1 - x)
+    if name == "lanczos":
+        return np.where(x < REACH[name], np.sinc(x) * np.sinc(x / REACH[name]), 0.0)
+    # Keys' cubic: Pillow and torch take a = -0.5 with antialiasing; torch and OpenCV -0.75 without.
+    a = -0.5 if antialias else -0.75
+    near = (a + 2) * x**3 - (a + 3) * x**2 + 1
+    far = a * (x**3 - 5 * x**2 + 8 * x - 4)
+    return np.where(x < 1, near, np.where(x < 2, far, 0.0))
+
+
+def _overlaps(old: int, new: int) -> np.ndarray:
+    """Return the share of every old pixel in each new one."""
+    step = old / new
+    start = np.arange(new)[:, None] * step
+    pixel = np.arange(old)
+    return np.clip(np.minimum(start + step, pixel + 1) - np.maximum(start, pixel), 0, None) / step
