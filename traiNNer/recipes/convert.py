@@ -5,7 +5,7 @@ option file may contain: neosr's own names, and losses that are not a list.
 """
 
 import tomllib
-from collections.abc import Iterator
+from collections.abc import Mapping
 from copy import deepcopy
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -13,16 +13,18 @@ from typing import Any
 
 from traiNNer.config.effective import write_explained
 from traiNNer.config.files import read_text
-from traiNNer.config.load import check_tree
+from traiNNer.config.load import Loaded, check_tree
 from traiNNer.config.options import TrainOptions
 from traiNNer.config.overrides import OverrideError, parse_key
 from traiNNer.config.tree import Path as KeyPath
 from traiNNer.config.tree import key_of, node_of
 from traiNNer.config.yaml.strict import load_yaml
 from traiNNer.errors import ConfigError, Problem
+from traiNNer.recipes.trees import Tree, at, paths, sections, without
 from traiNNer.recipes.words import MOVED, STAND_INS, TYPES
 
-Tree = dict[str, Any]
+TOML = ".toml"
+LOSSES_AT = ("train", "losses")
 SECTIONS_OF_TYPE = ("losses", "metrics", "network_d", "scheduler", "scheduler_d", "optim_d")
 """Where an unknown type means that the whole entry is left out."""
 NEVER_LEFT_OUT = ("name", "scale", "network_g", "lr", "total_iter", "dataroot_gt", "dataroot_lq")
@@ -46,11 +48,20 @@ class Converted:
     """What has to be corrected by hand."""
     warnings: tuple[str, ...] = ()
     """What `--check` will say of the file."""
+    notices: tuple[str, ...] = ()
+    """What becomes of keys that are in the file as they were, and are used in another way than written."""
 
     def note(self, old: str, new: str, key: str, before: str) -> None:
         """Note that a key was renamed or its value translated, and beside the new key what it was before."""
         self.changes.append(f"{old} -> {new}")
         self.reasons[key] = f"was {before}"
+
+    def remove(self, path: KeyPath) -> None:
+        """Take out what stands at a place. The losses behind a removed one move up, with what was noted of them."""
+        del at(self.tree, path[:-1])[path[-1]]
+        if path[:2] == LOSSES_AT and len(path) == 3:
+            del self.losses[int(path[2])]
+            self.reasons = {key_of(_moved_up(parse_key(key), path)): why for key, why in self.reasons.items()}
 
     def text(self, source: str) -> str:
         """Return the option file, which says itself what was left out."""
@@ -68,13 +79,27 @@ def convert(path: Path) -> Converted:
     _gather_losses(made)
     _translate_types(made)
     _settle(made, str(path))
+    if not made.problems:
+        loaded = _loaded(made.tree, str(path))
+        if path.suffix.lower() != TOML:  # what neosr takes for an option that is left out is not known here
+            _write_out(made, loaded.theirs)
+        _leave_out(made, loaded)
+        loaded = _loaded(made.tree, str(path))
+        made.notices = tuple(line.replace(" (file)", "") for line in (*loaded.spellings, *loaded.changes))
+        made.warnings = loaded.warnings
     return made
+
+
+def _moved_up(path: KeyPath, removed: KeyPath) -> KeyPath:
+    if path[:2] != LOSSES_AT or int(path[2]) <= int(removed[2]):
+        return path
+    return (*LOSSES_AT, int(path[2]) - 1, *path[3:])
 
 
 def read_tree(path: Path) -> Tree:
     """Return a TOML or YAML file as plain values. Raises `ConfigError`."""
     text = read_text(path)
-    if path.suffix.lower() == ".toml":
+    if path.suffix.lower() == TOML:
         try:
             return tomllib.loads(text)
         except tomllib.TOMLDecodeError as error:
@@ -85,34 +110,20 @@ def read_tree(path: Path) -> Tree:
     return tree
 
 
-def _sections(tree: Tree, place: str) -> Iterator[tuple[str, Tree]]:
-    """Yield the sections at a place with their keys; `*` stands for every section of a level."""
-    found: list[tuple[str, Any]] = [("", tree)]
-    for step in place.split(".") if place else ():
-        found = [
-            (f"{at}.{name}".removeprefix("."), value)
-            for at, section in found
-            if isinstance(section, dict)
-            for name, value in section.items()
-            if step in ("*", name)
-        ]
-    yield from ((at, section) for at, section in found if isinstance(section, dict))
-
-
 def _rename(made: Converted) -> None:
     for place, old, new in MOVED:
-        for at, section in list(_sections(made.tree, place)):
+        for where, section in list(sections(made.tree, place)):
             if old not in section:
                 continue
             target, _, name = new.rpartition(".")
             home = made.tree.setdefault(target, {}) if target else section
-            key = f"{target or at}.{name}".removeprefix(".")
+            key = f"{target or where}.{name}".removeprefix(".")
             if name in home:
-                made.left_out.append(f"{at}.{old}".removeprefix(".") + f": {key} is given as well")
+                made.left_out.append(f"{where}.{old}".removeprefix(".") + f": {key} is given as well")
                 del section[old]
                 continue
             home[name] = section.pop(old)
-            before = f"{at}.{old}".removeprefix(".")
+            before = f"{where}.{old}".removeprefix(".")
             made.note(before, key, key, before)
 
 
@@ -132,18 +143,18 @@ def _gather_losses(made: Converted) -> None:
 
 def _translate_types(made: Converted) -> None:
     for place, names in TYPES.items():
-        for at, section in _sections(made.tree, place):
+        for where, section in sections(made.tree, place):
             old = str(section.get("type", ""))
             new = names.get(old.lower())
             if new is not None:
                 section["type"] = new
-                made.note(f"{at}.type = {old}", new, f"{at}.type", old)
+                made.note(f"{where}.type = {old}", new, f"{where}.type", old)
     for place in ("train.optim_g", "train.optim_d"):
-        for at, section in _sections(made.tree, place):
-            _stand_in(made, at, section)
+        for where, section in sections(made.tree, place):
+            _stand_in(made, where, section)
 
 
-def _stand_in(made: Converted, at: str, section: Tree) -> None:
+def _stand_in(made: Converted, where: str, section: Tree) -> None:
     """Replace an optimizer that is not here by its like, which has other options and wants another learning rate."""
     old = str(section.get("type", ""))
     if old.lower() not in STAND_INS:
@@ -151,43 +162,69 @@ def _stand_in(made: Converted, at: str, section: Tree) -> None:
     plain, schedule_free = STAND_INS[old.lower()]
     section["type"] = schedule_free if section.pop("schedule_free", True) else plain
     new = f"{section['type']}, which is another algorithm: tune its lr"
-    made.note(f"{at}.type = {old}", new, f"{at}.type", f"{old}, another algorithm")
+    made.note(f"{where}.type = {old}", new, f"{where}.type", f"{old}, another algorithm")
 
 
 def _settle(made: Converted, title: str) -> None:
     """Leave out what the loader refuses, one key after the other, as long as that leaves fewer problems."""
-    problems = _check(made, made.tree, title)
+    problems = _check(made.tree, title)
     while problems:
         for problem in problems:
             path = _removable(made.tree, problem)
-            trial = _without(made.tree, path) if path else None
-            found = _check(made, trial, title) if trial is not None else problems
+            trial = without(made.tree, path) if path else None
+            found = _check(trial, title) if trial is not None else problems
             if path and trial is not None and len(found) < len(problems):
                 made.left_out.append(_line(made.tree, path, problem))
-                made.tree, problems = trial, found
-                if path[:2] == ("train", "losses") and len(path) == 3:
-                    del made.losses[int(path[2])]
+                made.remove(path)
+                problems = found
                 break
         else:
             made.problems = tuple(problems)
             return
 
 
+def _write_out(made: Converted, theirs: Mapping[str, Any]) -> None:
+    """Give options that the file leaves out the values that they have where it comes from."""
+    for key, value in theirs.items():
+        path = parse_key(key)
+        at(made.tree, path[:-1])[path[-1]] = deepcopy(value)
+        made.changes.append(f"{key}: written out, since leaving it out means another value here")
+        made.reasons[key] = "not written before, where that means this"
+
+
+def _leave_out(made: Converted, loaded: Loaded[TrainOptions]) -> None:
+    """Take out what has no effect here, with the reasons of the loader."""
+    reasons = dict(line.split(" (file): ", 1) for line in loaded.changes)
+    for key in loaded.passed_over:
+        made.left_out.append(f"{key}: {reasons[key]}")
+    # From the last one on, so that numbers in a list stay what they are until their turn comes.
+    for path in sorted(map(parse_key, loaded.passed_over), key=_in_order, reverse=True):
+        made.remove(path)
+
+
+def _in_order(path: KeyPath) -> list[str]:
+    return [f"{part:09}" if isinstance(part, int) else part for part in path]
+
+
 def _line(tree: Tree, path: KeyPath, problem: Problem) -> str:
     """Return what is left out, with the type of a whole section, and why."""
-    value = _at(tree, path)
+    value = at(tree, path)
     shown = str(value.get("type", "")) if isinstance(value, dict) else problem.value
     return f"{key_of(path)}{f' = {shown}' if shown else ''}: {problem.message}"
 
 
-def _check(made: Converted, tree: Tree, title: str) -> list[Problem]:
+def _check(tree: Tree, title: str) -> list[Problem]:
     try:
-        made.warnings = check_tree(node_of(deepcopy(tree)), TrainOptions, title, Path(title).parent).warnings
+        _loaded(tree, title)
     except ConfigError as error:
         if not error.problems:
             raise
         return list(error.problems)
     return []
+
+
+def _loaded(tree: Tree, title: str) -> Loaded[TrainOptions]:
+    return check_tree(node_of(deepcopy(tree)), TrainOptions, title, Path(title).parent)
 
 
 def _removable(tree: Tree, problem: Problem) -> KeyPath | None:
@@ -198,28 +235,6 @@ def _removable(tree: Tree, problem: Problem) -> KeyPath | None:
         return None
     if path[-1] == "type" and set(path) & set(SECTIONS_OF_TYPE):
         path = path[:-1]
-    if set(path) & set(NEVER_LEFT_OUT) or path not in set(_paths(tree)):
+    if set(path) & set(NEVER_LEFT_OUT) or path not in set(paths(tree)):
         return None
     return path
-
-
-def _paths(tree: Any, above: KeyPath = ()) -> Iterator[KeyPath]:
-    items = tree.items() if isinstance(tree, dict) else enumerate(tree) if isinstance(tree, list) else ()
-    for key, value in items:
-        yield (*above, key)
-        yield from _paths(value, (*above, key))
-
-
-def _at(tree: Any, path: KeyPath) -> Any:
-    for part in path:
-        tree = tree[part]
-    return tree
-
-
-def _without(tree: Tree, path: KeyPath) -> Tree:
-    copied = deepcopy(tree)
-    section: Any = copied
-    for part in path[:-1]:
-        section = section[part]
-    del section[path[-1]]
-    return copied

@@ -24,10 +24,12 @@ IDLE = {
     "warmup_iter": (LENGTH, "  warmup_iter: -1\n", ["train.warmup_iter"]),
     "prefetch_mode": (PAIRS, "    prefetch_mode: ~\n", ["datasets.train.prefetch_mode"]),
     "enlarge": (PAIRS, "    dataset_enlarge_ratio: auto\n", ["datasets.train.dataset_enlarge_ratio"]),
+    "prefetch": (PAIRS, "    prefetch_factor: 2\n    persistent_workers: true\n", ["datasets.train.prefetch_factor"]),
     "io_backend": (PAIRS, "    io_backend: {type: disk}\n", ["datasets.train.io_backend"]),
+    "eco": (LENGTH, "  eco: {enabled: false}\n", None),
     "teacher": ("scale: 2\n", "network_g_teacher: ~\n", ["network_g_teacher"]),
     "wandb": ("    psnr: {}\n", "logger: {wandb: {project: ~}}\n", None),
-    "weights of network_d": ("scale: 2\n", "path: {pretrain_network_d: ~, strict_load_d: true}\n", None),
+    "weights of another network": ("scale: 2\n", "path: {pretrain_network_ae: ~, strict_load_ae: true}\n", None),
 }
 
 
@@ -51,6 +53,8 @@ MEANT = {
     ),
     "moa": (LENGTH, "  use_moa: true\n  moa_augs: [mixup]\n", "train.use_moa", "mixes no images"),
     "io_backend": (PAIRS, "    io_backend: {type: lmdb}\n", "datasets.train.io_backend", "from folders only"),
+    "eco": (LENGTH, "  eco: {enabled: true}\n", "train.eco", "trains no network after another"),
+    "path": ("scale: 2\n", "path: {pretrain_network_g_path: x}\n", "path.pretrain_network_g_path", "write pretrain"),
     "teacher": ("scale: 2\n", "network_g_teacher: {type: x}\n", "network_g_teacher", "trains no network after another"),
     "pixel format": ("scale: 2\n", "input_pixel_format: y\n", "input_pixel_format", "trained in RGB"),
     "pixel_opt": (LENGTH, "  pixel_opt: {type: L1Loss}\n", "train.pixel_opt", "write an item"),
@@ -169,3 +173,32 @@ def test_changes_are_listed_by_a_check_and_counted_otherwise(load, base):
     assert line.startswith("Used in another way than written, or not at all: ")
     assert "blur_prob, jpeg_prob, queue_size, lq_usm, jpeg_prob2 and 1 more" in line
     assert load(base).notices(check=False) == load(base).notices(check=True) == []
+
+
+GAN = """\
+network_d: {type: unetdiscriminatorsn}
+"""
+PERCEPTUAL = "    - {type: perceptualloss, pretrained: false}\n    - {type: ganloss, loss_weight: 0.1}\n"
+
+
+def test_what_a_gan_file_leaves_out_is_said_with_what_it_means_there(load, base):
+    """There a discriminator has the schedule of the network, and the perceptual loss is that of ESRGAN."""
+    schedule = "  scheduler: {type: MultiStepLR, milestones: [50], gamma: 0.5}\n"
+    text = put(base, "scale: 2\n", f"{GAN}compile_mode: default\n").replace("psnr: {}", "psnr: {test_y_channel: true}")
+    text = text.replace("eps: 1e-3", "eps: 1e-6")
+    text = put(put(text, LENGTH, f"  ema_decay: 0.5\n{schedule}  optim_d: {{type: Adam}}\n"), PLAIN_LOSS, PERCEPTUAL)
+    loaded = load(text)
+    (warning,) = loaded.warnings
+    assert "train.losses[1].layer_weights {conv1_2: 0.1, conv2_2: 0.1, conv3_4: 1, conv4_4: 1, conv5_4: 1} (" in warning
+    assert "(here layers relu1_2, relu2_2, relu3_4)" in warning
+    assert "train.losses[1].criterion charbonnier (here l1), train.scheduler_d as train.scheduler (here con" in warning
+    assert loaded.theirs["train.scheduler_d"] == {"type": "MultiStepLR", "milestones": [50], "gamma": 0.5}
+    own = text.replace("pretrained: false", "pretrained: false, layers: [relu1_2], criterion: l1")
+    assert not load(put(own, LENGTH, f"{schedule.replace('scheduler', 'scheduler_d')}")).warnings
+    assert not load(text.replace("compile_mode: default\n", "")).theirs
+
+
+def test_keys_without_effect_are_told_from_those_with_another_value(load, base):
+    loaded = load(put(put(base, LENGTH, "  warmup_iter: -1\n"), "scale: 2\n", "compile_mode: default\n"))
+    assert loaded.passed_over == ("compile_mode",)
+    assert len(loaded.changes) == 2

@@ -184,6 +184,56 @@ def test_what_makes_another_run_is_not_left_out(tmp_path):
     assert made.tree["network_g"] == {"type": "their_network"}
 
 
+REDUX_GAN = """\
+name: small
+scale: 2
+use_compile: false
+compile_mode: default
+datasets:
+  train: {type: pairedimagedataset, dataroot_gt: data/hr, dataroot_lq: data/lr, lq_size: 16}
+network_g: {type: superultracompact}
+network_d: {type: dunet}
+train:
+  ema_decay: 0.999
+  optim_g: {type: AdamW, lr: 1e-4}
+  optim_d: {type: AdamW, lr: 1e-4}
+  scheduler: {type: MultiStepLR, milestones: [100], gamma: 0.5}
+  total_iter: 20000
+  warmup_iter: -1
+  losses:
+    - {type: l1loss, loss_weight: 0}
+    - {type: ffloss, loss_weight: 0}
+    - {type: perceptualloss, criterion: l1, loss_weight: 0.01}
+    - {type: charbonnierloss, loss_weight: 1.0}
+    - {type: theirloss, loss_weight: 0}
+    - {type: ganloss, gan_type: vanilla, loss_weight: 0.1}
+val: {val_enabled: false}
+"""
+
+
+def test_file_means_here_what_it_meant_there(tmp_path):
+    made, target = converted(tmp_path, "redux.yml", REDUX_GAN)
+    loaded = load_options(target, TrainOptions)
+    assert loaded.warnings == () == made.warnings
+    train = loaded.options.train
+    assert [loss.type for loss in train.losses] == ["perceptualloss", "charbonnierloss", "ganloss"]
+    assert train.losses[0].options.layer_weights["conv5_4"] == 1
+    assert train.losses[1].get("eps") == 1e-6
+    assert train.scheduler_d == train.scheduler
+    assert made.tree["train"]["losses"][1]["loss_weight"] == 1.0
+    keys = [line.split(":")[0] for line in made.left_out]
+    assert keys == ["compile_mode", "train.losses[0]", "train.losses[1]", "train.losses[4]"]
+    assert made.notices == ("train.warmup_iter: read as 0, no warm-up",)
+    comments = {text.partition("#")[0].strip(): text.partition("#")[2] for text in target.read_text().splitlines()}
+    assert comments["eps: 1.0e-06"] == " not written before, where that means this"
+
+
+def test_defaults_of_neosr_are_not_taken_for_those_of_redux(tmp_path):
+    text = NEOSR.replace('"mssim_loss"', '"charbonnier_loss"')
+    made, _ = converted(tmp_path, "neosr.toml", text)
+    assert made.tree["train"]["losses"] == [{"type": "charbonnier_loss", "loss_weight": 0.5}]
+
+
 def test_a_key_that_is_given_twice_is_reported(tmp_path):
     made, _ = converted(tmp_path, "neosr.toml", NEOSR.replace("patch_size = 16", "patch_size = 16\nlq_size = 24"))
     assert made.tree["datasets"]["train"]["lq_size"] == 24
