@@ -9,7 +9,9 @@ weights, bit for bit.
 """
 
 import argparse
-import subprocess
+import contextlib
+import io
+import json
 import sys
 import tempfile
 from collections.abc import Iterator
@@ -20,13 +22,13 @@ import numpy as np
 from safetensors.torch import load_file
 
 from tests.archkit import TINY
+from traiNNer.cli.train import main as main_of_train
 from traiNNer.config.load import Loaded, load_options
 from traiNNer.config.options import TrainOptions
 from traiNNer.errors import ConfigError
 from traiNNer.registry import ARCHS
 
 ITERATIONS, HALF = 20, 10
-REPOSITORY = Path(__file__).parents[1]
 CROP, BATCH, VGG_LEAST = 16, 2, 32
 
 
@@ -87,21 +89,13 @@ def write_images(folder: Path, scale: int, side: int = 96) -> None:
 
 
 def train(folder: Path, template: Path, name: str, changes: dict[str, object], *more: str) -> str:
-    """Run train.py; return its last line if it failed, else nothing."""
+    """Run train.py in this process, which has loaded torch already; return what it said last if it failed."""
     changes = {"name": name} | changes
-    sets = [f"--set={key}={json.dumps(value)}" for key, value in changes.items()]
-    command = [
-        sys.executable,
-        str(REPOSITORY / "train.py"),
-        "-opt",
-        str(template),
-        "--set",
-        f"name={name}",
-        *sets,
-        *more,
-    ]
-    done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
-    return "" if done.returncode == 0 else (done.stdout + done.stderr).strip()[-600:]
+    sets = [word for key, value in changes.items() for word in ("--set", f"{key}={json.dumps(value)}")]
+    said = io.StringIO()
+    with contextlib.chdir(folder), contextlib.redirect_stdout(said), contextlib.redirect_stderr(said):
+        code = main_of_train(["-opt", str(template.resolve()), *sets, *more])
+    return "" if code == 0 else f"exit code {code}: {said.getvalue().strip()[-600:]}"
 
 
 def trains(template: Path, folder: Path, whole: bool) -> str:
