@@ -1,6 +1,6 @@
 """Whether option files of traiNNer-redux train here: 20 iterations on tiny data, and the same with a stop halfway.
 
-    python -m benchmarks.redux_runs traiNNer-redux/options/_templates/train [--only SPAN ...] [--whole]
+    python -m benchmarks.redux_runs traiNNer-redux/options/_templates/train [--only SPAN ...] [--kinds gan] [--whole]
 
 Of every family the first fidelity and the first GAN template that load are run on the CPU as they are, except for what
 makes them small: folders of tiny images, crops, batches, the number of iterations, the sizes of the networks (`--whole`
@@ -32,12 +32,12 @@ ITERATIONS, HALF = 20, 10
 CROP, BATCH, VGG_LEAST = 16, 2, 32
 
 
-def first_templates(folder: Path, only: list[str]) -> Iterator[Path]:
+def first_templates(folder: Path, only: list[str], kinds: list[str]) -> Iterator[Path]:
     """Yield of every family the first fidelity and the first GAN template that load."""
     seen = set()
     for path in sorted(folder.rglob("*.yml")):
         kind = (path.parent.name, path.stem.rpartition("_")[2])
-        if kind in seen or (only and path.parent.name not in only):
+        if kind in seen or kind[1] not in kinds or (only and path.parent.name not in only):
             continue
         try:
             load_options(path, TrainOptions)
@@ -128,10 +128,11 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n", 1)[0])
     parser.add_argument("folder", type=Path)
     parser.add_argument("--only", nargs="+", default=[], metavar="FAMILY", help="folders of templates")
+    parser.add_argument("--kinds", nargs="+", default=["fidelity", "gan"], choices=("fidelity", "gan"))
     parser.add_argument("--whole", action="store_true", help="networks as large as the template says")
     args = parser.parse_args()
     count = good = 0
-    for template in first_templates(args.folder, args.only):
+    for template in first_templates(args.folder, args.only, args.kinds):
         with tempfile.TemporaryDirectory() as folder:
             wrong = trains(template, Path(folder), args.whole)
         count, good = count + 1, good + (not wrong)

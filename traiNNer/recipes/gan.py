@@ -13,7 +13,8 @@ def gan_stages(rate: float, steps: int = STEPS, quiet: bool = False) -> str:
     Args:
         rate: learning rate of the first stage.
         steps: iterations of the GAN stage.
-        quiet: whether the file has automations that watch PSNR, which falls in a GAN stage: they are off there.
+        quiet: whether the file has automations: those that watch PSNR, which falls in a GAN stage, or move loss
+            weights are off there.
     """
     lowered = f"{min(rate * RATE_FACTOR, MOST_RATE):.3g}".replace("e-0", "e-")
     text = STAGES.format(steps=steps, rate=lowered, half=steps // 2, quarter=steps * 3 // 4)
@@ -63,4 +64,6 @@ QUIET = """\
           enabled: false
         IntelligentEarlyStopping:
           enabled: false
+      dynamic_loss_scheduling:  # would change what ganloss weighs
+        enabled: false
 """
