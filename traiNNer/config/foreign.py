@@ -12,22 +12,25 @@ from traiNNer.config.layout import aliases, static_keys
 from traiNNer.config.options import (
     DatasetChoice,
     LoggerSection,
+    LossChoice,
     PathSection,
     TrainOptions,
     TrainSection,
     ValSection,
 )
 from traiNNer.config.tree import Node, Report
-from traiNNer.registry import DATASETS, METRICS, Registry, StrictOptions, fold
+from traiNNer.registry import DATASETS, LOSSES, METRICS, Registry, StrictOptions, fold
 
 MODELS: Mapping[str, type[StrictOptions]] = {
     "datasets.<name>": DatasetChoice,
     "train": TrainSection,
+    "train.losses": LossChoice,
     "path": PathSection,
     "val": ValSection,
     "logger": LoggerSection,
 }
 LOSSES_AT = ("train", "losses")
+CHOSEN: Mapping[str, Registry] = {"datasets.<name>": DATASETS, "train.losses": LOSSES}
 
 
 def adapt_foreign(root: Node, model: type[StrictOptions], report: Report) -> None:
@@ -55,6 +58,9 @@ def _sections(root: Node, place: str) -> list[Node]:
     if place == "datasets.<name>":
         datasets = root.child("datasets")
         return list(datasets.entries().values()) if datasets is not None else []
+    if place == "train.losses":
+        losses = root.at(LOSSES_AT)
+        return losses.value if losses is not None and isinstance(losses.value, list) else []
     node = root.child(place) if place else root
     return [node] if node is not None else []
 
@@ -62,8 +68,8 @@ def _sections(root: Node, place: str) -> list[Node]:
 def _take_words(section: Node, place: str, model: type[StrictOptions], report: Report) -> None:
     words = WORDS[place]
     known = {*static_keys(model), *aliases(model)}
-    if place == "datasets.<name>":
-        known |= _options_of(DATASETS, section.child("type"))
+    if place in CHOSEN:
+        known |= _options_of(CHOSEN[place], section.child("type"))
     for key in [key for key in section.entries() if key in words and key not in known]:
         node = section.value.pop(key)
         beside = {name: child.plain() for name, child in section.entries().items()} | {key: node.plain()}

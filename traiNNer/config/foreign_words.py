@@ -50,6 +50,8 @@ AS_LOSS = "is an old spelling: write an item `{type: ..., loss_weight: ...}` of 
 OF_DEGRADATION = passed_over("degradations are made while training only with high_order_degradation")
 OF_MIXING = passed_over("images are mixed only with use_moa")
 SAMPLE_ORDER = passed_over("the sample order is a function of manual_seed")
+PLAIN_MODELS = ("SRGANModel", "ESRGANModel", "RealESRNetModel", "RealESRGANModel", "SwinIRModel", "otf")
+"""Models of BasicSR and neosr that the networks and datasets of a file tell."""
 OF_ITS_OWN = passed_over("the framework of the file set it by itself")
 READING = passed_over("images are read ahead anyway")
 SECOND_WEIGHTS = Word("only network_g starts from weights of a file. Remove it")
@@ -78,6 +80,7 @@ WORDS: Mapping[str, Mapping[str, Word]] = {
         **dict.fromkeys(DEGRADATION, OF_DEGRADATION),
         "high_order_degradation": Word(NO_DEGRADATION, note="it is off"),
         "compile_mode": COMPILED,
+        **dict.fromkeys(("l1_gt_usm", "percep_gt_usm", "gan_gt_usm"), Word("no image is sharpened. Remove it")),
         "detect_anomaly": passed_over("what is not finite is named and skipped anyway"),
         "input_pixel_format": Word("images are trained in RGB. Remove it", idle=(*OFF, "rgb")),
         "output_pixel_format": Word("images are trained in RGB. Remove it", idle=(*OFF, "rgb")),
@@ -85,7 +88,7 @@ WORDS: Mapping[str, Mapping[str, Word]] = {
         "network_ae": Word(NO_TEACHER),
         "model_type": Word(
             "is an old spelling: remove it, or write model: with a model of this version",
-            idle=(*OFF, "SRModel", "sr", "image", "default"),
+            idle=(*OFF, "SRModel", "sr", "image", "default", *PLAIN_MODELS),
             note="the model is chosen by the networks of the file",
         ),
         "onnx": passed_over("a training run exports nothing"),
@@ -111,6 +114,8 @@ WORDS: Mapping[str, Mapping[str, Word]] = {
             note="images are read from folders anyway",
         ),
         "filename_tmpl": passed_over("endings such as x2 and _lr are found by the names"),
+        "augmentation": Word(NO_MIX, idle=(*OFF, [], ["none"])),
+        "aug_prob": OF_MIXING,
         "clip_size": Word(NO_VIDEO, idle=(*OFF, 1)),
         "color": Word("images are trained in RGB. Remove it", idle=(*OFF, "rgb", "color")),
         "mean": Word("pixels are trained in [0, 1]. Remove it"),
@@ -129,7 +134,13 @@ WORDS: Mapping[str, Mapping[str, Word]] = {
             ("adaptive_d_ema_decay", "adaptive_d_threshold"),
             passed_over("model: {type: adversarial, pause_d_above: 0.9} pauses a discriminator by its accuracy"),
         ),
-        "eco": Word(NO_TEACHER, is_idle=lambda section: not (section.get("eco") or {}).get("enabled", False)),
+        "eco": Word(NO_TEACHER, is_idle=lambda section: section.get("eco") in ({}, {"enabled": False})),
+        "eco_init": passed_over("it says when eco begins"),
+        "sam": Word("no step is taken twice. Remove it"),
+        "sam_init": passed_over("it says when sam begins"),
+        "wavelet_guided": Word("no loss is computed of wavelets first: add waveletloss to train.losses, or remove it"),
+        "wavelet_init": passed_over("it says when wavelet_guided begins"),
+        "match_lq_colors": Word("no target is changed: add consistencyloss to train.losses, or remove it"),
         "restart_scheduler": passed_over("a schedule is a function of the iteration and has no state"),
         "net_d_iters": Word(NO_DISCRIMINATOR, idle=(*OFF, 1)),
         "net_d_init_iters": Word(NO_DISCRIMINATOR),
@@ -151,6 +162,12 @@ WORDS: Mapping[str, Mapping[str, Word]] = {
             ),
             Word(AS_LOSS),
         ),
+    },
+    "train.losses": {
+        "reduction": Word("a loss is the mean over all pixels. Remove it", idle=(*OFF, "mean")),
+        "vgg_type": Word("the features are those of vgg19. Remove it", idle=(*OFF, "vgg19")),
+        "use_input_norm": Word("images are always normalized for VGG19. Remove it", idle=(None, True)),
+        "range_norm": Word("images are in [0, 1] already. Remove it"),
     },
     "path": {
         **dict.fromkeys(

@@ -9,18 +9,25 @@ from traiNNer.config.tree import Path as KeyPath
 Tree = dict[str, Any]
 
 
-def sections(tree: Tree, place: str) -> Iterator[tuple[str, Tree]]:
-    """Yield the sections at a place with their keys; `*` stands for every section of a level."""
+def sections(tree: Tree, place: str) -> list[tuple[str, Tree]]:
+    """Return the sections at a place with their keys; `*` stands for every section or item of a level."""
     found: list[tuple[str, Any]] = [("", tree)]
     for step in place.split(".") if place else ():
         found = [
-            (f"{at}.{name}".removeprefix("."), value)
-            for at, section in found
-            if isinstance(section, dict)
-            for name, value in section.items()
-            if step in ("*", name)
+            (name, value)
+            for where, section in found
+            for key, name, value in _children(where, section)
+            if step in ("*", key)
         ]
-    yield from ((at, section) for at, section in found if isinstance(section, dict))
+    return [(where, section) for where, section in found if isinstance(section, dict)]
+
+
+def _children(where: str, section: Any) -> Iterator[tuple[str, str, Any]]:
+    """Yield key, whole key and value of what a section or list holds."""
+    if isinstance(section, dict):
+        yield from ((key, f"{where}.{key}".removeprefix("."), value) for key, value in section.items())
+    elif isinstance(section, list):
+        yield from ((str(place), f"{where}[{place}]", value) for place, value in enumerate(section))
 
 
 def paths(tree: Any, above: KeyPath = ()) -> Iterator[KeyPath]:

@@ -151,7 +151,7 @@ def test_neosr_values_arrive_under_our_names(tmp_path):
     assert (options.val.tile_size, options.amp_bf16, options.use_compile) == (64, True, False)
     left = {line.partition(":")[0].partition(" = ")[0] for line in made.left_out}
     assert left == {
-        "model_type", "datasets.train.augmentation", "train.wavelet_guided", "train.losses[0]",
+        "model_type", "datasets.train.augmentation", "train.wavelet_guided", "train.gan_opt",
         "val.metrics.their_metric",
     }  # fmt: skip
 
@@ -226,6 +226,53 @@ def test_file_means_here_what_it_meant_there(tmp_path):
     assert made.notices == ("train.warmup_iter: read as 0, no warm-up",)
     comments = {text.partition("#")[0].strip(): text.partition("#")[2] for text in target.read_text().splitlines()}
     assert comments["eps: 1.0e-06"] == " not written before, where that means this"
+
+
+OLD_BASICSR = """\
+name: old
+model_type: ESRGANModel
+scale: 4
+datasets:
+  train: {type: PairedImageDataset, dataroot_gt: hr, dataroot_lq: lr, gt_size: 64, io_backend: {type: disk}}
+network_g: {type: RRDBNet, num_in_ch: 3, num_out_ch: 3, num_feat: 32, num_block: 4, num_grow_ch: 32, upscale: 4}
+network_d: {type: patchgan}
+train:
+  ema_decay: 0.999
+  optim_g: {type: Adam, lr: 1.0e-4}
+  optim_d: {type: Adam, lr: 1.0e-4}
+  scheduler: {type: MultiStepLR, milestones: [40000], gamma: 0.5}
+  total_iter: 4.0e5
+  pixel_opt: {type: L1Loss, loss_weight: 1.0, reduction: mean}
+  perceptual_opt: {type: PerceptualLoss, layer_weights: {conv5_4: 1}, vgg_type: vgg19, range_norm: false, theirs: 1}
+  gan_opt: {type: gan_loss, gan_type: bce, loss_weight: 0.1}
+logger: {save_checkpoint_freq: 5.0e3}
+"""
+
+
+def test_basicsr_file_keeps_its_network_losses_and_whole_numbers(tmp_path):
+    made, target = converted(tmp_path, "old.yml", OLD_BASICSR)
+    options = load_options(target, TrainOptions).options
+    assert (options.network_g.type, options.network_g.get("num_filters"), options.network_g.get("num_blocks")) == (
+        "esrgan",
+        32,
+        4,
+    )
+    assert options.network_d is not None
+    assert options.network_d.type == "patchgandiscriminatorsn"
+    assert [loss.type for loss in options.train.losses] == ["l1loss", "perceptualloss", "ganloss"]
+    assert options.train.losses[2].get("gan_type") == "vanilla"
+    assert (options.train.total_iter, options.logger.save_checkpoint_freq) == (400_000, 5000)
+    assert not options.val.val_enabled
+    left = [line.partition(":")[0] for line in made.left_out]
+    assert "train.perceptual_opt.theirs = 1" in left
+    assert {"train.pixel_opt.reduction", "train.perceptual_opt.vgg_type", "model_type"} <= set(left)
+    assert (
+        "network_d.type = patchgan -> patchgandiscriminatorsn, another network: weights of it do not fit"
+        in made.changes
+    )
+    grown = OLD_BASICSR.replace("num_grow_ch: 32", "num_grow_ch: 24")
+    made, _ = converted(tmp_path, "grown.yml", grown)
+    assert [problem.key for problem in made.problems] == ["network_g.num_grow_ch"]
 
 
 def test_defaults_of_neosr_are_not_taken_for_those_of_redux(tmp_path):
