@@ -18,7 +18,9 @@ from traiNNer.config.foreign_names import COMPONENTS
 from traiNNer.config.foreign_words import WORDS
 from traiNNer.config.load import load_options
 from traiNNer.config.options import CommonOptions, TestOptions, TrainOptions
+from traiNNer.config.yaml.strict import load_yaml
 from traiNNer.errors import ConfigError, Problem
+from traiNNer.registry import ARCHS
 
 COMPONENT = re.compile(r"(network_[gd]|losses|metrics|datasets|scheduler|optim_[gd]|model)\b.*\btype$")
 ANSWERS = {word.answer for section in WORDS.values() for word in section.values() if word.answer}
@@ -32,6 +34,9 @@ class Count:
 
     files: int = 0
     loaded: int = 0
+    carried: int = 0
+    """Files whose network is one that traiNNer has."""
+    carried_loaded: int = 0
     reasons: Counter[str] = field(default_factory=Counter)
     alone: Counter[str] = field(default_factory=Counter)
     """Files that have this reason and no other."""
@@ -51,11 +56,22 @@ def reason_of(problem: Problem) -> str:
     return f"[feature {bare}]" if message in ANSWERS else f"error: {bare} {message}"
 
 
+def names_our_network(path: Path) -> bool:
+    """Whether the network of a file is one that traiNNer has."""
+    try:
+        network = load_yaml(path.read_text(encoding="utf-8"), str(path)).root.at(("network_g", "type"))
+    except ConfigError:
+        return False
+    return network is not None and str(network.value) in ARCHS
+
+
 def count(paths: Iterable[Path], model: type[CommonOptions]) -> Count:
     """Load every file and count."""
     found = Count()
     for path in paths:
         found.files += 1
+        is_carried = names_our_network(path)
+        found.carried += is_carried
         try:
             loaded = load_options(path, model)
         except ConfigError as error:
@@ -68,13 +84,19 @@ def count(paths: Iterable[Path], model: type[CommonOptions]) -> Count:
                     found.errors.setdefault(reason, path)
         else:
             found.loaded += 1
+            found.carried_loaded += is_carried
             found.changes.update(re.sub(r"\[\d+\]", "", change.split(" (")[0]) for change in loaded.changes)
     return found
 
 
 def report(found: Count, folder: Path, changes: bool) -> str:
     """Return the table of a count."""
-    rows = [f"{found.loaded} of {found.files} files load", "", "files  alone  reason"]
+    rows = [
+        f"{found.loaded} of {found.files} files load",
+        f"{found.carried_loaded} of {found.carried} files whose network is one of traiNNer's",
+        "",
+        "files  alone  reason",
+    ]
     for reason, number in sorted(found.reasons.items(), key=lambda item: (-item[1], item[0])):
         where = f"  ({found.errors[reason].relative_to(folder)})" if reason in found.errors else ""
         rows.append(f"{number:5}  {found.alone[reason]:5}  {reason}{where}")

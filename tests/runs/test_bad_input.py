@@ -80,6 +80,16 @@ def test_missing_folder_suggests_the_nearest_existing_one(place, folder):
     refused(place, 3, re.escape(folder), "nearest|exists")
 
 
+def test_missing_set_of_a_run_without_validation_is_left_out(place):
+    places = {"dataroot_gt": "missing/hr", "dataroot_lq": "missing/lr"}
+    write_options(place, {"datasets": {"val": places}, "val": {"val_enabled": False}, "train": {"total_iter": 2}})
+    result = run("train.py", "-opt", "options.yml", folder=place)
+    assert result.code == 0, result.output
+    assert "Left out, since val.val_enabled is false: datasets.val.dataroot_" in " ".join(result.output.split())
+    write_options(place, {"datasets": {"train": places}, "val": {"val_enabled": False}})
+    refused(place, 3, "missing")
+
+
 def test_empty_folder(place):
     for name in ("hr", "lr"):
         (place / "empty" / name).mkdir(parents=True)

@@ -29,7 +29,12 @@ def run(args: argparse.Namespace) -> None:
     require_free(args.output, args.overwrite)
     made = convert(args.source)
     write(args.output, made.text(args.source.name))
-    parts = {"Changed": made.changes, "Left out": made.left_out, "--check will say": made.warnings}
+    parts = {
+        "Changed": made.changes,
+        "Left out": made.left_out,
+        "Kept, but used in another way than written": made.notices,
+        "--check will say": made.warnings,
+    }
     for title, lines in parts.items():
         if lines:
             print(printable(f"{title}:\n" + "\n".join(f"  {line}" for line in lines)))

@@ -28,6 +28,7 @@ def add(commands: Any) -> None:
     parser.add_argument(
         "--preset", choices=("convenience", "fidelity"), help="quick to a good network, or patient to the best"
     )
+    parser.add_argument("--recipe", choices=("gan",), help="train a second stage against a discriminator; no --budget")
     parser.add_argument(
         "--scale", type=int, help="how many times larger the output is; by default derived from the sizes"
     )

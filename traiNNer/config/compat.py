@@ -21,8 +21,10 @@ from traiNNer.config.layout import (
 )
 from traiNNer.config.options import TrainOptions
 from traiNNer.config.tree import DEFAULT, Node, Report, did_you_mean, key_of
-from traiNNer.registry import AUTOMATIONS, StrictOptions, fold
+from traiNNer.registry import ARCHS, AUTOMATIONS, StrictOptions, fold
 
+SCALES = ("scale", "upscale", "upscaling_factor", "upscale_factor", "sf")
+"""What the scale is called in the section of a network, in this framework and in others."""
 NO_EFFECT = (
     "num_worker_per_gpu",
     "pin_memory",
@@ -114,14 +116,17 @@ def _lift_own_sections(root: Node, report: Report) -> None:
 
 def _drop_repeated_scale(root: Node, report: Report) -> None:
     network, scale = root.child("network_g"), root.child("scale")
-    repeated = network.child("scale") if network is not None else None
-    if network is None or repeated is None:
+    if network is None:
         return
-    del network.value["scale"]
-    if scale is not None and scale.value != repeated.value:
-        report.at(repeated, f"differs from scale = {scale.value} ({scale.place()}); state it once, at the top level")
-    else:
-        report.spelled(repeated, "scale at the top level says it")
+    kind = network.child("type")
+    own = ARCHS[kind.value].options.model_fields if kind is not None and str(kind.value) in ARCHS else {}
+    for key in [key for key in SCALES if key in network.entries() and key not in own]:
+        repeated = network.value.pop(key)
+        if scale is not None and scale.value != repeated.value:
+            where = f"({scale.place()}); state it once, at the top level"
+            report.at(repeated, f"differs from scale = {scale.value} {where}")
+        else:
+            report.spelled(repeated, "scale at the top level says it")
 
 
 def _drop_validation_crops(root: Node, report: Report) -> None:

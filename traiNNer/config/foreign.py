@@ -4,15 +4,16 @@ Nothing disappears: every key that is not used as it stands is noted in `Report.
 """
 
 from collections.abc import Mapping
-from typing import Any
 
+from traiNNer.config.foreign_defaults import tell_defaults
 from traiNNer.config.foreign_degradations import translate_degradations
 from traiNNer.config.foreign_names import COMPONENTS
-from traiNNer.config.foreign_words import DEFAULTS, OPTION_DEFAULTS, WORDS, Default
+from traiNNer.config.foreign_words import WORDS
 from traiNNer.config.layout import aliases, static_keys
 from traiNNer.config.options import (
     DatasetChoice,
     LoggerSection,
+    LossChoice,
     PathSection,
     TrainOptions,
     TrainSection,
@@ -24,11 +25,13 @@ from traiNNer.registry import DATASETS, LOSSES, METRICS, Registry, StrictOptions
 MODELS: Mapping[str, type[StrictOptions]] = {
     "datasets.<name>": DatasetChoice,
     "train": TrainSection,
+    "train.losses": LossChoice,
     "path": PathSection,
     "val": ValSection,
     "logger": LoggerSection,
 }
 LOSSES_AT = ("train", "losses")
+CHOSEN: Mapping[str, Registry] = {"datasets.<name>": DATASETS, "train.losses": LOSSES}
 
 
 def adapt_foreign(root: Node, model: type[StrictOptions], report: Report) -> None:
@@ -45,7 +48,7 @@ def adapt_foreign(root: Node, model: type[StrictOptions], report: Report) -> Non
         _translate_warmup(root, report)
         _drop_losses_of_weight_zero(root, report)
     if has_their_metrics or len(report.changes) > before:
-        _tell_defaults(root, model, report)
+        tell_defaults(root, model, report)
 
 
 def answer_to(kind: str, name: str) -> str | None:
@@ -57,6 +60,9 @@ def _sections(root: Node, place: str) -> list[Node]:
     if place == "datasets.<name>":
         datasets = root.child("datasets")
         return list(datasets.entries().values()) if datasets is not None else []
+    if place == "train.losses":
+        losses = root.at(LOSSES_AT)
+        return losses.value if losses is not None and isinstance(losses.value, list) else []
     node = root.child(place) if place else root
     return [node] if node is not None else []
 
@@ -64,13 +70,13 @@ def _sections(root: Node, place: str) -> list[Node]:
 def _take_words(section: Node, place: str, model: type[StrictOptions], report: Report) -> None:
     words = WORDS[place]
     known = {*static_keys(model), *aliases(model)}
-    if place == "datasets.<name>":
-        known |= _options_of(DATASETS, section.child("type"))
+    if place in CHOSEN:
+        known |= _options_of(CHOSEN[place], section.child("type"))
     for key in [key for key in section.entries() if key in words and key not in known]:
         node = section.value.pop(key)
         beside = {name: child.plain() for name, child in section.entries().items()} | {key: node.plain()}
         if words[key].says_nothing(node.plain(), beside):
-            report.changed(node, f"passed over; {words[key].note}")
+            report.passed(node, words[key].note)
         else:
             report.at(node, words[key].answer)
 
@@ -87,7 +93,7 @@ def _translate_datasets(root: Node, report: Report) -> None:
             report.changed(kind, "read as PairedImageDataset without dataroot_gt")
             kind.value = "PairedImageDataset"
         if enlarged is not None and enlarged.value == "auto":
-            report.changed(dataset.value.pop("dataset_enlarge_ratio"), "passed over; small sets need no enlarging")
+            report.passed(dataset.value.pop("dataset_enlarge_ratio"), "small sets need no enlarging")
 
 
 def _translate_warmup(root: Node, report: Report) -> None:
@@ -107,8 +113,7 @@ def _drop_losses_of_weight_zero(root: Node, report: Report) -> None:
     for item in items:
         if item not in kept:
             kind = item.child("type")
-            named = f"{kind.value} " if kind is not None else ""
-            report.changed(item, f"{named}passed over; its loss_weight is 0")
+            report.passed(item, "its loss_weight is 0", str(kind.value) if kind is not None else "")
     losses.value = kept
 
 
@@ -132,45 +137,4 @@ def _drop_unused_metrics(root: Node, report: Report) -> None:
         kind = metric.child("type")
         name = str(kind.value if kind is not None else key).lower().removeprefix("calculate_")
         if name not in METRICS and answer_to("metric", name):
-            report.changed(metrics.value.pop(key), "passed over; no metrics are computed")
-
-
-def _tell_defaults(root: Node, model: type[StrictOptions], report: Report) -> None:
-    """Warn of options that the file leaves out and that stand for another value in traiNNer-redux."""
-    # test.py always loads strictly, and trains nothing.
-    defaults = DEFAULTS if issubclass(model, TrainOptions) else [found for found in DEFAULTS if found.path[0] == "val"]
-    found = [_told(default, root) for default in defaults]
-    metrics, losses = root.at(("val", "metrics")), root.at(LOSSES_AT)
-    for key, metric in (metrics.entries() if metrics is not None else {}).items():
-        kind = metric.child("type")
-        name = str(kind.value if kind is not None else key).lower().removeprefix("calculate_")
-        found.append(_told_option(METRICS, name, metric))
-    for loss in losses.value if losses is not None and isinstance(losses.value, list) else []:
-        kind = loss.child("type")
-        found.append(_told_option(LOSSES, str(kind.value), loss) if kind is not None else None)
-    told = [text for text in found if text]
-    if told:
-        report.warnings.append(
-            "the file is written for another framework, where options that it leaves out have other values: "
-            f"{', '.join(told)}; write them out where you want those"
-        )
-
-
-def _told(default: Default, root: Node) -> str | None:
-    needed = root.at(default.needs) if default.needs else None
-    if root.at(default.path) is not None or (default.needs and (needed is None or not needed.value)):
-        return None
-    ours = MODELS[default.path[0]].model_fields[default.path[-1]].default
-    return f"{'.'.join(default.path)} {_spoken(default.theirs)} (here {_spoken(ours)})"
-
-
-def _told_option(registry: Registry, name: str, section: Node) -> str | None:
-    option, theirs = OPTION_DEFAULTS.get(fold(name), ("", None))
-    if not option or name not in registry or section.child(option) is not None:
-        return None
-    ours = registry[name].options.model_fields[option].default
-    return f"{section.key}.{option} {_spoken(theirs)} (here {_spoken(ours)})"
-
-
-def _spoken(value: Any) -> str:
-    return str(value).lower() if isinstance(value, bool) else f"{value:g}"
+            report.passed(metrics.value.pop(key), "no metrics are computed")

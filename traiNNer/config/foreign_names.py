@@ -20,11 +20,12 @@ DATASETS = {
     "realesrgandataset": NO_DEGRADATION,
     "realesrganpaireddataset": NO_DEGRADATION,
     "otfdataset": NO_DEGRADATION,
+    "otf": NO_DEGRADATION,
     "pairedvideodataset": NO_VIDEO.replace("Remove it", "Use pairedimagedataset"),
     "singlevideodataset": NO_VIDEO.replace("Remove it", "Use pairedimagedataset"),
     "videotestdataset": NO_VIDEO.replace("Remove it", "Use pairedimagedataset"),
 }
-REMOVE_LOSS = "is a loss of traiNNer-redux that traiNNer does not have: remove the item, or set its loss_weight to 0"
+REMOVE_LOSS = "is a loss of other frameworks that traiNNer does not have: remove the item, or set its loss_weight to 0"
 LOSSES = _names("""
 adistsloss aesoploss averageloss avgloss bcewithlogitsdiceloss bicubicloss colorloss consistencyloss
 contextualloss cosimloss distsloss edgeloss fdlloss ffloss fftloss fliploss ganloss gradientvarianceloss gvloss gwloss
@@ -45,7 +46,7 @@ lmltbase lmltlarge lmlttiny man manlight mantiny metaflexnet metagan metagan2 me
 msrswinir nafnet32 nafnet64 ninasr omnisr paragonsr paragonsrtiny paragonsr2photo paragonsr2anime patchgan
 patchgandiscriminatorsn plksr plksrtiny rcan rcanl rcanunshuffle realcugan realplksr realplksrlarge realplksrtiny rgt
 rgts rtmosr rtmosrl rtmosrul safmn safmnl scunet scunetaaf6aa sebica sebicamini seemore seemoret span spanf32 spanf64
-spanf96 spanplus spanpluss spanplusst spanplussts spans srformer srformerlight srformerv2 srvggnetcompact swin2mose
+spanf96 spanplus spanpluss spanplusst spanplussts spans srformer srformerlight srformerv2 swin2mose
 swin2srl swin2srm swin2srs swinirl swinirm swinirs swinirsmall swinirmedium swinirlarge temporalspan temporalspanv2
 tfdat tscunet unet unetdiscriminatorsn unetsegmentation vggstylediscriminator docresdiscriminator
 """)
@@ -55,7 +56,11 @@ COMPONENTS: Mapping[str, Mapping[str, str]] = {
     "dataset": DATASETS,
     "loss": dict.fromkeys(LOSSES, REMOVE_LOSS),
     "metric": dict.fromkeys(METRICS, NO_METRIC),
-    "arch": dict.fromkeys(ARCHS, NO_ARCH),
+    "arch": {
+        **dict.fromkeys(ARCHS, NO_ARCH),
+        "rrdbnet": "is called esrgan here, with num_filters and num_blocks; `trainner convert` renames them",
+        "srvggnetcompact": "is called compact here, without num_in_ch and act_type; `trainner convert` renames it",
+    },
     "scheduler": {
         "multisteprestartlr": "is not part of traiNNer: write MultiStepLR",
     },

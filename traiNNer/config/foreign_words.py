@@ -44,10 +44,14 @@ def _numbered(*names: str) -> tuple[str, ...]:
 
 NO_TEACHER = "traiNNer trains no network after another one. Remove it"
 NO_DISCRIMINATOR = "there is no discriminator: add network_d, or remove it"
+MIXING = "mixing images is written `use_moa: true` with moa_augs and moa_probs in train"
 AS_LOSS = "is an old spelling: write an item `{type: ..., loss_weight: ...}` of train.losses"
 # With realesrgandataset they are translated before; else high_order_degradation is refused already.
 OF_DEGRADATION = passed_over("degradations are made while training only with high_order_degradation")
 SAMPLE_ORDER = passed_over("the sample order is a function of manual_seed")
+PLAIN_MODELS = ("SRGANModel", "ESRGANModel", "RealESRNetModel", "RealESRGANModel", "SwinIRModel", "otf")
+"""Models of BasicSR and neosr that the networks and datasets of a file tell."""
+OF_ITS_OWN = passed_over("the framework of the file set it by itself")
 READING = passed_over("images are read ahead anyway")
 SECOND_WEIGHTS = Word("only network_g starts from weights of a file. Remove it")
 
@@ -75,6 +79,7 @@ WORDS: Mapping[str, Mapping[str, Word]] = {
         **dict.fromkeys(DEGRADATION, OF_DEGRADATION),
         "high_order_degradation": Word(NO_DEGRADATION, note="it is off"),
         "compile_mode": COMPILED,
+        **dict.fromkeys(("l1_gt_usm", "percep_gt_usm", "gan_gt_usm"), Word("no image is sharpened. Remove it")),
         "detect_anomaly": passed_over("what is not finite is named and skipped anyway"),
         "input_pixel_format": Word("images are trained in RGB. Remove it", idle=(*OFF, "rgb")),
         "output_pixel_format": Word("images are trained in RGB. Remove it", idle=(*OFF, "rgb")),
@@ -82,9 +87,13 @@ WORDS: Mapping[str, Mapping[str, Word]] = {
         "network_ae": Word(NO_TEACHER),
         "model_type": Word(
             "is an old spelling: remove it, or write model: with a model of this version",
-            idle=(*OFF, "SRModel", "sr", "image", "default"),
+            idle=(*OFF, "SRModel", "sr", "image", "default", *PLAIN_MODELS),
             note="the model is chosen by the networks of the file",
         ),
+        "onnx": passed_over("a training run exports nothing"),
+        "watch": passed_over("a run has its own curves"),
+        **dict.fromkeys(("launcher", "rank", "world_size"), passed_over("torchrun tells what is needed")),
+        **dict.fromkeys(("start_iter", "is_train", "root_path", "contents", "switch_iter_per_epoch"), OF_ITS_OWN),
         "gpu_ids": passed_over("num_gpu chooses the devices"),
         "dist_params": passed_over("torchrun tells what is needed"),
         "find_unused_parameters": passed_over("it is not needed"),
@@ -92,6 +101,9 @@ WORDS: Mapping[str, Mapping[str, Word]] = {
     "datasets.<name>": {
         **dict.fromkeys(KERNELS, OF_DEGRADATION),
         "prefetch_mode": READING,
+        "prefetch_factor": READING,
+        "persistent_workers": READING,
+        "lq_resize_mode": Word("singlegtdataset shrinks with the bicubic of MATLAB. Remove it", idle=(*OFF, "bicubic")),
         "num_prefetch_queue": READING,
         "use_shuffle": SAMPLE_ORDER,
         "phase": passed_over("the key of the set tells it"),
@@ -101,6 +113,8 @@ WORDS: Mapping[str, Mapping[str, Word]] = {
             note="images are read from folders anyway",
         ),
         "filename_tmpl": passed_over("endings such as x2 and _lr are found by the names"),
+        "augmentation": Word(MIXING, idle=(*OFF, [], ["none"])),
+        "aug_prob": passed_over("images are mixed only with use_moa"),
         "clip_size": Word(NO_VIDEO, idle=(*OFF, 1)),
         "color": Word("images are trained in RGB. Remove it", idle=(*OFF, "rgb", "color")),
         "mean": Word("pixels are trained in [0, 1]. Remove it"),
@@ -114,6 +128,17 @@ WORDS: Mapping[str, Mapping[str, Word]] = {
         "ema_update_after_step": passed_over("the EMA begins with the first iteration, with a short memory"),
         "ema_switch_iter": Word("the network is never replaced by its EMA. Remove it"),
         "adaptive_d": Word("write `model: {type: adversarial, pause_d_above: 0.9}` for a discriminator that pauses"),
+        **dict.fromkeys(
+            ("adaptive_d_ema_decay", "adaptive_d_threshold"),
+            passed_over("model: {type: adversarial, pause_d_above: 0.9} pauses a discriminator by its accuracy"),
+        ),
+        "eco": Word(NO_TEACHER, is_idle=lambda section: section.get("eco") in ({}, {"enabled": False})),
+        "eco_init": passed_over("it says when eco begins"),
+        "sam": Word("no step is taken twice. Remove it"),
+        "sam_init": passed_over("it says when sam begins"),
+        "wavelet_guided": Word("no loss is computed of wavelets first: add waveletloss to train.losses, or remove it"),
+        "wavelet_init": passed_over("it says when wavelet_guided begins"),
+        "match_lq_colors": Word("no target is changed: add consistencyloss to train.losses, or remove it"),
         "restart_scheduler": passed_over("a schedule is a function of the iteration and has no state"),
         "net_d_iters": Word(NO_DISCRIMINATOR, idle=(*OFF, 1)),
         "net_d_init_iters": Word(NO_DISCRIMINATOR),
@@ -123,15 +148,31 @@ WORDS: Mapping[str, Mapping[str, Word]] = {
             (
                 *("pixel_opt", "perceptual_opt", "gan_opt", "mssim_opt", "ldl_opt", "dists_opt", "ff_opt", "gw_opt"),
                 *("color_opt", "luma_opt", "hsluv_opt", "cosim_opt", "bicubic_opt", "avg_opt", "fdl_opt", "mae_opt"),
+                *(
+                    "ms_ssim_l1_opt",
+                    "contextual_opt",
+                    "hr_inversion_opt",
+                    "dinov2_opt",
+                    "topiq_opt",
+                    "pd_opt",
+                    "fd_opt",
+                ),
             ),
             Word(AS_LOSS),
         ),
+    },
+    "train.losses": {
+        "reduction": Word("a loss is the mean over all pixels. Remove it", idle=(*OFF, "mean")),
+        "vgg_type": Word("the features are those of vgg19. Remove it", idle=(*OFF, "vgg19")),
+        "use_input_norm": Word("images are always normalized for VGG19. Remove it", idle=(None, True)),
+        "range_norm": Word("images are in [0, 1] already. Remove it"),
     },
     "path": {
         **dict.fromkeys(
             (
                 *("pretrain_network_d", "pretrain_network_g_teacher", "pretrain_network_ae"),
                 *("pretrain_network_ae_decoder", "param_key_d", "param_key_ae", "param_key_ae_decoder"),
+                *("pretrain_network_ae_path", "pretrain_network_ae_ema", "pretrain_network_ae_decoder_ema"),
             ),
             SECOND_WEIGHTS,
         ),
@@ -139,6 +180,8 @@ WORDS: Mapping[str, Mapping[str, Word]] = {
             ("strict_load_d", "strict_load_ae", "strict_load_ae_decoder", "strict_load_g_teacher"),
             passed_over("only network_g starts from weights of a file"),
         ),
+        **dict.fromkeys(("pretrain_network_g_path", "pretrain_network_g_ema"), Word("write pretrain_network_g")),
+        "results_root": Word("results are written below results/. Remove it"),
         "ignore_resume_networks": Word("a resume takes every network of the state. Remove it", idle=(*OFF, [], "")),
     },
     "val": {
@@ -151,29 +194,3 @@ WORDS: Mapping[str, Mapping[str, Word]] = {
     },
 }
 """The words by section."""
-
-
-@dataclass(frozen=True)
-class Default:
-    """An option that stands for another value in traiNNer-redux when a file leaves it out."""
-
-    path: tuple[str, ...]
-    theirs: Any
-    """What the file would mean there."""
-    needs: tuple[str, ...] = ()
-    """The option that must be on for the value to matter."""
-
-
-DEFAULTS = (
-    Default(("train", "ema_decay"), 0),
-    Default(("train", "grad_clip_max_norm"), 100, ("train", "grad_clip")),
-    Default(("path", "strict_load_g"), True, ("path", "pretrain_network_g")),
-    Default(("val", "tile_overlap"), 0, ("val", "tile_size")),
-)
-OPTION_DEFAULTS: Mapping[str, tuple[str, Any]] = {
-    "psnr": ("test_y_channel", False),
-    "ssim": ("test_y_channel", False),
-    # Theirs is sqrt(d² + eps) with 1e-12; ours squares eps.
-    "charbonnierloss": ("eps", 1e-6),
-}
-"""Options of components by folded name, with the value that traiNNer-redux takes for them."""

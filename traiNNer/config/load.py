@@ -1,7 +1,7 @@
 """An option file, with overrides, to typed options: all configuration errors are reported together."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import Any, Generic, TypeVar
@@ -39,6 +39,10 @@ class Loaded(Generic[Options]):
     """Keys of the file that are used under another name, with another value, or not at all."""
     spellings: tuple[str, ...] = ()
     """Keys that mean the same in another place or spelling."""
+    passed_over: tuple[str, ...] = ()
+    """Keys, as written, of those in `changes` that have no effect."""
+    theirs: Mapping[str, Any] = field(default_factory=dict)
+    """What options that the file leaves out stand for in the framework it is written for, by key."""
 
     @cached_property
     def tree(self) -> dict[str, Any]:
@@ -129,7 +133,8 @@ def _loaded(root: Node, model: type[Options], report: Report, title: str, text: 
     options = _check(root, model, report)
     if options is None or report.problems:
         raise ConfigError(title, report.sorted())
-    return Loaded(options, tuple(report.warnings), text, root, tuple(report.changes), tuple(report.spellings))
+    changes, spellings, passed = tuple(report.changes), tuple(report.spellings), tuple(report.passed_over)
+    return Loaded(options, tuple(report.warnings), text, root, changes, spellings, passed, report.theirs)
 
 
 def _check(root: Node, model: type[Options], report: Report) -> Options | None:

@@ -117,6 +117,10 @@ class Report:
     """What was read under another name, with another value or not at all: for whoever wonders what became of a key."""
     spellings: list[str] = field(default_factory=list)
     """Keys in another place or spelling than their usual one, where they mean the same."""
+    passed_over: list[str] = field(default_factory=list)
+    """Keys, as written, that have no effect here, of those in `changes`."""
+    theirs: dict[str, Any] = field(default_factory=dict)
+    """What options that the file leaves out stand for in the framework it is written for, by key."""
     bad: set[str] = field(default_factory=set)
     """Keys, as written, that a problem was reported for: no second problem is built on them."""
 
@@ -133,6 +137,11 @@ class Report:
     def changed(self, node: Node, text: str) -> None:
         """Note what became of a key that the file writes in another way than it is used."""
         self.changes.append(f"{node.key} ({node.place()}): {text}")
+
+    def passed(self, node: Node, why: str, what: str = "") -> None:
+        """Note that a key has no effect, and why; `what` names a whole item of a list."""
+        self.passed_over.append(node.key)
+        self.changed(node, f"{what} passed over; {why}".strip())
 
     def spelled(self, node: Node, text: str) -> None:
         """Note that a key was read as its usual spelling."""

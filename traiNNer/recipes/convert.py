@@ -5,76 +5,50 @@ option file may contain: neosr's own names, and losses that are not a list.
 """
 
 import tomllib
-from collections.abc import Iterator
+from collections.abc import Mapping
 from copy import deepcopy
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from traiNNer.config.effective import write_explained
 from traiNNer.config.files import read_text
-from traiNNer.config.load import check_tree
+from traiNNer.config.load import Loaded, check_tree
 from traiNNer.config.options import TrainOptions
 from traiNNer.config.overrides import OverrideError, parse_key
 from traiNNer.config.tree import Path as KeyPath
-from traiNNer.config.tree import key_of, node_of
+from traiNNer.config.tree import node_of
 from traiNNer.config.yaml.strict import load_yaml
 from traiNNer.errors import ConfigError, Problem
-from traiNNer.recipes.words import MOVED, STAND_INS, TYPES
+from traiNNer.recipes.converted import Converted
+from traiNNer.recipes.translate import translate
+from traiNNer.recipes.trees import Tree, at, paths, without
 
-Tree = dict[str, Any]
+TOML = ".toml"
 SECTIONS_OF_TYPE = ("losses", "metrics", "network_d", "scheduler", "scheduler_d", "optim_d")
 """Where an unknown type means that the whole entry is left out."""
 NEVER_LEFT_OUT = ("name", "scale", "network_g", "lr", "total_iter", "dataroot_gt", "dataroot_lq")
 """Keys without which it would be another run: a wrong one stays, to be corrected by hand."""
 
 
-@dataclass
-class Converted:
-    """An option file in the making: its tree, and what was done to it."""
-
-    tree: Tree
-    changes: list[str] = field(default_factory=list)
-    """One line for each key that was renamed, translated or replaced."""
-    reasons: dict[str, str] = field(default_factory=dict)
-    """What a value was before, by its new key."""
-    losses: list[str] = field(default_factory=list)
-    """Where each item of `train.losses` stood, empty for one that was in the list."""
-    left_out: list[str] = field(default_factory=list)
-    """One line for each key that is not used, with the reason."""
-    problems: tuple[Problem, ...] = ()
-    """What has to be corrected by hand."""
-    warnings: tuple[str, ...] = ()
-    """What `--check` will say of the file."""
-
-    def note(self, old: str, new: str, key: str, before: str) -> None:
-        """Note that a key was renamed or its value translated, and beside the new key what it was before."""
-        self.changes.append(f"{old} -> {new}")
-        self.reasons[key] = f"was {before}"
-
-    def text(self, source: str) -> str:
-        """Return the option file, which says itself what was left out."""
-        lines = [f"# Converted from {source} by `trainner convert`."]
-        if self.left_out:
-            lines += ["# Left out:", *(f"#   {' '.join(line.split())}" for line in self.left_out)]
-        losses = {f"train.losses[{place}].type": f"was {key}" for place, key in enumerate(self.losses) if key}
-        return "\n".join(lines) + "\n\n" + write_explained(self.tree, self.reasons | losses)
-
-
 def convert(path: Path) -> Converted:
     """Read a training file of another framework. Raises `ConfigError` where it cannot be read at all."""
     made = Converted(read_tree(path))
-    _rename(made)
-    _gather_losses(made)
-    _translate_types(made)
+    translate(made)
     _settle(made, str(path))
+    if not made.problems:
+        loaded = _loaded(made.tree, str(path))
+        if path.suffix.lower() != TOML:  # what neosr takes for an option that is left out is not known here
+            _write_out(made, loaded.theirs)
+        _leave_out(made, loaded)
+        loaded = _loaded(made.tree, str(path))
+        made.notices = tuple(line.replace(" (file)", "") for line in (*loaded.spellings, *loaded.changes))
+        made.warnings = loaded.warnings
     return made
 
 
 def read_tree(path: Path) -> Tree:
     """Return a TOML or YAML file as plain values. Raises `ConfigError`."""
     text = read_text(path)
-    if path.suffix.lower() == ".toml":
+    if path.suffix.lower() == TOML:
         try:
             return tomllib.loads(text)
         except tomllib.TOMLDecodeError as error:
@@ -85,109 +59,84 @@ def read_tree(path: Path) -> Tree:
     return tree
 
 
-def _sections(tree: Tree, place: str) -> Iterator[tuple[str, Tree]]:
-    """Yield the sections at a place with their keys; `*` stands for every section of a level."""
-    found: list[tuple[str, Any]] = [("", tree)]
-    for step in place.split(".") if place else ():
-        found = [
-            (f"{at}.{name}".removeprefix("."), value)
-            for at, section in found
-            if isinstance(section, dict)
-            for name, value in section.items()
-            if step in ("*", name)
-        ]
-    yield from ((at, section) for at, section in found if isinstance(section, dict))
-
-
-def _rename(made: Converted) -> None:
-    for place, old, new in MOVED:
-        for at, section in list(_sections(made.tree, place)):
-            if old not in section:
-                continue
-            target, _, name = new.rpartition(".")
-            home = made.tree.setdefault(target, {}) if target else section
-            key = f"{target or at}.{name}".removeprefix(".")
-            if name in home:
-                made.left_out.append(f"{at}.{old}".removeprefix(".") + f": {key} is given as well")
-                del section[old]
-                continue
-            home[name] = section.pop(old)
-            before = f"{at}.{old}".removeprefix(".")
-            made.note(before, key, key, before)
-
-
-def _gather_losses(made: Converted) -> None:
-    """Make one list of sections such as `pixel_opt`."""
-    train = made.tree.get("train")
-    if not isinstance(train, dict):
-        return
-    losses = train.get("losses", [])
-    made.losses = [""] * len(losses)
-    for key in [key for key in train if key.endswith("_opt") and isinstance(train[key], dict)]:
-        made.changes.append(f"train.{key} -> train.losses[{len(losses)}]")
-        made.losses.append(f"train.{key}")
-        losses.append(train.pop(key))
-        train["losses"] = losses
-
-
-def _translate_types(made: Converted) -> None:
-    for place, names in TYPES.items():
-        for at, section in _sections(made.tree, place):
-            old = str(section.get("type", ""))
-            new = names.get(old.lower())
-            if new is not None:
-                section["type"] = new
-                made.note(f"{at}.type = {old}", new, f"{at}.type", old)
-    for place in ("train.optim_g", "train.optim_d"):
-        for at, section in _sections(made.tree, place):
-            _stand_in(made, at, section)
-
-
-def _stand_in(made: Converted, at: str, section: Tree) -> None:
-    """Replace an optimizer that is not here by its like, which has other options and wants another learning rate."""
-    old = str(section.get("type", ""))
-    if old.lower() not in STAND_INS:
-        return
-    plain, schedule_free = STAND_INS[old.lower()]
-    section["type"] = schedule_free if section.pop("schedule_free", True) else plain
-    new = f"{section['type']}, which is another algorithm: tune its lr"
-    made.note(f"{at}.type = {old}", new, f"{at}.type", f"{old}, another algorithm")
-
-
 def _settle(made: Converted, title: str) -> None:
     """Leave out what the loader refuses, one key after the other, as long as that leaves fewer problems."""
-    problems = _check(made, made.tree, title)
+    problems = _check(made.tree, title)
+    rounded = [problem for problem in problems if _make_whole(made, problem)]
+    if rounded:
+        problems = _check(made.tree, title)
     while problems:
         for problem in problems:
             path = _removable(made.tree, problem)
-            trial = _without(made.tree, path) if path else None
-            found = _check(made, trial, title) if trial is not None else problems
+            trial = without(made.tree, path) if path else None
+            found = _check(trial, title) if trial is not None else problems
             if path and trial is not None and len(found) < len(problems):
-                made.left_out.append(_line(made.tree, path, problem))
-                made.tree, problems = trial, found
-                if path[:2] == ("train", "losses") and len(path) == 3:
-                    del made.losses[int(path[2])]
+                made.left_out.append(_line(made, path, problem))
+                made.remove(path)
+                problems = found
                 break
         else:
             made.problems = tuple(problems)
             return
 
 
-def _line(tree: Tree, path: KeyPath, problem: Problem) -> str:
-    """Return what is left out, with the type of a whole section, and why."""
-    value = _at(tree, path)
-    shown = str(value.get("type", "")) if isinstance(value, dict) else problem.value
-    return f"{key_of(path)}{f' = {shown}' if shown else ''}: {problem.message}"
-
-
-def _check(made: Converted, tree: Tree, title: str) -> list[Problem]:
+def _make_whole(made: Converted, problem: Problem) -> bool:
+    """Write a number such as 5e3 as 5000 where a whole one is wanted; return whether that was possible."""
     try:
-        made.warnings = check_tree(node_of(deepcopy(tree)), TrainOptions, title, Path(title).parent).warnings
+        path = parse_key(problem.key)
+        section = at(made.tree, path[:-1])
+        value = section[path[-1]]
+    except (OverrideError, KeyError, IndexError, TypeError):
+        return False
+    if "whole number" not in problem.message or not isinstance(value, float) or not value.is_integer():
+        return False
+    section[path[-1]] = int(value)
+    made.note(f"{problem.key} = {value}", f"{int(value)}", problem.key, f"{value}")
+    return True
+
+
+def _write_out(made: Converted, theirs: Mapping[str, Any]) -> None:
+    """Give options that the file leaves out the values that they have where it comes from."""
+    for key, value in theirs.items():
+        path = parse_key(key)
+        at(made.tree, path[:-1])[path[-1]] = deepcopy(value)
+        made.changes.append(f"{key}: written out, since leaving it out means another value here")
+        made.reasons[key] = "not written before, where that means this"
+
+
+def _leave_out(made: Converted, loaded: Loaded[TrainOptions]) -> None:
+    """Take out what has no effect here, with the reasons of the loader."""
+    reasons = dict(line.split(" (file): ", 1) for line in loaded.changes)
+    for key in loaded.passed_over:
+        made.left_out.append(f"{made.origin(parse_key(key))}: {reasons[key]}")
+    # From the last one on, so that numbers in a list stay what they are until their turn comes.
+    for path in sorted(map(parse_key, loaded.passed_over), key=_in_order, reverse=True):
+        made.remove(path)
+
+
+def _in_order(path: KeyPath) -> list[str]:
+    return [f"{part:09}" if isinstance(part, int) else part for part in path]
+
+
+def _line(made: Converted, path: KeyPath, problem: Problem) -> str:
+    """Return what is left out, where it stood, with the type of a whole section, and why."""
+    value = at(made.tree, path)
+    shown = str(value.get("type", "")) if isinstance(value, dict) else problem.value
+    return f"{made.origin(path)}{f' = {shown}' if shown else ''}: {problem.message.partition('   known: ')[0]}"
+
+
+def _check(tree: Tree, title: str) -> list[Problem]:
+    try:
+        _loaded(tree, title)
     except ConfigError as error:
         if not error.problems:
             raise
         return list(error.problems)
     return []
+
+
+def _loaded(tree: Tree, title: str) -> Loaded[TrainOptions]:
+    return check_tree(node_of(deepcopy(tree)), TrainOptions, title, Path(title).parent)
 
 
 def _removable(tree: Tree, problem: Problem) -> KeyPath | None:
@@ -198,28 +147,6 @@ def _removable(tree: Tree, problem: Problem) -> KeyPath | None:
         return None
     if path[-1] == "type" and set(path) & set(SECTIONS_OF_TYPE):
         path = path[:-1]
-    if set(path) & set(NEVER_LEFT_OUT) or path not in set(_paths(tree)):
+    if set(path) & set(NEVER_LEFT_OUT) or path not in set(paths(tree)):
         return None
     return path
-
-
-def _paths(tree: Any, above: KeyPath = ()) -> Iterator[KeyPath]:
-    items = tree.items() if isinstance(tree, dict) else enumerate(tree) if isinstance(tree, list) else ()
-    for key, value in items:
-        yield (*above, key)
-        yield from _paths(value, (*above, key))
-
-
-def _at(tree: Any, path: KeyPath) -> Any:
-    for part in path:
-        tree = tree[part]
-    return tree
-
-
-def _without(tree: Tree, path: KeyPath) -> Tree:
-    copied = deepcopy(tree)
-    section: Any = copied
-    for part in path[:-1]:
-        section = section[part]
-    del section[path[-1]]
-    return copied

@@ -6,11 +6,11 @@ from dataclasses import dataclass
 
 from traiNNer.config.tree import looks_like_other
 from traiNNer.errors import ConfigError
+from traiNNer.recipes.gan import gan_stages
 from traiNNer.registry import ARCHS, UnknownComponent
 from traiNNer.traits import ArchTraits
 
 MISSING = {
-    "gan": "needs the adversarial model, which is not there yet",
     "realworld": "needs degradations that are made while training, which are not there yet",
     "video": "needs datasets of clips, which are not there yet",
 }
@@ -31,6 +31,8 @@ class Purpose:
     milestones: tuple[float, ...]
     warmup_iter: int
     pretrained: bool
+    stages: bool = False
+    """Whether a GAN stage follows."""
 
 
 PURPOSES = {
@@ -41,6 +43,10 @@ PURPOSES = {
     "finetune": Purpose(
         "published or own weights trained further on other images, at a lower learning rate",
         100_000, 0.2, (0.5, 0.8), 500, pretrained=True,
+    ),
+    "gan": Purpose(
+        "sharp, with texture that is likely, not certain: first for fidelity, then as a GAN",
+        500_000, 1.0, (0.5, 0.8, 0.9, 0.95), 0, pretrained=False, stages=True,
     ),
 }  # fmt: skip
 
@@ -63,7 +69,7 @@ def write_recipe(
 
     Args:
         arch: name of the network, in any case.
-        purpose: `fidelity` or `finetune`.
+        purpose: `fidelity`, `finetune` or `gan`.
         scale: by default 2, or the smallest above 1 that the arch is made for.
         places: folders of images.
         schema: path of the JSON schema relative to the file, for editors; empty for none.
@@ -80,7 +86,8 @@ def write_recipe(
     scale = _scale(component.name, component.traits.scales, scale)
     values = _values(component.name, component.traits, chosen, scale, places or Places())
     title = name or f"{scale}x_{component.name}_{purpose}"
-    text = aligned(TEMPLATE.format(name=title, about=f"{purpose}: {chosen.title}", **values))
+    text = TEMPLATE.format(name=title, about=f"{purpose}: {chosen.title}", **values)
+    text = aligned(f"{text}\n{gan_stages(float(values['rate']))}" if chosen.stages else text)
     return (f"# yaml-language-server: $schema={schema}\n" if schema else "") + text
 
 

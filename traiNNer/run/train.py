@@ -31,13 +31,13 @@ from traiNNer.run.build import (
     build_networks,
     build_schedule,
     network_choices,
-    open_dataset,
     prepare_demo_if_named,
 )
 from traiNNer.run.overlap import validation_overlap
 from traiNNer.run.pairs import different_pictures
 from traiNNer.run.preflight import check_losses, check_metrics, check_model, check_network
 from traiNNer.run.pretrained import load_all_given_weights
+from traiNNer.run.sets import open_sets
 from traiNNer.utils.files import write_bytes_atomic
 
 
@@ -70,7 +70,7 @@ def train(
         book.warn_all([*loaded.warnings, *notes])
         book.info_all(loaded.notices(check))
         runtime.on_main(lambda: prepare_demo_if_named(options, book))
-        sets = {key: open_dataset(options, key, book) for key in options.datasets}
+        sets = open_sets(options, book)
         # The files are the same for every rank, and reading them once is enough.
         book.warn_all(runtime.on_main(lambda: [*different_pictures(sets), *validation_overlap(sets)]))
         networks = build_networks(options)

@@ -13,6 +13,8 @@ from rich.text import Text
 from traiNNer.audit.findings import KINDS
 from traiNNer.errors import ConfigError, DataError
 from traiNNer.measuring.measured import Trials
+from traiNNer.recipes.gan import gan_stages
+from traiNNer.recipes.recipe import aligned
 from traiNNer.utils.console import PlainConsole
 from traiNNer.utils.files import nearest_existing
 from traiNNer.utils.printable import printable
@@ -45,7 +47,12 @@ def run_init(args: argparse.Namespace, begun: float | None = None) -> None:
         args.find_lr,
         args.fresh,
         begun,
+        args.recipe,
     )
+    if request.recipe and request.budget_s is not None:
+        raise ConfigError(
+            "--budget: a file of several stages has no common end by the clock; leave it or --recipe out."
+        )
     console = PlainConsole(stderr=True, soft_wrap=True)
     made = _make(request, console)
     for warning in made.warnings:
@@ -133,7 +140,15 @@ def file_text(made: Made, output: Path) -> str:
         f"# {plan_line(made)}",
         "",
     ]
-    return "\n".join(head) + made.draft.yaml()
+    return "\n".join(head) + made.draft.yaml() + second_stage(made)
+
+
+def second_stage(made: Made) -> str:
+    """Return the section that follows the draft; nothing without a recipe of several stages."""
+    if made.request.recipe != "gan":
+        return ""
+    rate, steps = made.draft.value("train.optim_g.lr"), made.draft.value("train.total_iter")
+    return "\n" + aligned(gan_stages(rate, steps // 2, quiet=True))
 
 
 def command_of(request: Request, output: Path) -> str:
@@ -146,6 +161,7 @@ def command_of(request: Request, output: Path) -> str:
         words += [flag, _quoted(str(value))] if value else []
     words += ["--arch", request.arch] if request.arch else []
     words += ["--preset", request.preset]
+    words += ["--recipe", request.recipe] if request.recipe else []
     words += ["--scale", str(request.scale)] if request.scale else []
     words += ["--budget", f"{request.budget_s:g}s"] if request.budget_s else []
     words += ["--find-lr"] if request.wants_rate else []

@@ -61,6 +61,8 @@ class Request:
     measures_anew: bool = False
     begun: float | None = None
     """When the budget began, as `perf_counter` has it; None: with the first look at the folders."""
+    recipe: str | None = None
+    """`gan` for a second stage against a discriminator."""
 
 
 @dataclass(frozen=True)

@@ -43,7 +43,7 @@ def test_templates_are_counted_by_reason(tmp_path):
         assert old in TEMPLATE
         (tmp_path / name).write_text(TEMPLATE.replace(old, new))
     found = count(sorted(tmp_path.glob("*.yml")), TrainOptions)
-    assert (found.files, found.loaded) == (5, 1)
+    assert (found.files, found.loaded, found.carried, found.carried_loaded) == (5, 1, 4, 1)
     assert found.reasons == {
         "[network_g]": 1,
         "[feature high_order_degradation]": 2,
@@ -54,6 +54,6 @@ def test_templates_are_counted_by_reason(tmp_path):
     passed = {"compile_mode", "train.ema_power", "train.warmup_iter", "train.losses"}
     assert set(found.changes) == passed | {"val.metrics.topiq"}
     text = report(found, tmp_path, changes=True)
-    assert text.startswith("1 of 5 files load\n")
+    assert text.startswith("1 of 5 files load\n1 of 4 files whose network is one of traiNNer's\n")
     assert "    1      0  error: nonsense unknown option  (both.yml)" in text
     assert "    1  train.ema_power" in text

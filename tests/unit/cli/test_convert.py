@@ -19,7 +19,7 @@ dataroot_lq = 'val/lr'
 [network_g]
 type = "compact"
 [train]
-sam = "fsam"
+theirs = "fsam"
 [train.optim_g]
 type = "AdamW"
 [train.pixel_opt]
@@ -39,9 +39,9 @@ def test_reports_every_change(source, tmp_path, capsys):
     assert main(["convert", str(source), "-o", str(target)]) == 0
     said = capsys.readouterr().out
     assert "Changed:\n  datasets.train.patch_size -> datasets.train.lq_size\n" in said
-    assert "Left out:\n  train.sam = fsam: unknown option\n" in said
+    assert "Left out:\n  train.theirs = fsam: unknown option\n" in said
     assert f"Written: {target}." in said
-    assert "train.sam" in target.read_text(encoding="utf-8")
+    assert "train.theirs" in target.read_text(encoding="utf-8")
 
 
 def test_what_is_to_be_corrected_is_exit_2_and_written_all_the_same(source, tmp_path, capsys):

@@ -12,7 +12,9 @@ def test_without_arguments_everything_is_open(parsed):
     args = parsed(init, "init")
     given = {name: value for name, value in vars(args).items() if name != "run"}
     assert given == {
-        **dict.fromkeys(("gt", "lq", "val_gt", "val_lq", "meta_info", "arch", "preset", "scale", "budget", "source")),
+        **dict.fromkeys(
+            ("gt", "lq", "val_gt", "val_lq", "meta_info", "arch", "preset", "scale", "budget", "source", "recipe")
+        ),
         **dict.fromkeys(("find_lr", "fresh", "overwrite"), False),
         "output": None,
     }
@@ -21,12 +23,13 @@ def test_without_arguments_everything_is_open(parsed):
 def test_every_argument_has_its_name_and_kind(parsed):
     args = parsed(
         init, "init", "--gt", "hr", "--lq", "lr", "--val-gt", "vh", "--val-lq", "vl", "--meta-info", "list.txt",
-        "--arch", "x", "--preset", "fidelity", "--scale", "3", "--budget", "8h", "--find-lr", "--from", "old.yml",
-        "--fresh", "--overwrite", "-o", "new.yml",
+        "--arch", "x", "--recipe", "gan", "--preset", "fidelity", "--scale", "3", "--budget", "8h", "--find-lr",
+        "--from", "old.yml", "--fresh", "--overwrite", "-o", "new.yml",
     )  # fmt: skip
     assert (args.gt, args.lq, args.val_gt, args.val_lq, args.meta_info) == ("hr", "lr", "vh", "vl", "list.txt")
     assert (args.arch, args.preset, args.scale, args.budget) == ("x", "fidelity", 3, "8h")
     assert (args.source, args.output) == (Path("old.yml"), Path("new.yml"))
+    assert args.recipe == "gan"
     assert args.find_lr
     assert args.fresh
     assert args.overwrite

@@ -5,6 +5,7 @@ from typing import Annotated
 import pytest
 from pydantic import Field
 
+from traiNNer.config.compat import SCALES
 from traiNNer.registry import AUTOMATIONS
 
 
@@ -51,10 +52,11 @@ def test_val_inside_train(load, problems, base):
     assert (line, key, message) == (23, "train.val.val_frq", "unknown option; did you mean 'val_freq'?")
 
 
-def test_repeated_scale(load, problems, base):
-    assert load(base.replace("type: TinyNet", "type: TinyNet\n  scale: 2")).options == load(base).options
-    assert problems(base.replace("type: TinyNet", "type: TinyNet\n  scale: 4")) == [
-        (15, "network_g.scale", "differs from scale = 2 (line 2); state it once, at the top level")
+@pytest.mark.parametrize("key", SCALES)
+def test_repeated_scale(load, problems, base, key):
+    assert load(base.replace("type: TinyNet", f"type: TinyNet\n  {key}: 2")).options == load(base).options
+    assert problems(base.replace("type: TinyNet", f"type: TinyNet\n  {key}: 4")) == [
+        (15, f"network_g.{key}", "differs from scale = 2 (line 2); state it once, at the top level")
     ]
 
 

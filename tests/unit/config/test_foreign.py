@@ -20,13 +20,18 @@ IDLE = {
     "compile_mode": ("scale: 2\n", "use_compile: false\ncompile_mode: default\n", ["compile_mode"]),
     "degradations": ("scale: 2\n", "high_order_degradation: false\nblur_prob2: 0.5\n", None),
     "moa": (LENGTH, "  moa_debug: true\n  moa_debug_limit: 100\n", ["train.moa_debug", "train.moa_debug_limit"]),
+    "model": ("scale: 2\n", "model_type: RealESRGANModel\nl1_gt_usm: false\n", ["model_type", "l1_gt_usm"]),
+    "reduction": (PLAIN_LOSS, "      reduction: mean\n", ["train.losses[0].reduction"]),
     "ema_power": (LENGTH, "  ema_power: 0.75\n  ema_update_after_step: 9\n", ["train.ema_power"]),
     "warmup_iter": (LENGTH, "  warmup_iter: -1\n", ["train.warmup_iter"]),
     "prefetch_mode": (PAIRS, "    prefetch_mode: ~\n", ["datasets.train.prefetch_mode"]),
     "enlarge": (PAIRS, "    dataset_enlarge_ratio: auto\n", ["datasets.train.dataset_enlarge_ratio"]),
+    "prefetch": (PAIRS, "    prefetch_factor: 2\n    persistent_workers: true\n", ["datasets.train.prefetch_factor"]),
     "io_backend": (PAIRS, "    io_backend: {type: disk}\n", ["datasets.train.io_backend"]),
+    "eco": (LENGTH, "  eco: {enabled: false}\n", None),
     "teacher": ("scale: 2\n", "network_g_teacher: ~\n", ["network_g_teacher"]),
     "wandb": ("    psnr: {}\n", "logger: {wandb: {project: ~}}\n", None),
+    "weights of another network": ("scale: 2\n", "path: {pretrain_network_ae: ~, strict_load_ae: true}\n", None),
 }
 
 
@@ -49,11 +54,24 @@ MEANT = {
         "LQ images are made by `degradations`",
     ),
     "io_backend": (PAIRS, "    io_backend: {type: lmdb}\n", "datasets.train.io_backend", "from folders only"),
+    "sam": (LENGTH, "  sam: fsam\n  sam_init: 9\n", "train.sam", "no step is taken twice"),
+    "mixing": (
+        PAIRS,
+        "    augmentation: [mixup]\n    aug_prob: [1]\n",
+        "datasets.train.augmentation",
+        "is written `use_moa: true`",
+    ),
+    "vgg": (PLAIN_LOSS, "    - {type: perceptualloss, vgg_type: vgg16}\n", "train.losses[1].vgg_type", "of vgg19"),
+    "usm": ("scale: 2\n", "l1_gt_usm: true\n", "l1_gt_usm", "no image is sharpened"),
+    "RRDBNet": ("type: TinyNet", "", "network_g.type", "is called esrgan here"),
+    "eco of neosr": (LENGTH, "  eco: true\n", "train.eco", "trains no network after another"),
+    "eco": (LENGTH, "  eco: {enabled: true}\n", "train.eco", "trains no network after another"),
+    "path": ("scale: 2\n", "path: {pretrain_network_g_path: x}\n", "path.pretrain_network_g_path", "write pretrain"),
     "teacher": ("scale: 2\n", "network_g_teacher: {type: x}\n", "network_g_teacher", "trains no network after another"),
     "pixel format": ("scale: 2\n", "input_pixel_format: y\n", "input_pixel_format", "trained in RGB"),
     "pixel_opt": (LENGTH, "  pixel_opt: {type: L1Loss}\n", "train.pixel_opt", "write an item"),
     "ema_switch_iter": (LENGTH, "  ema_switch_iter: 500\n", "train.ema_switch_iter", "never replaced by its EMA"),
-    "model_type": ("scale: 2\n", "model_type: SwinIRModel\n", "model_type", "old spelling"),
+    "model_type": ("scale: 2\n", "model_type: VideoBaseModel\n", "model_type", "old spelling"),
     "loss": (PLAIN_LOSS, "    - {type: fliploss, loss_weight: 1}\n", "train.losses[1].type", "remove the item"),
     "clips": (PAIRS, "    clip_size: 5\n", "datasets.train.clip_size", "not on clips"),
     "metric": ("psnr: {}\n", "    niqe: {type: calculate_niqe}\n", "val.metrics.niqe.type", "remove it"),
@@ -63,7 +81,8 @@ MEANT = {
 @pytest.mark.parametrize("name", MEANT)
 def test_word_that_is_meant_is_refused_once_without_a_nearest_name(problems, base, name):
     after, added, key, words = MEANT[name]
-    ((_, found, message),) = problems(put(base, after, added))
+    text = base.replace("TinyNet", name) if name == "RRDBNet" else put(base, after, added)
+    ((_, found, message),) = problems(text)
     assert found == key
     assert words in message
     assert "did you mean" not in message
@@ -166,3 +185,32 @@ def test_changes_are_listed_by_a_check_and_counted_otherwise(load, base):
     assert line.startswith("Used in another way than written, or not at all: ")
     assert "blur_prob, jpeg_prob, queue_size, lq_usm, jpeg_prob2 and 1 more" in line
     assert load(base).notices(check=False) == load(base).notices(check=True) == []
+
+
+GAN = """\
+network_d: {type: unetdiscriminatorsn}
+"""
+PERCEPTUAL = "    - {type: perceptualloss, pretrained: false}\n    - {type: ganloss, loss_weight: 0.1}\n"
+
+
+def test_what_a_gan_file_leaves_out_is_said_with_what_it_means_there(load, base):
+    """There a discriminator has the schedule of the network, and the perceptual loss is that of ESRGAN."""
+    schedule = "  scheduler: {type: MultiStepLR, milestones: [50], gamma: 0.5}\n"
+    text = put(base, "scale: 2\n", f"{GAN}compile_mode: default\n").replace("psnr: {}", "psnr: {test_y_channel: true}")
+    text = text.replace("eps: 1e-3", "eps: 1e-6")
+    text = put(put(text, LENGTH, f"  ema_decay: 0.5\n{schedule}  optim_d: {{type: Adam}}\n"), PLAIN_LOSS, PERCEPTUAL)
+    loaded = load(text)
+    (warning,) = loaded.warnings
+    assert "train.losses[1].layer_weights {conv1_2: 0.1, conv2_2: 0.1, conv3_4: 1, conv4_4: 1, conv5_4: 1} (" in warning
+    assert "(here layers relu1_2, relu2_2, relu3_4)" in warning
+    assert "train.losses[1].criterion charbonnier (here l1), train.scheduler_d as train.scheduler (here con" in warning
+    assert loaded.theirs["train.scheduler_d"] == {"type": "MultiStepLR", "milestones": [50], "gamma": 0.5}
+    own = text.replace("pretrained: false", "pretrained: false, layers: [relu1_2], criterion: l1")
+    assert not load(put(own, LENGTH, f"{schedule.replace('scheduler', 'scheduler_d')}")).warnings
+    assert not load(text.replace("compile_mode: default\n", "")).theirs
+
+
+def test_keys_without_effect_are_told_from_those_with_another_value(load, base):
+    loaded = load(put(put(base, LENGTH, "  warmup_iter: -1\n"), "scale: 2\n", "compile_mode: default\n"))
+    assert loaded.passed_over == ("compile_mode",)
+    assert len(loaded.changes) == 2

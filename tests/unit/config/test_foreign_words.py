@@ -3,8 +3,9 @@
 import pytest
 
 from traiNNer import registry
+from traiNNer.config.foreign_defaults import DEFAULTS, INSTEAD_OF, OPTION_DEFAULTS, SECTIONS
 from traiNNer.config.foreign_names import COMPONENTS
-from traiNNer.config.foreign_words import OFF, OPTION_DEFAULTS, WORDS, Word, passed_over
+from traiNNer.config.foreign_words import OFF, WORDS, Word, passed_over
 from traiNNer.registry import fold
 
 KINDS = {
@@ -33,6 +34,11 @@ def test_values_that_are_off_say_nothing(value):
 
 
 def test_options_with_other_defaults_exist():
-    for name, (option, _) in OPTION_DEFAULTS.items():
+    for default in DEFAULTS:
+        assert {default.option, default.needs or default.option} <= SECTIONS[default.section].model_fields.keys()
+    for name, options in OPTION_DEFAULTS.items():
         kind = registry.METRICS if name in registry.METRICS else registry.LOSSES
-        assert option in kind[name].options.model_fields
+        known = kind[name].options.model_fields.keys()
+        assert options.keys() <= known
+        assert all(kind[name].options.model_fields[option].default != theirs for option, theirs in options.items())
+        assert {INSTEAD_OF.get(option, option) for option in options} <= known

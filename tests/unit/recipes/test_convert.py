@@ -151,7 +151,7 @@ def test_neosr_values_arrive_under_our_names(tmp_path):
     assert (options.val.tile_size, options.amp_bf16, options.use_compile) == (64, True, False)
     left = {line.partition(":")[0].partition(" = ")[0] for line in made.left_out}
     assert left == {
-        "datasets.train.augmentation", "train.wavelet_guided", "train.losses[0]",
+        "model_type", "datasets.train.augmentation", "train.wavelet_guided", "train.gan_opt",
         "val.metrics.their_metric",
     }  # fmt: skip
 
@@ -182,6 +182,103 @@ def test_what_makes_another_run_is_not_left_out(tmp_path):
     made, _ = converted(tmp_path, "neosr.toml", text)
     assert [problem.key for problem in made.problems] == ["network_g.type", "train.optim_g.lr"]
     assert made.tree["network_g"] == {"type": "their_network"}
+
+
+REDUX_GAN = """\
+name: small
+scale: 2
+use_compile: false
+compile_mode: default
+datasets:
+  train: {type: pairedimagedataset, dataroot_gt: data/hr, dataroot_lq: data/lr, lq_size: 16}
+network_g: {type: superultracompact}
+network_d: {type: dunet}
+train:
+  ema_decay: 0.999
+  optim_g: {type: AdamW, lr: 1e-4}
+  optim_d: {type: AdamW, lr: 1e-4}
+  scheduler: {type: MultiStepLR, milestones: [100], gamma: 0.5}
+  total_iter: 20000
+  warmup_iter: -1
+  losses:
+    - {type: l1loss, loss_weight: 0}
+    - {type: ffloss, loss_weight: 0}
+    - {type: perceptualloss, criterion: l1, loss_weight: 0.01}
+    - {type: charbonnierloss, loss_weight: 1.0}
+    - {type: theirloss, loss_weight: 0}
+    - {type: ganloss, gan_type: vanilla, loss_weight: 0.1}
+val: {val_enabled: false}
+"""
+
+
+def test_file_means_here_what_it_meant_there(tmp_path):
+    made, target = converted(tmp_path, "redux.yml", REDUX_GAN)
+    loaded = load_options(target, TrainOptions)
+    assert loaded.warnings == () == made.warnings
+    train = loaded.options.train
+    assert [loss.type for loss in train.losses] == ["perceptualloss", "charbonnierloss", "ganloss"]
+    assert train.losses[0].options.layer_weights["conv5_4"] == 1
+    assert train.losses[1].get("eps") == 1e-6
+    assert train.scheduler_d == train.scheduler
+    assert made.tree["train"]["losses"][1]["loss_weight"] == 1.0
+    keys = [line.split(":")[0] for line in made.left_out]
+    assert keys == ["compile_mode", "train.losses[0]", "train.losses[1]", "train.losses[4]"]
+    assert made.notices == ("train.warmup_iter: read as 0, no warm-up",)
+    comments = {text.partition("#")[0].strip(): text.partition("#")[2] for text in target.read_text().splitlines()}
+    assert comments["eps: 1.0e-06"] == " not written before, where that means this"
+
+
+OLD_BASICSR = """\
+name: old
+model_type: ESRGANModel
+scale: 4
+datasets:
+  train: {type: PairedImageDataset, dataroot_gt: hr, dataroot_lq: lr, gt_size: 64, io_backend: {type: disk}}
+network_g: {type: RRDBNet, num_in_ch: 3, num_out_ch: 3, num_feat: 32, num_block: 4, num_grow_ch: 32, upscale: 4}
+network_d: {type: patchgan}
+train:
+  ema_decay: 0.999
+  optim_g: {type: Adam, lr: 1.0e-4}
+  optim_d: {type: Adam, lr: 1.0e-4}
+  scheduler: {type: MultiStepLR, milestones: [40000], gamma: 0.5}
+  total_iter: 4.0e5
+  pixel_opt: {type: L1Loss, loss_weight: 1.0, reduction: mean}
+  perceptual_opt: {type: PerceptualLoss, layer_weights: {conv5_4: 1}, vgg_type: vgg19, range_norm: false, theirs: 1}
+  gan_opt: {type: gan_loss, gan_type: bce, loss_weight: 0.1}
+logger: {save_checkpoint_freq: 5.0e3}
+"""
+
+
+def test_basicsr_file_keeps_its_network_losses_and_whole_numbers(tmp_path):
+    made, target = converted(tmp_path, "old.yml", OLD_BASICSR)
+    options = load_options(target, TrainOptions).options
+    assert (options.network_g.type, options.network_g.get("num_filters"), options.network_g.get("num_blocks")) == (
+        "esrgan",
+        32,
+        4,
+    )
+    assert options.network_d is not None
+    assert options.network_d.type == "patchgandiscriminatorsn"
+    assert [loss.type for loss in options.train.losses] == ["l1loss", "perceptualloss", "ganloss"]
+    assert options.train.losses[2].get("gan_type") == "vanilla"
+    assert (options.train.total_iter, options.logger.save_checkpoint_freq) == (400_000, 5000)
+    assert not options.val.val_enabled
+    left = [line.partition(":")[0] for line in made.left_out]
+    assert "train.perceptual_opt.theirs = 1" in left
+    assert {"train.pixel_opt.reduction", "train.perceptual_opt.vgg_type", "model_type"} <= set(left)
+    assert (
+        "network_d.type = patchgan -> patchgandiscriminatorsn, another network: weights of it do not fit"
+        in made.changes
+    )
+    grown = OLD_BASICSR.replace("num_grow_ch: 32", "num_grow_ch: 24")
+    made, _ = converted(tmp_path, "grown.yml", grown)
+    assert [problem.key for problem in made.problems] == ["network_g.num_grow_ch"]
+
+
+def test_defaults_of_neosr_are_not_taken_for_those_of_redux(tmp_path):
+    text = NEOSR.replace('"mssim_loss"', '"charbonnier_loss"')
+    made, _ = converted(tmp_path, "neosr.toml", text)
+    assert made.tree["train"]["losses"] == [{"type": "charbonnier_loss", "loss_weight": 0.5}]
 
 
 def test_a_key_that_is_given_twice_is_reported(tmp_path):

@@ -9,7 +9,9 @@ from runkit import REPOSITORY, run
 
 from traiNNer.config.load import load_options
 from traiNNer.config.options import TrainOptions
+from traiNNer.config.stages import has_stages, load_stages
 from traiNNer.errors import ConfigError
+from traiNNer.recipes.gan import gan_stages
 from traiNNer.recipes.recipe import MISSING, PURPOSES, Places, aligned, text_of, write_recipe
 from traiNNer.registry import ARCHS
 
@@ -29,8 +31,9 @@ def test_shipped_file_is_what_the_recipe_writes(arch, purpose):
 def test_file_loads_without_a_warning(tmp_path, arch, purpose):
     path = tmp_path / "my.yml"
     path.write_text(write_recipe(arch, purpose, 4, PLACES), encoding="utf-8")
-    loaded = load_options(path, TrainOptions)
-    assert loaded.warnings == ()
+    stages = [stage.loaded for stage in load_stages(path)] if has_stages(path) else [load_options(path, TrainOptions)]
+    loaded = stages[0]
+    assert [stage.warnings for stage in stages] == [()] * len(stages)
     options = loaded.options
     assert (options.scale, options.network_g.type) == (4, ARCHS[arch].name)
     assert options.datasets["train"].get("dataroot_gt") == "data/hr"
@@ -43,9 +46,33 @@ def test_crops_and_rates_are_those_of_the_arch():
     published = ARCHS["paragonsr2_nano"].traits.recipe
     rates = {purpose: float(tree["train"]["optim_g"]["lr"]) for purpose, tree in trees.items()}
     base = published.lr if published else 5e-4
-    assert rates == pytest.approx({"fidelity": base, "finetune": base / 5})
+    assert rates == pytest.approx({"fidelity": base, "finetune": base / 5, "gan": base})
     for tree in trees.values():
         assert max(tree["train"]["scheduler"]["milestones"]) < tree["train"]["total_iter"]
+
+
+def test_gan_recipe_has_a_fidelity_stage_and_one_against_a_discriminator(tmp_path):
+    path = tmp_path / "my.yml"
+    path.write_text(write_recipe("compact", "gan", 2, PLACES), encoding="utf-8")
+    first, second = load_stages(path)
+    assert (first.name, second.name, second.start_from) == ("fidelity", "gan", "best")
+    fidelity, gan = first.loaded.options, second.loaded.options
+    assert fidelity.network_d is None
+    assert [loss.type for loss in fidelity.train.losses] == ["l1loss"]
+    assert gan.network_d is not None
+    assert gan.network_d.type == "unetdiscriminatorsn"
+    assert [loss.type for loss in gan.train.losses] == ["l1loss", "perceptualloss", "ganloss"]
+    assert gan.train.optim_g.get("lr") == min(fidelity.train.optim_g.get("lr") / 5, 1e-4)
+    assert gan.train.scheduler == gan.train.scheduler_d
+    assert gan.train.scheduler is not None
+    assert max(gan.train.scheduler.get("milestones")) < gan.train.total_iter
+    assert gan.train.warmup_iter == 0
+    assert gan.train.optim_g.get("betas") == (0.9, 0.99)  # of the file
+
+
+def test_rate_of_the_gan_stage_has_a_limit():
+    assert "lr: 0.0001\n" in gan_stages(4e-3)
+    assert "lr: 2e-5\n" in gan_stages(1e-4)
 
 
 def test_what_is_written_passes_the_check(tmp_path):
@@ -61,7 +88,7 @@ def test_what_is_written_passes_the_check(tmp_path):
 @pytest.mark.parametrize("purpose", [*MISSING, "fidelty"])
 def test_unknown_recipe_names_those_that_there_are(purpose):
     reason = MISSING.get(purpose, "no such recipe")
-    with pytest.raises(ConfigError, match=re.escape(reason) + "; known: fidelity, finetune"):
+    with pytest.raises(ConfigError, match=re.escape(reason) + "; known: fidelity, finetune, gan"):
         write_recipe("compact", purpose)
 
 

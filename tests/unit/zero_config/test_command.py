@@ -9,6 +9,7 @@ from imagekit import numbers, write_pairs, write_png
 from traiNNer import cli
 from traiNNer.config.load import load_options
 from traiNNer.config.options import TrainOptions
+from traiNNer.config.stages import load_stages
 from traiNNer.errors import ConfigError
 from traiNNer.zero_config import command
 
@@ -62,6 +63,22 @@ def test_command_in_the_file_makes_the_same_file(photos, measured, tmp_path):
     assert "--scale 2" in first
 
 
+def test_gan_recipe_adds_a_stage_without_automations_that_watch_psnr(photos, measured, tmp_path):
+    assert init("--gt", photos / "hr", "--lq", photos / "lr", "--recipe", "gan", "-o", "a.yml") == 0
+    assert "--recipe gan" in (tmp_path / "a.yml").read_text().splitlines()[0]
+    first, second = (stage.loaded.options for stage in load_stages(tmp_path / "a.yml"))
+    assert (first.network_d, first.train.total_iter, second.train.total_iter) == (None, 40_000, 20_000)
+    assert second.network_d is not None
+    assert second.train.optim_g.get("lr") < first.train.optim_g.get("lr")
+
+    def active(options):
+        return set(options.train.training_automations.active())
+
+    off = {"IntelligentLearningRateScheduler", "IntelligentEarlyStopping", "DynamicLossScheduling"}
+    assert active(first) - active(second) == {name for name in active(first) if name in off}
+    assert active(first) > active(second) > set()
+
+
 def test_existing_file_is_not_overwritten(photos, measured, capsys):
     (photos.parent / "my.yml").write_text("mine")
     assert init("--gt", photos / "hr") == 2
@@ -81,6 +98,7 @@ def test_existing_file_is_not_overwritten(photos, measured, capsys):
         (["--gt", "photos/lr", "--lq", "photos/hr"], 3, "are swapped"),
         (["--gt", "photos/hr", "-o", "a.txt"], 2, "ends in .yml"),
         (["--gt", "photos/hr", "--meta-info", "none.txt"], 3, "no such file"),
+        (["--gt", "photos/hr", "--recipe", "gan", "--budget", "1h"], 2, "no common end by the clock"),
         ([], 2, "needs --gt"),
     ],
 )

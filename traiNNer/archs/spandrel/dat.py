@@ -5,6 +5,7 @@ from typing import Annotated, Literal
 from torch import nn
 
 from traiNNer.archs.spandrel.kinds import Chance, Count, Counts, Pair, Ratio, only
+from traiNNer.archs.spandrel.recompute import recompute
 from traiNNer.archs.traits import Recipe, arch
 from traiNNer.archs.variants import variant
 
@@ -52,12 +53,12 @@ def dat(
         attn_drop_rate: Share of attention weights that is dropped in training.
         drop_path_rate: Chance that a layer is skipped in training, for the last one; earlier ones less. The authors
             took 0.1.
-        use_chk: Compute features twice to save memory.
+        use_chk: Compute features twice, in the backward pass again, to save memory.
         upsampler: How the image is enlarged.
     """
     from spandrel.architectures.DAT import DAT
 
-    return DAT(
+    network = DAT(
         img_size=img_size,
         in_chans=in_chans,
         embed_dim=embed_dim,
@@ -69,12 +70,12 @@ def dat(
         drop_rate=drop_rate,
         attn_drop_rate=attn_drop_rate,
         drop_path_rate=drop_path_rate,
-        use_chk=use_chk,
         upscale=scale,
         img_range=img_range,
         resi_connection=resi_connection,
         upsampler=upsampler,
     )
+    return recompute(network, use_chk)
 
 
 dat_s = variant("dat_s", dat, split_size=(8, 16), expansion_factor=2.0)

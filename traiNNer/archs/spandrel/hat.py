@@ -5,6 +5,7 @@ from typing import Annotated, Literal
 from torch import nn
 
 from traiNNer.archs.spandrel.kinds import Chance, Count, Counts, Ratio, only
+from traiNNer.archs.spandrel.recompute import recompute
 from traiNNer.archs.traits import Recipe, arch
 from traiNNer.archs.variants import variant
 
@@ -62,14 +63,14 @@ def hat(
             took 0.1.
         ape: Learn an embedding of absolute positions.
         patch_norm: Normalize what the first convolution returns.
-        use_checkpoint: Compute features twice to save memory.
+        use_checkpoint: Compute features twice, in the backward pass again, to save memory.
         img_range: Largest value of an image.
         resi_connection: End each group with a convolution, or with nothing.
         num_feat: Channels of the upsampler.
     """
     from spandrel.architectures.HAT import HAT
 
-    return HAT(
+    network = HAT(
         img_size=img_size,
         in_chans=in_chans,
         embed_dim=embed_dim,
@@ -87,12 +88,12 @@ def hat(
         drop_path_rate=drop_path_rate,
         ape=ape,
         patch_norm=patch_norm,
-        use_checkpoint=use_checkpoint,
         upscale=scale,
         img_range=img_range,
         resi_connection=resi_connection,
         num_feat=num_feat,
     )
+    return recompute(network, use_checkpoint)
 
 
 hat_s = variant("hat_s", hat, embed_dim=144, compress_ratio=24, squeeze_factor=24)

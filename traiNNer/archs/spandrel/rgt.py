@@ -5,6 +5,7 @@ from typing import Annotated, Literal
 from torch import nn
 
 from traiNNer.archs.spandrel.kinds import Chance, Count, Counts, Pair, Ratio, Share, only
+from traiNNer.archs.spandrel.recompute import recompute
 from traiNNer.archs.traits import Recipe, arch
 from traiNNer.archs.variants import variant
 
@@ -49,7 +50,7 @@ def rgt(
         attn_drop_rate: Share of attention weights that is dropped in training.
         drop_path_rate: Chance that a layer is skipped in training, for the last one; earlier ones less. The authors
             took 0.1.
-        use_chk: Compute features twice to save memory.
+        use_chk: Compute features twice, in the backward pass again, to save memory.
         img_range: Largest value of an image.
         resi_connection: Convolutions at the end of each group.
         split_size: Height and width of the windows in LQ pixels.
@@ -57,7 +58,7 @@ def rgt(
     """
     from spandrel.architectures.RGT import RGT
 
-    return RGT(
+    network = RGT(
         img_size=img_size,
         in_chans=in_chans,
         embed_dim=embed_dim,
@@ -68,13 +69,13 @@ def rgt(
         drop_rate=drop_rate,
         attn_drop_rate=attn_drop_rate,
         drop_path_rate=drop_path_rate,
-        use_chk=use_chk,
         upscale=scale,
         img_range=img_range,
         resi_connection=resi_connection,
         split_size=list(split_size),
         c_ratio=c_ratio,
     )
+    return recompute(network, use_chk)
 
 
 rgt_s = variant("rgt_s", rgt, depth=(6,) * 6, num_heads=(6,) * 6)

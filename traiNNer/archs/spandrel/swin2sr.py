@@ -5,6 +5,7 @@ from typing import Annotated, Literal
 from torch import nn
 
 from traiNNer.archs.spandrel.kinds import Chance, Count, Counts, Ratio, only
+from traiNNer.archs.spandrel.recompute import recompute
 from traiNNer.archs.traits import Recipe, arch
 from traiNNer.archs.variants import variant
 
@@ -54,7 +55,7 @@ def swin2sr(
             took 0.1.
         ape: Learn an embedding of absolute positions.
         patch_norm: Normalize what the first convolution returns.
-        use_checkpoint: Compute features twice to save memory.
+        use_checkpoint: Compute features twice, in the backward pass again, to save memory.
         img_range: Largest value of an image.
         upsampler: How the image is enlarged; `nearest+conv` at scale 4 only.
         resi_connection: Convolutions at the end of each group.
@@ -63,7 +64,7 @@ def swin2sr(
 
     if upsampler == "nearest+conv" and scale != 4:
         raise ValueError(f"upsampler nearest+conv of swin2sr is for scale 4, not {scale}")
-    return Swin2SR(
+    network = Swin2SR(
         img_size=img_size,
         in_chans=in_chans,
         embed_dim=embed_dim,
@@ -77,12 +78,12 @@ def swin2sr(
         drop_path_rate=drop_path_rate,
         ape=ape,
         patch_norm=patch_norm,
-        use_checkpoint=use_checkpoint,
         upscale=scale,
         img_range=img_range,
         upsampler=upsampler,
         resi_connection=resi_connection,
     )
+    return recompute(network, use_checkpoint)
 
 
 swin2sr_s = variant(

@@ -5,6 +5,7 @@ from typing import Annotated, Literal
 from torch import nn
 
 from traiNNer.archs.spandrel.kinds import Chance, Count, Counts, Ratio, only
+from traiNNer.archs.spandrel.recompute import recompute
 from traiNNer.archs.traits import Recipe, arch
 from traiNNer.archs.variants import variant
 
@@ -54,14 +55,14 @@ def swinir(
             took 0.1; it helps classification, and hurts upscaling.
         ape: Learn an embedding of absolute positions.
         patch_norm: Normalize what the first convolution returns.
-        use_checkpoint: Compute features twice to save memory.
+        use_checkpoint: Compute features twice, in the backward pass again, to save memory.
         img_range: Largest value of an image.
         upsampler: How the image is enlarged; "" restores at scale 1.
         resi_connection: Convolutions at the end of each group.
     """
     from spandrel.architectures.SwinIR import SwinIR
 
-    return SwinIR(
+    network = SwinIR(
         img_size=img_size,
         in_chans=in_chans,
         embed_dim=embed_dim,
@@ -75,12 +76,12 @@ def swinir(
         drop_path_rate=drop_path_rate,
         ape=ape,
         patch_norm=patch_norm,
-        use_checkpoint=use_checkpoint,
         upscale=scale,
         img_range=img_range,
         upsampler=upsampler,
         resi_connection=resi_connection,
     )
+    return recompute(network, use_checkpoint)
 
 
 swinir_s = variant(
