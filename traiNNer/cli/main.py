@@ -5,11 +5,25 @@ import signal
 import sys
 from collections.abc import Sequence
 
-from traiNNer.cli import archs, audit, convert, demo, docs, doctor, explain_run, init, options, report, test, train
+from traiNNer.cli import (
+    archs,
+    audit,
+    compare,
+    convert,
+    demo,
+    docs,
+    doctor,
+    explain_run,
+    init,
+    options,
+    report,
+    test,
+    train,
+)
 from traiNNer.errors import CannotWrite, RunError
 from traiNNer.utils.printable import printable
 
-COMMANDS = (train, test, init, options, convert, audit, doctor, explain_run, report, demo, archs, docs)
+COMMANDS = (train, test, init, options, convert, audit, doctor, explain_run, report, compare, demo, archs, docs)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -11,7 +11,7 @@ MOST_POINTS = 2000
 """Points drawn of one curve; of a longer one, means over neighbors."""
 WIDE = 20.0
 """A curve whose largest value is so many times its smallest one is drawn on a logarithmic axis."""
-MARKS = "yaxis9"
+MARKS, MARKS_AXIS = "yaxis9", "y9"
 COLORS = ("#b8860b", "#8e44ad", "#16836f", "#c0504d", "#4a6fa5", "#7f7f7f")
 Trace = dict[str, Any]
 
@@ -29,7 +29,7 @@ class Figure:
     def plain(self) -> dict[str, Any]:
         """Return what plotly draws."""
         layout: dict[str, Any] = {"yaxis": self.axis}
-        rows = sum(trace.get("yaxis") == "y9" for trace in self.traces)
+        rows = sum(trace.get("yaxis") == MARKS_AXIS for trace in self.traces)
         if rows:
             layout[MARKS] = {"domain": [0, 0.12], "range": [rows - 0.5, -0.5], "visible": False, "fixedrange": True}
         if self.second:
@@ -82,7 +82,7 @@ def _marks_of(name: str, row: int, decisions: Sequence[Decision]) -> Trace:
         "showlegend": False,
         "x": [one.get("iter") for one in own],
         "y": [row] * len(own),
-        "yaxis": MARKS.replace("axis", ""),
+        "yaxis": MARKS_AXIS,
         "text": [_hover(one) for one in own],
         "hovertemplate": "%{x:,}: %{text}<extra></extra>",
         "marker": {"symbol": "diamond", "size": 7, "color": COLORS[row % len(COLORS)], "opacity": 0.8},
@@ -103,7 +103,8 @@ def wrapped(text: str, width: int = 44) -> list[str]:
     return lines
 
 
-def _axis(title: str, curves: Sequence[Curve]) -> dict[str, Any]:
+def axis_of(title: str, curves: Sequence[Curve]) -> dict[str, Any]:
+    """Return an axis for curves; a logarithmic one where they span a wide range."""
     values = [value for curve in curves for _, value in curve]
     is_wide = bool(values) and min(values) > 0 and max(values) > WIDE * min(values)
     return {"title": {"text": title}, **({"type": "log"} if is_wide else {})}
@@ -114,7 +115,7 @@ def _losses(record: Record) -> Iterator[Figure]:
     curves = {key: record.curve("train", key) for key in keys}
     if any(curves.values()):
         traces = [line(curve, key.removeprefix("loss/")) for key, curve in curves.items()]
-        yield Figure("Losses", "Means between two log lines.", traces, _axis("loss", list(curves.values())))
+        yield Figure("Losses", "Means between two log lines.", traces, axis_of("loss", list(curves.values())))
 
 
 def _scores(record: Record) -> Iterator[Figure]:
@@ -164,7 +165,7 @@ def _norms(record: Record) -> Iterator[Figure]:
     if limit:
         traces.append(line(limit, "limit", line={"dash": "dash", "shape": "hv"}) | {"mode": "lines"})
     about = "Of the whole network before it is limited, mean between two log lines."
-    yield Figure("Gradient norm", about, traces, _axis("norm", [*curves, limit]))
+    yield Figure("Gradient norm", about, traces, axis_of("norm", [*curves, limit]))
 
 
 def limit_of(record: Record) -> Curve:
@@ -188,4 +189,4 @@ def _pace(record: Record) -> Iterator[Figure]:
         shares = [(at, 100 * value) for at, value in wait]
         traces.append(line(shares, "waiting for data, %", yaxis="y2", line={"dash": "dot"}))
     second = {"title": {"text": "waiting, %"}, "range": [0, 100], "tickmode": "auto", "nticks": 5}
-    yield Figure("Pace", "Training only; validation and saving are left out.", traces, _axis("it/s", []), second)
+    yield Figure("Pace", "Training only; validation and saving are left out.", traces, axis_of("it/s", []), second)

@@ -8,7 +8,7 @@ from html import escape
 from pathlib import Path
 
 from traiNNer.errors import CannotWrite, ConfigError
-from traiNNer.report.figures import Figure, figures_of
+from traiNNer.report.figures import MARKS_AXIS, Figure, figures_of
 from traiNNer.report.record import Record, read_record
 from traiNNer.report.sections import decisions, environment, facts, images, options, training_images
 from traiNNer.report.style import POLICY, SCRIPT, STYLE
@@ -42,9 +42,21 @@ def write_report(folder: Path, ended: str | None = None) -> Path:
 
 def page(record: Record, ended: str | None = None) -> str:
     """Return the page; it loads nothing from elsewhere, and names in it are escaped."""
-    found, figures = verdict(record, ended), figures_of(record)
-    title = escape(printable(record.name))
-    plotted = [one.plain() for one in figures]
+    found = verdict(record, ended)
+    top = f'<p class="verdict {found.tone}">{escape(printable(found.text))}</p>{facts(record)}'
+    return document(record.name, top, figures_of(record), [section(record) for section in SECTIONS])
+
+
+def document(title: str, top: str, figures: Sequence[Figure], sections: Sequence[str]) -> str:
+    """Return a complete HTML file.
+
+    Args:
+        title: as plain text.
+        top: HTML between the title and the curves.
+        figures: the curves.
+        sections: HTML below the curves.
+    """
+    shown, plotted = escape(printable(title)), _inline(json.dumps([one.plain() for one in figures]))
     return "\n".join(
         [
             "<!doctype html>",
@@ -52,14 +64,13 @@ def page(record: Record, ended: str | None = None) -> str:
             '<meta name="viewport" content="width=device-width, initial-scale=1">',
             f'<meta http-equiv="Content-Security-Policy" content="{POLICY}">',
             '<link rel="icon" href="data:,">',
-            f"<title>{title}</title><style>{STYLE}</style></head><body>",
-            f'<h1>{title}</h1><p class="verdict {found.tone}">{escape(printable(found.text))}</p>',
-            facts(record),
+            f"<title>{shown}</title><style>{STYLE}</style></head><body>",
+            f"<h1>{shown}</h1>{top}",
             "<h2>Curves</h2>" if figures else "<h2>Curves</h2><p>Nothing was logged.</p>",
             _marks(figures),
             f'<div class="figures">{"".join(_figures(figures))}</div>',
-            *(section(record) for section in SECTIONS),
-            f'<script type="application/json" id="figures">{_inline(json.dumps(plotted))}</script>',
+            *sections,
+            f'<script type="application/json" id="figures">{plotted}</script>',
             f"<script>{library()}</script><script>{SCRIPT}</script>",
             "</body></html>\n",
         ]
@@ -76,7 +87,7 @@ def _figures(figures: Sequence[Figure]) -> Iterator[str]:
 
 def _marks(figures: Sequence[Figure]) -> str:
     """Return which color below a curve is which automation."""
-    traces = [trace for trace in figures[0].traces if trace.get("showlegend") is False] if figures else []
+    traces = [trace for trace in figures[0].traces if trace.get("yaxis") == MARKS_AXIS] if figures else []
     names = [f'<i style="color:{one["marker"]["color"]}">◆</i> {escape(printable(one["name"]))}' for one in traces]
     return f'<p class="quiet">Decisions below the curves, reasons at a touch: {" ".join(names)}</p>' if names else ""
 

@@ -28,6 +28,12 @@ class Option:
     source: str
 
     @property
+    def written(self) -> str:
+        """The value as it stands in a file."""
+        words = {True: "true", False: "false", None: "null"}
+        return words[self.value] if self.value is None or isinstance(self.value, bool) else str(self.value)
+
+    @property
     def is_default(self) -> bool:
         """Whether nobody asked for the value."""
         return self.source == DEFAULT

@@ -91,15 +91,10 @@ def options(record: Record) -> str:
     """Return the options: first those that differ from the defaults, then all others."""
     if not record.options:
         return "<h2>Options</h2><p>resolved.yml is not there.</p>"
-    rows = [(key, _written(one.value), one.source, one.is_default) for key, one in record.options.items()]
+    rows = [(key, one.written, one.source, one.is_default) for key, one in record.options.items()]
     chosen = table(["option", "value", "from"], [row[:3] for row in rows if not row[3]])
     others = table(["option", "value"], [row[:2] for row in rows if row[3]])
     return f"<h2>Options</h2>{chosen}{folded('Defaults', others)}"
-
-
-def _written(value: Any) -> str:
-    words = {True: "true", False: "false", None: "null"}
-    return words[value] if value is None or isinstance(value, bool) else str(value)
 
 
 def training_images(record: Record) -> str:

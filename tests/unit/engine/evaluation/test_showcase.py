@@ -84,12 +84,13 @@ class Book(Logbook):
 
 def shown(folder, dataset, iteration=7):
     book = Book()
-    evaluation = Evaluation("set", dataset, {"psnr": PSNR()}, 2, RUNTIME)
+    evaluation = Evaluation("set", dataset, {"psnr": PSNR(scale=2)}, 2, RUNTIME)
     saver = cast(Any, SimpleNamespace(save_best=lambda *_: True))
     network = Nearest().train()
     scorer = Scorer(network, "net_g", [evaluation], BestScores({"psnr": "higher"}), saver, RUNTIME, book)
     scorer.run(7, lambda: False)
     book.events.clear()
+    book.warnings.clear()
     Showcase(folder / "examples", folder, RUNTIME, book).run(scorer, iteration)
     assert network.training
     return book
