@@ -29,3 +29,29 @@ def write(folder, *entries, resolved=RESOLVED):
 
 def event(kind, iteration, **values):
     return {"event": kind, "iter": iteration, **values}
+
+
+def resolved(name, seed, rate=0.001, extra=""):
+    return f"""\
+name: {name}  # file line 1
+manual_seed: {seed}  # file line 2
+train:
+  optim_g:
+    lr: {rate}  # file line 4
+{extra}val:
+  metrics:
+    psnr:
+      type: psnr  # file line 8
+"""
+
+
+def scored(root, name, seed=0, rate=0.001, scores=(30.0, 32.0), extra=""):
+    images = {f"image{place}": {"psnr": score, "psnr_bicubic": 29.0} for place, score in enumerate(scores)}
+    mean = sum(scores) / len(scores)
+    return write(
+        root / name,
+        event("train", 40, lr=rate),
+        event("validation", 40, **{"val/set/psnr": mean, "val/set/psnr_bicubic": 29.0}),
+        event("image_scores", 40, better={"psnr": "higher"}, sets={"set": images}),
+        resolved=resolved(name, seed, rate, extra),
+    )

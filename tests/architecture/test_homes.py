@@ -54,6 +54,7 @@ HELD_BY = {
     "models/protocol.py": "engine/test_step.py",
     "doctor/machine.py": "doctor/test_examine.py",
     "doctor/probes.py": "doctor/test_examine.py",
+    "report/style.py": "report/test_page.py",
     "measuring/child.py": "measuring/test_measure.py",
     "zero_config/compose.py": "measuring/test_measure.py",
     "zero_config/subject.py": "measuring/test_measure.py",

@@ -31,6 +31,7 @@ def run(args: argparse.Namespace) -> None:
     from traiNNer.report.formats import latex, markdown
     from traiNNer.report.record import find_run, read_record
     from traiNNer.utils.files import write_bytes_atomic
+    from traiNNer.utils.printable import printable
 
     if len(args.names) < 2:
         raise ConfigError("compare needs two runs or more.")
@@ -38,7 +39,7 @@ def run(args: argparse.Namespace) -> None:
         raise ConfigError("--seed must be 0 or more.")
     groups = grouped([read_record(find_run(args.root, name)) for name in args.names])
     found = sheets(groups, args.seed)
-    sys.stdout.write((latex if args.latex else markdown)(found))
+    sys.stdout.write(printable((latex if args.latex else markdown)(found)))
     if args.html:
         from traiNNer.report.overlay import comparison_page
 

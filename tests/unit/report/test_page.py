@@ -10,6 +10,7 @@ from traiNNer.errors import ConfigError
 from traiNNer.report import page as module
 from traiNNer.report.page import library, page, write_report
 from traiNNer.report.record import read_record
+from traiNNer.report.style import POLICY
 
 pytest.importorskip("plotly", reason="the report draws with plotly")
 EVIL = "</script><img src=https://example.com/x>"
@@ -49,7 +50,8 @@ def test_page_loads_nothing_and_names_cannot_break_it(folder):
     seen.feed(text)
     assert [link for link in seen.found if link and not link.startswith("data:")] == []
     assert seen.elements.count("script") == 3
-    assert "default-src 'none'" in text
+    assert "default-src 'none'" in POLICY
+    assert f'content="{POLICY}"' in text
     assert len(re.findall(r"url\(|@import|fetch\(", text)) == 0
 
 

@@ -2,7 +2,6 @@ from reportkit import event, write
 
 from traiNNer.report.record import read_record
 from traiNNer.report.sections import MOST_IMAGES, images, options
-from traiNNer.report.table import table
 
 
 def recorded(folder, *entries):
@@ -29,11 +28,3 @@ def test_of_many_images_both_ends_are_shown(tmp_path):
 def test_what_was_asked_for_comes_before_the_defaults(tmp_path):
     shown = options(recorded(tmp_path, event("train", 1)))
     assert shown.index("train.total_iter") < shown.index("Defaults") < shown.index("train.losses[0].loss_weight")
-
-
-def test_table_escapes_and_puts_numbers_on_the_right():
-    assert table(["a", "b"], [(1234, "<i>"), (2, True)]) == (
-        '<div class="scroll"><table><thead><tr><th class="number">a</th><th>b</th></tr></thead><tbody>'
-        '<tr><td class="number">1,234</td><td>&lt;i&gt;</td></tr><tr><td class="number">2</td><td>True</td></tr>'
-        "</tbody></table></div>"
-    )
