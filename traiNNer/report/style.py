@@ -43,7 +43,9 @@ table { border-collapse: collapse; width: 100%; font-size: .88rem; font-variant-
 th, td { text-align: left; padding: .3rem .6rem; border-bottom: 1px solid var(--line); vertical-align: top; }
 th { position: sticky; top: 0; background: var(--card); font-weight: 600; }
 td.number, th.number { text-align: right; white-space: nowrap; }
-td { overflow-wrap: anywhere; min-width: 4.5rem; } td.wide { min-width: 14rem; }
+td { overflow-wrap: anywhere; min-width: 4.5rem; }
+td.wide { min-width: 14rem; }
+td:first-child:not(.number) { min-width: 8.5rem; }
 details { margin-top: .75rem; } summary { cursor: pointer; font-weight: 600; padding: .3rem 0; }
 code { font-size: .85rem; overflow-wrap: anywhere; }
 """
