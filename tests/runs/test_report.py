@@ -73,6 +73,37 @@ def test_a_report_that_cannot_be_written_is_one_warning(tmp_path):
     assert result.output.splitlines()[-1] == "finished: 12/12"
 
 
+DIVERGING = """
+from torch import Tensor, nn
+
+from traiNNer.registry import LOSSES
+
+
+@LOSSES.register()
+class LostLoss(nn.Module):
+    \"\"\"Not a number from the fourth call on.\"\"\"
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.count = 0
+
+    def forward(self, output: Tensor, target: Tensor) -> Tensor:
+        self.count += 1
+        return (output - target).abs().mean() * (float("nan") if self.count > 3 else 1.0)
+"""
+
+
+def test_a_run_that_diverged_has_a_page_that_says_so(tmp_path):
+    place = workplace(tmp_path)
+    (place / "lost.py").write_text(DIVERGING)
+    train = {"losses": [{"type": "LostLoss"}], "max_nonfinite": 2}
+    write_options(place, {"plugins": ["lost.py"], "logger": {"report": True}, "train": train})
+    result = run("train.py", "-opt", "options.yml", folder=place)
+    assert result.code == 5, result.output
+    text = (place / "experiments/run" / FILE).read_text(encoding="utf-8")
+    assert re.search(r'class="verdict bad">Not finished \(stopped: not finite at \d+/12', text)
+
+
 def test_without_the_option_nothing_is_left(tmp_path):
     place = workplace(tmp_path)
     write_options(place)

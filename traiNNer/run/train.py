@@ -23,7 +23,7 @@ from traiNNer.engine.runtime.runtime import Runtime
 from traiNNer.engine.runtime.start import start_runtime
 from traiNNer.engine.signals import StopSignals
 from traiNNer.engine.trainer import Trainer
-from traiNNer.errors import CannotWrite, OutOfMemory, RunError
+from traiNNer.errors import CannotWrite, OutOfMemory, RunError, TrainingDiverged
 from traiNNer.models.protocol import MAIN
 from traiNNer.report.page import write_report
 from traiNNer.run.assemble import assemble
@@ -66,12 +66,11 @@ def train(
     started = perf_counter()
     clock = clock or (lambda: perf_counter() - started)
     options = loaded.options
-    book.warn_all(loaded.warnings)
-    book.info_all(loaded.notices(check))
     runtime, notes = start_runtime(options)
     book.speak_for(runtime.rank)
     try:
-        book.warn_all(notes)
+        book.warn_all([*loaded.warnings, *notes])
+        book.info_all(loaded.notices(check))
         runtime.on_main(lambda: prepare_demo_if_named(options, book))
         sets = {key: open_dataset(options, key, book) for key in options.datasets}
         # The files are the same for every rank, and reading them once is enough.
@@ -123,14 +122,18 @@ def _train_in(
             refuse_mismatch(start.restored.state["identity"], trainer.facts["identity"])
         runtime.on_main(partial(_open_files, folder, loaded, store, start, book))
         _begin(trainer, start, sets["train"], book)
-        ended = _run(trainer, sets["train"])
-        if options.logger.report and runtime.is_main:
-            _report(folder, ended, book)
+        tell = partial(_report, folder, book) if options.logger.report and runtime.is_main else lambda _: None
+        try:
+            ended = _run(trainer, sets["train"])
+        except TrainingDiverged as error:
+            tell(str(error))
+            raise
+        tell(ended)
         return ended
 
 
-def _report(folder: RunFolder, ended: str, book: Logbook) -> None:
-    """Write the page of a finished run; a failure is told and ends nothing."""
+def _report(folder: RunFolder, book: Logbook, ended: str) -> None:
+    """Write the page of a run that is over; a failure is told and changes nothing."""
     try:
         book.info(f"Report: {write_report(folder.root, ended)}")
     except RunError as error:
