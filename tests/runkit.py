@@ -135,7 +135,7 @@ def base_options() -> dict[str, Any]:
             "losses": [{"type": "L1Loss"}],
         },
         "val": {"val_freq": 4, "metrics": {"psnr": {}, "ssim": {}}},
-        "logger": {"print_freq": 3, "save_checkpoint_freq": 5, "use_tb_logger": False},
+        "logger": {"print_freq": 3, "save_checkpoint_freq": 5, "use_tb_logger": False, "report": False},
     }
 
 
@@ -169,5 +169,5 @@ def workplace(folder: Path, images: int = 5) -> Path:
 def record(folder: Path, name: str = "run") -> list[dict[str, Any]]:
     """Return the run's metrics.jsonl without the keys that depend on speed."""
     lines = (folder / "experiments" / name / "metrics.jsonl").read_text().splitlines()
-    timed = ("it_per_s", "data_wait")
+    timed = ("it_per_s", "data_wait", "time", "seconds")
     return [{k: v for k, v in json.loads(line).items() if k not in timed} for line in lines]

@@ -58,6 +58,7 @@ HELD_BY = {
     "models/protocol.py": "engine/test_step.py",
     "doctor/machine.py": "doctor/test_examine.py",
     "doctor/probes.py": "doctor/test_examine.py",
+    "report/style.py": "report/test_page.py",
     "measuring/child.py": "measuring/test_measure.py",
     "utils/torch_files.py": "utils/test_tensor_files.py",
     "zero_config/compose.py": "measuring/test_measure.py",

@@ -67,7 +67,7 @@ def test_main_job_makes_its_demo_set_trains_and_is_tested(tmp_path):
     for place in ("train/hr", "train/lr", "val/hr", "val/lr"):
         assert list((tmp_path / "datasets/demo" / place).glob("*.png"))
     kinds = {entry["event"] for entry in record(tmp_path, "2x_paragonsr2")}
-    assert kinds == {"run_started", "train", "validation", "run_finished"}
+    assert kinds == {"run_started", "train", "validation", "image_scores", "examples", "run_finished"}
 
     tested = run("test.py", "-opt", options[1], folder=tmp_path)
     assert tested.code == 0, tested.output

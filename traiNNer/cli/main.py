@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from traiNNer.cli import (
     archs,
     audit,
+    compare,
     convert,
     degrade,
     demo,
@@ -18,6 +19,7 @@ from traiNNer.cli import (
     init,
     options,
     preview,
+    report,
     test,
     train,
 )
@@ -36,6 +38,8 @@ COMMANDS = (
     degrade,
     doctor,
     explain_run,
+    report,
+    compare,
     demo,
     archs,
     docs,

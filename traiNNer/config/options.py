@@ -211,6 +211,9 @@ class LoggerSection(StrictOptions):
     """Training states kept; older ones are deleted, weights are not."""
     use_tb_logger: bool = True
     """Write TensorBoard curves and comparison strips."""
+    report: bool = True
+    """Write `report.html` at the end: one page with curves, decisions, images and options (`trainner report` writes it
+    at any time)."""
 
 
 class PathSection(StrictOptions):

@@ -43,6 +43,11 @@ class RunFolder:
         """TensorBoard's event files."""
         return self.root / "tb_logger"
 
+    @property
+    def examples(self) -> Path:
+        """Crops of the last validation, which the report shows."""
+        return self.root / "examples"
+
     def at(self, root: Path) -> "RunFolder":
         """Return the same folders after `root` was moved; those outside stay where they are."""
 

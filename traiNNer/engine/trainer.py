@@ -15,6 +15,7 @@ from traiNNer.engine.control.events import Stop
 from traiNNer.engine.ending import Ending
 from traiNNer.engine.evaluation.evaluation import EvaluationStopped
 from traiNNer.engine.evaluation.scorer import Scorer
+from traiNNer.engine.evaluation.showcase import Showcase
 from traiNNer.engine.evaluation.suspects import EARLIEST, Examination, nominated
 from traiNNer.engine.gradient_share import ShareWatch
 from traiNNer.engine.log.clock import Clock
@@ -56,6 +57,7 @@ class Trainer:
         recording: what is recorded.
         ending: plans the end of a run that the clock ends; None for one with a fixed number of iterations.
         examination: looks at training images that may hurt, in the end; None for none.
+        showcase: keeps images of the last validation for the report; None keeps none.
     """
 
     def __init__(
@@ -66,10 +68,12 @@ class Trainer:
         recording: Recording,
         ending: Ending | None = None,
         examination: Examination | None = None,
+        showcase: Showcase | None = None,
     ) -> None:
         self.options = options
         self.ending = ending
         self.examination = examination
+        self.showcase = showcase
         self.training = training
         self.scorer = scorer
         self.saver = recording.saver
@@ -310,6 +314,8 @@ class Trainer:
         self.logbook.stop_progress()
         for metric, (value, iteration) in self.scorer.best.scores.items():
             self.logbook.info(f"best {metric}: {value:.4f} at iteration {iteration:,}")
+        if self.showcase and self.runtime.is_main:
+            self.showcase.run(self.scorer, self.iteration)
         self._examine_images()
         if self.training.automations:
             self.training.automations.finish()

@@ -74,13 +74,13 @@ def _table(decisions: Sequence[Decision]) -> Table:
 def _cells(decision: Decision) -> Iterator[str]:
     yield _short(decision.get("iter"))
     yield _short(decision.get("automation"))
-    yield _change(decision)
+    yield change_of(decision)
     yield _short(decision.get("reason"))
     evidence = decision.get("evidence")
     yield ", ".join(f"{key} {_short(value)}" for key, value in evidence.items()) if isinstance(evidence, dict) else ""
 
 
-def _change(decision: Decision) -> str:
+def change_of(decision: Decision) -> str:
     """Return `lr_factor 1 -> 0.5`, or the action of a decision that moved nothing."""
     knob, action = decision.get("knob"), decision.get("action")
     moved = f"{knob} {_short(decision.get('old'))} -> {_short(decision.get('new'))}" if knob else ""

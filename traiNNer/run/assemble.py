@@ -12,6 +12,7 @@ from traiNNer.engine.control.effects import Actions
 from traiNNer.engine.control.events import KeepSnapshot, MeasureTerms, Rollback
 from traiNNer.engine.evaluation.best import BestScores
 from traiNNer.engine.evaluation.scorer import Scorer
+from traiNNer.engine.evaluation.showcase import Showcase
 from traiNNer.engine.evaluation.suspects import Examination
 from traiNNer.engine.gradient_share import GradientShares
 from traiNNer.engine.learner import Learner
@@ -122,7 +123,8 @@ def assemble(
     }
     traits = ARCHS[options.network_g.type].traits
     examination = Examination(sets["train"], scorer.network, options.scale, traits, runtime, book)
-    return Trainer(options, training, scorer, Recording(saver, book, signals, facts), ending, examination)
+    showcase = Showcase(folder.examples, folder.root, runtime, book) if options.logger.report else None
+    return Trainer(options, training, scorer, Recording(saver, book, signals, facts), ending, examination, showcase)
 
 
 def _build_actions(

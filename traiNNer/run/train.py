@@ -23,8 +23,9 @@ from traiNNer.engine.runtime.runtime import Runtime
 from traiNNer.engine.runtime.start import start_runtime
 from traiNNer.engine.signals import StopSignals
 from traiNNer.engine.trainer import Trainer
-from traiNNer.errors import CannotWrite, OutOfMemory
+from traiNNer.errors import CannotWrite, OutOfMemory, RunError, TrainingDiverged
 from traiNNer.models.protocol import MAIN
+from traiNNer.report.page import write_report
 from traiNNer.run.assemble import assemble
 from traiNNer.run.build import (
     build_loader,
@@ -37,6 +38,7 @@ from traiNNer.run.overlap import validation_overlap
 from traiNNer.run.pairs import different_pictures
 from traiNNer.run.preflight import check_losses, check_metrics, check_model, check_network
 from traiNNer.run.pretrained import load_all_given_weights
+from traiNNer.run.provenance import provenance
 from traiNNer.run.sets import open_sets
 from traiNNer.utils.files import write_bytes_atomic
 
@@ -120,7 +122,24 @@ def _train_in(
             refuse_mismatch(start.restored.state["identity"], trainer.facts["identity"])
         runtime.on_main(partial(_open_files, folder, loaded, store, start, book))
         _begin(trainer, start, sets["train"], book)
-        return _run(trainer, sets["train"])
+        tell = partial(_report, folder, book) if options.logger.report and runtime.is_main else lambda _: None
+        try:
+            ended = _run(trainer, sets["train"])
+        except TrainingDiverged as error:
+            tell(str(error))
+            raise
+        tell(ended)
+        return ended
+
+
+def _report(folder: RunFolder, book: Logbook, ended: str) -> None:
+    """Write the page of a run that is over; a failure is told and changes nothing."""
+    try:
+        book.info(f"Report: {write_report(folder.root, ended)}")
+    except RunError as error:
+        book.warn(f"No report: {' '.join(str(error).split())}")
+    except Exception as error:  # the run is done, whatever its record holds
+        book.warn(f"No report ({type(error).__name__}: {error}).")
 
 
 def _claim(folder: RunFolder, lock: FolderLock, overwrite: bool, held: ExitStack, book: Logbook) -> None:
@@ -185,7 +204,8 @@ def _begin(trainer: Trainer, start: resume.Start, train_set: ImageSet, book: Log
             _keep_comparable_best(trainer, start)
         exact = "" if changes else " (exact)"
         book.info(f"Resuming {options.name} at iteration {trainer.iteration:,}{exact}.")
-    book.event("run_started", trainer.iteration, {"total_iter": trainer.total, "seed": options.manual_seed})
+    about = {"total_iter": trainer.total, "seed": options.manual_seed, **provenance(facts["environment"])}
+    book.event("run_started", trainer.iteration, about)
 
 
 def _named(options: TrainOptions) -> str:

@@ -60,6 +60,8 @@ class Scorer:
         self.place_image = place_image
         self.halves_tiles = halves_tiles
         self.runtime = runtime
+        self.latest: tuple[int, dict[str, Scores]] | None = None
+        """The last validation: its iteration, and what was found on each set."""
         self._upscale = runtime.upscaler(network)
         self._noticed: set[str] = set()
         self._drift_watch = DriftWatch()
@@ -137,6 +139,7 @@ class Scorer:
             self.logbook.info(f"validation {iteration:,}  {name}: {shown or 'no scores'}  ({seconds:.1f} s)")
         self._warn_once([f"{name}: {text}" for name, scores in results.items() for text in scores.notices()])
         self.logbook.warn_all([text for name, mean in means.items() for text in self._drift_watch.look(name, mean)])
+        self.latest = (iteration, results)
         values = {f"val/{name}/{metric}": value for name, mean in means.items() for metric, value in mean.items()}
         self.logbook.event("validation", iteration, values)
         for name, scores in results.items():

@@ -40,6 +40,7 @@ class Logbook:
 
     def __init__(self, quiet: bool = False) -> None:
         self.console = screen(quiet)
+        self._started = time.perf_counter()
         self._log: IO[str] | None = None
         self._metrics: IO[str] | None = None
         self._decisions: IO[str] | None = None
@@ -90,10 +91,14 @@ class Logbook:
             self.warn(text)
 
     def event(self, kind: str, iteration: int, values: Mapping[str, Any]) -> None:
-        """Write one line of the record; numbers go to TensorBoard under the same keys, unless they are text."""
+        """Write one line of the record; numbers go to TensorBoard under the same keys, unless they are text.
+
+        The line also has the `time` of the system's clock, in seconds since 1970, and the `seconds` since this start.
+        """
         self._last = iteration
         finite = _without_infinities(values)
-        self._write(self._metrics, json.dumps({"event": kind, "iter": iteration, **finite}, ensure_ascii=False))
+        now = {"time": round(time.time(), 2), "seconds": round(time.perf_counter() - self._started, 2)}
+        self._write(self._metrics, json.dumps({"event": kind, "iter": iteration, **finite, **now}, ensure_ascii=False))
         for name, value in finite.items() if kind in CURVES else ():
             if isinstance(value, (int, float)):
                 self._to_tensorboard("add_scalar", name, value, iteration)
@@ -219,6 +224,8 @@ def _without_infinities(value: Any) -> Any:
     """Return nested values with null for numbers that JSON has no word for."""
     if isinstance(value, Mapping):
         return {key: _without_infinities(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_without_infinities(item) for item in value]
     return None if isinstance(value, float) and not math.isfinite(value) else value
 
 

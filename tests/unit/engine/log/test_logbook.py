@@ -1,4 +1,5 @@
 import json
+import time
 
 import numpy as np
 import pytest
@@ -12,7 +13,21 @@ def folder(tmp_path) -> RunFolder:
 
 
 def lines(path):
-    return [json.loads(line) for line in path.read_text().splitlines()]
+    """Return the lines of a record without their times."""
+    entries = [json.loads(line) for line in path.read_text().splitlines()]
+    return [{key: value for key, value in entry.items() if key not in ("time", "seconds")} for entry in entries]
+
+
+def test_record_has_the_time_of_every_line(tmp_path):
+    before = time.time()
+    book = Logbook(quiet=True)
+    book.open(folder(tmp_path), use_tensorboard=False, start=0)
+    for iteration in (1, 2):
+        book.event("train", iteration, {})
+    book.close()
+    first, second = map(json.loads, (tmp_path / "metrics.jsonl").read_text().splitlines())
+    assert before - 0.01 <= first["time"] <= second["time"] <= time.time() + 0.01
+    assert 0 <= first["seconds"] <= second["seconds"] <= time.time() - before + 0.02
 
 
 def test_record_holds_flat_numbers_and_no_infinity(tmp_path):

@@ -1,0 +1,40 @@
+"""Where a run comes from: versions, machine, command line, commit."""
+
+import platform
+import shlex
+import subprocess
+import sys
+from collections.abc import Mapping
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+CHECKOUT = Path(__file__).parents[2]
+PACKAGES = ("traiNNer", "torchvision", "numpy", "spandrel")
+
+
+def provenance(environment: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what a record says once of every start; `environment` is the runtime's."""
+    versions = {name: found for name in PACKAGES if (found := _version(name))}
+    system = {"python": platform.python_version(), "system": platform.platform(terse=True)}
+    commit = {"commit": found} if (found := commit_of(CHECKOUT)) else {}
+    return {"environment": {**environment, **versions, **system, **commit}, "command": shlex.join(sys.argv)}
+
+
+def commit_of(checkout: Path) -> str | None:
+    """Return the commit of a checkout, marked as `changed` where tracked files differ; None where it is none."""
+    if not (checkout / ".git").exists():  # installed as a package, it may lie inside somebody's other repository
+        return None
+    call = ["git", "-C", str(checkout), "describe", "--always", "--abbrev=12", "--exclude=*", "--dirty= (changed)"]
+    try:
+        done = subprocess.run(call, capture_output=True, text=True, timeout=5, check=True)
+    except (OSError, subprocess.SubprocessError):
+        return None
+    return done.stdout.strip() or None
+
+
+def _version(package: str) -> str | None:
+    try:
+        return metadata.version(package)
+    except metadata.PackageNotFoundError:
+        return None
