@@ -68,7 +68,7 @@ def inspect(path: Path) -> Picture:
     tables = read_tables(path.read_bytes())
     quality = float(tables.quality) if tables else jpeg_quality(luma)
     level = noise_level(luma)
-    factor = enlargement(luma, level or 0.0)
+    factor = enlargement(luma, level or 0.0, is_jpeg=quality is not None)
     if quality is None:
         return _of_pixels(rgb, luma, level, factor)
     steps = tables.luma if tables else standard_steps(round(min(max(quality, 1), 100)))

@@ -41,7 +41,7 @@ def _resize(pictures: Sequence[Picture]) -> dict | None:
     if found is None:
         return None
     factor = [round(1 / found.high, 3), min(1.0, round(1 / found.low, 3))]
-    return _step("resize", found, factor=factor, probs=[1, 0, 0], back=True)
+    return _step("resize", found, factor=factor, probs=[0, 1, 0], back=True)
 
 
 def _noise(pictures: Sequence[Picture]) -> dict | None:

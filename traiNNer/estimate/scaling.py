@@ -28,8 +28,9 @@ COMB = 2.0
 FLAT = 0.05
 PHOTO = 2.5
 """Power of the frequency by which the power of photos falls."""
-EMPTY = 2.1
+EMPTY = 1.7
 """By how much more the logarithm of the power falls beyond the limit of the larger factor, where it is that one."""
+EMPTIEST = 0.9
 BURIED = 0.05
 """Share of the power of noise that may be left when it is subtracted."""
 
@@ -44,17 +45,19 @@ class _Spectrum:
         return float(self.strength[near].max(initial=0))
 
 
-def enlargement(plane: np.ndarray, noise: float = 0.0) -> float | None:
+def enlargement(plane: np.ndarray, noise: float = 0.0, is_jpeg: bool = False) -> float | None:
     """Return by what factor (1.15 to 4.3) an H, W plane in 0..255 was enlarged; None where nothing shows it.
 
     Args:
         plane: the luma.
         noise: standard deviation of what was added afterwards.
+        is_jpeg: whether it was compressed afterwards: factors of 1.6 and 2.67 have the rhythm of its blocks, and are
+            not found then.
     """
     if min(plane.shape) < LEAST_SIDE:
         return None
     spectra = [_rhythm(plane, axis) for axis in (0, 1)]
-    peaks = [_peak(spectrum, plane.shape[axis]) for axis, spectrum in enumerate(spectra)]
+    peaks = [_peak(spectrum, plane.shape[axis], is_jpeg) for axis, spectrum in enumerate(spectra)]
     (first, one), (second, other) = peaks
     if abs(first - second) <= SAME and min(one, other) >= CLEAR:
         frequency = (first * one + second * other) / (one + other)
@@ -80,14 +83,14 @@ def _rhythm(plane: np.ndarray, axis: int) -> _Spectrum:
     return _Spectrum(frequencies[fast], np.where(frequencies[fast] < HALF, strengths[1], strengths[0]))
 
 
-def _peak(spectrum: _Spectrum, side: int) -> tuple[float, float]:
+def _peak(spectrum: _Spectrum, side: int, is_jpeg: bool) -> tuple[float, float]:
     """Return the frequency and strength of the highest peak, without those that JPEG blocks make."""
     width = 2.5 / side
     eighths = [spectrum.at(number * EIGHTH, width) for number in range(1, 5)]
     strength = spectrum.strength.copy()
     for number, found in enumerate(eighths, start=1):
         others = [eighths[odd - 1] for odd in (1, 3) if odd != number]
-        if found < COMB * max(others):
+        if found < COMB * max(others) or (is_jpeg and number % 2):
             strength[np.abs(spectrum.frequencies - number * EIGHTH) <= width] = 0
     strength[spectrum.frequencies < SLOWEST] = 0
     place = int(np.argmax(strength))
@@ -104,7 +107,8 @@ def _unfolded(plane: np.ndarray, frequency: float, noise: float) -> float:
     inside = _mean(power, frequencies, 0.4 * limit, 0.8 * limit)
     first = min(1.25 * limit, 0.9 * next_limit)
     beyond = _mean(power, frequencies, first, max(0.95 * next_limit, 1.1 * first))
-    floor = noise**2 + ROUNDING
+    # Quantization adds noise, too: no more than the emptiest ring holds.
+    floor = max(noise**2 + ROUNDING, EMPTIEST * float(power.min()))
     left = max(beyond[0] - floor, BURIED * floor)
     fall = np.log(max(inside[0] - floor, floor) / left) - PHOTO * np.log(beyond[1] / inside[1])
     return larger if fall > EMPTY else smaller

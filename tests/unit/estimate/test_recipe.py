@@ -1,5 +1,6 @@
 """A recipe is YAML with the options of the degradations, in the order in which images suffer."""
 
+import pytest
 import yaml
 
 from traiNNer.estimate.picture import Picture
@@ -14,7 +15,7 @@ def test_recipe_does_in_order_what_was_found():
     assert steps == [
         {"type": "shrink"},
         {"type": "blur", "kernels": ["iso"], "sigma": [1.76, 2.24], "prob": 0.75},
-        {"type": "resize", "factor": [0.49, 0.51], "probs": [1, 0, 0], "back": True},
+        {"type": "resize", "factor": [0.49, 0.51], "probs": [0, 1, 0], "back": True},
         {"type": "noise", "kinds": ["gaussian"], "sigma": [8.8, 11.2], "gray_prob": 0.0, "prob": 0.75},
         {"type": "jpeg", "quality": [63, 80], "subsampling": ["420", "444"], "subsampling_weights": [0.75, 0.25]},
     ]
@@ -40,3 +41,10 @@ def test_report_tells_intervals_and_what_is_hidden():
         "JPEG: read from the tables of 1 files, in others from the pixels; color 420 in 1",
     ]
     assert report_lines([Picture()]) == ["enlarged: none", "blur: none", "noise: none", "JPEG: none"]
+
+
+def test_degradations_take_the_recipe():
+    registry = pytest.importorskip("traiNNer.degradations", reason="the degradations are not there yet").DEGRADATIONS
+    for step in yaml.safe_load(recipe_text([DEGRADED] * 3))["degradations"]:
+        options = {key: tuple(value) if isinstance(value, list) else value for key, value in step.items()}
+        assert registry[options.pop("type")].builder(**options)
