@@ -68,7 +68,7 @@ def _padded(kernel: np.ndarray) -> Tensor:
 
 def _convolved(image: Tensor, kernel: Tensor) -> Tensor:
     weights = kernel.expand(3, 1, KERNEL, KERNEL)
-    return F.conv2d(F.pad(image, (KERNEL // 2,) * 4, mode="reflect"), weights, groups=3)
+    return F.conv2d(F.pad(image, (KERNEL // 2,) * 4, mode="replicate"), weights, groups=3)
 
 
 def milliseconds(work: Callable[[], None], crops: int, clock: Callable[[], float]) -> float:

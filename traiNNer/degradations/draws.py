@@ -1,7 +1,8 @@
 """Random numbers of a batch that depend on nothing but the seed of each image, whatever the batch and the device.
 
-A number is a hash (the finalizer of SplitMix64) of the image's seed, the place of the step, a name, and for fields the
-place of the pixel. Parameters are drawn on the CPU, so that a device is never waited for.
+A number is a hash (the finalizer of SplitMix64) of the image's seed, the step and a name. For fields it is mixed with the
+place of the pixel too, in 32 bits, of which processors take several at once. Parameters are drawn on the CPU, so that a
+device is never waited for.
 """
 
 import hashlib
@@ -14,7 +15,6 @@ from torch import Tensor
 
 GOLDEN = 0x9E3779B97F4A7C15
 FIRST, SECOND = 0xBF58476D1CE4E5B9, 0x94D049BB133111EB
-WORD = 2**64
 Notes = dict[str, list[tuple[str, np.ndarray]]]
 """What was drawn by step: the name of a parameter with one value for each image."""
 
@@ -24,21 +24,6 @@ def _mixed(x: np.ndarray) -> np.ndarray:
         x = (x ^ (x >> np.uint64(30))) * np.uint64(FIRST)
         x = (x ^ (x >> np.uint64(27))) * np.uint64(SECOND)
     return x ^ (x >> np.uint64(31))
-
-
-def _signed(number: int) -> int:
-    return number - WORD if number >= WORD // 2 else number
-
-
-def _shifted(x: Tensor, bits: int) -> Tensor:
-    """Return a logical shift to the right, which torch does not have for signed numbers."""
-    return (x >> bits) & ((1 << (64 - bits)) - 1)
-
-
-def _mixed_on_device(x: Tensor) -> Tensor:
-    x = (x ^ _shifted(x, 30)) * _signed(FIRST)
-    x = (x ^ _shifted(x, 27)) * _signed(SECOND)
-    return x ^ _shifted(x, 31)
 
 
 class Draws:
@@ -104,23 +89,41 @@ class Draws:
         A pixel's numbers depend on its row and column, not on the size of the image (Box and Muller 1958).
         """
         channels = like.shape[1] if channels is None else channels
-        first, second = self._words(name, like, (channels + 1) // 2)
-        radius = torch.sqrt(-2 * torch.log((first.float() + 0.5) * 2.0**-32))
-        angle = second.float() * (2 * math.pi * 2.0**-32)
-        pairs = torch.stack((radius * torch.cos(angle), radius * torch.sin(angle)), dim=2)
-        return pairs.flatten(1, 2)[:, :channels]
+        pairs = (channels + 1) // 2
+        words = self._words(name, like, 2 * pairs)
+        radius = torch.sqrt(-2 * torch.log(_unit(words[:, :pairs])))
+        angle = words[:, pairs:].float() * (2 * math.pi * 2.0**-32)
+        return torch.cat((radius * torch.cos(angle), radius * torch.sin(angle)), dim=1)[:, :channels]
 
     def field(self, name: str, like: Tensor) -> Tensor:
         """Return uniform numbers in (0, 1) in the shape of `like`, float32 on its device."""
-        first, _ = self._words(name, like, like.shape[1])
-        return ((first.double() + 0.5) * 2.0**-32).float().clamp(max=1 - 2.0**-24)
+        return _unit(self._words(name, like, like.shape[1])).clamp(max=1 - 2.0**-24)
 
-    def _words(self, name: str, like: Tensor, count: int) -> tuple[Tensor, Tensor]:
-        """Return two numbers below 2^32 for each of `count` channels of every pixel, int64."""
-        keys = torch.from_numpy(self._keys(name).view(np.int64)).to(like.device)
-        height, width = like.shape[-2:]
-        rows, columns = (torch.arange(side, device=like.device) for side in (height, width))
-        channels = torch.arange(count, device=like.device)
-        places = (channels[:, None, None] << 48) + (rows[:, None] << 24) + columns
-        words = _mixed_on_device(keys[:, None, None, None] + places * _signed(GOLDEN))
-        return words & 0xFFFFFFFF, _shifted(words, 32)
+    def _words(self, name: str, like: Tensor, count: int) -> Tensor:
+        """Return 32 random bits for each of `count` channels of every pixel, int32.
+
+        A pixel's place is mixed with one half of a key, and the result with the other: a key for each image and
+        channel.
+        """
+        keys = np.stack([self._keys(f"{name}/{channel}") for channel in range(count)], axis=1)
+        halves = torch.from_numpy(np.ascontiguousarray(keys).view(np.int32).reshape(len(self), count, 2))
+        first, second = halves.to(like.device)[..., None, None].unbind(dim=2)
+        rows, columns = (torch.arange(side, device=like.device, dtype=torch.int32) for side in like.shape[-2:])
+        places = (rows[:, None] << 16) | columns
+        return _mixed_32(_mixed_32(places ^ first) ^ second)
+
+
+def _unit(words: Tensor) -> Tensor:
+    """Return 32 bits as numbers in (0, 1], float32: none is 0, whose logarithm is infinite."""
+    return (words.float() + (2.0**31 + 0.5)) * 2.0**-32
+
+
+def _shifted_32(x: Tensor, bits: int) -> Tensor:
+    return (x >> bits) & ((1 << (32 - bits)) - 1)
+
+
+def _mixed_32(x: Tensor) -> Tensor:
+    """Return 32 bits mixed so that each depends on all (the function `lowbias32` of Wellons 2018)."""
+    x = (x ^ _shifted_32(x, 16)) * 0x7FEB352D
+    x = (x ^ _shifted_32(x, 15)) * (0x846CA68B - 2**32)
+    return x ^ _shifted_32(x, 16)

@@ -5,7 +5,7 @@ import pytest
 import torch
 from scipy import stats
 
-from traiNNer.degradations.draws import GOLDEN, Draws, _mixed, _mixed_on_device, _signed
+from traiNNer.degradations.draws import GOLDEN, Draws, _mixed, _mixed_32
 
 MANY = np.arange(10_000)
 LEAST_P = 1e-4
@@ -79,8 +79,19 @@ def test_numbers_are_those_of_splitmix64():
     # Known answers of the reference generator: its first outputs for the state 0 (Steele, Lea and Flood 2014).
     first = _mixed(np.array([GOLDEN], dtype=np.uint64))
     assert first[0] == 0xE220A8397B1DCDAF
-    second = (2 * GOLDEN) % 2**64
-    assert _mixed_on_device(torch.tensor([_signed(second)]))[0] == _signed(0x6E789E6AA1B965F4)
+    second = _mixed(np.array([(2 * GOLDEN) % 2**64], dtype=np.uint64))
+    assert second[0] == 0x6E789E6AA1B965F4
+
+
+def test_pixels_are_mixed_in_32_bits():
+    def in_python(x):
+        x = ((x ^ (x >> 16)) * 0x7FEB352D) % 2**32
+        x = ((x ^ (x >> 15)) * 0x846CA68B) % 2**32
+        return x ^ (x >> 16)
+
+    numbers = [0, 1, 77, 2**31, 2**32 - 1]
+    given = torch.tensor(numbers, dtype=torch.int64).to(torch.int32)
+    assert [value % 2**32 for value in _mixed_32(given).tolist()] == [in_python(number) for number in numbers]
 
 
 def test_what_is_drawn_is_written_down():

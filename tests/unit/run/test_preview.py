@@ -9,6 +9,7 @@ from runkit import base_options, merged
 from traiNNer.config.load import check_tree
 from traiNNer.config.options import TrainOptions
 from traiNNer.config.tree import node_of
+from traiNNer.data.loader import TrainLoader
 from traiNNer.engine.log.logbook import Logbook
 from traiNNer.engine.runtime.start import start_runtime
 from traiNNer.errors import ConfigError, DataError
@@ -37,6 +38,24 @@ def test_the_crops_are_those_of_the_run(options):
         assert np.array_equal(np.stack([getattr(crop, side) for crop in crops]), wanted)
     assert all(crop.drawn[0].startswith("blur: kernel ") and "sigma " in crop.drawn[0] for crop in crops)
     assert {len(crop.drawn) for crop in crops} == {2, 3}
+
+
+def test_two_ranks_and_any_number_of_workers_make_the_images_of_one(options):
+    dataset = open_dataset(options, "train", Logbook())
+    common = {"seed": 7, "total_iter": 3}
+
+    def stream(**given):
+        loader = TrainLoader(dataset, **common, **given)
+        try:
+            return [batch for parts in loader for batch in parts]
+        finally:
+            loader.close()
+
+    alone = stream(batch_size=4)
+    ranks = [stream(batch_size=2, rank=rank, world=2, workers=rank) for rank in range(2)]
+    for place, whole in enumerate(alone):
+        assert torch.equal(whole.lq, torch.cat([parts[place].lq for parts in ranks]))
+        assert torch.equal(whole.gt, torch.cat([parts[place].gt for parts in ranks]))
 
 
 def test_both_files_show_every_crop(options, tmp_path):
