@@ -38,7 +38,6 @@ GAN = {
     # Random features of VGG19, of which only the first are built: nothing is downloaded.
     "stages.gan.train.losses[1].pretrained": "false",
     "stages.gan.train.losses[1].layer_weights": "{conv1_2: 1}",
-    "stages.fidelity.train.total_iter": STEPS_OF_GAN,
 }
 
 
@@ -72,7 +71,7 @@ def assert_every_loss_has_a_gradient(trained):
     terms = {key.removeprefix("loss/") for key in trained[-1] if re.fullmatch(r"loss/\w+", key)} - {"total"}
     assert all(line["grad_norm"] > 0 for line in trained)
     if len(terms) > 1:  # one alone has all of it
-        shares = [[line[f"share/{term}"] for term in terms] for line in trained if line["iteration"] in (1, 2, 5, 10)]
+        shares = [[line[f"share/{term}"] for term in terms] for line in trained if line["iter"] in (1, 2, 5, 10)]
         assert len(shares) == 4
         assert all(0 < share < 1 for line in shares for share in line)
 
