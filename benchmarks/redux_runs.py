@@ -19,9 +19,9 @@ from pathlib import Path
 
 import cv2
 import numpy as np
-from safetensors.torch import load_file
 
 from tests.archkit import TINY
+from traiNNer import load_network
 from traiNNer.cli.train import main as main_of_train
 from traiNNer.config.load import Loaded, load_options
 from traiNNer.config.options import TrainOptions
@@ -119,7 +119,7 @@ def trains(template: Path, folder: Path, whole: bool) -> str:
 
 
 def _equal(one: Path, other: Path) -> bool:
-    a, b = load_file(one), load_file(other)
+    a, b = (load_network(path).state_dict() for path in (one, other))
     return a.keys() == b.keys() and all(a[key].equal(b[key]) for key in a)
 
 

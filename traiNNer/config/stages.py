@@ -11,6 +11,7 @@ from traiNNer.config.from_weights import NetworkOf
 from traiNNer.config.load import Loaded, load_root
 from traiNNer.config.names import refusal
 from traiNNer.config.options import TrainOptions
+from traiNNer.config.overrides import apply_overrides
 from traiNNer.config.tree import Node, Report
 from traiNNer.config.yaml.strict import load_yaml
 from traiNNer.errors import ConfigError
@@ -53,7 +54,7 @@ def load_stages(
     """Read, complete and check every stage of an option file.
 
     The run of a stage is called by the stage's name and lies in the folder of the whole run. An override counts for
-    every stage; one that begins with `stages.<name>.` for that stage alone.
+    every stage; one that begins with `stages.<name>.` for that stage alone; `name=` for the whole run.
 
     Args:
         path: the option file.
@@ -67,6 +68,8 @@ def load_stages(
     text = read_text(path)
     report = Report()
     root = load_yaml(text, str(path)).root
+    apply_overrides(root, [one for one in overrides if _names_the_run(one)], TrainOptions, report)
+    overrides = [one for one in overrides if not _names_the_run(one)]
     section = root.value.pop(STAGES)
     parts = _checked_stages(section, root, report)
     if report.problems:
@@ -146,6 +149,11 @@ def _lay_over(below: Node, above: Node) -> None:
 def _other(old: Node, node: Node) -> bool:
     kinds = [one.child("type") for one in (old, node)]
     return kinds[1] is not None and (kinds[0] is None or kinds[0].value != kinds[1].value)
+
+
+def _names_the_run(override: str) -> bool:
+    """Whether an override is `name=…`, which is the name of all stages together."""
+    return override.partition("=")[0].strip() == "name"
 
 
 def _of_stage(overrides: Sequence[str], name: str) -> list[str]:

@@ -63,6 +63,15 @@ def test_overrides_count_for_all_stages_or_for_one(write):
         load_stages(path, ("stages.gun.train.total_iter=4",))
 
 
+def test_name_is_that_of_the_whole_run(write):
+    """As the name of every stage it would put all of them into one folder."""
+    stages = load_stages(write(STAGES), ("name=other",))
+    assert [stage.loaded.options.name for stage in stages] == ["fidelity", "gan"]
+    assert {stage.loaded.options.path.experiments_root for stage in stages} == {"experiments/other"}
+    with pytest.raises(ConfigError, match="name"):
+        load_stages(write(STAGES), ("name=a/../b",))
+
+
 def test_weights_to_start_from_become_an_option(write):
     stages = load_stages(write(STAGES), (), (None, "a folder/net: g.pth"))
     assert [stage.loaded.options.path.pretrain_network_g for stage in stages] == [None, "a folder/net: g.pth"]
