@@ -12,7 +12,7 @@ LAYER = {
     **dict.fromkeys(("config", "archs", "losses", "metrics", "data", "optim"), 2),
     **dict.fromkeys(("models", "spandrel"), 3),
     "engine": 4,
-    **dict.fromkeys(("automations", "report", "audit", "doctor"), 5),
+    **dict.fromkeys(("automations", "report", "audit", "doctor", "upscale"), 5),
     "run": 6,
     "measuring": 7,
     **dict.fromkeys(("zero_config", "recipes"), 8),

@@ -5,11 +5,24 @@ import signal
 import sys
 from collections.abc import Sequence
 
-from traiNNer.cli import archs, audit, convert, demo, docs, doctor, explain_run, init, options, test, train
+from traiNNer.cli import (
+    archs,
+    audit,
+    convert,
+    demo,
+    docs,
+    doctor,
+    explain_run,
+    init,
+    options,
+    test,
+    train,
+    upscale,
+)
 from traiNNer.errors import CannotWrite, RunError
 from traiNNer.utils.printable import printable
 
-COMMANDS = (train, test, init, options, convert, audit, doctor, explain_run, demo, archs, docs)
+COMMANDS = (train, test, upscale, init, options, convert, audit, doctor, explain_run, demo, archs, docs)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
