@@ -44,7 +44,7 @@ HELD_BY = {
     "config/layout.py": "config/reference/test_markdown.py",
     "config/options.py": "config/test_load.py",
     "zero_config/presets.py": "zero_config/test_draft.py",
-    "upscale/command.py": "cli/test_upscale.py",
+    "upscaling/command.py": "cli/test_upscale.py",
     "audit/findings.py": "audit/test_contact_sheet.py",
     "engine/control/automation.py": "engine/control/test_slot.py",
     "engine/control/events.py": "engine/control/test_host.py",

@@ -43,7 +43,7 @@ def add(commands: Any) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Upscale. Returns the exit code."""
-    from traiNNer.upscale.command import OVERLAP, TILE, Request, run_upscale
+    from traiNNer.upscaling.command import OVERLAP, TILE, Request, run_upscale
 
     return run_upscale(
         Request(

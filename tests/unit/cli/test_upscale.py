@@ -8,7 +8,7 @@ from upscalekit import direct, write_weights
 
 from traiNNer.cli.main import main
 from traiNNer.imaging.image_file import read_image
-from traiNNer.upscale import command
+from traiNNer.upscaling import command
 from traiNNer.utils.upscaling import Tiling
 
 COLOR = numbers(9, 12, 3)

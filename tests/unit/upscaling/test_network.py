@@ -6,8 +6,8 @@ from upscalekit import tiny_network, write_weights
 
 from traiNNer.errors import ConfigError
 from traiNNer.registry import ARCHS
-from traiNNer.upscale.command import open_runtime
-from traiNNer.upscale.network import open_network, ready
+from traiNNer.upscaling.command import open_runtime
+from traiNNer.upscaling.network import open_network, ready
 
 
 @pytest.fixture(scope="module")

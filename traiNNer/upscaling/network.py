@@ -12,7 +12,7 @@ from traiNNer.engine.runtime.runtime import Runtime
 from traiNNer.errors import ConfigError
 from traiNNer.registry import ARCHS
 from traiNNer.traits import ArchTraits
-from traiNNer.upscale.onnx import open_onnx
+from traiNNer.upscaling.onnx import open_onnx
 
 MULTIPLES = (1, 2, 4, 8, 16, 32, 64)
 """Size multiples that are tried where nothing says which sizes a network takes."""
@@ -61,11 +61,11 @@ def _opened(path: Path, runtime: Runtime, scale: int | None) -> ReadyNetwork:
         if wanted is None:
             raise ConfigError(f"{path} does not record its scale: add --scale, e.g. --scale 2")
         network, traits = rebuild(file, wanted), ARCHS[found["type"]].traits
-    return _probed(path.name, _on(runtime, network), runtime, traits)
+    return _probed(path.name, _on(runtime, runtime.place(network).eval()), runtime, traits)
 
 
 def ready(network: nn.Module, runtime: Runtime) -> ReadyNetwork:
-    """Return a module, as it is, for upscaling: in evaluation mode, on the runtime's device.
+    """Return a module for upscaling. It is in evaluation mode and on the runtime's device already.
 
     Raises:
         ConfigError: it does not upscale RGB images.
@@ -74,7 +74,7 @@ def ready(network: nn.Module, runtime: Runtime) -> ReadyNetwork:
 
 
 def _on(runtime: Runtime, network: nn.Module) -> Callable[[Tensor], Tensor]:
-    upscale = runtime.upscaler(runtime.place(network).eval())
+    upscale = runtime.upscaler(network)
 
     def call(images: Tensor) -> Tensor:
         with runtime.inference_with_saved_rng():

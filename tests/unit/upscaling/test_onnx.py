@@ -7,9 +7,9 @@ import torch
 
 from traiNNer.errors import ConfigError
 from traiNNer.traits import Requirement
-from traiNNer.upscale.command import open_runtime
-from traiNNer.upscale.network import open_network
-from traiNNer.upscale.onnx import open_onnx
+from traiNNer.upscaling.command import open_runtime
+from traiNNer.upscaling.network import open_network
+from traiNNer.upscaling.onnx import open_onnx
 
 MISSING = Requirement("no_such_package", "pip install no-such-package")
 THERE = Requirement("json", "")

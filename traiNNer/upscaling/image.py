@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from traiNNer.errors import OutOfMemory
-from traiNNer.upscale.network import ReadyNetwork
+from traiNNer.upscaling.network import ReadyNetwork
 from traiNNer.utils.upscaling import Tiling, upscale_image
 
 SMALLEST_TILE = 32

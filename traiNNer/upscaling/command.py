@@ -16,9 +16,9 @@ from traiNNer.engine.runtime.runtime import Runtime
 from traiNNer.errors import CannotWrite, OutOfMemory
 from traiNNer.imaging.encode import CannotEncode, Encoding, Format, encode
 from traiNNer.imaging.image_file import ImageError, read_header, read_seen
-from traiNNer.upscale.image import NotFinite, Picture, Upscaler
-from traiNNer.upscale.network import ReadyNetwork, open_network
-from traiNNer.upscale.places import Job, Jobs, plan_jobs, reason_against
+from traiNNer.upscaling.image import NotFinite, Picture, Upscaler
+from traiNNer.upscaling.network import ReadyNetwork, open_network
+from traiNNer.upscaling.places import Job, Jobs, plan_jobs, reason_against
 from traiNNer.utils.files import nearest_existing, write_bytes_atomic
 from traiNNer.utils.printable import printable
 from traiNNer.utils.upscaling import Tiling

@@ -6,9 +6,9 @@ from upscalekit import direct, tiny_network, write_weights
 
 from traiNNer.errors import OutOfMemory
 from traiNNer.traits import ArchTraits
-from traiNNer.upscale.command import open_runtime
-from traiNNer.upscale.image import NotFinite, Picture, Upscaler
-from traiNNer.upscale.network import ReadyNetwork, open_network
+from traiNNer.upscaling.command import open_runtime
+from traiNNer.upscaling.image import NotFinite, Picture, Upscaler
+from traiNNer.upscaling.network import ReadyNetwork, open_network
 from traiNNer.utils.upscaling import Tiling
 
 

@@ -4,7 +4,7 @@ import pytest
 from imagekit import numbers, write_png
 
 from traiNNer.errors import ConfigError, DataError
-from traiNNer.upscale.places import Job, plan_jobs, reason_against
+from traiNNer.upscaling.places import Job, plan_jobs, reason_against
 
 IMAGE = numbers(4, 4, 3)
 
