@@ -132,7 +132,9 @@ def _try(job: Job, plan: Jobs, upscaler: Upscaler, encoding: Encoding, tally: Ta
         raise CannotWrite(f"Cannot write {job.target} ({cause(error)}).") from None
     seconds = perf_counter() - started
     tally.done, tally.pixels, tally.seconds = tally.done + 1, tally.pixels + pixels, tally.seconds + seconds
-    smaller = f"; memory ran out: tiles of {upscaler.tiling.size}" if upscaler.tiling.size != tile else ""
+    smaller = (
+        f"; from now on in tiles of {upscaler.tiling.size}, to fit into memory" if upscaler.tiling.size != tile else ""
+    )
     _say([f"{shown}: {size}, {seconds:.1f} s{smaller}"])
 
 

@@ -7,10 +7,10 @@ import torch
 from torch import Tensor
 
 from traiNNer.errors import OutOfMemory
+from traiNNer.upscaling.memory import SMALLEST_TILE, HostMemory
 from traiNNer.upscaling.network import ReadyNetwork
 from traiNNer.utils.upscaling import Tiling, upscale_image
 
-SMALLEST_TILE = 32
 PEAKS = {"uint8": 255.0, "uint16": 65535.0}
 
 
@@ -27,7 +27,7 @@ class Picture:
 
 
 class Upscaler:
-    """Upscales images with one network; a tile size that did not fit into memory is halved for all that follow.
+    """Upscales images with one network; tiles that do not fit into memory become smaller for all that follow.
 
     Args:
         network: what upscales.
@@ -37,6 +37,7 @@ class Upscaler:
     def __init__(self, network: ReadyNetwork, tiling: Tiling) -> None:
         self.network = network
         self.tiling = tiling
+        self._memory = HostMemory(network)
 
     def __call__(self, picture: Picture) -> Picture:
         """Return the image upscaled, of the same type.
@@ -64,6 +65,7 @@ class Upscaler:
 
     def _in_tiles(self, lq: Tensor) -> Tensor:
         network = self.network
+        self.tiling = self._memory.fitted(self.tiling, lq.shape[-2], lq.shape[-1])
         while True:
             try:
                 return upscale_image(network.call, lq, network.scale, network.traits, self.tiling)

@@ -8,7 +8,7 @@ from upscalekit import direct, write_weights
 
 from traiNNer.cli.main import main
 from traiNNer.imaging.image_file import read_image
-from traiNNer.upscaling import command
+from traiNNer.upscaling import command, memory
 from traiNNer.utils.upscaling import Tiling
 
 COLOR = numbers(9, 12, 3)
@@ -139,6 +139,13 @@ def test_image_larger_than_memory_is_refused(place, monkeypatch, capsys):
     monkeypatch.setattr(command, "free_memory", lambda: 1000)
     assert upscale() == 1
     assert "12x9 upscaled 2x needs about 0.0 GB of memory, 0.0 GB are free" in capsys.readouterr().err
+
+
+def test_tiles_that_became_smaller_are_said(place, monkeypatch, capsys):
+    write_png(place / "in/a.png", numbers(150, 160, 3))
+    monkeypatch.setattr(memory, "growth", lambda call: 10**6 * 128**2)
+    assert upscale("--tile", "0") == 0
+    assert "; from now on in tiles of 32, to fit into memory" in capsys.readouterr().out
 
 
 def test_quality_reaches_the_file(place):

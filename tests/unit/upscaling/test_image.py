@@ -80,7 +80,7 @@ def test_tiles_are_halved_until_they_fit_and_stay_small(network):
     image = numbers(150, 200, 3)
     whole = Upscaler(network, Tiling())(Picture(image)).colors
     assert np.abs(upscaler(Picture(image)).colors.astype(int) - whole).max() <= 1
-    assert calls[0] == (150, 200)
+    assert (150, 200) in calls
     assert upscaler.tiling.size == 50
     calls.clear()
     upscaler(Picture(image))
