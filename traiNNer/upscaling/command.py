@@ -25,6 +25,8 @@ from traiNNer.utils.upscaling import Tiling
 
 TILE, OVERLAP = 512, 32
 """Side and context of tiles in LQ pixels: a tile of this size fits nearly everywhere, and larger ones save little."""
+MOST_NAMED = 10
+"""Images that failed which the last line names; each was named when it failed."""
 BYTES_PER_VALUE = 14
 """Of the whole output, in host memory at once: float32 tiles put together, clamped, rounded, and the file's pixels."""
 
@@ -79,7 +81,8 @@ class Tally:
         if skipped:
             text += f"; skipped {skipped:,} that exist (--overwrite writes them again)"
         if self.failed:
-            text += f"; {len(self.failed):,} failed: {', '.join(self.failed)}"
+            more = f" and {len(self.failed) - MOST_NAMED:,} more" if len(self.failed) > MOST_NAMED else ""
+            text += f"; {len(self.failed):,} failed: {', '.join(self.failed[:MOST_NAMED])}{more}"
         return text
 
 
@@ -103,7 +106,7 @@ def run_upscale(request: Request) -> int:
     """
     plan = plan_jobs(request.inputs, request.output, request.format)
     _say(plan.notes)
-    todo = [job for job in plan.jobs if request.overwrite or not os.path.lexists(job.target)]
+    todo = [job for job in plan.jobs if _is_due(job, plan, request.overwrite)]
     tally, skipped = Tally(), len(plan.jobs) - len(todo)
     if todo:
         _require_writable(plan.folder)
@@ -115,6 +118,11 @@ def run_upscale(request: Request) -> int:
             _try(job, plan, upscaler, encoding, tally, f"[{number}/{len(todo)}] {job.source}")
     _say([tally.text(skipped)])
     return 1 if tally.failed else 0
+
+
+def _is_due(job: Job, plan: Jobs, overwrite: bool) -> bool:
+    """Whether a job is tried: also where it must not be done, which is said then."""
+    return overwrite or not os.path.lexists(job.target) or bool(reason_against(job, plan))
 
 
 def _try(job: Job, plan: Jobs, upscaler: Upscaler, encoding: Encoding, tally: Tally, shown: str) -> None:
@@ -174,12 +182,11 @@ def _require_memory(width: int, height: int, network: ReadyNetwork) -> None:
 
 def _require_writable(folder: Path) -> None:
     near = nearest_existing(folder)
+    step = next((path for path in (folder, *folder.parents) if os.path.lexists(path)), near)
+    if not step.is_dir():
+        raise CannotWrite(f"Cannot write to {folder} ({step} is a file).")
     if not os.access(near, os.W_OK | os.X_OK):
         raise CannotWrite(f"Cannot write to {folder} (no permission to write in {near}).")
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise CannotWrite(f"Cannot write to {folder} ({cause(error)}).") from None
 
 
 def _say(lines: Iterable[str]) -> None:

@@ -4,6 +4,7 @@ import glob
 import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path, PurePath
 
 from traiNNer.data.files.folders import require_folder
@@ -11,6 +12,7 @@ from traiNNer.data.files.listing import list_images, stem_of, told
 from traiNNer.errors import ConfigError, DataError
 from traiNNer.imaging.encode import ENDINGS, Format
 from traiNNer.imaging.image_file import SUFFIXES
+from traiNNer.imaging.other_formats import FOREIGN_ENDINGS
 from traiNNer.utils.files import is_folder, natural_key
 
 FORMATS: dict[str, Format] = {
@@ -40,6 +42,16 @@ class Jobs:
     format: Format
     notes: tuple[str, ...]
 
+    @cached_property
+    def sources(self) -> frozenset[tuple[int, int]]:
+        """What the file system knows the images by, whatever their paths."""
+        return frozenset(_identity(job.source) for job in self.jobs if job.source.exists())
+
+
+def _identity(path: Path) -> tuple[int, int]:
+    status = path.stat()
+    return status.st_dev, status.st_ino
+
 
 def plan_jobs(inputs: Sequence[str], output: Path, wanted: Format | None) -> Jobs:
     """Find the images of files, folders and patterns, and a place for the result of each.
@@ -49,7 +61,8 @@ def plan_jobs(inputs: Sequence[str], output: Path, wanted: Format | None) -> Job
 
     Raises:
         DataError: an input does not exist or holds no images, or two results would have one name.
-        ConfigError: the format asked for is not that of the output's name.
+        ConfigError: the output's name is of another format than asked for, of one that is not written, or of a single
+            file where there are several images.
     """
     single = Path(inputs[0]) if len(inputs) == 1 else None
     ending = output.suffix.lower()
@@ -59,6 +72,10 @@ def plan_jobs(inputs: Sequence[str], output: Path, wanted: Format | None) -> Job
         return Jobs((Job(single, output),), output.parent, FORMATS[ending], ())
     if output.is_file():
         raise ConfigError(f"-o {output} is a file: name a folder")
+    if ending in (*SUFFIXES, *FOREIGN_ENDINGS) and not is_folder(output):
+        known = ", ".join(FORMATS)
+        problem = "takes one image: name a folder" if ending in FORMATS else f"cannot be written; endings: {known}"
+        raise ConfigError(f"-o {output} {problem}")
     notes: list[str] = []
     kind: Format = wanted or "png"
     found: dict[PurePath, Path] = {}
@@ -125,6 +142,6 @@ def reason_against(job: Job, jobs: Jobs) -> str:
     place = Path(os.path.realpath(job.target.parent))
     if not place.is_relative_to(os.path.realpath(jobs.folder)):
         return f"{job.target.parent} is a link that leaves {jobs.folder}"
-    if job.target.exists() and any(one.source.samefile(job.target) for one in jobs.jobs if one.source.exists()):
+    if job.target.exists() and _identity(job.target) in jobs.sources:
         return f"would overwrite {job.target}, which is one of the images: choose another folder"
     return ""

@@ -126,6 +126,15 @@ def test_bad_file_is_named_and_the_others_are_written(place, capsys):
     assert "2 failed: in/0.png, in/empty.png" in said.out.splitlines()[-1]
 
 
+def test_last_line_names_the_first_ones_that_failed(place, capsys):
+    for number in range(12):
+        (place / f"in/x{number}.png").touch()
+    assert upscale() == 1
+    last = capsys.readouterr().out.splitlines()[-1]
+    assert "12 failed: in/x0.png, " in last
+    assert last.endswith("in/x9.png and 2 more")
+
+
 def test_what_exists_is_skipped_unless_wanted(place, capsys):
     write_png(place / "out/a.png", COLOR)
     assert upscale() == 0
@@ -170,7 +179,13 @@ def test_quality_reaches_the_file(place):
 def test_what_cannot_be_used_ends_with_its_code(place, capsys, arguments, code, said):
     assert upscale(*arguments) == code
     assert said in capsys.readouterr().err
-    assert not (place / "out").exists() or list((place / "out").iterdir()) == []
+    assert sorted(path.name for path in place.iterdir()) == ["in", "tiny.safetensors"]
+
+
+def test_an_image_is_not_written_over(place, capsys):
+    assert main(["upscale", "-m", "tiny.safetensors", "-i", "in", "-o", "in", "--cpu"]) == 1
+    assert "would overwrite in/a.png, which is one of the images" in capsys.readouterr().err
+    assert np.array_equal(read_image(place / "in/a.png"), COLOR)
 
 
 @pytest.mark.parametrize("arguments", [["--quality", "101"], ["--tile", "-1"], ["--scale", "0"], ["--overlap", "x"]])

@@ -79,6 +79,10 @@ def test_output_and_format_that_differ_are_refused(photos):
         plan_jobs(["photos/a.png"], Path("x.png"), "jpeg")
     with pytest.raises(ConfigError, match="is a file: name a folder"):
         plan_jobs(["photos"], Path("photos/a.png"), None)
+    with pytest.raises(ConfigError, match=r"-o x\.png takes one image: name a folder"):
+        plan_jobs(["photos"], Path("x.png"), None)
+    with pytest.raises(ConfigError, match=r"-o x\.gif cannot be written; endings: \.png, \.tif"):
+        plan_jobs(["photos/a.png"], Path("x.gif"), None)
 
 
 def test_an_input_is_never_written_over(photos):
