@@ -27,7 +27,6 @@ IDLE = {
     "io_backend": (PAIRS, "    io_backend: {type: disk}\n", ["datasets.train.io_backend"]),
     "teacher": ("scale: 2\n", "network_g_teacher: ~\n", ["network_g_teacher"]),
     "wandb": ("    psnr: {}\n", "logger: {wandb: {project: ~}}\n", None),
-    "weights of network_d": ("scale: 2\n", "path: {pretrain_network_d: ~, strict_load_d: true}\n", None),
 }
 
 

@@ -1,6 +1,5 @@
 import numpy as np
 import pytest
-import torch
 from imagekit import numbers
 from upscalekit import write_weights
 
@@ -82,9 +81,3 @@ def test_upscaler_takes_tiles_that_fit(network, machine):
     assert upscaler.tiling.size == 150 - 2 * (4 + 16)
     machine(10**12, 4 * KILO)
     assert np.abs(Upscaler(network, Tiling())(Picture(image)).colors.astype(int) - tiled).max() <= 1
-
-
-def test_growth_is_that_of_the_call():
-    size = 64 * 2**20
-    grown = memory.growth(lambda: torch.ones(size // 4).sum())
-    assert grown is None or size <= grown < 2 * size
