@@ -1,5 +1,10 @@
 """traiNNer trains image upscalers from one option file.
 
+from traiNNer import evaluate, list_archs, train, upscale
+
+result = train("options/2x_compact.yml")
+large = upscale(result.weights, image)
+
 from traiNNer import build_network, load_network
 
 network = build_network("paragonsr2_nano", scale=2)
@@ -19,20 +24,34 @@ if TYPE_CHECKING:
 
     from torch import nn
 
+    from traiNNer.api import evaluate, list_archs, train, upscale
     from traiNNer.zero_config.create import create_zero_config_training
 
 let_threads_sleep()  # before anything imports torch
 
-__all__ = ["build_network", "create_zero_config_training", "load_network"]
+__version__ = "0.1.0"
+__all__ = [
+    "build_network",
+    "create_zero_config_training",
+    "evaluate",
+    "list_archs",
+    "load_network",
+    "train",
+    "upscale",
+]
+_HOMES = {
+    "create_zero_config_training": "traiNNer.zero_config.create",
+    **dict.fromkeys(("evaluate", "list_archs", "train", "upscale"), "traiNNer.api"),
+}
 
 
 def __getattr__(name: str) -> Any:
     """Import what takes long to import when it is first asked for."""
-    if name == "create_zero_config_training":
-        from traiNNer.zero_config.create import create_zero_config_training
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    from importlib import import_module
 
-        return create_zero_config_training
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(_HOMES[name]), name)
 
 
 def build_network(arch: str, scale: int, **options: Any) -> "nn.Module":
@@ -47,12 +66,12 @@ def build_network(arch: str, scale: int, **options: Any) -> "nn.Module":
         A module from B, 3, H, W float32 RGB in [0, 1] to B, 3, sH, sW, not clamped.
 
     Raises:
-        KeyError: no such arch; the text names the nearest one.
-        pydantic.ValidationError: an option is unknown or has a wrong value.
+        traiNNer.errors.ConfigError: no such arch, or an option is unknown or has a wrong value; the text names the
+            nearest one.
     """
-    from traiNNer.registry import ARCHS
+    from traiNNer import api
 
-    return ARCHS.build(arch, options, scale=scale, seed=0)
+    return api.build_network(arch, scale, options)
 
 
 def load_network(path: "str | Path", scale: int | None = None) -> "nn.Module":

@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from enum import Enum
 from importlib import import_module
 from inspect import Parameter, isclass, signature
-from typing import Any, Generic, Self, TypeVar, get_args, get_type_hints
+from typing import Any, Generic, Self, TypeVar, get_args, get_type_hints, overload
 
 from pydantic import BaseModel, ConfigDict, PydanticSchemaGenerationError, create_model
 from pydantic.fields import FieldInfo
@@ -27,6 +27,7 @@ from traiNNer.traits import ArchTraits, DegradationTraits, LossTraits, ModelTrai
 from traiNNer.utils.frozen import FrozenDict
 
 Declared = TypeVar("Declared", bound=Traits)
+Builder = TypeVar("Builder", bound=Callable[..., Any])
 CONTEXT = ("scale", "seed", "total_iter", "base_lr", "networks", "averages", "losses", "degrade")
 
 
@@ -212,6 +213,21 @@ class Registry(Generic[Declared]):
         """Announce components by name with the module whose import registers each; `hidden` ones are not listed."""
         self._offered |= {fold(name): (name, module) for name, module in modules.items()}
         self._hidden |= {fold(name) for name in hidden}
+
+    @overload
+    def register(
+        self, *, name: str | None = None, options: type[StrictOptions] | None = None, **traits: Any
+    ) -> Callable[[Builder], Builder]: ...
+
+    @overload
+    def register(
+        self,
+        builder: Builder,
+        *,
+        name: str | None = None,
+        options: type[StrictOptions] | None = None,
+        **traits: Any,
+    ) -> Builder: ...
 
     def register(
         self,

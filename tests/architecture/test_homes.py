@@ -47,6 +47,7 @@ HELD_BY = {
     "recipes/gan.py": "recipes/test_recipe.py",
     "config/foreign_defaults.py": "config/test_foreign_words.py",
     "zero_config/presets.py": "zero_config/test_draft.py",
+    "upscaling/command.py": "cli/test_upscale.py",
     "audit/findings.py": "audit/test_contact_sheet.py",
     "engine/control/automation.py": "engine/control/test_slot.py",
     "engine/control/events.py": "engine/control/test_host.py",

@@ -12,10 +12,10 @@ LAYER = {
     **dict.fromkeys(("config", "archs", "losses", "metrics", "data", "optim"), 2),
     **dict.fromkeys(("models", "spandrel"), 3),
     "engine": 4,
-    **dict.fromkeys(("automations", "report", "audit", "estimate", "doctor"), 5),
+    **dict.fromkeys(("automations", "report", "audit", "estimate", "doctor", "upscaling"), 5),
     "run": 6,
     "measuring": 7,
-    **dict.fromkeys(("zero_config", "recipes"), 8),
+    **dict.fromkeys(("zero_config", "recipes", "api"), 8),
     **dict.fromkeys(("cli", "__main__", "__init__"), 9),
 }
 COMPONENTS = 2

@@ -91,7 +91,12 @@ def straight(request, tmp_path_factory):
     folder = prepare(tmp_path_factory.mktemp("straight"), accum_iter=request.param)
     result = run("train.py", "-opt", "options.yml", folder=folder)
     assert result.code == 0, result.output
-    assert result.output.rstrip().endswith("finished: 12/12")
+    file = "experiments/run/models/net_g_best_psnr.safetensors"
+    assert result.output.rstrip().splitlines()[-3:] == [
+        f"Best weights by psnr: {file}",
+        f"Next: trainner upscale -m {file} -i IMAGES -o OUT",
+        "finished: 12/12",
+    ]
     return request.param, folder
 
 

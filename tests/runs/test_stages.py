@@ -100,6 +100,8 @@ def test_second_stage_starts_from_the_best_weights_of_the_first(straight):
     assert "finished: 8/12 (stopped early: enough)" in output
     assert "Stage 2 of 2: gan" in output
     assert "fidelity/models/net_g_best_psnr.safetensors: " in output
+    assert output.count("Next: trainner upscale -m ") == 1
+    assert "trainner upscale -m experiments/run/gan/models/net_g_best_psnr.safetensors" in output
     assert json.loads((folder / "experiments/run" / RECORD).read_text()) == {"finished": ["fidelity", "gan"]}
     assert (folder / "experiments/run/gan/models/net_d_6.safetensors").exists()
     assert not list((folder / "experiments/run/fidelity/models").glob("net_d*"))

@@ -3,13 +3,13 @@
 from collections.abc import Callable
 from typing import Any
 
-from traiNNer.registry import ARCHS
+from traiNNer.registry import ARCHS, Builder
 from traiNNer.traits import ArchTraits, Recipe
 
 __all__ = ["ArchTraits", "Recipe", "arch"]
 
 
-def arch(**traits: Any) -> Callable[[Any], Any]:
+def arch(**traits: Any) -> Callable[[Builder], Builder]:
     """Register a network class or factory with the fields of `ArchTraits`; read them as `ARCHS[name].traits`.
 
     Raises:

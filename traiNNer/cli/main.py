@@ -1,10 +1,13 @@
 """`trainner`: finds the command and ends with its exit code."""
 
 import argparse
+import platform
 import signal
 import sys
 from collections.abc import Sequence
+from importlib import metadata
 
+from traiNNer import __version__
 from traiNNer.cli import (
     archs,
     audit,
@@ -22,6 +25,7 @@ from traiNNer.cli import (
     report,
     test,
     train,
+    upscale,
 )
 from traiNNer.errors import CannotWrite, RunError
 from traiNNer.utils.printable import printable
@@ -29,6 +33,7 @@ from traiNNer.utils.printable import printable
 COMMANDS = (
     train,
     test,
+    upscale,
     init,
     options,
     convert,
@@ -49,6 +54,7 @@ COMMANDS = (
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run a command. Returns the exit code."""
     parser = argparse.ArgumentParser("trainner", description="Train image upscalers, and everything around it.")
+    parser.add_argument("--version", action="version", version=versions(), help="print the version, and stop")
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
     for command in COMMANDS:
         command.add(commands)
@@ -64,6 +70,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except OSError as error:
         sys.stderr.write(printable(f"Cannot write {error.filename} ({(error.strerror or '').lower()}).\n"))
         return CannotWrite.exit_code
+
+
+def versions() -> str:
+    """Return the versions that a report of a problem needs: ours, torch's and Python's. Imports nothing large."""
+    try:
+        torch = metadata.version("torch")
+    except metadata.PackageNotFoundError:
+        torch = "not installed"
+    return f"traiNNer {__version__} (torch {torch}, Python {platform.python_version()})"
 
 
 if __name__ == "__main__":

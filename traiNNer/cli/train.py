@@ -56,6 +56,11 @@ def _train(args: argparse.Namespace, book: "Logbook", clock: Callable[[], float]
         )
     loaded = load_options(args.opt, TrainOptions, overrides, network_of)
 
-    from traiNNer.run.train import train  # only now: it imports torch, and a file with mistakes need not wait for that
+    # Only now: it imports torch, and a file with mistakes need not wait for that.
+    from traiNNer.run.result import result_of
+    from traiNNer.run.train import train
 
-    return train(loaded, book, check=args.check, overwrite=args.overwrite, clock=clock)
+    reason = train(loaded, book, check=args.check, overwrite=args.overwrite, clock=clock)
+    if not args.check:
+        book.info_all(result_of(loaded.options).lines())
+    return reason

@@ -57,7 +57,8 @@ class StopSignals:
     def __exit__(self, kind: type | None, error: BaseException | None, trace: TracebackType | None) -> None:
         """Give the signals back to whoever handled them before."""
         for number, handler in self._before.items():
-            signal.signal(number, handler)  # pyright: ignore[reportArgumentType]
+            if handler is not None:  # one that was not set from Python cannot be set again
+                signal.signal(number, handler)  # pyright: ignore[reportArgumentType]
 
     @contextmanager
     def answered_at_once(self) -> Iterator[None]:

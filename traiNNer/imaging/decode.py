@@ -2,6 +2,7 @@
 
 import struct
 from collections.abc import Callable
+from dataclasses import dataclass
 from io import BytesIO
 
 import cv2
@@ -25,8 +26,20 @@ else:
 cv2.setNumThreads(1)
 
 
-def decode(content: bytearray, parsed: Parsed) -> np.ndarray:
-    """Decode an image to H, W, 3 RGB, uint8 or uint16, turned and colored as it is seen.
+@dataclass(frozen=True)
+class Seen:
+    """An image as it is seen: H, W, 3 sRGB colors, and H, W opacity (None where it has none), uint8 or uint16 both."""
+
+    colors: np.ndarray
+    opacity: np.ndarray | None
+
+
+Stored = tuple[np.ndarray, np.ndarray | None]
+"""What a decoder gives: H, W or H, W, 3 colors, and H, W opacity."""
+
+
+def decode(content: bytearray, parsed: Parsed) -> Seen:
+    """Decode an image, turned and colored as it is seen.
 
     Args:
         content: the whole file.
@@ -36,9 +49,10 @@ def decode(content: bytearray, parsed: Parsed) -> np.ndarray:
         Unusable: it cannot be decoded, or the decoder reports damage.
     """
     with decoder_heard() as heard:
-        image = DECODERS[parsed.decoder](content, parsed)
-    if image is None:
+        stored = DECODERS[parsed.decoder](content, parsed)
+    if stored is None:
         raise Unusable("damaged: cannot be decoded")
+    image, opacity = stored
     if heard.damage:
         raise Unusable(f"damaged: {heard.damage}")
     header = parsed.header
@@ -47,7 +61,8 @@ def decode(content: bytearray, parsed: Parsed) -> np.ndarray:
         raise Unusable(f"damaged: not the {width}x{height} pixels that its header promises")
     if image.dtype != (np.uint16 if header.bits > 8 else np.uint8):
         raise Unusable(f"{header.bits} bits of this kind are not supported, convert it to PNG")
-    return _turned(to_srgb(image, parsed.profile) if parsed.profile else _three(image), header.orientation)
+    colors = _turned(to_srgb(image, parsed.profile) if parsed.profile else _three(image), header.orientation)
+    return Seen(colors, None if opacity is None else _turned(opacity, header.orientation))
 
 
 def _three(image: np.ndarray) -> np.ndarray:
@@ -59,32 +74,38 @@ def _turned(image: np.ndarray, orientation: int) -> np.ndarray:
     if orientation == 1:
         return image
     if orientation > 4:
-        image = image.transpose(1, 0, 2)
+        image = image.swapaxes(0, 1)
     down = -1 if orientation in (3, 4, 7, 8) else 1
     right = -1 if orientation in (2, 3, 6, 7) else 1
     return np.ascontiguousarray(image[::down, ::right])
 
 
-def _with_opencv(content: bytearray, parsed: Parsed) -> np.ndarray | None:
-    """Return an H, W or H, W, 3 image."""
+def _with_opencv(content: bytearray, parsed: Parsed) -> Stored | None:
     _undo_tiff_conversions(content)
     try:
         # "Unchanged" also means: as stored, whatever the EXIF data say of the orientation.
         image = cv2.imdecode(np.frombuffer(content, np.uint8), cv2.IMREAD_UNCHANGED)
     except cv2.error:
         return None
-    if image is None or image.ndim == 2:
-        return WHITE - image if image is not None and parsed.inverted else image
+    return None if image is None else _split(image, parsed)
+
+
+def _split(image: np.ndarray, parsed: Parsed) -> Stored:
+    """Return colors and opacity of what OpenCV decoded."""
+    if image.ndim == 2:
+        return WHITE - image if parsed.inverted else image, None
     if image.shape[2] <= 2:
-        return _colors(image[:, :, 0], image[:, :, -1], parsed)
+        opacity = image[:, :, 1] if image.shape[2] == 2 else None
+        return _colors(image[:, :, 0], opacity, parsed), opacity
     if image.shape[2] == 3:
-        return cv2.cvtColor(image, cv2.COLOR_BGR2RGB)
+        return cv2.cvtColor(image, cv2.COLOR_BGR2RGB), None
+    opacity = image[:, :, 3]
     if parsed.premultiplied:
-        return _colors(image[:, :, 2::-1], image[:, :, 3:], parsed)
-    return cv2.cvtColor(image, cv2.COLOR_BGRA2RGB)
+        return _colors(image[:, :, 2::-1], opacity[:, :, None], parsed), opacity
+    return cv2.cvtColor(image, cv2.COLOR_BGRA2RGB), opacity
 
 
-def _with_pillow(content: bytearray, _: Parsed) -> np.ndarray | None:
+def _with_pillow(content: bytearray, _: Parsed) -> Stored | None:
     from PIL import BmpImagePlugin, Image, TiffImagePlugin
 
     _undo_orientation(content)
@@ -96,12 +117,14 @@ def _with_pillow(content: bytearray, _: Parsed) -> np.ndarray | None:
     }
     try:
         with openers.get(bytes(content[:2]), Image.open)(BytesIO(content)) as image:
-            return np.array(image if image.mode == "L" else image.convert("RGB"))
+            has_opacity = "A" in image.getbands() or "transparency" in image.info
+            opacity = np.array(image.convert("RGBA"))[:, :, 3] if has_opacity else None
+            return np.array(image if image.mode == "L" else image.convert("RGB")), opacity
     except Exception as error:  # its decoders raise whatever comes up
         raise Unusable(f"cannot be decoded ({str(error) or type(error).__name__}), convert it to PNG") from None
 
 
-def _planes(content: bytearray, parsed: Parsed) -> np.ndarray | None:
+def _planes(content: bytearray, parsed: Parsed) -> Stored | None:
     """Read a TIFF of 16 bits that keeps its channels apart, one after the other: OpenCV takes them for one."""
     tags = read_tiff_tags(BytesIO(content))
     planes = []
@@ -113,10 +136,12 @@ def _planes(content: bytearray, parsed: Parsed) -> np.ndarray | None:
         planes.append(image)
     count = 1 if len(planes) < 3 else 3
     colors = np.dstack(planes[:count]) if count == 3 else planes[0]
-    return _colors(colors, planes[-1] if parsed.header.has_alpha else None, parsed)
+    opacity = planes[-1] if parsed.header.has_alpha else None
+    spread = opacity[:, :, None] if opacity is not None and count == 3 else opacity
+    return _colors(colors, spread, parsed), opacity
 
 
-def _still(content: bytearray, parsed: Parsed) -> np.ndarray | None:
+def _still(content: bytearray, parsed: Parsed) -> Stored | None:
     """Read the still image of an animated PNG: OpenCV takes a later frame for it."""
     return _with_opencv(bytearray(without_animation(bytes(content))), parsed)
 
@@ -131,7 +156,7 @@ def _colors(colors: np.ndarray, alpha: np.ndarray | None, parsed: Parsed) -> np.
     return np.ascontiguousarray(colors)
 
 
-DECODERS: dict[Decoder, Callable[[bytearray, Parsed], np.ndarray | None]] = {
+DECODERS: dict[Decoder, Callable[[bytearray, Parsed], Stored | None]] = {
     Decoder.OPENCV: _with_opencv,
     Decoder.PILLOW: _with_pillow,
     Decoder.PLANES: _planes,

@@ -5,7 +5,7 @@
 | 8 bit, palette, 1 bit        | uint8                                               |
 | 16 bit (PNG, TIFF)           | uint16, full precision                              |
 | gray                         | three equal channels                                |
-| alpha                        | dropped                                             |
+| alpha                        | dropped; `read_seen` gives it apart                 |
 | EXIF or TIFF orientation     | turned as it is seen                                |
 | color profile                | converted to sRGB; with 16 bits refused             |
 | CMYK, floating point         | refused                                             |
@@ -23,7 +23,7 @@ from typing import BinaryIO
 import cv2
 import numpy as np
 
-from traiNNer.imaging.decode import decode
+from traiNNer.imaging.decode import Seen, decode
 from traiNNer.imaging.headers import Header, Parsed, Unusable, parse
 from traiNNer.imaging.other_formats import ENDINGS, is_readable
 from traiNNer.utils.files import write_bytes_atomic
@@ -89,9 +89,14 @@ def read_image(path: str | Path, max_megapixels: float = MAX_MEGAPIXELS) -> np.n
     Raises:
         ImageError: as for `read_header`, or the content cannot be decoded.
     """
+    return read_seen(path, max_megapixels)[0].colors
+
+
+def read_seen(path: str | Path, max_megapixels: float = MAX_MEGAPIXELS) -> tuple[Seen, Header]:
+    """Read an image with its opacity, and what its header says. Raises `ImageError` as `read_image` does."""
     parsed, content = _read(path, max_megapixels, with_content=True)
     try:
-        return decode(content, parsed)
+        return decode(content, parsed), parsed.header
     except Unusable as error:
         raise ImageError(path, str(error)) from None
 

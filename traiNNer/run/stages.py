@@ -1,7 +1,6 @@
 """Several trainings of one option file, one after the other; a resumed run continues with the first unfinished one."""
 
 import json
-import re
 from collections.abc import Callable, Sequence
 from itertools import pairwise, takewhile
 from pathlib import Path
@@ -11,6 +10,7 @@ from traiNNer.config.stages import BEST, Stage, load_stages
 from traiNNer.engine.log.logbook import Logbook
 from traiNNer.engine.run_folder import best_name, cause, run_folder
 from traiNNer.errors import CannotWrite, ConfigError
+from traiNNer.run.result import newest, result_of
 from traiNNer.run.train import train
 from traiNNer.utils.files import write_bytes_atomic
 
@@ -24,7 +24,7 @@ def train_stages(
     *,
     check: bool,
     overwrite: bool,
-    clock: Callable[[], float],
+    clock: Callable[[], float] | None = None,
     network_of: NetworkOf | None = None,
 ) -> str:
     """Train every stage of an option file, or only check them.
@@ -35,7 +35,7 @@ def train_stages(
         book: the log; every stage has files of that stage.
         check: whether to check only.
         overwrite: whether to start anew, with the first stage, where there is a run.
-        clock: seconds since the program started.
+        clock: seconds since the program started; by default since now.
         network_of: reads which network a weights file holds, for a stage that leaves `network_g` out.
 
     Returns:
@@ -68,6 +68,7 @@ def train_stages(
         if place + 1 < len(stages):
             book.finish(reason, 0)
             book.close()
+    book.info_all(result_of(stages[-1].loaded.options).lines())
     return reason
 
 
@@ -97,16 +98,10 @@ def _start_of(before: Stage, stage: Stage) -> str:
     if stage.start_from == BEST:
         file = folder / f"{best_name(next(iter(options.val.metrics)))}.{ending}"
     else:
-        file = _newest(folder, "net_g_ema" if options.train.ema_decay else "net_g", ending)
+        file = newest(folder, "net_g_ema" if options.train.ema_decay else "net_g", ending)
     if not file.exists():
         raise ConfigError(f"Stage {stage.name} starts from {file}, which there is not: train stage {before.name} again")
     return str(file)
-
-
-def _newest(folder: Path, role: str, ending: str) -> Path:
-    """Return the weights of a role with the most iterations."""
-    found = {int(m[1]): file for file in folder.glob("*") if (m := re.fullmatch(rf"{role}_(\d+)\.{ending}", file.name))}
-    return found[max(found)] if found else folder / f"{role}.{ending}"
 
 
 # Which stages are finished

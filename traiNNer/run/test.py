@@ -37,7 +37,12 @@ def test(loaded: Loaded[TestOptions], book: Logbook, *, check: bool) -> str:
     book.info(runtime.about)
     evaluations = build_evaluations(options, sets, runtime)
     upscale = runtime.upscaler(runtime.place(network).eval())
-    tester = Tester(Path("results") / options.name, evaluations, book, options.val.save_img)
+    tester = Tester(results_folder(options), evaluations, book, options.val.save_img)
     with compiler_errors():
         tester.run(upscale)
     return f"finished: {tester.done:,} image{'s' * (tester.done != 1)} in {len(sets)} set{'s' * (len(sets) != 1)}"
+
+
+def results_folder(options: TestOptions) -> Path:
+    """Return where a test writes images and `metrics.json`."""
+    return Path("results") / options.name

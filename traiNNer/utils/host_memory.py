@@ -2,6 +2,7 @@
 
 import ctypes
 import sys
+from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 
@@ -27,13 +28,34 @@ def keep_freed_memory() -> bool:
 
 def peak_bytes() -> int:
     """Return the most memory that this process has used so far; 0 where the system does not report it."""
-    with suppress(OSError, StopIteration, ValueError):
-        # Not what getrusage says: on Linux a child starts with the peak of its parent there.
-        lines = Path("/proc/self/status").read_text(encoding="ascii", errors="replace").splitlines()
-        return next(int(line.split()[1]) * 1024 for line in lines if line.startswith("VmHWM:"))
+    # Not what getrusage says: on Linux a child starts with the peak of its parent there.
+    if (peak := _in_status("VmHWM")) is not None:
+        return peak
     try:
         import resource
     except ImportError:  # Windows
         return 0
     unit = 1 if sys.platform == "darwin" else 1024
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit
+
+
+def growth(call: Callable[[], object]) -> int | None:
+    """Return by how many bytes this process was larger, at the most, while `call` ran; None where nothing tells it.
+
+    What other threads take meanwhile counts too. Where the peak so far cannot be forgotten, the answer is too large.
+    """
+    before = _in_status("VmRSS")
+    if before is None:
+        return None
+    with suppress(OSError):
+        Path("/proc/self/clear_refs").write_text("5", encoding="ascii")  # makes the present size the peak
+    call()
+    return max(0, peak_bytes() - before)
+
+
+def _in_status(key: str) -> int | None:
+    """Return bytes that Linux tells of this process; None on other systems."""
+    with suppress(OSError, StopIteration, ValueError):
+        lines = Path("/proc/self/status").read_text(encoding="ascii", errors="replace").splitlines()
+        return next(int(line.split()[1]) * 1024 for line in lines if line.startswith(f"{key}:"))
+    return None

@@ -22,6 +22,13 @@ def test_every_file_of_a_command_is_one(capsys):
     assert listed == [command.__name__.rpartition(".")[2].replace("_", "-") for command in COMMANDS]
 
 
+def test_version_names_what_a_report_needs(capsys):
+    with pytest.raises(SystemExit) as ended:
+        main(["--version"])
+    assert ended.value.code == 0
+    assert re.fullmatch(r"traiNNer \d+\.\d+\.\d+ \(torch \d\S+, Python 3\.\S+\)\n", capsys.readouterr().out)
+
+
 @pytest.fixture
 def ends(monkeypatch, capsys):
     """Return a function that runs a command with an injected call, and returns its exit code and error output."""

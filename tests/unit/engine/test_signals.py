@@ -46,6 +46,14 @@ def test_other_thread_changes_no_handler():
     assert found == before
 
 
+def test_handler_that_was_not_set_from_python_is_not_set_again(monkeypatch):
+    handlers = []
+    monkeypatch.setattr(signal, "signal", lambda number, handler: handlers.append(handler))  # returns None for such
+    with StopSignals():
+        assert handlers
+    assert None not in handlers
+
+
 def test_signal_leaves_a_wait_at_once():
     with StopSignals() as stop:
         with pytest.raises(StoppedWaiting), stop.answered_at_once():

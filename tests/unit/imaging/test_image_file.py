@@ -11,7 +11,7 @@ import pytest
 from imagekit import numbers, png_bytes, png_chunk, png_raw, tiff_bytes, write_png
 from PIL import Image, ImageOps, features
 
-from traiNNer.imaging.image_file import Header, ImageError, read_header, read_image, write_image
+from traiNNer.imaging.image_file import Header, ImageError, read_header, read_image, read_seen, write_image
 
 H, W = 6, 9
 GRAY, COLOUR, ALPHA = numbers(H, W, 1), numbers(H, W, 3, seed=1), numbers(H, W, 4, seed=2)
@@ -372,3 +372,25 @@ def test_damaged_files_give_an_image_or_a_refusal(tmp_path, kind):
             header = read_header(path)
             assert image.shape == (header.height, header.width, 3)
     assert refused > 5
+
+
+@pytest.mark.parametrize(
+    ("name", "data", "opacity"),
+    [
+        ("x.png", png_bytes(ALPHA), ALPHA[:, :, 3]),
+        ("x.png", png_bytes(GRAY_ALPHA), GRAY_ALPHA[:, :, 1]),
+        ("x.png", png_bytes(ALPHA16), ALPHA16[:, :, 3]),
+        ("x.png", png_bytes(COLOUR), None),
+        ("x.tif", tiff_bytes(ALPHA, extra=2), ALPHA[:, :, 3]),
+        ("x.tif", tiff_bytes(ALPHA16, extra=2), ALPHA16[:, :, 3]),
+        ("x.tif", tiff_bytes(ALPHA16, extra=2, planar=True), ALPHA16[:, :, 3]),
+        ("x.tif", tiff_bytes(PREMULTIPLIED16, extra=1, planar=True), PREMULTIPLIED16[:, :, 3]),
+        ("x.tif", tiff_bytes(ALPHA16, extra=2, orientation=3), ALPHA16[::-1, ::-1, 3]),
+        ("x.tif", tiff_bytes(PREMULTIPLIED, extra=1), PREMULTIPLIED[:, :, 3]),
+    ],
+)
+def test_opacity_is_given_apart(tmp_path, name, data, opacity):
+    (tmp_path / name).write_bytes(data)
+    seen, _ = read_seen(tmp_path / name)
+    assert np.array_equal(seen.colors, read_image(tmp_path / name))
+    assert seen.opacity is None if opacity is None else np.array_equal(seen.opacity, opacity)

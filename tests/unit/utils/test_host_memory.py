@@ -1,9 +1,12 @@
 """Freed memory stays in the process: the next allocation of that size causes no page faults."""
 
+import mmap
 import subprocess
 import sys
 
 import pytest
+
+from traiNNer.utils.host_memory import growth
 
 PROGRAM = """
 import resource, torch
@@ -29,3 +32,16 @@ def test_repeated_sizes_cost_no_page_faults():
     if faults < 0:
         pytest.skip("no glibc here")
     assert faults < 500  # 24 MiB are 6144 pages
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux tells it")
+def test_growth_is_that_of_the_call_alone():
+    size = 64 * 2**20
+
+    def take():
+        with mmap.mmap(-1, size) as block:  # not from memory that the process has kept
+            for page in range(0, size, mmap.PAGESIZE):
+                block[page] = 1
+
+    assert 0.9 * size < growth(take) < 2 * size
+    assert growth(lambda: None) < size / 2

@@ -158,12 +158,17 @@ def network_of(path: str | Path, key: str | None = None) -> dict[str, Any]:
         ConfigError: the file cannot be read, or does not say what it is.
     """
     file = read_weights(path, key)
-    if "arch" in file.about:
-        return {"type": file.about["arch"], **file.about.get("options", {}), "scale": file.about.get("scale")}
-    found = _infer(file)
+    found = identify(file)
     if found is None:
         raise ConfigError(f"{file.path} does not say which arch it holds, and no known arch recognizes its tensors")
     return found
+
+
+def identify(file: WeightsFile) -> dict[str, Any] | None:
+    """Return what `network_of` does, of a file that was read; None where nothing tells its arch."""
+    if "arch" in file.about:
+        return {"type": file.about["arch"], **file.about.get("options", {}), "scale": file.about.get("scale")}
+    return _infer(file)
 
 
 def rebuild(file: WeightsFile, scale: int | None = None) -> nn.Module:

@@ -1,0 +1,96 @@
+import sys
+from types import ModuleType, SimpleNamespace
+
+import numpy as np
+import pytest
+import torch
+
+from traiNNer.errors import ConfigError
+from traiNNer.traits import Requirement
+from traiNNer.upscaling.command import open_runtime
+from traiNNer.upscaling.network import open_network
+from traiNNer.upscaling.onnx import open_onnx
+
+MISSING = Requirement("no_such_package", "pip install no-such-package")
+THERE = Requirement("json", "")
+
+
+@pytest.fixture
+def runtime_of_onnx(monkeypatch, tmp_path):
+    """Return a function that plants an onnxruntime whose networks double their input, and an ONNX file."""
+
+    def plant(shape=("n", 3, "h", "w"), kind="tensor(float)", run=None):
+        def double(_, feeds):
+            return [feeds["x"].repeat(2, axis=2).repeat(2, axis=3)]
+
+        module = ModuleType("onnxruntime")
+        session = SimpleNamespace(
+            get_inputs=lambda: [SimpleNamespace(name="x", shape=list(shape), type=kind)], run=run or double
+        )
+        module.get_available_providers = lambda: ["CPUExecutionProvider"]
+        module.InferenceSession = lambda path, providers: session
+        monkeypatch.setitem(sys.modules, "onnxruntime", module)
+        (tmp_path / "x.onnx").write_bytes(b"x")
+        return tmp_path / "x.onnx"
+
+    return plant
+
+
+def test_missing_package_is_named_with_its_command(tmp_path):
+    with pytest.raises(ConfigError, match="install it with: pip install no-such-package"):
+        open_onnx(tmp_path / "x.onnx", MISSING)
+
+
+def test_missing_file_is_named(tmp_path):
+    with pytest.raises(ConfigError, match="no such ONNX file"):
+        open_onnx(tmp_path / "x.onnx", THERE)
+
+
+@pytest.mark.parametrize("kind", ["tensor(float)", "tensor(float16)"])
+def test_images_go_through_in_its_type(runtime_of_onnx, kind):
+    call = open_onnx(runtime_of_onnx(kind=kind), THERE)
+    images = torch.rand(2, 3, 4, 5)
+    stored = images.half().float() if "16" in kind else images
+    assert torch.equal(call(images), stored.repeat_interleave(2, 2).repeat_interleave(2, 3))
+
+
+@pytest.mark.parametrize(
+    ("shape", "kind", "said"),
+    [
+        (("n", 3, 64, 64), "tensor(float)", "alone: export it with dynamic sizes"),
+        (("n", 3), "tensor(float)", "does not take one batch of images"),
+        (("n", 3, "h", "w"), "tensor(uint8)", "does not take one batch of images"),
+    ],
+)
+def test_file_that_takes_something_else_is_refused(runtime_of_onnx, shape, kind, said):
+    with pytest.raises(ConfigError, match=said):
+        open_onnx(runtime_of_onnx(shape, kind), THERE)
+
+
+@pytest.mark.parametrize(("text", "kind"), [("Failed to allocate memory", MemoryError), ("bad shape", RuntimeError)])
+def test_errors_are_those_of_torch_networks(runtime_of_onnx, text, kind):
+    def run(*_):
+        raise Exception(text)
+
+    with pytest.raises(kind, match=text):
+        open_onnx(runtime_of_onnx(run=run), THERE)(torch.rand(1, 3, 4, 4))
+
+
+@pytest.mark.nightly
+def test_real_file_gives_what_torch_gives(tmp_path):
+    pytest.importorskip("onnxruntime")
+    pytest.importorskip("onnx")
+    network = torch.nn.Sequential(torch.nn.Conv2d(3, 12, 3, padding=1), torch.nn.PixelShuffle(2)).eval()
+    axes = {"x": {2: "h", 3: "w"}}
+    torch.onnx.export(
+        network,
+        (torch.rand(1, 3, 16, 16),),
+        str(tmp_path / "x.onnx"),
+        input_names=["x"],
+        dynamic_axes=axes,
+        dynamo=False,
+    )
+    opened = open_network(tmp_path / "x.onnx", open_runtime(use_cpu=True))
+    x = torch.rand(1, 3, 9, 13)
+    assert opened.scale == 2
+    assert np.allclose(opened.call(x), network(x).detach(), atol=1e-5)

@@ -1,0 +1,1 @@
+"""Images in, larger images out, with the network of a weights file."""
