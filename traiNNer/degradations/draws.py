@@ -1,8 +1,8 @@
 """Random numbers of a batch that depend on nothing but the seed of each image, whatever the batch and the device.
 
-A number is a hash (the finalizer of SplitMix64) of the image's seed, the step and a name. For fields it is mixed with
-the place of the pixel too, in 32 bits, of which processors take several at once. Parameters are drawn on the CPU, so
-that a device is never waited for.
+A number is a hash (the finalizer of SplitMix64) of the image's seed, the step and a name. For fields the place of the
+pixel is mixed in, in 32 bits, of which processors take several at once. Parameters are drawn on the CPU, so that a
+device is never waited for.
 """
 
 import hashlib

@@ -4,6 +4,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 
+import cv2
 import numpy as np
 import torch
 from torch import Tensor
@@ -120,15 +121,23 @@ def _changed(step: Step, images: Images, draws: Draws, target: np.ndarray) -> Im
 
 @contextmanager
 def one_thread() -> Iterator[None]:
-    """Compute with one thread of the CPU: sums do not depend on where an image is made, and small ones are quicker."""
-    before = torch.get_num_threads()
-    if before != 1:
-        torch.set_num_threads(1)
+    """Compute with one thread of the CPU: sums do not depend on where an image is made, and small ones are quicker.
+
+    A forked data worker has no other threads either: what the main process had started is not there.
+    """
+    before, of_opencv = torch.get_num_threads(), cv2.getNumThreads()
+    _set_threads(1 if before != 1 else None, 1 if of_opencv != 1 else None)
     try:
         yield
     finally:
-        if before != 1:
-            torch.set_num_threads(before)
+        _set_threads(before if before != 1 else None, of_opencv if of_opencv != 1 else None)
+
+
+def _set_threads(of_torch: int | None, of_opencv: int | None) -> None:
+    if of_torch is not None:
+        torch.set_num_threads(of_torch)
+    if of_opencv is not None:
+        cv2.setNumThreads(of_opencv)
 
 
 class Degrader:

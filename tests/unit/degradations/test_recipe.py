@@ -1,5 +1,8 @@
 """Recipes: which image gets which step, in which order, and that nothing depends on the batch."""
 
+import pickle
+
+import cv2
 import numpy as np
 import pytest
 import torch
@@ -9,7 +12,7 @@ from traiNNer.degradations.blur import Blur
 from traiNNer.degradations.jpeg import Jpeg
 from traiNNer.degradations.noise import Noise
 from traiNNer.degradations.protocol import Degradation
-from traiNNer.degradations.recipe import Degrader, Recipe, Step
+from traiNNer.degradations.recipe import Degrader, Recipe, Step, one_thread
 from traiNNer.degradations.resize import Resize, Shrink
 
 MANY = range(10_000)
@@ -99,12 +102,16 @@ def test_another_step_beside_it_changes_no_draw():
 @pytest.mark.parametrize("kind", [np.uint8, np.uint16])
 def test_arrays_keep_their_type_and_threads_their_number(kind):
     image = np.random.default_rng(0).integers(0, np.iinfo(kind).max, (24, 20, 3)).astype(kind)
-    before = torch.get_num_threads()
+    before = torch.get_num_threads(), cv2.getNumThreads()
     degrader = Degrader(Recipe([Step("jpeg", Jpeg())], [Step("blur", Blur(), 1.0)]))
     lq, gt = degrader.lq(image, 3, (12, 10)), degrader.gt(image, 3)
     assert (lq.dtype, lq.shape, gt.dtype, gt.shape) == (kind, (12, 10, 3), kind, image.shape)
     assert not np.array_equal(gt, image)
-    assert torch.get_num_threads() == before
+    assert (torch.get_num_threads(), cv2.getNumThreads()) == before
+    with one_thread():
+        assert (torch.get_num_threads(), cv2.getNumThreads()) == (1, 1)
+    # A worker that is not forked gets it as bytes.
+    assert np.array_equal(pickle.loads(pickle.dumps(degrader)).lq(image, 3, (12, 10)), lq)
     assert np.array_equal(Degrader(Recipe([])).lq(image, 1, (24, 20)), image)
     assert Degrader(Recipe([])).gt(image, 1) is image
 
