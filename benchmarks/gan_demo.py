@@ -14,6 +14,7 @@ import traiNNer  # noqa: F401 - before torch: it sets how threads wait
 
 # isort: split
 
+import cv2
 import numpy as np
 import torch
 
@@ -22,7 +23,7 @@ from traiNNer import load_network
 from traiNNer.engine.evaluation.drift import drift
 from traiNNer.engine.evaluation.evaluation import to_image
 from traiNNer.engine.runtime.runtime import Runtime
-from traiNNer.imaging.image_file import read_image, write_image
+from traiNNer.imaging.image_file import read_image
 from traiNNer.metrics.psnr import PSNR
 from traiNNer.utils.resize import imresize
 
@@ -63,7 +64,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n", 1)[0])
     parser.add_argument("--root", type=Path, default=Path(), help="folder that the training ran in")
     parser.add_argument("--iteration", type=int, default=300, help="of the GAN stage")
-    parser.add_argument("--output", type=Path, default=Path("docs/images/gan.png"))
+    parser.add_argument("--output", type=Path, default=Path("docs/images/gan.jpg"))
     options = parser.parse_args()
     run = options.root / "experiments/2x_gan_two_stages"
     stages = {
@@ -71,7 +72,8 @@ def main() -> None:
         "GAN": run / f"gan/models/net_g_ema_{options.iteration}.safetensors",
     }
     photos = sorted(path.stem for path in (options.root / "datasets/demo/val/lr").glob("*.png"))
-    write_image(options.output, np.concatenate([row(options.root, photo, stages) for photo in photos]))
+    picture = np.concatenate([row(options.root, photo, stages) for photo in photos])
+    cv2.imwrite(str(options.output), picture[:, :, ::-1], [cv2.IMWRITE_JPEG_QUALITY, 88])
     print(f"written: {options.output}")
 
 

@@ -20,6 +20,8 @@ FOREIGN = [member for member in MEMBERS if member.component.traits.opens_as]
 UNTRAINED = {
     "seemore_t": (r"\.experts\.", "an expert learns from the images that its router sends to it"),
     "craft": (r"\.pos\.", "at the published width it is a layer normalization of one channel, a constant"),
+    "dat": (r"\.pos\.", "so it is at the width of dat_light"),
+    "rcan": (r"\.conv_du\.", "in some of 200 blocks all four channels of the attention begin below zero"),
 }
 """Parameters that are trained but get no gradient, as a pattern, with the reason."""
 pytestmark = [
@@ -117,7 +119,7 @@ def test_declared_precisions_hold(member: Member, precision: str):
         with torch.autocast("cpu", DTYPES[precision], enabled=precision != "fp32"):
             output = network(x)
     # An untrained deep network's output is far larger than an image, and so is what rounding does to it.
-    torch.testing.assert_close(output.float(), reference, rtol=0, atol=0.03 * reference.abs().max().item())
+    torch.testing.assert_close(output.float(), reference, rtol=0, atol=0.05 * reference.abs().max().item())
 
 
 @each(OURS)

@@ -8,7 +8,12 @@ from traiNNer.losses.weighted import WeightedLosses
 from traiNNer.registry import LOSSES
 
 # Options for losses that would download weights; all others are built from their defaults.
-OFFLINE = {"perceptualloss": {"pretrained": False, "style_weight": 1.0}}
+OFFLINE = {
+    "perceptualloss": {"pretrained": False, "style_weight": 1.0},
+    "lpipsloss": {"pretrained": False, "net": "squeeze"},
+    "distsloss": {"pretrained": False},
+    "contextualloss": {"pretrained": False},
+}
 # At identity a loss is zero but for rounding.
 ROUNDING = {}
 NAMES = [component.name for component in LOSSES if not component.traits.adversarial]
@@ -16,7 +21,7 @@ SIDE = 48
 EXPECTED = """
     l1loss mseloss charbonnierloss huberloss psnrloss ssimloss mssimloss msssiml1loss fftloss ffloss
     gradientvarianceloss sobeledgeloss lumaloss colorloss averageloss bicubicloss hsluvloss cosimloss ldlloss nccloss
-    perceptualloss consistencyloss waveletloss
+    perceptualloss contextualloss lpipsloss distsloss consistencyloss waveletloss
 """
 
 

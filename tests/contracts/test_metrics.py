@@ -6,6 +6,7 @@ import torch
 
 import traiNNer.metrics  # noqa: F401 - registers them
 from traiNNer.registry import METRICS
+from traiNNer.utils.dists_network import random_dists_network
 
 NAMES = METRICS.names()
 SCALE = 2
@@ -13,6 +14,8 @@ SCALE = 2
 
 @pytest.fixture(scope="module", params=NAMES)
 def metric(request, tmp_path_factory):
+    if request.param == "dists":
+        return METRICS.build("dists", dists_files(tmp_path_factory.mktemp("dists")), scale=SCALE)
     if request.param != "lpips":
         return METRICS.build(request.param, scale=SCALE)
     from torchvision.models import alexnet
@@ -26,6 +29,13 @@ def metric(request, tmp_path_factory):
     return METRICS.build("lpips", {"weights": str(path)}, scale=SCALE)
 
 
+def dists_files(folder):
+    state = {name: value for name, value in random_dists_network().named_buffers() if name.startswith("features")}
+    torch.save({name.replace("_", "."): value for name, value in state.items()}, folder / "vgg16.pth")
+    torch.save(dict.fromkeys(("alpha", "beta"), torch.ones(1, 1475, 1, 1)), folder / "weights.pt")
+    return {"weights": str(folder / "vgg16.pth"), "dists_weights": str(folder / "weights.pt")}
+
+
 def photo():
     y, x = np.mgrid[0:60, 0:70]
     return np.stack([3 * x, 4 * y, (x * y) // 17], axis=2).clip(0, 255).astype(np.uint8)
@@ -37,7 +47,7 @@ def disturbed(strength):
 
 
 def test_all_are_here():
-    assert {"psnr", "ssim", "lpips"} <= set(NAMES)
+    assert {"psnr", "ssim", "lpips", "dists", "ms_ssim", "psnr_y", "ssim_y", "ms_ssim_y"} <= set(NAMES)
 
 
 def test_direction_agrees_with_the_scores(metric):
@@ -77,3 +87,12 @@ def test_needs_target_is_accurate(metric):
 def test_direction_is_not_an_option_of_the_metric(name):
     assert "better" not in METRICS[name].options.model_fields
     assert "scale" not in METRICS[name].options.model_fields
+
+
+@pytest.mark.parametrize("name", ["psnr", "ssim", "ms_ssim"])
+def test_y_form_is_that_of_luma(name):
+    built = METRICS.build(f"{name}_y", {"crop_border": 3}, scale=SCALE)
+    luma = METRICS.build(name, {"crop_border": 3, "test_y_channel": True}, scale=SCALE)
+    color = METRICS.build(name, {"crop_border": 3, "test_y_channel": False}, scale=SCALE)
+    assert built(disturbed(5), photo()) == luma(disturbed(5), photo()) != color(disturbed(5), photo())
+    assert built.direction == "higher"

@@ -161,9 +161,11 @@ def _expand_home(root: Node) -> None:
     datasets = root.child("datasets")
     for dataset in (datasets.entries() if datasets is not None else {}).values():
         _expand(dataset, lambda key: key.startswith("dataroot") or key == "meta_info")
-    losses = root.at(("train", "losses"))
-    for loss in losses.value if losses is not None and isinstance(losses.value, list) else []:
-        _expand(loss, lambda key: key == "weights")
+    losses, metrics = root.at(("train", "losses")), root.at(("val", "metrics"))
+    looking = list(losses.value) if losses is not None and isinstance(losses.value, list) else []
+    looking += metrics.entries().values() if metrics is not None else []
+    for component in looking:
+        _expand(component, lambda key: key in ("weights", "dists_weights"))
     paths = root.child("path")
     if paths is not None:
         _expand(paths, lambda _: True)

@@ -1,21 +1,17 @@
 """Metrics that look through a trained network."""
 
-import warnings
-from pathlib import Path
-from typing import Annotated, Any, Literal
+from functools import lru_cache
+from typing import Annotated
 
 import numpy as np
 import torch
 from pydantic import Field
-from torch import Tensor, nn
+from torch import Tensor
 
-from traiNNer.errors import ConfigError
 from traiNNer.metrics.protocol import Direction, comparable, size
 from traiNNer.registry import METRICS
-from traiNNer.utils.pretrained import cached_weights, read_weights
-
-Backbone = Literal["alex", "vgg", "squeeze"]
-SMALLEST_SIDE = 32
+from traiNNer.utils.dists_network import dists_network
+from traiNNer.utils.lpips_network import SMALLEST_SIDE, Backbone, lpips_network
 
 
 @METRICS.register(name="lpips")
@@ -44,9 +40,7 @@ class LPIPS:
         weights: str | None = None,
     ) -> None:
         self.crop_border = scale if crop_border is None else crop_border
-        path = cached_weights(_default_url(net), f"metric lpips (net: {net})") if weights is None else Path(weights)
-        self._network = _bare_network(net)
-        _fill_backbone(self._network.net, read_weights(path, "metric lpips"), net, path)
+        self._network = _lpips(net, weights)
 
     def __call__(self, output: np.ndarray, target: np.ndarray | None) -> float:
         """Return the score of H, W, 3 RGB uint8 images.
@@ -58,41 +52,55 @@ class LPIPS:
         if min(first.shape[:2]) < SMALLEST_SIDE:
             raise ValueError(f"LPIPS needs a side of {SMALLEST_SIDE} pixels inside crop_border, not {size(first)}")
         with torch.inference_mode():
+            return float(self._network(2 * _to_tensor(first) - 1, 2 * _to_tensor(second) - 1))
+
+
+@METRICS.register(name="dists")
+class DISTS:
+    """Deep similarity of structure and texture, on the CPU; 0 for equal images.
+
+    Ding, Ma, Wang and Simoncelli, "Image Quality Assessment: Unifying Structure and Texture Similarity", 2020. Always
+    in RGB, at the size of the image.
+
+    Args:
+        crop_border: Pixels left out on each side; by default the scale.
+        weights: A copy of torchvision's vgg16 weights (.pth or .safetensors), for machines without network.
+        dists_weights: A copy of the `weights.pt` of the package `dists-pytorch`, where it is not installed.
+
+    Raises:
+        ConfigError: the weights cannot be had, or do not fit.
+    """
+
+    direction: Direction = "lower"
+    needs_target = True
+
+    def __init__(
+        self,
+        scale: int,
+        crop_border: Annotated[int, Field(ge=0)] | None = None,
+        weights: str | None = None,
+        dists_weights: str | None = None,
+    ) -> None:
+        self.crop_border = scale if crop_border is None else crop_border
+        self._network = _dists(weights, dists_weights)
+
+    def __call__(self, output: np.ndarray, target: np.ndarray | None) -> float:
+        """Return the score of H, W, 3 RGB uint8 images.
+
+        Raises:
+            ValueError: the images cannot be compared, or are too small for the network.
+        """
+        first, second = comparable(output, target, self.crop_border)
+        with torch.inference_mode():
             return float(self._network(_to_tensor(first), _to_tensor(second)))
 
 
+# A run builds its metrics several times: to try them, for their directions, for every set.
+_lpips = lru_cache(maxsize=4)(lambda net, weights: lpips_network(net, "metric lpips", weights))
+_dists = lru_cache(maxsize=4)(lambda weights, shares: dists_network("metric dists", weights, shares))
+
+
 def _to_tensor(image: np.ndarray) -> Tensor:
+    """Return 1, 3, H, W in [0, 1]."""
     planes = torch.from_numpy(np.ascontiguousarray(image)).permute(2, 0, 1).unsqueeze(0)
-    return planes.float() / 127.5 - 1
-
-
-def _default_url(net: Backbone) -> str:
-    from torchvision import models
-
-    weights: Any = {
-        "alex": models.AlexNet_Weights.IMAGENET1K_V1,
-        "vgg": models.VGG16_Weights.IMAGENET1K_V1,
-        "squeeze": models.SqueezeNet1_1_Weights.IMAGENET1K_V1,
-    }[net]
-    return weights.url
-
-
-def _bare_network(net: Backbone) -> Any:
-    """Build the metric with its own small weights but an empty backbone, leaving the random generator as it was."""
-    with torch.random.fork_rng(devices=[]), warnings.catch_warnings():
-        # The package asks torchvision in a way that is deprecated since; nothing the user could do about it.
-        warnings.simplefilter("ignore")
-        import lpips
-
-        return lpips.LPIPS(net=net, pnet_rand=True, verbose=False).requires_grad_(False).eval()
-
-
-def _fill_backbone(backbone: nn.Module, state: dict[str, Tensor], net: Backbone, path: Path) -> None:
-    """Copy torchvision's `features.N…` into the package's `sliceK.N…`. Raises `ConfigError` when they do not fit."""
-    for name, own in backbone.state_dict().items():
-        source = f"features.{name.partition('.')[2]}"
-        value = state.get(source)
-        if value is None or value.shape != own.shape:
-            found = "is missing" if value is None else f"has shape {tuple(value.shape)}, not {tuple(own.shape)}"
-            raise ConfigError(f"metric lpips: {path} does not fit net '{net}': '{source}' {found}")
-        own.copy_(value)
+    return planes.float() / 255

@@ -37,6 +37,17 @@ class PSNR:
         return 10 * math.log10(PEAK**2 / error) if error else math.inf
 
 
+@METRICS.register(name="psnr_y")
+def psnr_y(scale: int, crop_border: Annotated[int, Field(ge=0)] | None = None) -> PSNR:
+    """Peak signal-to-noise ratio of the luma: `psnr` with `test_y_channel: true`.
+
+    Args:
+        scale: of the run.
+        crop_border: Pixels left out on each side; by default the scale.
+    """
+    return PSNR(scale, crop_border, test_y_channel=True)
+
+
 def mean_squared_error(first: np.ndarray, second: np.ndarray) -> float:
     """Return the mean squared difference of two arrays of one shape: exact for uint8, float64 otherwise."""
     difference = cv2.absdiff(first, second).ravel().astype(np.float64, copy=False)

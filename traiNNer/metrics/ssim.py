@@ -52,6 +52,17 @@ class SSIM:
         return mean_similarity(first, second)
 
 
+@METRICS.register(name="ssim_y")
+def ssim_y(scale: int, crop_border: Annotated[int, Field(ge=0)] | None = None) -> SSIM:
+    """Structural similarity of the luma: `ssim` with `test_y_channel: true`.
+
+    Args:
+        scale: of the run.
+        crop_border: Pixels left out on each side; by default the scale.
+    """
+    return SSIM(scale, crop_border, test_y_channel=True)
+
+
 def mean_similarity(first: np.ndarray, second: np.ndarray) -> float:
     """Return the mean SSIM of two images, H, W or H, W, C in [0, 255], over all valid windows and channels."""
     rows = first.shape[0] - WINDOW + 1
@@ -65,13 +76,13 @@ def mean_similarity(first: np.ndarray, second: np.ndarray) -> float:
     return total / count
 
 
-def similarity_map(a: np.ndarray, b: np.ndarray) -> np.ndarray:
-    """Return the SSIM of every window that lies inside two float64 images."""
+def similarity_map(a: np.ndarray, b: np.ndarray, only_contrast: bool = False) -> np.ndarray:
+    """Return the SSIM, or its part of contrast and structure, of every window that lies inside two float64 images."""
     mean_a, mean_b = _blur(a), _blur(b)
     means = mean_a * mean_b
     squares = mean_a * mean_a + mean_b * mean_b
     structure = (2 * (_blur(a * b) - means) + C2) / (_blur(a * a + b * b) - squares + C2)
-    return (2 * means + C1) / (squares + C1) * structure
+    return structure if only_contrast else (2 * means + C1) / (squares + C1) * structure
 
 
 def _blur(image: np.ndarray) -> np.ndarray:

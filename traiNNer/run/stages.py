@@ -57,7 +57,10 @@ def train_stages(
             continue
         if place:
             weights[place] = _start_of(stages[place - 1], stage)
-        loaded = load_stages(path, overrides, weights, network_of)[place].loaded
+        # A later stage that did not begin yet is nothing to resume.
+        is_new = place > 0 and not run_folder(stage.loaded.options).root.exists()
+        ours = [*overrides, *(["auto_resume=false"] if is_new else [])]
+        loaded = load_stages(path, ours, weights, network_of)[place].loaded
         book.info(f"Stage {place + 1} of {len(stages)}: {stage.name}")
         reason = train(loaded, book, check=False, overwrite=overwrite, clock=clock)
         finished.append(stage.name)

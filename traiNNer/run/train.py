@@ -64,12 +64,11 @@ def train(
     started = perf_counter()
     clock = clock or (lambda: perf_counter() - started)
     options = loaded.options
-    book.warn_all(loaded.warnings)
-    book.info_all(loaded.notices(check))
     runtime, notes = start_runtime(options)
     book.speak_for(runtime.rank)
     try:
-        book.warn_all(notes)
+        book.warn_all([*loaded.warnings, *notes])
+        book.info_all(loaded.notices(check))
         runtime.on_main(lambda: prepare_demo_if_named(options, book))
         sets = open_sets(options, book)
         # The files are the same for every rank, and reading them once is enough.

@@ -10,7 +10,7 @@ import pytest
 from imagekit import write_pairs
 from runkit import REPOSITORY
 
-from benchmarks import audit_faults, frozen_runs, house, picture
+from benchmarks import audit_faults, frozen_runs, gan_demo, house, picture
 from benchmarks.automations.simulate import SIMULATIONS
 from traiNNer import build_network
 
@@ -26,8 +26,9 @@ RUN_ELSEWHERE = {
     "gpu/__main__.py": "test_gpu.py",
     "mutants.py": "test_mutants.py",
     "prediction.py": "test_prediction.py",
+    "redux_templates.py": "test_redux_templates.py",
 }
-IMPORTED = {"audit_faults.py", "frozen_runs.py", "house.py", "picture.py", "zero_config.py", "recipe.py"}
+IMPORTED = {"audit_faults.py", "frozen_runs.py", "gan_demo.py", "house.py", "picture.py", "zero_config.py", "recipe.py"}
 PRINTED = {
     "bookkeeping.py": (["--iterations", "2"], ["forward, backward, optimizer", "bookkeeping: "]),
     "train_step.py": (["--rounds", "1", "--steps", "1"], ["plain ", "ours / plain: ", "largest difference "]),
@@ -75,6 +76,18 @@ def test_picture_of_the_first_page_has_four_panels(tmp_path, monkeypatch, capsys
     assert "written: made.png" in capsys.readouterr().out
     height, width = picture.read_image("made.png").shape[:2]
     assert (height, width) == (20 * picture.ZOOM + picture.LABEL, 4 * 20 * picture.ZOOM + 3 * picture.GAP)
+
+
+def test_picture_of_the_gan_guide_has_five_panels(tmp_path, monkeypatch, capsys):
+    write_pairs(tmp_path / "datasets/demo/val", 1, (100, 100), smooth=True)
+    monkeypatch.setattr(gan_demo, "load_network", lambda _: build_network("compact", scale=2, num_feat=4, num_conv=1))
+    made = tmp_path / "made.png"
+    monkeypatch.setattr(sys, "argv", ["gan_demo.py", "--root", str(tmp_path), "--output", str(made)])
+    gan_demo.main()
+    said = capsys.readouterr().out
+    assert [said.count(f"000 {name} {{") for name in ("bicubic", "fidelity", "GAN")] == [1, 1, 1]
+    height, width = gan_demo.read_image(made).shape[:2]
+    assert (height, width) == (96 * picture.ZOOM + picture.LABEL, 5 * 96 * picture.ZOOM + 4 * picture.GAP)
 
 
 def test_house_counts_files_functions_and_imports(tmp_path, capsys):

@@ -118,6 +118,16 @@ def test_home_folders(load, base):
     assert options.train.losses[0].options.weights == str(Path(home, "vgg.pth"))
 
 
+def test_home_folders_of_weights_that_are_looked_through(load, base):
+    text = base.replace("type: L1Loss", "{type: DISTSLoss, weights: ~/vgg.pth, dists_weights: ~/d.pt}")
+    text = text.replace("psnr: {}", "lpips: {weights: ~/alex.pth}")
+    options = load(text).options
+    loss = options.train.losses[0].options
+    home = Path.home()
+    assert (loss.weights, loss.dists_weights) == (str(home / "vgg.pth"), str(home / "d.pt"))
+    assert options.val.metrics["lpips"].options.weights == str(home / "alex.pth")
+
+
 SPELLINGS = [
     "IntelligentEarlyStopping",
     "intelligent_early_stopping",

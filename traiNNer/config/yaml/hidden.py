@@ -40,6 +40,8 @@ QUOTED = re.compile(r"'[^']*'|\"[^\"]*\"")
 # Where the parser gives up, any of these may be why.
 SUSPECT = re.compile(f"[{NO_WIDTH}{STRANGE_SPACE[1:]}{QUOTES}{''.join(SIGNS)}\uff1a\uff0c]")
 ESCAPE = re.compile(r"\\(.)")
+LETTER = re.compile(r"\\x([A-F][0-9A-F])")
+"""An escape that YAML writers make of a letter such as \u00e9, which is printable and not in ASCII."""
 PAIRED = ("\\", '"', "/")
 REMEDY = "use single quotes, or / in paths."
 DRIVE = re.compile(r"[A-Za-z]:\\(?!\\)")
@@ -153,6 +155,8 @@ def _escape(lines: list[str], start: tuple[int, int]) -> Spot | None:
             letter = found.group(1)
             starts_line = index > 0 and not line[: found.start()].strip()
             if letter in PAIRED or (letter == " " and starts_line) or (letter in "uU" and not is_path):
+                continue
+            if LETTER.match(line, found.start()) and not is_path:
                 continue
             column = found.start() + 1 + (start[1] if index == 0 else 0)
             message = f"\\{letter} in column {column}: a backslash in double quotes starts an escape, and this one "

@@ -65,7 +65,7 @@ class Logbook:
     def speak_for(self, rank: int) -> None:
         """Leave the talking to rank 0; another rank only says why it failed."""
         self.rank = rank
-        self.console.quiet = rank > 0
+        self.console.quiet = self.console.quiet or rank > 0
 
     def info(self, text: str) -> None:
         """Say a line."""

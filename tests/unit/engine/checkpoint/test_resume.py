@@ -10,6 +10,7 @@ from traiNNer.engine.checkpoint.resume import (
     refuse_other_files,
     set_aside,
 )
+from traiNNer.engine.checkpoint.state import FORMAT
 from traiNNer.engine.checkpoint.store import CheckpointStore
 from traiNNer.engine.run_folder import RunFolder
 from traiNNer.errors import CheckpointError, ConfigError
@@ -36,7 +37,7 @@ def save(folder: RunFolder, *iterations: int) -> CheckpointStore:
     store = CheckpointStore(folder)
     for iteration in iterations:
         weights = {"net_g": {"w": torch.full((2,), float(iteration))}}
-        store.save(iteration, weights, {"format": 2}, {"net_g": {}})
+        store.save(iteration, weights, {"format": FORMAT}, {"net_g": {}})
     return store
 
 

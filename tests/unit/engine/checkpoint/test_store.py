@@ -352,7 +352,7 @@ def test_state_of_another_format_is_refused(folder):
     store = CheckpointStore(folder)
     store.save(5, {"net_g": weights(5)}, {"iteration": 5, "optimizer": {}}, {"net_g": {"arch": "x"}})
     with pytest.raises(
-        CheckpointError, match=r"5\.state was written by another version .* \(format 1, this is 2\)"
+        CheckpointError, match=rf"5\.state was written by another version .* \(format 1, this is {FORMAT}\)"
     ) as e:
         store.newest()
     assert "path.pretrain_network_g" in str(e.value)
