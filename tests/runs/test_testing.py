@@ -138,9 +138,9 @@ def test_pth_file_of_another_trainer_is_unwrapped(place):
 @pytest.mark.parametrize(
     ("write", "text"),
     [
-        (lambda path: None, r"w\.safetensors: no such weights file"),
+        (lambda path: None, r"w\.safetensors does not exist"),
         (lambda path: path.write_bytes(b""), r"w\.safetensors is empty \(0 bytes\)"),
-        (lambda path: path.write_text("hello"), r"w\.safetensors is not a readable safetensors file"),
+        (lambda path: path.write_text("hello"), r"w\.safetensors is text, not a weights file"),
     ],
     ids=["missing", "empty", "text"],
 )

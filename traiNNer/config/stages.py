@@ -68,7 +68,7 @@ def load_stages(
     text = read_text(path)
     report = Report()
     root = load_yaml(text, str(path)).root
-    apply_overrides(root, [one for one in overrides if _names_the_run(one)], TrainOptions, report)
+    apply_overrides(root, tuple(one for one in overrides if _names_the_run(one)), TrainOptions, report)
     overrides = [one for one in overrides if not _names_the_run(one)]
     section = root.value.pop(STAGES)
     parts = _checked_stages(section, root, report)

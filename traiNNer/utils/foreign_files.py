@@ -39,7 +39,7 @@ def refuse_special(path: Path) -> None:
     if path.is_dir():
         raise ForeignFile("is a folder, not a file")
     if not path.exists():
-        raise ForeignFile("does not exist: no such weights file")
+        raise ForeignFile("does not exist")
     if not path.is_file():  # a pipe would be waited for
         raise ForeignFile("is a pipe or a device, not a file")
     if path.stat().st_size == 0:

@@ -169,7 +169,7 @@ def test_quality_reaches_the_file(place):
 @pytest.mark.parametrize(
     ("arguments", "code", "said"),
     [
-        (["-m", "none.pth"], 2, "none.pth: no such weights file"),
+        (["-m", "none.pth"], 2, "none.pth does not exist"),
         (["-m", "in/a.png"], 2, "in/a.png is not a readable weights file"),
         (["-i", "nowhere"], 3, "-i: no such folder nowhere"),
         (["-o", "tiny.safetensors"], 2, "-o tiny.safetensors is a file: name a folder"),
