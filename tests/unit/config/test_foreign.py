@@ -26,7 +26,7 @@ IDLE = {
     "enlarge": (PAIRS, "    dataset_enlarge_ratio: auto\n", ["datasets.train.dataset_enlarge_ratio"]),
     "io_backend": (PAIRS, "    io_backend: {type: disk}\n", ["datasets.train.io_backend"]),
     "teacher": ("scale: 2\n", "network_g_teacher: ~\n", ["network_g_teacher"]),
-    "wandb": ("    psnr: {}\n", "logger: {wandb: {project: ~}}\n", None),
+    "wandb": ("    psnr: {}\n", "logger: {use_wandb: true}\n", None),
 }
 
 
