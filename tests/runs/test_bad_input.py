@@ -425,7 +425,11 @@ def test_unsavable_validation_images_are_a_warning(place):
 @pytest.mark.parametrize(
     ("change", "code", "text"),
     [
-        ({"path": {"pretrain_network_g": "no.safetensors"}}, 2, r"path\.pretrain_network_g: no\.safetensors does not exist"),
+        (
+            {"path": {"pretrain_network_g": "no.safetensors"}},
+            2,
+            r"path\.pretrain_network_g: no\.safetensors does not exist",
+        ),
         ({"path": {"pretrain_network_g": "data"}}, 2, r"path\.pretrain_network_g: data is a folder"),
         ({"path": {"resume_state": "nope.state"}}, 2, r"path\.resume_state: nope\.state is not a training state"),
         ({"path": {"resume_state": "nowhere/5.state"}}, 2, r"path\.resume_state: nowhere/5\.state: no such folder"),

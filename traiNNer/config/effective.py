@@ -36,7 +36,7 @@ def file_form(options: StrictOptions) -> dict[str, Any]:
 
 def sources_of(tree: Any, root: Node) -> dict[str, str]:
     """Return where each value came from by its key: `file line N`, `--set` or `default`."""
-    return {key_of(path): _source(root, path) for path in _leaves(tree, ())}
+    return {key_of(path): _source(root, path) for path, _ in leaves(tree)}
 
 
 @dataclass(frozen=True)
@@ -90,13 +90,14 @@ def _is_leaf(value: Any) -> bool:
     return not (isinstance(value, list) and value and all(isinstance(item, dict) and item for item in value))
 
 
-def _leaves(value: Any, path: tuple[str | int, ...]) -> Iterator[tuple[str | int, ...]]:
+def leaves(value: Any, path: tuple[str | int, ...] = ()) -> Iterator[tuple[tuple[str | int, ...], Any]]:
+    """Yield the path and value of every option that is no section."""
     if _is_leaf(value):
-        yield path
+        yield path, value
         return
     items = value.items() if isinstance(value, dict) else enumerate(value)
     for key, item in items:
-        yield from _leaves(item, (*path, key))
+        yield from leaves(item, (*path, key))
 
 
 def _source(root: Node, path: tuple[str | int, ...]) -> str:

@@ -189,8 +189,7 @@ WORDS: Mapping[str, Mapping[str, Word]] = {
         "pbar": passed_over("progress is shown where a terminal is"),
     },
     "logger": {
-        "wandb": passed_over("curves are written for TensorBoard and to metrics.jsonl only"),
-        "use_wandb": passed_over("curves are written for TensorBoard and to metrics.jsonl only"),
+        "use_wandb": passed_over("logger.wandb.project switches it on"),
     },
 }
 """The words by section."""

@@ -198,6 +198,20 @@ class ValSection(StrictOptions):
     """Context read around each tile, in LQ pixels; exact when it covers the receptive field."""
 
 
+class TrackerSection(StrictOptions):
+    """A service that curves are sent to."""
+
+    project: str | None = None
+    """Name of the project there (MLflow: experiment); null sends nothing."""
+
+
+class WandbSection(TrackerSection):
+    """Weights & Biases; the package has to be installed: `pip install 'traiNNer[wandb]'`."""
+
+    resume_id: str | None = None
+    """Id of the run there that is continued; null begins a new one."""
+
+
 class LoggerSection(StrictOptions):
     """What is written down, and how often."""
 
@@ -211,6 +225,12 @@ class LoggerSection(StrictOptions):
     """Training states kept; older ones are deleted, weights are not."""
     use_tb_logger: bool = True
     """Write TensorBoard curves and comparison strips."""
+    wandb: WandbSection = Field(default_factory=WandbSection)
+    """Curves for Weights & Biases, `{project: name}`; `resume_id` in it continues a run there."""
+    mlflow: TrackerSection = Field(default_factory=TrackerSection)
+    """Curves for MLflow, `{project: name of the experiment}`."""
+    trackio: TrackerSection = Field(default_factory=TrackerSection)
+    """Curves for Trackio, which keeps them on this machine, `{project: name}`."""
     report: bool = True
     """Write `report.html` at the end: one page with curves, decisions, images and options (`trainner report` writes it
     at any time)."""

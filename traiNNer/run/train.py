@@ -16,6 +16,7 @@ from traiNNer.engine.checkpoint import ownership, resume
 from traiNNer.engine.checkpoint.exactness import exactness_warnings, incomparable_scores, refuse_mismatch
 from traiNNer.engine.checkpoint.store import SUPERSEDED, CheckpointStore
 from traiNNer.engine.log.logbook import Logbook
+from traiNNer.engine.log.trackers import check_trackers
 from traiNNer.engine.run_folder import FolderLock, RunFolder, cause, check_writable, create, run_folder
 from traiNNer.engine.runtime.compiling import compiler_errors
 from traiNNer.engine.runtime.out_of_memory import is_out_of_memory
@@ -23,9 +24,9 @@ from traiNNer.engine.runtime.runtime import Runtime
 from traiNNer.engine.runtime.start import start_runtime
 from traiNNer.engine.signals import StopSignals
 from traiNNer.engine.trainer import Trainer
-from traiNNer.errors import CannotWrite, OutOfMemory, RunError, TrainingDiverged
+from traiNNer.errors import CannotWrite, OutOfMemory, TrainingDiverged
 from traiNNer.models.protocol import MAIN
-from traiNNer.report.page import write_report
+from traiNNer.report.at_end import report_at_end
 from traiNNer.run.assemble import assemble
 from traiNNer.run.build import (
     build_loader,
@@ -40,6 +41,7 @@ from traiNNer.run.preflight import check_losses, check_metrics, check_model, che
 from traiNNer.run.pretrained import load_all_given_weights
 from traiNNer.run.provenance import provenance
 from traiNNer.run.sets import open_sets
+from traiNNer.run.trackers import follow
 from traiNNer.utils.files import write_bytes_atomic
 
 
@@ -82,6 +84,7 @@ def train(
         for name in networks:
             build_schedule(options, name)  # raises for options that do not fit each other
         book.warn_all(check_metrics(options, sets))
+        check_trackers(options.logger)
         folder = run_folder(options)
         check_writable(folder)
         ownership.refuse_foreign(folder)
@@ -122,7 +125,7 @@ def _train_in(
             refuse_mismatch(start.restored.state["identity"], trainer.facts["identity"])
         runtime.on_main(partial(_open_files, folder, loaded, store, start, book))
         _begin(trainer, start, sets["train"], book)
-        tell = partial(_report, folder, book) if options.logger.report and runtime.is_main else lambda _: None
+        tell = partial(report_at_end, folder, book) if options.logger.report and runtime.is_main else lambda _: None
         try:
             ended = _run(trainer, sets["train"])
         except TrainingDiverged as error:
@@ -130,16 +133,6 @@ def _train_in(
             raise
         tell(ended)
         return ended
-
-
-def _report(folder: RunFolder, book: Logbook, ended: str) -> None:
-    """Write the page of a run that is over; a failure is told and changes nothing."""
-    try:
-        book.info(f"Report: {write_report(folder.root, ended)}")
-    except RunError as error:
-        book.warn(f"No report: {' '.join(str(error).split())}")
-    except Exception as error:  # the run is done, whatever its record holds
-        book.warn(f"No report ({type(error).__name__}: {error}).")
 
 
 def _claim(folder: RunFolder, lock: FolderLock, overwrite: bool, held: ExitStack, book: Logbook) -> None:
@@ -204,6 +197,8 @@ def _begin(trainer: Trainer, start: resume.Start, train_set: ImageSet, book: Log
             _keep_comparable_best(trainer, start)
         exact = "" if changes else " (exact)"
         book.info(f"Resuming {options.name} at iteration {trainer.iteration:,}{exact}.")
+    if trainer.runtime.is_main:
+        follow(options, trainer.saver.store.folder.root, book)
     about = {"total_iter": trainer.total, "seed": options.manual_seed, **provenance(facts["environment"])}
     book.event("run_started", trainer.iteration, about)
 

@@ -30,7 +30,7 @@ IDLE = {
     "io_backend": (PAIRS, "    io_backend: {type: disk}\n", ["datasets.train.io_backend"]),
     "eco": (LENGTH, "  eco: {enabled: false}\n", None),
     "teacher": ("scale: 2\n", "network_g_teacher: ~\n", ["network_g_teacher"]),
-    "wandb": ("    psnr: {}\n", "logger: {wandb: {project: ~}}\n", None),
+    "wandb": ("    psnr: {}\n", "logger: {use_wandb: true}\n", None),
     "weights of another network": ("scale: 2\n", "path: {pretrain_network_ae: ~, strict_load_ae: true}\n", None),
 }
 

@@ -19,6 +19,7 @@ from rich.text import Text
 
 from traiNNer.engine.log.screen import drop_unwritten, screen
 from traiNNer.engine.log.tensorboard import TensorBoard
+from traiNNer.engine.log.trackers import Trackers
 from traiNNer.engine.run_folder import RunFolder, cause
 from traiNNer.utils.bounded import Misfit, check, read_lines
 from traiNNer.utils.files import open_own, write_bytes_atomic
@@ -45,6 +46,7 @@ class Logbook:
         self._metrics: IO[str] | None = None
         self._decisions: IO[str] | None = None
         self._tensorboard: TensorBoard | None = None
+        self._trackers: Trackers | None = None
         self._progress: Progress | None = None
         self._early: list[str] = []
         self._last = self._total = 0
@@ -64,6 +66,10 @@ class Logbook:
         self.warn_all(damages)
         if use_tensorboard:
             self._tensorboard = TensorBoard(folder.tensorboard, start, self.warn)
+
+    def follow(self, trackers: Trackers) -> None:
+        """Send the numbers of the curves to trackers too, from now to the end."""
+        self._trackers = trackers
 
     def speak_for(self, rank: int) -> None:
         """Leave the talking to rank 0; another rank only says why it failed."""
@@ -102,6 +108,9 @@ class Logbook:
         for name, value in finite.items() if kind in CURVES else ():
             if isinstance(value, (int, float)):
                 self._to_tensorboard("add_scalar", name, value, iteration)
+        if self._trackers and kind in CURVES:
+            numbers = {name: float(value) for name, value in finite.items() if isinstance(value, (int, float))}
+            self._trackers.log(numbers, iteration)
 
     def decision(self, iteration: int, about: Mapping[str, Any]) -> None:
         """Write one line of the record and the same one of `decisions.jsonl`, and a mark in TensorBoard."""
@@ -163,6 +172,7 @@ class Logbook:
         """
         self.stop_progress()
         self._close_tensorboard()
+        self._close_trackers(code)
         if code and self._total and not reason.rsplit("\n", 1)[-1].startswith(("stopped: ", "Interrupted (")):
             reason += f"\nstopped: {label} at {self._last:,}/{self._total:,}"
         reason = printable(reason)
@@ -188,6 +198,11 @@ class Logbook:
         board, self._tensorboard = self._tensorboard, None
         if board:
             board.close()
+
+    def _close_trackers(self, code: int) -> None:
+        trackers, self._trackers = self._trackers, None
+        if trackers:
+            trackers.finish(code)
 
     def _to_tensorboard(self, method: str, name: str, *values: Any, **options: Any) -> None:
         if self._tensorboard:
