@@ -28,6 +28,8 @@ RUN_ELSEWHERE = {
     "mutants.py": "test_mutants.py",
     "prediction.py": "test_prediction.py",
     "redux_templates.py": "test_redux_templates.py",
+    "redux_runs.py": "test_redux_runs.py",
+    "degradations.py": "test_degradations.py",
 }
 IMPORTED = {"audit_faults.py", "frozen_runs.py", "gan_demo.py", "house.py", "picture.py", "zero_config.py", "recipe.py"}
 PRINTED = {

@@ -170,7 +170,7 @@ def test_quality_reaches_the_file(place):
     ("arguments", "code", "said"),
     [
         (["-m", "none.pth"], 2, "none.pth does not exist"),
-        (["-m", "in/a.png"], 2, "in/a.png is not a readable weights file"),
+        (["-m", "in/a.png"], 2, "in/a.png is a PNG image, not a weights file"),
         (["-i", "nowhere"], 3, "-i: no such folder nowhere"),
         (["-o", "tiny.safetensors"], 2, "-o tiny.safetensors is a file: name a folder"),
         (["-o", "tiny.safetensors/x"], 7, "Cannot write to tiny.safetensors/x"),

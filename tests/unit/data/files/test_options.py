@@ -5,7 +5,7 @@ from traiNNer.data.files.options import FileOptions
 from traiNNer.registry import DATASETS, OptionGroup, Registry
 from traiNNer.traits import Traits
 
-OWN = {"pairedimagedataset": {"dataroot_lq", "dataroot_gt"}, "singlegtdataset": {"dataroot_gt"}}
+OWN = {"pairedimagedataset": {"dataroot_lq", "dataroot_gt", "made_of_gt"}, "singlegtdataset": {"dataroot_gt"}}
 
 
 @pytest.mark.parametrize("name", OWN)
