@@ -6,7 +6,8 @@ from types import SimpleNamespace
 import pytest
 
 from traiNNer.errors import ConfigError
-from traiNNer.run.stages import _finished, _newest, _start_of
+from traiNNer.run.result import newest
+from traiNNer.run.stages import _finished, _start_of
 
 
 def stage_of(folder, name="fidelity", start="best", decay=0.9):
@@ -35,7 +36,7 @@ def test_best_by_the_first_metric_or_the_newest(tmp_path, start, decay, file):
     for name in ("net_g_20", "net_g_3", "net_g_ema_20", "net_g_ema_3", "net_g_best_lpips", "net_g_best_psnr"):
         (models / f"{name}.safetensors").touch()
     assert _start_of(stage_of(tmp_path, decay=decay), stage_of(tmp_path, "gan", start)) == str(models / file)
-    assert _newest(models, "net_g", "safetensors").name == "net_g_20.safetensors"
+    assert newest(models, "net_g", "safetensors").name == "net_g_20.safetensors"
 
 
 def test_missing_weights_name_the_stage_to_train_again(tmp_path):
