@@ -37,7 +37,7 @@ def learner_of(name: str) -> Learner:
 
 
 def train(learner: Learner, first: int, last: int) -> Learner:
-    """Do the iterations from `first` to `last`, counted from 1, each with images of its own."""
+    """Do the iterations from `first` to `last`, counted from 1, each with other images."""
     for iteration in range(first, last + 1):
         images = torch.rand(2, 3, 9, 9, generator=torch.Generator().manual_seed(iteration))
         learner.apply_learning_rate(iteration - 1)

@@ -1,4 +1,4 @@
-"""spandrel opens our archs once it was told how."""
+"""spandrel opens our archs once the bridge is installed."""
 
 import pytest
 import torch

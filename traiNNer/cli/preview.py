@@ -1,4 +1,4 @@
-"""`trainner preview`: look at what a network will be trained with.
+"""`trainner preview`: show what a network will be trained with.
 
 Exit codes: 0, 2 options that cannot be used, 3 data that cannot be used, 7 a file cannot be written.
 """

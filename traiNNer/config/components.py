@@ -113,7 +113,7 @@ class Checker:
         return tree | {"type": component.name, "options": checked.model_dump(mode="json")}
 
     def _drop_unset(self, node: Node, model: type[StrictOptions]) -> None:
-        """Take out a key that is null where that is no value: it has its default then, or is missing."""
+        """Take out a key that is null where that is not a value: it has its default then, or is missing."""
         for key, field in model.model_fields.items():
             child = node.value.get(key)
             # `~` is meant; a key with nothing behind it was rather forgotten, and is reported as a wrong value.

@@ -91,7 +91,7 @@ def _is_leaf(value: Any) -> bool:
 
 
 def leaves(value: Any, path: tuple[str | int, ...] = ()) -> Iterator[tuple[tuple[str | int, ...], Any]]:
-    """Yield the path and value of every option that is no section."""
+    """Yield the path and value of every option that is not a section."""
     if _is_leaf(value):
         yield path, value
         return

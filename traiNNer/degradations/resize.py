@@ -1,4 +1,4 @@
-"""Resizing of a batch in which every image has a factor of its own: products with resampling matrices."""
+"""Resizing of a batch with one factor per image: products with resampling matrices."""
 
 from typing import Annotated, Literal
 

@@ -53,7 +53,7 @@ class ShareWatch:
         self._told: set[str] = set()
 
     def look(self, values: Mapping[str, float]) -> list[str]:
-        """Look at what a log line shows; return warnings."""
+        """Check what a log line shows; return warnings."""
         shares = {name.removeprefix(SHARE): value for name, value in values.items() if name.startswith(SHARE)}
         return [self._describe(name, share) for name, share in shares.items() if self._is_news(name, share)]
 

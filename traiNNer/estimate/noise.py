@@ -5,7 +5,7 @@ import numpy as np
 
 SIDE, STRIDE = 7, 2
 SMOOTHED = 2.5
-"""Width in pixels of the Gaussian after which an even place is told from a textured one, whatever the noise."""
+"""Width in pixels of the Gaussian after which an even place differs from a textured one, whatever the noise."""
 # Up to a level in steps of 255, this share of the patches is used: of strong noise texture hides little, and few
 # patches would be chosen by their noise.
 SHARES = ((6.0, 0.05), (12.0, 0.1))

@@ -67,7 +67,7 @@ def multi_scale_similarity(a: np.ndarray, b: np.ndarray) -> float:
     for level, weight in enumerate(weights):
         is_last = level == count - 1
         mean = similarity_map(a, b, only_contrast=not is_last).mean((0, 1))
-        # A power of a negative mean, of images that are opposites, is no number.
+        # A power of a negative mean, of images that are opposites, is not a number.
         product = product * np.maximum(mean, 0) ** weight
         a, b = _halved(a), _halved(b)
     return float(np.mean(product))

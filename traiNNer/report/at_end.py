@@ -7,7 +7,7 @@ from traiNNer.report.page import write_report
 
 
 def report_at_end(folder: RunFolder, book: Logbook, ended: str) -> None:
-    """Write the page of a run that is over; a failure is told and changes nothing."""
+    """Write the page of a run that is over; a failure is reported and changes nothing."""
     try:
         book.info(f"Report: {write_report(folder.root, ended)}")
     except RunError as error:

@@ -126,7 +126,7 @@ def find_run(root: Path, name: str) -> Path:
     if (folder / "metrics.jsonl").is_file():
         return folder
     if folder.is_dir():
-        raise ConfigError(f"{folder} holds no metrics.jsonl: it is no run, or one that never began to train.")
+        raise ConfigError(f"{folder} holds no metrics.jsonl: it is not a run, or one that never began to train.")
     if not root.is_dir():
         raise ConfigError(f"There is no folder {root}; name the folder of the runs with --root.")
     runs = sorted(run.parent.relative_to(root).as_posix() for run in root.glob("*/metrics.jsonl"))

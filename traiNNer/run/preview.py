@@ -146,7 +146,7 @@ def degrade_folder(options: CommonOptions, key: str, source: Path, output: Path)
     if degrader is None:
         raise ConfigError(f"datasets.{key} has no degradations: write them there, see docs/degradations.md.")
     if not source.is_dir():
-        raise DataError(f"{source} is no folder.")
+        raise DataError(f"{source} is not a folder.")
     if output.exists() and any(output.iterdir()):
         raise DataError(f"{output} is not empty: name a new folder.")
     files = list_images(source).files

@@ -15,7 +15,7 @@ PEAKS = {"uint8": 255.0, "uint16": 65535.0}
 
 
 class NotFinite(ValueError):
-    """The network made something of an image that is no number."""
+    """The network made something of an image that is not a number."""
 
 
 @dataclass(frozen=True)

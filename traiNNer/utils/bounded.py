@@ -70,7 +70,7 @@ def read(path: Path, schema: TypeAdapter[T], most_bytes: int) -> T:
     """Return the value of a JSON file.
 
     Raises:
-        OSError: it cannot be read, or is no regular file.
+        OSError: it cannot be read, or is not a regular file.
         Misfit: it is larger than allowed, or does not fit.
     """
     with open_regular(path) as file:
@@ -84,7 +84,7 @@ def read_lines(path: Path) -> Iterator[tuple[bytes, Any]]:
     """Yield every line of a file of JSON lines with its value; None for one that is not JSON, or too long or deep.
 
     Raises:
-        OSError: it cannot be read, or is no regular file.
+        OSError: it cannot be read, or is not a regular file.
     """
     with open_regular(path) as file:
         while line := file.readline(LONGEST_LINE):

@@ -35,7 +35,7 @@ CUT_OFF = "is cut off: it was not downloaded or copied completely; get it again"
 
 
 def refuse_special(path: Path) -> None:
-    """Raise `ForeignFile` for what is no regular file or is empty. Raises `OSError` for what cannot be read."""
+    """Raise `ForeignFile` for what is not a regular file or is empty. Raises `OSError` for what cannot be read."""
     if path.is_dir():
         raise ForeignFile("is a folder, not a file")
     if not path.exists():

@@ -1,4 +1,4 @@
-"""How a JPEG stored color is told from its pixels."""
+"""How a JPEG stored color is recognized by its pixels."""
 
 import cv2
 import numpy as np

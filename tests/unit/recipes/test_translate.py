@@ -11,7 +11,7 @@ TREE = {"train": {"losses": [{"type": "a"}, {"type": "b"}, {"type": "c"}], "lr":
 
 def test_sections_are_found_by_place():
     assert [where for where, _ in sections(TREE, "train.losses.*")] == [f"train.losses[{place}]" for place in range(3)]
-    assert [where for where, _ in sections(TREE, "*")] == ["train"]  # a name is no section
+    assert [where for where, _ in sections(TREE, "*")] == ["train"]  # a name is not a section
     assert list(sections(TREE, "")) == [("", TREE)]
     assert list(sections(TREE, "val.metrics")) == []
     assert ("train", "losses", 1, "type") in set(paths(TREE))

@@ -77,7 +77,7 @@ def test_a_folder_is_degraded_as_a_validation_set_is(options, tmp_path):
         assert np.array_equal(read_image(tmp_path / "made" / f"{sample.key}.png"), sample.lq)
     with pytest.raises(DataError, match="is not empty"):
         degrade_folder(options, "val", tmp_path / "hr", tmp_path / "made")
-    with pytest.raises(DataError, match="is no folder"):
+    with pytest.raises(DataError, match="is not a folder"):
         degrade_folder(options, "val", tmp_path / "nothing", tmp_path / "other")
 
 

@@ -145,7 +145,7 @@ def plain_tensors(named: Mapping[Any, Any]) -> dict[str, Tensor]:
     """Return the tensors of a mapping by name.
 
     Raises:
-        ForeignFile: one of them is sparse, quantized, complex, or has a value that is not finite; its name is told.
+        ForeignFile: one of them is sparse, quantized, complex, or has a value that is not finite; its name is reported.
     """
     tensors = {str(name): tensor for name, tensor in named.items() if isinstance(tensor, (Tensor, OtherTensor))}
     if not tensors:

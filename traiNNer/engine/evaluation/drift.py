@@ -52,7 +52,7 @@ class DriftWatch:
         self._streaks: dict[tuple[str, str], int] = {}
 
     def look(self, title: str, means: Mapping[str, float]) -> list[str]:
-        """Look at the means over the set `title`; return warnings."""
+        """Check the means over the set `title`; return warnings."""
         found = []
         for name, (limit, text) in LIMITS.items():
             at = title, name

@@ -72,7 +72,7 @@ class Showcase:
         self.logbook = logbook
 
     def run(self, scorer: Scorer, iteration: int) -> None:
-        """Show the validation of an iteration, if there was one; a failure is told and ends nothing."""
+        """Show the validation of an iteration, if there was one; a failure is reported and ends nothing."""
         if scorer.latest is None or scorer.latest[0] != iteration or not scorer.best.directions:
             return
         results = scorer.latest[1]

@@ -65,4 +65,4 @@ def _refuse_foreign_moments(moments: list[tuple[Tensor, dict[str, Any]]]) -> Non
             if name in MOMENTS and value is not None and not fits:
                 raise ValueError(f"{name} does not fit its parameter")
             if name == "step" and not (isinstance(value, (int, float)) or getattr(value, "ndim", None) == 0):
-                raise ValueError("step is no number")
+                raise ValueError("step is not a number")

@@ -41,7 +41,7 @@ def test_moments_take_the_memory_format_of_their_parameters():
         (lambda found: found.pop("exp_avg"), "beside step, exp_avg"),
         (lambda found: found.update(exp_avg_sq=torch.ones(2)), "exp_avg_sq does not fit its parameter"),
         (lambda found: found.update(exp_avg="x"), "exp_avg does not fit its parameter"),
-        (lambda found: found.update(step=torch.ones(2)), "step is no number"),
+        (lambda found: found.update(step=torch.ones(2)), "step is not a number"),
     ],
 )
 def test_moments_that_a_step_could_not_use_are_refused(change, words):
