@@ -47,11 +47,14 @@ def _folder(root: Path, name: str) -> Path:
         raise ConfigError(message)
     if (root / name).is_dir():
         return root / name
+    raise missing_run(root, name, [run.name for run in root.iterdir() if run.is_dir()] if root.is_dir() else [])
+
+
+def missing_run(root: Path, name: str, runs: Sequence[str]) -> ConfigError:
+    """Return what to raise for a run that `root` does not hold, with the nearest of the `runs` there."""
     if not root.is_dir():
-        raise ConfigError(f"There is no folder {root}; name the folder of the runs with --root.")
-    raise ConfigError(
-        f"There is no run {root / name}{_hint(name, [run.name for run in root.iterdir() if run.is_dir()])}"
-    )
+        return ConfigError(f"There is no folder {root}; name the folder of the runs with --root.")
+    return ConfigError(f"There is no run {root / name}{_hint(name, runs)}")
 
 
 def _hint(name: str, runs: Sequence[str]) -> str:

@@ -4,7 +4,6 @@ import json
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from difflib import get_close_matches
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -13,7 +12,7 @@ from traiNNer.config.names import refusal
 from traiNNer.config.tree import DEFAULT, FILE, Node, key_of
 from traiNNer.config.yaml.strict import load_yaml
 from traiNNer.errors import ConfigError
-from traiNNer.report.decisions import RECORD, Decision, read_decisions
+from traiNNer.report.decisions import RECORD, Decision, missing_run, read_decisions
 
 Event = Mapping[str, Any]
 Curve = list[tuple[int, float]]
@@ -127,13 +126,7 @@ def find_run(root: Path, name: str) -> Path:
         return folder
     if folder.is_dir():
         raise ConfigError(f"{folder} holds no metrics.jsonl: it is not a run, or one that never began to train.")
-    if not root.is_dir():
-        raise ConfigError(f"There is no folder {root}; name the folder of the runs with --root.")
-    runs = sorted(run.parent.relative_to(root).as_posix() for run in root.glob("*/metrics.jsonl"))
-    near = get_close_matches(name, runs, n=3, cutoff=0.5)
-    listed = ", ".join(near or runs[:5])
-    hint = f"; {'nearest' if near else 'there'}: {listed}" if listed else "; there is none"
-    raise ConfigError(f"There is no run {folder}{hint}")
+    raise missing_run(root, name, [run.parent.name for run in root.glob("*/metrics.jsonl")])
 
 
 def read_record(folder: Path) -> Record:
