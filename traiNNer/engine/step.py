@@ -2,7 +2,8 @@
 
 import gc
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from copy import deepcopy
 from dataclasses import dataclass, field
 from itertools import chain, pairwise
@@ -24,6 +25,7 @@ from traiNNer.models.protocol import MAIN, PhaseLoss, TrainableModel
 
 Reference = Callable[[Batch, int], Tensor]
 Explained = Callable[[Tensor, Batch], Tensor | None]
+_Before = tuple[list[Tensor], dict[str, Any]]
 NOTE_EVERY = 2
 """Images are noted in every second iteration: half of their visits nominate as well, at half the cost."""
 
@@ -84,6 +86,8 @@ class Stepper:
         self.on_out_of_memory = on_out_of_memory
         self.explained = explained
         self.shares = shares
+        self.is_whole = True
+        """Whether learners, model and random numbers are those between two iterations: a checkpoint may be written."""
         self._cause = ""
         self._buffers = [buffer for learner in self.learners.values() for buffer in learner.buffers]
 
@@ -94,10 +98,13 @@ class Stepper:
             batches: the micro-batches.
             iteration: the iteration under way, from 1.
 
+        Whatever is raised before the first update leaves no trace of the step (`is_whole`).
+
         Raises:
             ConfigError: the model yields no phase.
             torch.OutOfMemoryError: the device cannot hold the smallest micro-batch.
         """
+        self.is_whole = False
         statistics = StepStatistics(self._buffers)
         sums = self._gradients(batches, iteration, statistics)
         if not sums.terms:
@@ -113,6 +120,7 @@ class Stepper:
         self.runtime.share_statistics(self._buffers, statistics.before)
         self._restore_buffers(updates, finite, statistics.before)
         self._tell_measures(sums)
+        self.is_whole = True
         images = torch.cat(sums.images) if sums.images else None
         return StepReport(updates, finite, sums.reference.get("bicubic"), images)
 
@@ -143,8 +151,9 @@ class Stepper:
 
     def _gradients(self, batches: Sequence[Batch], iteration: int, statistics: StepStatistics) -> _Sums:
         while True:
-            before = self._before_attempt() if self._may_retry else None
-            sums = self._attempt(batches, iteration, statistics)
+            before = self._before_attempt()
+            with self._undone_if_it_fails(statistics, before):
+                sums = self._attempt(batches, iteration, statistics)
             # Every rank comes here whatever happened to it, so that a failure on one of them cannot block the others.
             failed = self.runtime.max_over_ranks(int(sums is None)) if self._may_retry else 0
             if sums is not None and not failed:
@@ -155,14 +164,24 @@ class Stepper:
                 self.measuring.is_on = False  # its extra graphs are what there was no room for, most likely
                 continue
             if self.on_out_of_memory is None or not self.on_out_of_memory():
+                self.is_whole = True
                 raise torch.OutOfMemoryError(f"{self._cause} (the micro-batch cannot be made smaller)")
 
     @property
     def _may_retry(self) -> bool:
         return self.on_out_of_memory is not None or self.measuring.is_on
 
-    def _before_attempt(self) -> tuple[list[Tensor], dict[str, Any]]:
+    def _before_attempt(self) -> _Before:
         return self.runtime.rng.snapshot(), deepcopy(self.model.state_dict())
+
+    @contextmanager
+    def _undone_if_it_fails(self, statistics: StepStatistics, before: _Before) -> Iterator[None]:
+        try:
+            yield
+        except Exception:
+            self._forget(statistics, before)
+            self.is_whole = True
+            raise
 
     def _attempt(self, batches: Sequence[Batch], iteration: int, statistics: StepStatistics) -> _Sums | None:
         """Return the sums over all micro-batches, or None when memory ran out and may be retried."""
@@ -190,13 +209,12 @@ class Stepper:
         for learner in self.learners.values():
             learner.optimizer.zero_grad(set_to_none=True)
 
-    def _forget(self, statistics: StepStatistics, before: tuple[list[Tensor], dict[str, Any]] | None) -> None:
+    def _forget(self, statistics: StepStatistics, before: _Before) -> None:
         """Leave no trace of an attempt, and no memory of it."""
         self._zero_gradients()
         statistics.forget()
-        if before is not None:
-            self.runtime.rng.roll_back(before[0])
-            self.model.load_state_dict(before[1])
+        self.runtime.rng.roll_back(before[0])
+        self.model.load_state_dict(before[1])
         gc.collect()
         self.runtime.release_memory()
 

@@ -97,7 +97,7 @@ class Trainer:
             micro_batches = self._wait_for(batches)
             if self.iteration == 0:
                 self.training.warm_up_memory(micro_batches)
-            with self.clock.working(), self._explained_divergence():
+            with self.clock.working(), self._explained_divergence(), self._saved_if_code_fails():
                 self.training.advance(micro_batches)
             if self.training.automations:
                 self.training.automations.after_iteration()
@@ -145,6 +145,19 @@ class Trainer:
         except DataError:
             # One rank of several cannot save alone.
             if self.runtime.world == 1 and self.iteration > self.saver.last:
+                self._save_before_leaving()
+            raise
+
+    @contextmanager
+    def _saved_if_code_fails(self) -> Iterator[None]:
+        """Save what was trained so far when the code of a component ends a run, unless an update is half done."""
+        try:
+            yield
+        except RunError:
+            raise
+        except Exception:
+            # One rank of several cannot save alone.
+            if self.runtime.world == 1 and self.training.is_whole and self.iteration > self.saver.last:
                 self._save_before_leaving()
             raise
 
@@ -242,7 +255,7 @@ class Trainer:
         try:
             if self.runtime.is_main:
                 self.saver.refuse_lost_folder()
-                with self._aside("validation"), self.runtime.memory_apart():
+                with self._aside("validation"), self.runtime.memory_apart(), self._saved_if_code_fails():
                     is_stopped, reading = (lambda: self.signals.received != 0), self.signals.answered_at_once
                     scores = self.scorer.run(self.iteration, is_stopped, reading)
         except MetricError as error:
@@ -267,8 +280,9 @@ class Trainer:
         """Save when an error ends the run: it is that error that the user has to see in the end."""
         try:
             self._save(must_succeed=True)
-        except (CannotWrite, CheckpointError) as error:
-            self.logbook.warn(str(error))
+            self.logbook.info(f"Iteration {self.saver.last:,} was saved; --auto_resume continues from there.")
+        except (CannotWrite, CheckpointError, RuntimeError) as error:  # a device that failed gives nothing back
+            self.logbook.warn(f"Nothing more was saved: {error}")
 
     def _save(self, must_succeed: bool) -> None:
         with self._explained_divergence():

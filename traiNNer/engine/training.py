@@ -64,6 +64,11 @@ class Training:
         return self.progress.iteration
 
     @property
+    def is_whole(self) -> bool:
+        """Whether everything is as it was after `iteration`, so that a checkpoint of it may be written."""
+        return self.stepper.is_whole
+
+    @property
     def learning_rate(self) -> float:
         """The learning rate of the main learner that the last iteration was trained with."""
         return self.learners[MAIN].optimizer.param_groups[0]["lr"]
@@ -89,8 +94,8 @@ class Training:
     def advance(self, batches: Sequence[Batch]) -> StepReport:
         """Do one iteration: learning rates, step, EMA, automations. Raises `TrainingDiverged`."""
         self.apply_learning_rates(self.iteration)
+        report = self.stepper.step(batches, self.iteration + 1)
         self.progress.iteration += 1
-        report = self.stepper.step(batches, self.iteration)
         for name, update in report.updates.items():
             average = self.learners[name].average
             if average:

@@ -248,7 +248,7 @@ def _run(trainer: Trainer, train_set: ImageSet) -> str:
         raise OutOfMemory(
             f"Out of memory at batch {choice.batch_size_per_gpu} (iteration {trainer.iteration:,}). Try "
             f"datasets.train.batch_size_per_gpu: {max(1, choice.batch_size_per_gpu // 2)} with accum_iter: "
-            f"{choice.accum_iter * 2}. Nothing was saved now; {trainer.saver.last_good()}.\n{error}"
+            f"{choice.accum_iter * 2}; {trainer.saver.last_good()}.\n{error}"
         ) from None
     finally:
         loader.close()

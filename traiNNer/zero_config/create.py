@@ -233,7 +233,7 @@ def _job(request: Request, draft: Draft, profile: DatasetProfile, options: Train
         workers=(data.num_worker_per_gpu,) if fixed_workers else (0, *workers_to_try()),
         decoded_mb=profile.decoded_bytes() / 2**20,
         run_s=budget,
-        crops=_crops(draft, options) if budget and not is_known else (),
+        crops=_crops(draft, options) if budget else (),
     )
 
 

@@ -225,6 +225,20 @@ def test_arch_of_a_plugin(tmp_path, photos, measured, monkeypatch):
     assert tree["datasets"]["train"]["lq_size"] == 32
 
 
+def test_smaller_crops_are_measured_where_a_budget_may_need_them(photos, measured):
+    create_zero_config_training(NANO, photos / "hr", photos / "lr", budget="10m")
+    create_zero_config_training(
+        NANO,
+        photos / "hr",
+        photos / "lr",
+        budget="10m",
+        custom_overrides={"scale": 2, "datasets": {"train": {"lq_size": 40}}},
+    )
+    create_zero_config_training(NANO, photos / "hr", photos / "lr")
+    assert [job.crops[1:] for job in measured] == [(48, 32), (), ()]
+    assert all(job.rates == () for job in measured)  # the rate is known for nano
+
+
 def test_run_gets_a_free_name(photos, measured, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     name = create_zero_config_training(NANO, photos / "hr")["name"]
