@@ -51,11 +51,11 @@ def open_network(path: str | Path, runtime: Runtime, scale: int | None = None) -
 
 def _opened(path: Path, runtime: Runtime, scale: int | None) -> ReadyNetwork:
     if path.suffix.lower() == ".onnx":
-        return _probed(path.name, open_onnx(path), runtime)
+        return _probed(path.name, open_onnx(path, use_cpu=runtime.device.type == "cpu"), runtime)
     file = read_weights(path)
     found = identify(file)
     if found is None:
-        network, traits = _foreign(file)
+        network, traits = foreign_network(file)
     else:
         wanted = scale or found.get("scale")
         if wanted is None:
@@ -83,8 +83,12 @@ def _on(runtime: Runtime, network: nn.Module) -> Callable[[Tensor], Tensor]:
     return call
 
 
-def _foreign(file: WeightsFile) -> tuple[nn.Module, ArchTraits]:
-    """Return the network of a file that only spandrel knows, and the sizes that it takes."""
+def foreign_network(file: WeightsFile) -> tuple[nn.Module, ArchTraits]:
+    """Return the network of a file that only spandrel knows, and the sizes that it takes.
+
+    Raises:
+        ConfigError: nobody recognizes its tensors.
+    """
     from spandrel import MAIN_REGISTRY, ImageModelDescriptor
 
     try:
