@@ -23,11 +23,13 @@ from traiNNer.export.source import Source, open_source
 from traiNNer.export.torchscript import write_torchscript
 from traiNNer.export.weights import Precision, rounding_db, write_weights
 from traiNNer.report.record import Record
+from traiNNer.upscaling.onnx import LEAST_SIDE
 from traiNNer.upscaling.onnx_file import require
 from traiNNer.utils.files import sha256_of
 from traiNNer.utils.meta import parameter_count
 from traiNNer.utils.printable import printable
 
+LARGEST_SCALE = 64
 SUMS, CARD = "SHA256SUMS", "README.md"
 
 
@@ -117,13 +119,16 @@ def _check(request: Request) -> None:
         raise ConfigError("--int8 needs --calibration DIR: a folder of images such as the network will make")
     if request.calibration is not None and not request.int8:
         raise ConfigError("--calibration has no effect without --int8")
+    if request.scale is not None and not 1 <= request.scale <= LARGEST_SCALE:
+        raise ConfigError(f"--scale must be from 1 to {LARGEST_SCALE}, not {request.scale}")
     if request.name is not None and (message := refusal(request.name)):
         raise ConfigError(f"--name {message}")
 
 
 def _name(request: Request, record: Record | None) -> str:
-    own = request.model.stem
-    return request.name or (record.name if record and request.release else own)
+    if request.name is None and record and request.release and refusal(record.name) is None:
+        return record.name
+    return request.name or request.model.stem
 
 
 def _write(request: Request, work: _Work) -> None:
@@ -174,7 +179,7 @@ def _onnx(work: _Work, half: bool) -> None:
 def _describe(work: _Work, path: Path) -> None:
     source = work.source
     about = {"arch": source.arch, "scale": str(source.scale), "options": json.dumps(source.about.get("options", {}))}
-    describe(path, {f"traiNNer.{key}": value for key, value in about.items()})
+    describe(path, {LEAST_SIDE: str(source.least_side)} | {f"traiNNer.{key}": value for key, value in about.items()})
 
 
 def _complete(work: _Work, record: Record | None) -> None:
@@ -217,6 +222,8 @@ def _publish(folder: Path, output: Path, release: str | None, overwrite: bool, s
     if taken and not overwrite:
         raise ConfigError(f"{taken[0]} exists: --overwrite replaces it, --name gives another name")
     for source, target in sorted(moves):
+        if target.is_symlink():
+            target.unlink()
         old = target.with_name(f"{folder.name}-old") if release and target.is_dir() else None
         if old:
             target.rename(old)

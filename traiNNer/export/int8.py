@@ -95,6 +95,7 @@ def write_int8(source: Source, whole: Path, path: Path, calibration: Calibration
     from onnxruntime.quantization import QuantFormat, QuantType, quantize_static  # pyright: ignore
 
     reader: Any = _Reader(calibration.inputs)
+    level = logging.root.manager.disable
     logging.disable(logging.CRITICAL)  # it asks for a step that changes nothing for convolutions
     try:
         quantize_static(
@@ -112,7 +113,7 @@ def write_int8(source: Source, whole: Path, path: Path, calibration: Calibration
         reason = next(iter(str(error).splitlines()), type(error).__name__)
         raise NotExported(f"{source.arch} cannot be quantized ({reason}).") from None
     finally:
-        logging.disable(logging.NOTSET)
+        logging.disable(level)
     reference = calibration.psnr(source.upscaled)
     images = f"{len(calibration)} calibration image{'s' * (len(calibration) != 1)}"
     return f"int8 loses {reference - score:.2f} dB: {score:.2f} dB, float32 {reference:.2f} dB on {images}"

@@ -31,7 +31,7 @@ def write_examples(record: Record, folder: Path) -> list[tuple[str, str]]:
             continue
         if len({part.shape for part in parts}) > 1:
             continue
-        (folder / FOLDER).mkdir(exist_ok=True)
+        (folder / FOLDER).mkdir(parents=True, exist_ok=True)
         name = f"{FOLDER}/{number:02}.png"
         write_image(folder / name, beside(parts))
         found.append((example.caption, name))

@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from traiNNer.errors import ConfigError
+from traiNNer.export.command import LARGEST_SCALE
 from traiNNer.export.source import Source, open_source
 from traiNNer.papers.cost import measure
 from traiNNer.papers.images import parse_set
@@ -60,6 +61,8 @@ def run_benchmark(request: Request) -> Result:
     unknown = [path for path in request.outputs if path.suffix.lower() not in WRITERS]
     if unknown:
         raise ConfigError(f"-o {unknown[0]}: the name must end in {', '.join(WRITERS)}")
+    if request.scale is not None and not 1 <= request.scale <= LARGEST_SCALE:
+        raise ConfigError(f"--scale must be from 1 to {LARGEST_SCALE}, not {request.scale}")
     chosen = [parse_set(text) for text in request.sets]
     twice = [one.name for one in chosen if [other.name for other in chosen].count(one.name) > 1]
     if twice:
@@ -75,7 +78,7 @@ def run_benchmark(request: Request) -> Result:
     for one in chosen:
         found.append(score_set(one, network.scale, _whole(upscaler), metrics))
         _say(f"{one.name}: {found[-1].count} images, {found[-1].network['psnr_y']:.2f} dB")
-    arch = source.arch if source else "ONNX"
+    arch = source.arch if isinstance(source, Source) else "ONNX"
     result = Result(network.name, arch, network.scale, found, measure(network, source), missing)
     for note in bicubic_notes(result):
         _say(f"Warning: {note}")
@@ -86,8 +89,9 @@ def run_benchmark(request: Request) -> Result:
     return result
 
 
-def _source(request: Request, network: ReadyNetwork) -> Source | None:
-    return None if request.model.suffix.lower() == ".onnx" else open_source(request.model.expanduser(), network.scale)
+def _source(request: Request, network: ReadyNetwork) -> Source | Path:
+    path = request.model.expanduser()
+    return path if path.suffix.lower() == ".onnx" else open_source(path, network.scale)
 
 
 def _whole(upscaler: Upscaler) -> Callable[[np.ndarray], np.ndarray]:

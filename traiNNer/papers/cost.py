@@ -2,6 +2,7 @@
 
 import copy
 from dataclasses import dataclass
+from pathlib import Path
 from statistics import median
 from time import perf_counter
 
@@ -10,6 +11,7 @@ import torch
 from traiNNer.export.source import Source
 from traiNNer.measuring.networks import OUTPUT, multiply_adds_of
 from traiNNer.upscaling.network import ReadyNetwork
+from traiNNer.upscaling.onnx_file import stored_numbers
 from traiNNer.utils.host_memory import growth
 from traiNNer.utils.meta import parameter_count
 
@@ -23,26 +25,26 @@ class Cost:
     """What was measured; None where nothing tells it.
 
     Args:
-        parameters: of the released form.
+        parameters: of the released form; of an ONNX file all numbers that it holds as weights.
         multiply_adds: for an output of 1280 x 720.
         milliseconds: for the same output, the median of some runs.
-        peak_bytes: of memory beyond what the network itself takes.
+        peak_bytes: of memory while it computes: all that is reserved on a GPU, what the process grew by on the CPU.
         device: where.
     """
 
-    parameters: int | None
+    parameters: int
     multiply_adds: float | None
     milliseconds: float
     peak_bytes: int | None
     device: str
 
 
-def measure(network: ReadyNetwork, source: Source | None) -> Cost:
+def measure(network: ReadyNetwork, source: Source | Path) -> Cost:
     """Count and measure.
 
     Args:
         network: ready to upscale.
-        source: what it was built of; None for an ONNX file, whose parts nobody counts here.
+        source: what it was built of, or the ONNX file, whose multiply-adds nobody counts here.
     """
     height, width = (network.traits.fitting(-(-side // network.scale)) for side in OUTPUT)
     images = torch.full((1, 3, height, width), 0.5)
@@ -57,8 +59,8 @@ def measure(network: ReadyNetwork, source: Source | None) -> Cost:
         network.call(images)
         times.append(perf_counter() - started)
     return Cost(
-        parameter_count(source.released, trained=False) if source else None,
-        _multiply_adds(source) if source else None,
+        stored_numbers(source) if isinstance(source, Path) else parameter_count(source.released, trained=False),
+        None if isinstance(source, Path) else _multiply_adds(source),
         1000 * median(times),
         memory.reserved if memory else grown,
         runtime.about.removeprefix("Device: "),

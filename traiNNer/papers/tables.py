@@ -101,7 +101,7 @@ def _cost(result: Result) -> Sheet:
     rows = [
         [
             result.name,
-            MISSING if cost.parameters is None else f"{cost.parameters:,}",
+            f"{cost.parameters:,}",
             MISSING if cost.multiply_adds is None else f"{cost.multiply_adds / 1e9:,.1f} G",
             f"{cost.milliseconds:,.1f}",
             MISSING if cost.peak_bytes is None else f"{cost.peak_bytes / 2**20:,.0f} MiB",
@@ -115,7 +115,7 @@ def _cost(result: Result) -> Sheet:
 def _published(result: Result) -> Sheet:
     names = [one.name for one in result.sets]
     head = ["network", "parameters", "multiply-adds", *names, "trained on", "source"]
-    rows, found = [_own_row(result)], similar(result.cost.parameters or 0, result.scale, names)
+    rows, found = [_own_row(result)], similar(result.cost.parameters, result.scale, names)
     sources = list(dict.fromkeys(row.source for row in found))
     for row in found:
         scores = [_pair(row.scores[set_name(name)]) if set_name(name) in row.scores else MISSING for name in names]
@@ -133,7 +133,7 @@ def _own_row(result: Result) -> list[str]:
     cost = result.cost
     return [
         f"{result.name} ({result.arch})",
-        MISSING if cost.parameters is None else f"{cost.parameters:,}",
+        f"{cost.parameters:,}",
         MISSING if cost.multiply_adds is None else f"{cost.multiply_adds / 1e9:,.1f} G",
         *(_pair((one.network["psnr_y"], one.network["ssim_y"])) for one in result.sets),
         MISSING,
@@ -152,5 +152,5 @@ def _score(name: str, value: float) -> str:
 def as_json(result: Result) -> dict[str, Any]:
     """Return everything, with all digits."""
     names = [one.name for one in result.sets]
-    rows = [asdict(row) for row in similar(result.cost.parameters or 0, result.scale, names)]
+    rows = [asdict(row) for row in similar(result.cost.parameters, result.scale, names)]
     return asdict(result) | {"protocol": PROTOCOL, "published": rows}

@@ -51,7 +51,9 @@ def open_network(path: str | Path, runtime: Runtime, scale: int | None = None) -
 
 def _opened(path: Path, runtime: Runtime, scale: int | None) -> ReadyNetwork:
     if path.suffix.lower() == ".onnx":
-        return _probed(path.name, open_onnx(path, use_cpu=runtime.device.type == "cpu"), runtime)
+        opened = open_onnx(path, use_cpu=runtime.device.type == "cpu")
+        traits = ArchTraits(least_size=opened.least_side) if opened.least_side > 1 else None
+        return _probed(path.name, opened, runtime, traits)
     file = read_weights(path)
     found = identify(file)
     if found is None:

@@ -1,6 +1,7 @@
 """Networks in ONNX files, computed by onnxruntime where that is installed."""
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -15,12 +16,26 @@ PROVIDERS = ("CUDAExecutionProvider", "CoreMLExecutionProvider", "CPUExecutionPr
 ERRORS_ONLY = 3
 """Of onnxruntime's levels: its warnings are about how a file could be faster, which its user cannot change."""
 TYPES = {"tensor(float)": torch.float32, "tensor(float16)": torch.float16}
+LEAST_SIDE, LARGEST_LEAST = "traiNNer.least_side", 1024
+"""Entry of a file's metadata with the smallest side of an image that it takes, and the largest that is believed."""
+
+
+@dataclass(frozen=True)
+class OnnxNetwork:
+    """The network of an ONNX file as a function of B, 3, h, w float32 on the CPU, both sides at least `least_side`."""
+
+    call: Callable[[Tensor], Tensor]
+    least_side: int = 1
+
+    def __call__(self, images: Tensor) -> Tensor:
+        """Return B, 3, s*h, s*w float32 on the CPU."""
+        return self.call(images)
 
 
 def open_onnx(
     path: Path, packages: tuple[Requirement, ...] = (ONNX, ONNXRUNTIME), use_cpu: bool = False
-) -> Callable[[Tensor], Tensor]:
-    """Return the network of an ONNX file as a function from B, 3, h, w float32 to B, 3, s*h, s*w, both on the CPU.
+) -> OnnxNetwork:
+    """Return the network of an ONNX file.
 
     Args:
         path: the file.
@@ -56,4 +71,9 @@ def open_onnx(
             raise kinds(str(error)) from None
 
     # One at a time: the size of the batch may be fixed.
-    return lambda images: torch.cat([run(image) for image in images])
+    return OnnxNetwork(lambda images: torch.cat([run(image) for image in images]), _least_side(session))
+
+
+def _least_side(session: Any) -> int:
+    text = session.get_modelmeta().custom_metadata_map.get(LEAST_SIDE, "1")
+    return int(text) if text.isdecimal() and len(text) <= 4 and 1 <= int(text) <= LARGEST_LEAST else 1

@@ -1,5 +1,6 @@
 """What an ONNX file may hold: it comes from anybody, so nothing outside its folder is read, no foreign code run."""
 
+import math
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -50,6 +51,14 @@ def check_onnx_file(path: Path) -> None:
         raise ConfigError(
             f"{path} needs operators of '{foreign[0]}', which a library of somebody else would have to run"
         )
+
+
+def stored_numbers(path: Path) -> int:
+    """Return how many numbers an ONNX file that was checked holds as weights."""
+    import onnx  # pyright: ignore[reportMissingImports] - an extra
+
+    model: Any = onnx.load_model(str(path), load_external_data=False)
+    return sum(math.prod(tensor.dims) for tensor in model.graph.initializer if tensor.dims)
 
 
 def _first_line(error: Exception) -> str:

@@ -50,6 +50,7 @@ def test_tables_are_printed_and_written(place, capsys):
         (["--set", "Set5"], 2, "write NAME=FOLDER"),
         (["--set", "a={0}/mine", "--set", "a={0}/mine"], 2, "--set a is given twice"),
         (["--set", "a={0}/mine", "-o", "x.pdf"], 2, "the name must end in .json, .md, .tex"),
+        (["--set", "a={0}/mine", "--scale", "99"], 2, "--scale must be from 1 to 64, not 99"),
         (["--set", "a={0}/mine", "--tile", "-1"], 2, "--tile must be at least 0, not -1"),
     ],
 )

@@ -26,7 +26,12 @@ def needs_onnx():
 
 
 def test_release_is_a_folder_that_can_be_published(needs_onnx, tmp_path, capsys):
-    """Weights of a run, with every form: the commands of docs/export.md."""
+    """Weights of a run, with every form: the commands of docs/export.md.
+
+    Compact goes through torch's exporter here, in float32 and float16.
+    """
+    import onnxruntime
+
     run = write(tmp_path / "run", event("validation", 40, **{"val/set/psnr": 31.5}))
     (run / "models").mkdir()
     model = write_weights(run / "models")
@@ -43,7 +48,7 @@ def test_release_is_a_folder_that_can_be_published(needs_onnx, tmp_path, capsys)
         digest, name = line.split("  ")
         assert hashlib.sha256((folder / name).read_bytes()).hexdigest() == digest
     for text in (
-        "tiny.safetensors: compact, 2x, 284 parameters when released",
+        "tiny.safetensors: compact, 2x, 712 parameters when released",
         "run.safetensors: opened by spandrel in a new process as Compact; largest difference",
         "run.onnx: largest difference",
         "run_int8.onnx: int8 loses",
@@ -52,6 +57,9 @@ def test_release_is_a_folder_that_can_be_published(needs_onnx, tmp_path, capsys)
     ):
         assert text in said
     assert "| set | psnr | 31.50 |" in (folder / "README.md").read_text()
+    assert "exporter" not in said  # nothing failed before
+    session = onnxruntime.InferenceSession(str(folder / "run_fp16.onnx"))
+    assert session.get_inputs()[0].type == session.get_outputs()[0].type == "tensor(float16)"
     assert len(json.loads((folder / "2x-run.json").read_text())["resources"]) == len(large)
     assert main(["export", "-m", str(model), "--torchscript", "--name", "run", "-o", str(tmp_path / "out")]) == 0
     assert (
@@ -131,6 +139,7 @@ def test_nothing_is_written_where_one_form_fails(quick, tmp_path, monkeypatch, c
         (["--calibration", "."], 2, "--calibration has no effect without --int8"),
         (["--name", "a/b"], 2, '--name "a/b" is not allowed'),
         (["--scale", "4"], 2, "is of scale 2, not 4"),
+        (["--scale", "-1"], 2, "--scale must be from 1 to 64, not -1"),
     ],
 )
 def test_request_that_cannot_be_met_is_refused(tmp_path, capsys, asked, code, said):
@@ -138,6 +147,15 @@ def test_request_that_cannot_be_met_is_refused(tmp_path, capsys, asked, code, sa
     assert main(["export", "-m", str(model), *asked]) == code
     assert said in capsys.readouterr().err
     assert names(tmp_path) == ["tiny.safetensors"]
+
+
+def test_name_of_a_run_that_is_none_for_a_folder_is_not_used(quick, tmp_path, monkeypatch):
+    monkeypatch.setattr(command, "_onnx", lambda *_, **__: None)
+    monkeypatch.setattr(command, "require", lambda *_: None)
+    run = write(tmp_path / "run", event("train", 4), resolved="name: ../../evil  # file line 1\n")
+    (run / "models").mkdir()
+    run_export(Request(write_weights(run / "models"), tmp_path / "out", release=True))
+    assert [path.name for path in (tmp_path / "out").iterdir()] == ["tiny"]
 
 
 def test_missing_weights_file_is_named(tmp_path, capsys):

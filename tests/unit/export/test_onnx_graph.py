@@ -12,7 +12,8 @@ from traiNNer.upscaling.network import open_network
 pytest.importorskip("onnx")
 pytest.importorskip("onnxruntime")
 pytest.importorskip("onnxscript")
-OFTEN = ("compact", "paragonsr2", "span")
+OFTEN = ("paragonsr2", "span")
+"""Compact is exported every day by tests/unit/cli/test_export.py."""
 REFUSED = {"seemore_t": "the network chooses by the values of an image what it computes"}
 """Families that no exporter can write for images of any size, and what is said."""
 MEMBERS = [
@@ -31,11 +32,11 @@ def test_family_computes_the_same_in_onnx(member: Member, tmp_path):
         assert not (tmp_path / "x.onnx").exists()
         return
     written = write_onnx(source, tmp_path / "x.onnx")
-    assert written.agreement.largest < 1e-3
+    assert written.agreement.largest < 1e-4
     opened = open_network(tmp_path / "x.onnx", open_runtime(use_cpu=True))
     images = torch.rand(1, 3, max(41, source.least_side), max(67, source.least_side))
     assert opened.scale == member.scale
-    torch.testing.assert_close(opened.call(images), source.upscaled(images), rtol=1e-3, atol=1e-3)
+    torch.testing.assert_close(opened.call(images), source.upscaled(images), rtol=1e-4, atol=1e-4)
     if member.component.name in OFTEN:
         assert written.notes == ()  # by torch's exporter, at the first attempt
 
@@ -44,6 +45,7 @@ def compact() -> Member:
     return next(member for member in everyday() if member.component.name == "compact")
 
 
+@pytest.mark.nightly
 def test_half_precision_takes_and_gives_half(tmp_path):
     import onnxruntime
 

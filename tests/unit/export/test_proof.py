@@ -6,10 +6,12 @@ from safetensors.torch import load_file, save_file
 from upscalekit import write_weights
 
 from traiNNer.errors import NotExported
+from traiNNer.export import proof
 from traiNNer.export.proof import prove
 from traiNNer.export.source import open_source
 
 
+@pytest.mark.nightly  # every day by tests/unit/cli/test_export.py
 def test_file_of_spandrel_is_opened_without_our_code(tmp_path):
     path = write_weights(tmp_path)
     said = prove(open_source(path), path, tmp_path)
@@ -24,14 +26,18 @@ def test_arch_of_ours_is_taught_to_spandrel(tmp_path):
     assert "as ParagonSR2, after traiNNer.spandrel.install(); largest" in prove(open_source(path), path, tmp_path)
 
 
-def test_other_weights_are_found(tmp_path):
-    path = write_weights(tmp_path)
-    source = open_source(path)
-    tensors = load_file(path)
-    tensors["body.0.weight"] += 0.1
-    save_file(tensors, tmp_path / "x.safetensors")
-    with pytest.raises(NotExported, match=r"x.safetensors: spandrel computes something else"):
-        prove(source, tmp_path / "x.safetensors", tmp_path)
+@pytest.mark.parametrize("error", [0.01, float("nan")])
+def test_other_output_is_refused(tmp_path, monkeypatch, error):
+    source = open_source(write_weights(tmp_path))
+
+    def run(arguments, title):
+        images = load_file(tmp_path / proof.IMAGES)["images"]
+        save_file({"output": source.upscaled(images) + error}, tmp_path / proof.OUTPUT)
+        return "Compact"
+
+    monkeypatch.setattr(proof, "_run", run)
+    with pytest.raises(NotExported, match=r"tiny.safetensors: spandrel computes something else"):
+        prove(source, source.path, tmp_path)
 
 
 @pytest.mark.nightly

@@ -1,5 +1,6 @@
 import pytest
-from upscalekit import OPTIONS, write_weights
+from exportkit import traced
+from upscalekit import OPTIONS, tiny_network, write_weights
 
 from traiNNer.export.source import open_source
 from traiNNer.measuring.networks import OUTPUT
@@ -27,6 +28,9 @@ def test_cost_is_counted_and_measured(network, tmp_path):
     assert found.device.startswith("CPU")
 
 
-def test_parts_of_a_foreign_file_are_not_counted(network):
-    found = measure(network, None)
-    assert (found.parameters, found.multiply_adds) == (None, None)
+def test_numbers_of_an_onnx_file_are_counted(network, tmp_path):
+    pytest.importorskip("onnx")
+    path = traced(tiny_network(), tmp_path / "x.onnx")
+    found = measure(network, path)
+    assert found.parameters == pytest.approx(sum(part.numel() for part in tiny_network().parameters()), abs=8)
+    assert found.multiply_adds is None

@@ -50,8 +50,8 @@ def test_scores_of_the_network_follow_those_of_bicubic():
 
 def test_cost_is_in_the_units_of_papers():
     assert table("Cost").rows == [["x.safetensors", "600,652", "137.9 G", "1,234.5", "150 MiB", "CPU"]]
-    unknown = Cost(None, None, 1.0, None, "CPU")
-    assert table("Cost", cost=unknown).rows[0][1:5] == ["–", "–", "1.0", "–"]
+    unknown = Cost(1000, None, 1.0, None, "CPU")
+    assert table("Cost", cost=unknown).rows[0][1:5] == ["1,000", "–", "1.0", "–"]
 
 
 def test_published_networks_have_numbered_sources():

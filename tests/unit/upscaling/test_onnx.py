@@ -12,6 +12,7 @@ from traiNNer.upscaling import onnx
 from traiNNer.upscaling.command import open_runtime
 from traiNNer.upscaling.network import open_network
 from traiNNer.upscaling.onnx import open_onnx
+from traiNNer.utils.upscaling import upscale_image
 
 MISSING = Requirement("no_such_package", "pip install no-such-package")
 THERE = Requirement("json", "")
@@ -22,13 +23,15 @@ def runtime_of_onnx(monkeypatch, tmp_path):
     """Return a function that plants an onnxruntime whose networks double their input, and an ONNX file."""
     used: list[list[str]] = []
 
-    def plant(shape=("n", 3, "h", "w"), kind="tensor(float)", run=None):
+    def plant(shape=("n", 3, "h", "w"), kind="tensor(float)", run=None, about=None):
         def double(_, feeds):
             return [feeds["x"].repeat(2, axis=2).repeat(2, axis=3)]
 
         module = ModuleType("onnxruntime")
         session = SimpleNamespace(
-            get_inputs=lambda: [SimpleNamespace(name="x", shape=list(shape), type=kind)], run=run or double
+            get_inputs=lambda: [SimpleNamespace(name="x", shape=list(shape), type=kind)],
+            get_modelmeta=lambda: SimpleNamespace(custom_metadata_map=about or {}),
+            run=run or double,
         )
         module.get_available_providers = lambda: ["CUDAExecutionProvider", "CPUExecutionProvider"]
         module.set_default_logger_severity = lambda level: None
@@ -47,6 +50,23 @@ def test_device_is_left_alone_where_the_cpu_is_asked_for(runtime_of_onnx):
     open_onnx(path, (THERE,))
     open_onnx(path, (THERE,), use_cpu=True)
     assert runtime_of_onnx.used == [["CUDAExecutionProvider", "CPUExecutionProvider"], ["CPUExecutionProvider"]]
+
+
+@pytest.mark.parametrize(("text", "found"), [("33", 33), ("-1", 1), ("0", 1), ("9999", 1), ("1" * 5000, 1), ("x", 1)])
+def test_smallest_side_is_read_and_bounded(runtime_of_onnx, text, found):
+    assert open_onnx(runtime_of_onnx(about={onnx.LEAST_SIDE: text}), (THERE,)).least_side == found
+
+
+def test_images_below_the_smallest_side_are_padded(runtime_of_onnx, monkeypatch):
+    def double(_, feeds):
+        assert min(feeds["x"].shape[2:]) >= 33
+        return [feeds["x"].repeat(2, axis=2).repeat(2, axis=3)]
+
+    path = runtime_of_onnx(run=double, about={onnx.LEAST_SIDE: "33"})
+    monkeypatch.setattr(onnx, "require", lambda *_: None)
+    network = open_network(path, open_runtime(use_cpu=True))
+    output = upscale_image(network.call, torch.rand(1, 3, 20, 50), network.scale, network.traits)
+    assert output.shape == (1, 3, 40, 100)
 
 
 def test_empty_file_is_refused(tmp_path):
