@@ -105,6 +105,12 @@ class TrainingDiverged(RunError):
     label = "not finite"
 
 
+class NotExported(RunError):
+    """A network cannot be written in another form, or that form computes something else. Nothing was written."""
+
+    label = "not exported"
+
+
 class FolderInUse(RunError):
     """Another process owns the run folder."""
 

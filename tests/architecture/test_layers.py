@@ -13,9 +13,9 @@ LAYER = {
     **dict.fromkeys(("models", "spandrel"), 3),
     "engine": 4,
     **dict.fromkeys(("automations", "report", "audit", "estimate", "doctor", "upscaling"), 5),
-    "run": 6,
+    **dict.fromkeys(("run", "export"), 6),
     "measuring": 7,
-    **dict.fromkeys(("zero_config", "recipes", "api"), 8),
+    **dict.fromkeys(("zero_config", "recipes", "papers", "sweep", "api"), 8),
     **dict.fromkeys(("cli", "__main__", "__init__"), 9),
 }
 COMPONENTS = 2

@@ -74,17 +74,27 @@ def multiply_adds(component: Component[ArchTraits], scale: int, network: nn.Modu
         scale: of the network.
         network: the network on the meta device.
     """
-    fitting = component.traits.fitting
-    height, width = (fitting(-(-side // scale)) for side in OUTPUT)
-    full = OUTPUT[0] * OUTPUT[1] / scale**2
+    try:
+        return multiply_adds_of(network, component.traits, scale)
+    except (RuntimeError, NotImplementedError):
+        return multiply_adds_of(component.build({}, scale=scale, seed=0), component.traits, scale)
+
+
+def multiply_adds_of(network: nn.Module, traits: ArchTraits, scale: int) -> float:
+    """Return the multiply-adds of a network for an output of 1280 x 720.
+
+    One on the meta device is counted at that size; one that can compute, for a small image, scaled by the area.
+    """
+    is_shape = any(part.is_meta for part in network.parameters())
+    sides = (-(-side // scale) if is_shape else SMALL for side in OUTPUT)
+    height, width = map(traits.fitting, sides)
     with torch.no_grad():
-        try:
+        if is_shape:
             with shapes_only():
-                return _count(network, torch.empty(1, 3, height, width)) * full / (height * width)
-        except (RuntimeError, NotImplementedError):
-            side = fitting(SMALL)
-            real = component.build({}, scale=scale, seed=0)
-            return _count(real, torch.rand(1, 3, side, side)) * full / side**2
+                counted = _count(network, torch.empty(1, 3, height, width))
+        else:
+            counted = _count(network, torch.rand(1, 3, height, width))
+    return counted * (OUTPUT[0] * OUTPUT[1] / scale**2) / (height * width)
 
 
 def _count(network: nn.Module, x: Tensor) -> float:

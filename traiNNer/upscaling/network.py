@@ -51,11 +51,13 @@ def open_network(path: str | Path, runtime: Runtime, scale: int | None = None) -
 
 def _opened(path: Path, runtime: Runtime, scale: int | None) -> ReadyNetwork:
     if path.suffix.lower() == ".onnx":
-        return _probed(path.name, open_onnx(path), runtime)
+        opened = open_onnx(path, use_cpu=runtime.device.type == "cpu")
+        traits = ArchTraits(least_size=opened.least_side) if opened.least_side > 1 else None
+        return _probed(path.name, opened, runtime, traits)
     file = read_weights(path)
     found = identify(file)
     if found is None:
-        network, traits = _foreign(file)
+        network, traits = foreign_network(file)
     else:
         wanted = scale or found.get("scale")
         if wanted is None:
@@ -83,8 +85,12 @@ def _on(runtime: Runtime, network: nn.Module) -> Callable[[Tensor], Tensor]:
     return call
 
 
-def _foreign(file: WeightsFile) -> tuple[nn.Module, ArchTraits]:
-    """Return the network of a file that only spandrel knows, and the sizes that it takes."""
+def foreign_network(file: WeightsFile) -> tuple[nn.Module, ArchTraits]:
+    """Return the network of a file that only spandrel knows, and the sizes that it takes.
+
+    Raises:
+        ConfigError: nobody recognizes its tensors.
+    """
     from spandrel import MAIN_REGISTRY, ImageModelDescriptor
 
     try:

@@ -1,6 +1,7 @@
 """Networks in ONNX files, computed by onnxruntime where that is installed."""
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -9,26 +10,49 @@ from torch import Tensor
 
 from traiNNer.errors import ConfigError
 from traiNNer.traits import Requirement
+from traiNNer.upscaling.onnx_file import ONNX, ONNXRUNTIME, check_onnx_file, require
 
-ONNXRUNTIME = Requirement("onnxruntime", "pip install onnxruntime")
 PROVIDERS = ("CUDAExecutionProvider", "CoreMLExecutionProvider", "CPUExecutionProvider")
+ERRORS_ONLY = 3
+"""Of onnxruntime's levels: its warnings are about how a file could be faster, which its user cannot change."""
 TYPES = {"tensor(float)": torch.float32, "tensor(float16)": torch.float16}
+LEAST_SIDE, LARGEST_LEAST = "traiNNer.least_side", 1024
+"""Entry of a file's metadata with the smallest side of an image that it takes, and the largest that is believed."""
 
 
-def open_onnx(path: Path, requirement: Requirement = ONNXRUNTIME) -> Callable[[Tensor], Tensor]:
-    """Return the network of an ONNX file as a function from B, 3, h, w float32 to B, 3, s*h, s*w, both on the CPU.
+@dataclass(frozen=True)
+class OnnxNetwork:
+    """The network of an ONNX file as a function of B, 3, h, w float32 on the CPU, both sides at least `least_side`."""
+
+    call: Callable[[Tensor], Tensor]
+    least_side: int = 1
+
+    def __call__(self, images: Tensor) -> Tensor:
+        """Return B, 3, s*h, s*w float32 on the CPU."""
+        return self.call(images)
+
+
+def open_onnx(
+    path: Path, packages: tuple[Requirement, ...] = (ONNX, ONNXRUNTIME), use_cpu: bool = False
+) -> OnnxNetwork:
+    """Return the network of an ONNX file.
+
+    Args:
+        path: the file.
+        packages: what must be installed.
+        use_cpu: compute on the CPU whatever devices there are.
 
     Raises:
-        ConfigError: onnxruntime is not installed, or the file cannot be used.
+        ConfigError: a package is not installed, or the file cannot be used.
     """
-    if not requirement.is_met:
-        raise ConfigError(f"{path} {requirement.reason}")
-    if not path.is_file():
-        raise ConfigError(f"{path}: no such ONNX file")
+    require(path, *packages)
+    check_onnx_file(path)
     import onnxruntime  # pyright: ignore[reportMissingImports] - an extra
 
     try:
-        usable = [name for name in PROVIDERS if name in onnxruntime.get_available_providers()]
+        onnxruntime.set_default_logger_severity(ERRORS_ONLY)
+        wanted = PROVIDERS[-1:] if use_cpu else PROVIDERS
+        usable = [name for name in wanted if name in onnxruntime.get_available_providers()]
         session: Any = onnxruntime.InferenceSession(str(path), providers=usable)
     except Exception as error:  # a class for each way in which a file is wrong
         raise ConfigError(f"{path} is not a readable ONNX file ({str(error).splitlines()[0]})") from None
@@ -47,4 +71,9 @@ def open_onnx(path: Path, requirement: Requirement = ONNXRUNTIME) -> Callable[[T
             raise kinds(str(error)) from None
 
     # One at a time: the size of the batch may be fixed.
-    return lambda images: torch.cat([run(image) for image in images])
+    return OnnxNetwork(lambda images: torch.cat([run(image) for image in images]), _least_side(session))
+
+
+def _least_side(session: Any) -> int:
+    text = session.get_modelmeta().custom_metadata_map.get(LEAST_SIDE, "1")
+    return int(text) if text.isdecimal() and len(text) <= 4 and 1 <= int(text) <= LARGEST_LEAST else 1

@@ -5,7 +5,7 @@ from dataclasses import asdict
 from typing import Annotated
 
 from pydantic import AfterValidator, Field
-from torch import Tensor, nn
+from torch import Tensor, compiler, jit, nn
 
 from traiNNer.archs.paragonsr2.layers import DynamicTransformer, EvalKernels, HRBlock, ParagonBlock, ResidualGroup
 from traiNNer.archs.paragonsr2.release import ReleasedParagonSR2
@@ -93,7 +93,7 @@ class ParagonSR2(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Map B, in_chans, H, W in [0, 1] to B, in_chans, scale*H, scale*W, not clamped."""
-        if not (self.training or self._kernels_checked):
+        if not (self.training or self._kernels_checked or _is_exported()):
             self._check_kernels()
         f = self.conv_in(x)
         # In half precision a layer scale of 1e-5 inside a weight would be rounded off.
@@ -129,6 +129,11 @@ class ParagonSR2(nn.Module):
         plain = nn.ModuleDict({name: self.get_submodule(name) for name in names})
         groups = [group for group in self.body if isinstance(group, ResidualGroup)]
         return ReleasedParagonSR2(plain, groups, self.magic_upsampler)
+
+
+def _is_exported() -> bool:
+    """Whether the forward pass is being recorded, by `torch.export` or by tracing: then values cannot be read."""
+    return compiler.is_compiling() or jit.is_tracing()  # pyright: ignore[reportPrivateImportUsage] - documented
 
 
 paragonsr2_nano = variant("paragonsr2_nano", ParagonSR2, **asdict(VARIANTS["paragonsr2_nano"]))

@@ -1,5 +1,7 @@
 """SPAN (Wan et al., "Swift Parameter-free Attention Network for Efficient Super-Resolution", 2024)."""
 
+import copy
+
 from torch import nn
 
 from traiNNer.archs.spandrel.frozen import freeze
@@ -8,7 +10,26 @@ from traiNNer.archs.traits import Recipe, arch
 from traiNNer.archs.variants import variant
 
 
-@arch(scales=(1, 2, 3, 4), opens_as="SPAN", license="Apache-2.0", recipe=Recipe(lr=5e-4, lq_size=64, batch_size=8))
+def fuse(network: nn.Module) -> nn.Module:
+    """Return a SPAN for inference alone: each of its triple convolutions is the one that it amounts to."""
+    from spandrel.architectures.SPAN.__arch.span import Conv3XC
+
+    fused = copy.deepcopy(network).requires_grad_(False)
+    for parent in list(fused.modules()):
+        for name, part in list(parent.named_children()):
+            if isinstance(part, Conv3XC):
+                part.update_params()
+                setattr(parent, name, part.eval_conv)
+    return fused.eval()
+
+
+@arch(
+    scales=(1, 2, 3, 4),
+    opens_as="SPAN",
+    license="Apache-2.0",
+    release=fuse,
+    recipe=Recipe(lr=5e-4, lq_size=64, batch_size=8),
+)
 def span(
     scale: int, num_in_ch: Count = 3, num_out_ch: Count = 3, feature_channels: Count = 52, norm: bool = False
 ) -> nn.Module:

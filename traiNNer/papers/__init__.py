@@ -1,0 +1,1 @@
+"""A network by the protocol of published tables, beside what was published."""

@@ -1,0 +1,1 @@
+"""Several runs of one option file with other values, and their comparison."""
