@@ -11,6 +11,7 @@ from traiNNer import __version__
 from traiNNer.cli import (
     archs,
     audit,
+    cache,
     compare,
     convert,
     degrade,
@@ -41,6 +42,7 @@ COMMANDS = (
     estimate,
     preview,
     degrade,
+    cache,
     doctor,
     explain_run,
     report,
