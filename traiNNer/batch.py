@@ -187,8 +187,16 @@ class ImageSet(ABC):
         """Return height and width of the smallest image that will be made and compared; None where that is open."""
         return None
 
-    def share_cache(self, processes: int) -> None:  # noqa: B027 - not every set has one
-        """Divide what is kept in memory among so many data workers; 0: the main process reads."""
+    def share_cache(self, processes: int) -> str:  # noqa: ARG002 - a default
+        """Decide what is kept of what was read, for so many data workers; 0: the main process reads.
+
+        Returns one line for the log; nothing where there is nothing to say.
+        """
+        return ""
+
+    def relief(self) -> str:
+        """Return what a user can do to make its samples cheaper, as in `keep decoded images (cache: auto)`."""
+        return ""
 
     def start_worker(self) -> None:  # noqa: B027 - not every set needs it
         """Get ready in a data worker, before its first sample: open a separate file handle, for example."""

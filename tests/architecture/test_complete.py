@@ -7,7 +7,7 @@ import pytest
 
 PACKAGE = Path(__file__).parents[2] / "traiNNer"
 ROOMS = ("engine", "automations", "data", "run", "measuring")
-# Libraries without another way (torch, rich), a shared switch, and tables filled by functions of one file.
+# Libraries without another way (torch, rich, numpy), a shared switch, and tables filled by functions of one file.
 SET_FROM_OUTSIDE = {
     "engine/runtime/optimizer.py": {"optimizer.grad_scale", "optimizer.found_inf"},
     "engine/runtime/start.py": {"torch.backends.cudnn.allow_tf32", "torch.backends.cudnn.benchmark"},
@@ -20,6 +20,7 @@ SET_FROM_OUTSIDE = {
     "run/assemble.py": {"measuring.is_on"},
     "engine/training.py": {"self.progress.iteration"},
     "data/files/scan.py": {"scan.pairs"},
+    "data/datasets/image_files.py": {"rng.bit_generator.state"},
 }
 
 

@@ -116,8 +116,9 @@ class DatasetChoice(Choice):
     """Images per micro-batch and device."""
     accum_iter: PositiveInt = 1
     """Micro-batches added up to one optimizer step (one iteration)."""
-    num_worker_per_gpu: Annotated[NonNegativeInt, Influence.NEUTRAL] = 2
-    """Processes that read images. 0 reads in the main process; the samples are the same for any number."""
+    num_worker_per_gpu: Annotated[NonNegativeInt | Literal["auto"], Influence.NEUTRAL] = "auto"
+    """Processes that read images. 0 reads in the main process; `auto` begins with 2 and takes more where training
+    waits for data and there are cores for them. The samples are the same for any number."""
     pin_memory: Annotated[bool, Influence.NEUTRAL] = True
     """Page-locked batches for faster copies; only matters on CUDA."""
     dataset_enlarge_ratio: PositiveInt = 1

@@ -1,7 +1,5 @@
 """From a dataset to the micro-batches of every iteration: the same stream for any number of data workers."""
 
-import multiprocessing
-import pickle
 import signal
 import sys
 import threading
@@ -9,32 +7,37 @@ import time
 import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import replace
 from functools import partial
 from multiprocessing.connection import wait
-from multiprocessing.reduction import ForkingPickler
-from typing import Any
+from typing import Any, Literal
 
 import torch
-from torch.utils.data import DataLoader, Dataset, get_worker_info
+from torch.utils.data import DataLoader
 
-from traiNNer.batch import Batch, BatchPlan, ImageSet, Sample
-from traiNNer.data.order import at, sample_rng, sample_seed
-from traiNNer.data.transfer import PIPE, Augment, Parcel, collate, collate_to_send, fault_of
+from traiNNer.batch import Batch, BatchPlan, ImageSet
+from traiNNer.data.order import at
+from traiNNer.data.samples import Draw, Samples
+from traiNNer.data.transfer import PIPE, Augment, Parcel, collate, collate_to_send
+from traiNNer.data.wait_watch import Verdict, WaitWatch
 from traiNNer.data.worker import kill, start_worker
-from traiNNer.errors import DataError, RunError
+from traiNNer.errors import DataError
+from traiNNer.utils.host import cores
 from traiNNer.utils.limits import limit_error, require_handles
-from traiNNer.utils.plugin_errors import data_error
-from traiNNer.utils.plugin_files import import_files, imported_files
 from traiNNer.utils.shared_memory import refusal
 
 DAMAGED_ALLOWED = 0.01
-IDLE = -1
 PREFETCH = 4  # micro-batches that each data worker reads ahead
 LOOK_EVERY_S = 2.0
 HANDLES, HANDLES_PER_WORKER = 16, 4  # open files: pipes of the queues, a watch on each worker, images on their way
 GRACE_S = 2.0  # for workers to finish what they read when a run ends
-DIED = "Data worker died (killed, maybe out of RAM). Lower num_worker_per_gpu, cache_mb or batch_size_per_gpu."
+DIED = "Data worker died (killed, maybe out of RAM). Lower num_worker_per_gpu or batch_size_per_gpu."
+RESTARTED = (
+    "A data worker died (killed, maybe out of RAM{reading}): all were started again at the same sample of iteration "
+    "{iteration:,}, which changes no result. The run ends at the {most}th time, or the second at one iteration."
+)
+MOST_DEATHS = 5
+AUTO, AUTO_START = "auto", 2
+MORE = "Data workers: {before} -> {now}, as training waited for data {share:.0%} of {count} iterations."
 NO_WORKERS = (
     "Data workers cannot be started ({cause} in /dev/shm): the main process reads the images, as with "
     "num_worker_per_gpu: 0. Give the container more shared memory, e.g. docker run --shm-size=2g."
@@ -42,85 +45,6 @@ NO_WORKERS = (
 FAILED = "Data worker ended with an error, which it has printed above."
 # A forked worker starts in milliseconds and knows the plugins; other systems cannot fork safely.
 START_METHOD = "fork" if sys.platform == "linux" else None
-Draw = tuple[int, int, int]
-
-
-class _Samples(Dataset):
-    """The dataset as the torch loader sees it: (epoch, index, iteration) -> sample.
-
-    A problem travels as a value, not as a traceback wrapped in text. Each worker notes in shared memory what it reads,
-    so that a hang can be explained.
-    """
-
-    def __init__(self, dataset: ImageSet, seed: int, workers: int) -> None:
-        self.dataset = dataset
-        self.seed = seed
-        self._is_started = False
-        self.reading: Any = multiprocessing.RawArray("q", [IDLE] * workers) if workers else []
-
-    def __getitem__(self, draw: Draw) -> Sample | BaseException:
-        epoch, index, iteration = draw
-        place = index % len(self.dataset)
-        worker = get_worker_info()
-        if worker:
-            self.reading[worker.id] = place
-        try:
-            if worker and not self._is_started:
-                self.dataset.start_worker()
-                self._is_started = True
-            sample = self.dataset.sample_at(place, sample_rng(self.seed, epoch, index), iteration)
-            if fault := fault_of(sample):
-                return DataError(f"{type(self.dataset).__name__}: {fault} for {self.dataset.describe(place)}.")
-            return replace(sample, seed=sample_seed(self.seed, epoch, index))
-        except (Exception, SystemExit) as error:
-            return data_error(error, lambda: self.dataset.describe(place))
-        finally:
-            if worker:
-                self.reading[worker.id] = IDLE
-
-    def __reduce__(self) -> tuple[Any, ...]:
-        """Travel to a worker that is not forked: it has to know the plugins before their dataset can be rebuilt.
-
-        Raises:
-            DataError: the dataset cannot be pickled.
-        """
-        try:
-            state = bytes(ForkingPickler.dumps(self.__dict__))
-        except Exception as error:
-            raise DataError(
-                f"{type(self.dataset).__name__} cannot be sent to data workers ({error}). "
-                "num_worker_per_gpu: 0 reads in the main process."
-            ) from None
-        return _rebuilt, (imported_files(), state)
-
-    def busy(self) -> dict[int, int]:
-        """Return which worker reads which image."""
-        return {worker: place for worker, place in enumerate(self.reading) if place != IDLE}
-
-    def busy_in_words(self) -> str:
-        """Return what the workers are reading: `worker 1 reading d/x.png`."""
-        reading = self.busy().items()
-        return ", ".join(f"worker {worker} reading {self.dataset.describe(place)}" for worker, place in reading)
-
-
-class _Unusable(Dataset):
-    """What stands in a worker for a dataset that cannot be rebuilt there: its first sample reports why."""
-
-    def __init__(self, cause: str) -> None:
-        self.cause = cause
-
-    def __getitem__(self, _: Draw) -> RunError:
-        return DataError(f"A data worker cannot load the dataset: {self.cause}")
-
-
-def _rebuilt(plugins: list[tuple[str, str]], state: bytes) -> Dataset:
-    try:
-        import_files(plugins)
-        samples = _Samples.__new__(_Samples)
-        samples.__dict__.update(pickle.loads(state))
-    except (Exception, SystemExit) as error:  # what a process raises before it works is only printed
-        return _Unusable(f"{type(error).__name__}: {error}")
-    return samples
 
 
 class _Schedule:
@@ -130,19 +54,25 @@ class _Schedule:
         self.loader = loader
 
     def __len__(self) -> int:
-        return (self.loader.total_iter - self.loader.start_iteration) * self.loader.accum_iter
+        begin, skipped = self.loader.begin
+        return (self.loader.total_iter - begin) * self.loader.accum_iter - skipped
 
     def __iter__(self) -> Iterator[list[Draw]]:
         loader = self.loader
-        for iteration in range(loader.start_iteration, loader.total_iter):
+        begin, skipped = loader.begin
+        for iteration in range(begin, loader.total_iter):
             size, before = loader.plan.size(iteration), loader.plan.before(iteration)
-            for micro_batch in range(loader.accum_iter):
+            for micro_batch in range(skipped if iteration == begin else 0, loader.accum_iter):
                 place = (before * loader.accum_iter + micro_batch * size) * loader.world + loader.rank * size
                 yield [(*at(loader.seed, loader.length, place + image), iteration) for image in range(size)]
 
 
 class TrainLoader:
-    """Iterates over the training: one tuple of `accum_iter` micro-batches per iteration, B, [T,] H, W, 3 integers."""
+    """Iterates over the training: one tuple of `accum_iter` micro-batches per iteration, B, [T,] H, W, 3 integers.
+
+    A data worker that dies is started again; the stream does not depend on it. With `workers="auto"` two are started,
+    and more where training waits for data and there are cores for them.
+    """
 
     def __init__(
         self,
@@ -152,7 +82,7 @@ class TrainLoader:
         batch_size: int | BatchPlan,
         total_iter: int,
         accum_iter: int = 1,
-        workers: int = 0,
+        workers: int | Literal["auto"] = 0,
         pin_memory: bool = False,
         enlarge_ratio: int = 1,
         start_iteration: int = 0,
@@ -166,30 +96,43 @@ class TrainLoader:
         self.plan = batch_size if isinstance(batch_size, BatchPlan) else BatchPlan(batch_size)
         self.accum_iter = accum_iter
         self.notices: list[str] = []
-        self._told = 0
-        workers, prefetch = self._bound(workers) if isinstance(batch_size, BatchPlan) else (workers, PREFETCH)
-        if workers and (cause := refusal(workers, start_method)):
-            self.notices.append(NO_WORKERS.format(cause=cause))
-            workers = 0
         self.start_iteration = start_iteration
         self.total_iter = total_iter
         self.rank = rank
         self.world = world
         self.length = len(dataset) * enlarge_ratio
         self.timeout_s = timeout_s
-        # A separate generator: the loader must not draw from the one that the network may use.
-        generator = torch.Generator().manual_seed(seed)
+        self.begin = (start_iteration, 0)
+        self._told = 0
+        self._dataset, self._pin_memory, self._augment, self._start_method = dataset, pin_memory, augment, start_method
+        self._is_growing = isinstance(batch_size, BatchPlan)
+        self._deaths: list[tuple[int, int]] = []
+        self._cores = max(1, cores().usable // world)
+        self._watch = WaitWatch(dataset.relief, self._cores, is_auto=workers == AUTO)
+        workers = self._usable(min(AUTO_START, self._cores) if workers == AUTO else workers)
+        self.about = dataset.share_cache(workers) or ""
+        self._build(workers)
+        self._iterator: Any = None
+
+    def _usable(self, workers: int) -> int:
+        if workers and (cause := refusal(workers, self._start_method)):
+            self._tell_once(NO_WORKERS.format(cause=cause))
+            return 0
+        return workers
+
+    def _build(self, workers: int) -> None:
+        """Set up the samples and torch's loader for so many data workers."""
+        workers, prefetch = self._bound(workers) if self._is_growing else (workers, PREFETCH)
+        self._samples = Samples(self._dataset, self.seed, workers)
         options: dict[str, Any] = {}
         if workers:
             # torch looks whether its workers live when this time is over, so it is short; `_next` waits on.
             options = {
-                "timeout": min(LOOK_EVERY_S, timeout_s),
+                "timeout": min(LOOK_EVERY_S, self.timeout_s),
                 "worker_init_fn": start_worker,
                 "prefetch_factor": prefetch,
-                "multiprocessing_context": start_method,
+                "multiprocessing_context": self._start_method,
             }
-        dataset.share_cache(workers)
-        self._samples = _Samples(dataset, seed, workers)
         with warnings.catch_warnings():
             # More readers than cores is the user's choice, and torch says it twice.
             warnings.filterwarnings("ignore", "This DataLoader will create", UserWarning)
@@ -197,18 +140,18 @@ class TrainLoader:
                 self._samples,
                 batch_sampler=_Schedule(self),  # pyright: ignore[reportArgumentType]
                 num_workers=workers,
-                collate_fn=partial(collate_to_send if workers else collate, augment=augment),
-                pin_memory=pin_memory,
-                generator=generator,
+                collate_fn=partial(collate_to_send if workers else collate, augment=self._augment),
+                pin_memory=self._pin_memory,
+                # A separate generator: the loader must not draw from the one that the network may use.
+                generator=torch.Generator().manual_seed(self.seed),
                 **options,
             )
-        self._iterator: Any = None
 
     def _bound(self, workers: int) -> tuple[int, int]:
         """Return the data workers and how many micro-batches each reads ahead: in all no more than the plan's lead."""
         most = self.plan.lead * self.accum_iter
         if workers > most:
-            self.notices.append(
+            self._tell_once(
                 f"Only {most} of {workers} data workers are used: more would read further ahead than a change of the "
                 "batch size is ordered"
             )
@@ -219,17 +162,57 @@ class TrainLoader:
         """Yield the micro-batches of one iteration after the other.
 
         Raises:
-            DataError: a data worker died, hangs or cannot start, or an image set cannot be read.
+            DataError: data workers die again and again, hang or cannot start, or an image set cannot be read.
         """
+        self._start_at(self.start_iteration, 0)
+        for iteration in range(self.start_iteration, self.total_iter):
+            started = time.perf_counter()
+            batches = tuple(self._micro_batch(iteration, place) for place in range(self.accum_iter))
+            ready = time.perf_counter()
+            yield batches
+            seconds = (ready - started, time.perf_counter() - ready)
+            verdict = self._watch.note(*seconds, self._samples.cost(), self._loader.num_workers)
+            if verdict and verdict.workers > self._loader.num_workers and iteration + 1 < self.total_iter:
+                self._grow(verdict, iteration + 1)
+            elif verdict and verdict.advice:
+                self._tell_once(verdict.advice)
+
+    def _grow(self, verdict: Verdict, iteration: int) -> None:
+        before = self._loader.num_workers
         self.close()
+        self._build(self._usable(verdict.workers))
+        now = self._loader.num_workers
+        self.notices.append(MORE.format(before=before, now=now, share=verdict.share, count=verdict.count))
+        self._start_at(iteration, 0)
+
+    def _micro_batch(self, iteration: int, place: int) -> Batch:
+        """Return a micro-batch of an iteration; where a data worker died meanwhile, begin there anew."""
+        while True:
+            try:
+                return self._next()
+            except _WorkerDied:
+                self._deaths.append((iteration, place))
+                if len(self._deaths) >= MOST_DEATHS or self._deaths.count((iteration, place)) > 1:
+                    raise DataError(DIED) from None
+                reading = self._samples.busy_in_words()
+                self.notices.append(
+                    RESTARTED.format(
+                        reading=f"; {reading}" if reading else "", iteration=iteration + 1, most=MOST_DEATHS
+                    )
+                )
+                self._start_at(iteration, place)
+
+    def _start_at(self, iteration: int, place: int) -> None:
+        """Start the data workers, anew if they run, at a micro-batch of an iteration."""
+        self.close()
+        self.begin = (iteration, place)
+        self._samples.forget_reading()
         with warnings.catch_warnings():
             # Python 3.12 warns of every fork beside threads; a worker uses nothing that such a thread may hold.
             warnings.filterwarnings("ignore", ".*multi-threaded.*fork", DeprecationWarning)
             warnings.filterwarnings("ignore", "This DataLoader will create", UserWarning)
             with _no_watch_by_signal():
                 self._iterator = self._started()
-        for _ in range(self.start_iteration, self.total_iter):
-            yield tuple(self._next() for _ in range(self.accum_iter))
 
     def _started(self) -> Any:
         """Start the data workers. Raises what `limit_error` makes of a failure."""
@@ -252,7 +235,7 @@ class TrainLoader:
             except (OSError, EOFError) as error:
                 # A worker keeps the memory of its finished batches: they are gone with it.
                 if self._has_dead_worker():
-                    raise DataError(DIED) from None
+                    raise _WorkerDied from None
                 raise limit_error(error) or error from None
             if isinstance(batch, BaseException):
                 raise batch
@@ -274,13 +257,13 @@ class TrainLoader:
         """Tell whether a worker is dead; one whose connections are closed already may need a moment to be."""
         return bool(wait([worker.sentinel for worker in getattr(self._iterator, "_workers", ())], LOOK_EVERY_S))
 
-    def _explained(self, error: RuntimeError) -> RunError | RuntimeError:
+    def _explained(self, error: RuntimeError) -> Exception:
         if limit := limit_error(error):
             return limit
         text = str(error)
         if "exited unexpectedly" in text or "is killed by signal" in text:
             codes = [worker.exitcode for worker in getattr(self._iterator, "_workers", ())]
-            return DataError(FAILED if 1 in codes else DIED)  # Python's exit code after an exception
+            return DataError(FAILED) if 1 in codes else _WorkerDied()  # Python's exit code after an exception
         if "timed out" in text:
             busy = self._samples.busy_in_words() or "all readers idle"
             # A hung reader would not receive the polite request of `close`, which then waits for each in turn.
@@ -303,6 +286,10 @@ class TrainLoader:
             shutdown()
         kill(worker for worker in workers if worker.is_alive())  # one that hangs in a read
         self._iterator = None
+
+
+class _WorkerDied(Exception):
+    """A data worker was killed."""
 
 
 @contextmanager

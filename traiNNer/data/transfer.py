@@ -1,5 +1,6 @@
 """The way of a micro-batch from a data worker to the run: through shared memory, or through a pipe where it is full."""
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -9,6 +10,7 @@ import torch
 from torch import Tensor
 
 from traiNNer.batch import Batch, Sample
+from traiNNer.data.transforms import copy_turned
 from traiNNer.errors import DataError
 
 PIPE = (
@@ -47,18 +49,32 @@ def collate_to_send(
     torch moves tensors to shared memory in a thread, where a failure is only printed and the run waits for ever. So
     they are moved here.
     """
-    batch = collate(samples, augment)
+    try:
+        batch = collate(samples, augment, new=new_shared)
+    except (RuntimeError, OSError):
+        batch = collate(samples, augment)
     if not isinstance(batch, Batch):
         return batch
     try:
-        return batch.map(Tensor.share_memory_)
+        return batch.map(Tensor.share_memory_)  # which leaves those alone that are there already
     except (RuntimeError, OSError):
         lq, gt = (None if images is None else images.numpy() for images in (batch.lq, batch.gt))
         return Parcel(lq, gt, replace(batch, lq=None, gt=None))
 
 
-def collate(samples: Sequence[Sample | BaseException], augment: Augment | None = None) -> Batch | BaseException:
-    """Stack samples to a micro-batch, and augment it as a whole.
+def new_shared(shape: Sequence[int], kind: torch.dtype) -> Tensor:
+    """Return a tensor in shared memory, its values undefined. Raises `RuntimeError` or `OSError` where it is full."""
+    like = torch.empty(0, dtype=kind)
+    storage = like.untyped_storage()._new_shared(math.prod(shape) * like.itemsize)  # as torch's own collate does it
+    return like.set_(storage).reshape(tuple(shape))
+
+
+def collate(
+    samples: Sequence[Sample | BaseException],
+    augment: Augment | None = None,
+    new: Callable[[Sequence[int], torch.dtype], Tensor] = lambda shape, kind: torch.empty(shape, dtype=kind),
+) -> Batch | BaseException:
+    """Stack samples to a micro-batch, and augment it as a whole. Each image is written once, to memory from `new`.
 
     Where 8 and 16 bit meet, the 8-bit ones are widened exactly (x 257).
     The problem of a sample takes the place of the batch; so does that of samples which cannot be stacked.
@@ -70,8 +86,8 @@ def collate(samples: Sequence[Sample | BaseException], augment: Augment | None =
         good.append(sample)
     keys = tuple(sample.key for sample in good)
     try:
-        lq = _stack("LQ", keys, [sample.lq for sample in good])
-        gt = _stack("GT", keys, [sample.gt for sample in good])
+        lq = _stack("LQ", keys, [sample.lq for sample in good], new)
+        gt = _stack("GT", keys, [sample.gt for sample in good], new)
     except DataError as error:
         return error
     if lq is None and gt is None:
@@ -94,7 +110,12 @@ def fault_of(sample: Any) -> str:
     return ""
 
 
-def _stack(side: str, keys: Sequence[str], images: Sequence[np.ndarray | None]) -> torch.Tensor | None:
+def _stack(
+    side: str,
+    keys: Sequence[str],
+    images: Sequence[np.ndarray | None],
+    new: Callable[[Sequence[int], torch.dtype], Tensor],
+) -> Tensor | None:
     """Return the images of one side in one tensor, None where no sample has one. Raises `DataError` if they differ."""
     there = [image for image in images if image is not None]
     if not there:
@@ -103,9 +124,12 @@ def _stack(side: str, keys: Sequence[str], images: Sequence[np.ndarray | None]) 
     if len(shapes) > 1:
         found = ", ".join(f"{shape} for {key}" for shape, key in shapes.items())
         raise DataError(f"The {side} images of one batch differ: {found}.")
-    if any(image.dtype == np.uint16 for image in there):
-        there = [image if image.dtype == np.uint16 else image.astype(np.uint16) * 257 for image in there]
-    return torch.from_numpy(np.stack(there))
+    is_deep = any(image.dtype == np.uint16 for image in there)
+    kind = np.dtype(np.uint16) if is_deep else np.result_type(*{image.dtype for image in there})
+    stacked = new((len(there), *there[0].shape), torch.from_numpy(np.empty(0, kind)).dtype)
+    for image, place in zip(there, stacked.numpy(), strict=True):
+        copy_turned(image if image.dtype == kind or not is_deep else image.astype(np.uint16) * 257, place)
+    return stacked
 
 
 def _shape(image: np.ndarray | None) -> str:

@@ -72,8 +72,8 @@ def _judge_memory(facts: Facts) -> Iterator[Finding]:
     if free < LEAST_MEMORY:
         yield Finding("memory", "problem", found, "There is no room for even a tiny network.", raised)
     elif free < LITTLE_MEMORY:
-        meaning = "A run with the default image cache (cache_mb: 1024) may be killed by the system."
-        yield Finding("memory", "warning", found, meaning, f"Set cache_mb: 128 and num_worker_per_gpu: 1. {raised}")
+        meaning = "A run may be killed by the system."
+        yield Finding("memory", "warning", found, meaning, f"Set num_worker_per_gpu: 1. {raised}")
     else:
         yield Finding("memory", "ok", found)
 
@@ -182,9 +182,9 @@ def _judge_decoder(facts: Facts) -> Iterator[Finding]:
         "decoder",
         "warning",
         found,
-        f"With images of {decoder.megapixels:.0f} megapixels that are not in the cache, all cores together feed "
+        f"With images of {decoder.megapixels:.0f} megapixels that are not kept decoded, all cores together feed "
         f"{slowest:.1f} iterations of {BATCH} images a second; the device may wait for them.",
-        "Cut large images into tiles of about 512 pixels, or raise cache_mb so that all fit into memory.",
+        "Cut large images into tiles of about 512 pixels, or keep all of them decoded (docs/data.md).",
     )
 
 

@@ -31,6 +31,8 @@ from traiNNer.utils.files import write_bytes_atomic
 USUAL_SUFFIXES = (".png", ".jpg", ".jpeg", ".jpe", ".jfif", ".webp", ".bmp", ".tif", ".tiff")
 SUFFIXES = (*USUAL_SUFFIXES, *(ending for kind, names in ENDINGS.items() if is_readable(kind) for ending in names))
 MAX_MEGAPIXELS = 200
+Identity = tuple[int, int, int]
+"""What tells whether a file is the one that was read before."""
 
 
 class ImageError(ValueError):
@@ -53,16 +55,26 @@ def read_header(path: str | Path, max_megapixels: float = MAX_MEGAPIXELS) -> Hea
     Raises:
         ImageError: missing, empty, not an image, cut off, of a type that is not supported, or too large.
     """
-    parsed, _ = _read(path, max_megapixels, with_content=False)
+    parsed, *_ = _read(path, max_megapixels, with_content=False)
     if parsed.is_unusual:
         read_image(path, max_megapixels)
     return parsed.header
 
 
-def _read(path: str | Path, max_megapixels: float, with_content: bool) -> tuple[Parsed, bytearray]:
+def read_content(path: str | Path, max_megapixels: float = MAX_MEGAPIXELS) -> tuple[Parsed, bytearray, Identity]:
+    """Return what the header says, all bytes of a file, and its inode, modification time in ns and size.
+
+    Raises:
+        ImageError: as for `read_header`.
+    """
+    return _read(path, max_megapixels, with_content=True)
+
+
+def _read(path: str | Path, max_megapixels: float, with_content: bool) -> tuple[Parsed, bytearray, Identity]:
     content = bytearray()
     try:
         with _open(path) as file:
+            status = os.fstat(file.fileno())
             parsed = parse(file, max_megapixels)
             if with_content:
                 file.seek(0)
@@ -71,7 +83,7 @@ def _read(path: str | Path, max_megapixels: float, with_content: bool) -> tuple[
         raise ImageError(path, str(error)) from None
     except OSError as error:
         raise ImageError(path, (error.strerror or "unreadable").lower()) from None
-    return parsed, content
+    return parsed, content, (status.st_ino, status.st_mtime_ns, status.st_size)
 
 
 def _open(path: str | Path) -> BinaryIO:
@@ -94,7 +106,7 @@ def read_image(path: str | Path, max_megapixels: float = MAX_MEGAPIXELS) -> np.n
 
 def read_seen(path: str | Path, max_megapixels: float = MAX_MEGAPIXELS) -> tuple[Seen, Header]:
     """Read an image with its opacity, and what its header says. Raises `ImageError` as `read_image` does."""
-    parsed, content = _read(path, max_megapixels, with_content=True)
+    parsed, content, _ = read_content(path, max_megapixels)
     try:
         return decode(content, parsed), parsed.header
     except Unusable as error:

@@ -1,6 +1,7 @@
 """Formats beside the usual ones: read where Pillow or one of its plugins does, named where nothing reads them."""
 
-from importlib import import_module
+from contextlib import suppress
+from importlib import import_module, metadata
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
@@ -40,6 +41,17 @@ FOREIGN_ENDINGS = (
 def is_readable(kind: str) -> bool:
     """Return whether a module that reads the format is installed."""
     return any(_is_installed(module) for module in READERS[kind][0])
+
+
+def plugins() -> list[str]:
+    """Return name and version of the packages that are installed and let Pillow read more formats."""
+    found = []
+    for modules, advice in READERS.values():
+        package = advice.split()[-1]
+        if any(not module.startswith("PIL.") and _is_installed(module) for module in modules):
+            with suppress(metadata.PackageNotFoundError):
+                found.append(f"{package} {metadata.version(package)}")
+    return found
 
 
 def _is_installed(module: str) -> bool:

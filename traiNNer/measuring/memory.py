@@ -7,7 +7,6 @@ import torch
 
 from traiNNer.batch import ImageSet
 from traiNNer.config.options import TrainOptions
-from traiNNer.doctor.machine import free_memory
 from traiNNer.engine.evaluation.evaluation import SMALLEST_TILE
 from traiNNer.engine.evaluation.scorer import evaluating
 from traiNNer.engine.runtime.out_of_memory import is_out_of_memory
@@ -16,6 +15,7 @@ from traiNNer.measuring.measured import Fit
 from traiNNer.models.protocol import MAIN
 from traiNNer.registry import ARCHS
 from traiNNer.run.automations import chosen_automations
+from traiNNer.utils.host import free_memory
 from traiNNer.utils.host_memory import peak_bytes
 from traiNNer.utils.upscaling import upscale_image
 

@@ -10,13 +10,16 @@ from typing import NamedTuple
 import torch
 
 from traiNNer.batch import ImageSet
-from traiNNer.config.options import TrainOptions
+from traiNNer.config.options import DatasetChoice, TrainOptions
+from traiNNer.data.cache.images import OFF
+from traiNNer.data.cache.room import MEMORY_SHARE
 from traiNNer.engine.evaluation.scorer import evaluating
 from traiNNer.measuring.bench import Bench, release
 from traiNNer.measuring.measured import Pace
 from traiNNer.measuring.subsets import Few, Warm, lq_of
 from traiNNer.models.protocol import MAIN
 from traiNNer.run.build import build_evaluations
+from traiNNer.utils.host import free_memory
 
 WARM, SECONDS = 3, 6.0
 VALIDATED, VALIDATED_SIDE = 4, 512
@@ -62,16 +65,15 @@ def measure_pace(
         options: of the run.
         sets: opened image sets by key.
         workers: numbers of data workers to try, at least one.
-        decoded_mb: memory that all images take once they are decoded.
+        decoded_mb: room that all images take once they are decoded.
         say: receives what is being measured.
     """
-    cache_mb = options.datasets["train"].get("cache_mb", 0)
+    all_kept = _are_kept(options.datasets["train"], decoded_mb)
     decode_s = _decode_seconds(sets["train"])
     runs: list[_Run] = []
     for count in workers:
         say(f"measuring the pace with {count} data workers")
-        all_in_memory = decoded_mb < cache_mb / max(1, count)  # every process has its own share
-        runs.append(_train(_with_workers(options, count), sets, all_in_memory))
+        runs.append(_train(_with_workers(options, count), count, sets, all_kept))
         if _best(runs).waiting < IDLE:
             break
     best = _best(runs)
@@ -83,10 +85,17 @@ def measure_pace(
         tried={run.workers: run.it_per_s for run in runs},
         trained=best.done,
         trained_s=best.seconds,
-        # Where not all images stay in memory, reading them is part of every step, which the pace has in it.
-        decode_s=decode_s if decoded_mb < cache_mb / max(1, best.workers) else 0.0,
+        # Where not all decoded images are kept, reading them is part of every step, which the pace has in it.
+        decode_s=decode_s if all_kept else 0.0,
         **_measure_overhead(options, sets)._asdict(),
     )
+
+
+def _are_kept(train: DatasetChoice, decoded_mb: float) -> bool:
+    """Return whether all decoded images will be kept, and read from memory: `data/cache/` decides it for each image."""
+    most, free = train.get("cache_mb"), free_memory()
+    room = MEMORY_SHARE * free / 2**20 if free else 0.0
+    return train.get("cache", OFF) != OFF and decoded_mb < (room if most is None else min(most, room))
 
 
 def _best(runs: Sequence[_Run]) -> _Run:
@@ -102,12 +111,11 @@ def _with_workers(options: TrainOptions, count: int) -> TrainOptions:
     return options.model_copy(update={"datasets": options.datasets | {"train": train}})
 
 
-def _train(options: TrainOptions, sets: dict[str, ImageSet], all_in_memory: bool) -> _Run:
+def _train(options: TrainOptions, workers: int, sets: dict[str, ImageSet], all_kept: bool) -> _Run:
     kept = Warm(sets["train"], KEPT)
-    bench = Bench(options, sets | ({"train": kept} if all_in_memory else {}))
-    workers = options.datasets["train"].num_worker_per_gpu
+    bench = Bench(options, sets | ({"train": kept} if all_kept else {}))
     try:
-        if all_in_memory and not workers:
+        if all_kept and not workers:
             kept.read()
         bench.train(WARM)
         waited_before, started, done = bench.waited_s, time.perf_counter(), 0

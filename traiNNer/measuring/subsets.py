@@ -70,6 +70,14 @@ class Warm(ImageSet):
         """Return a crop of one of the first images."""
         return self.dataset.sample(index % self.count, rng)
 
+    def share_cache(self, processes: int) -> str:
+        """Have the set itself decide what is kept."""
+        return self.dataset.share_cache(processes)
+
+    def start_worker(self) -> None:
+        """Get the set itself ready."""
+        self.dataset.start_worker()
+
     def fingerprint(self) -> dict[str, str | int]:
         """Return what the set itself returns."""
         return self.dataset.fingerprint()

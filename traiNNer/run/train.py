@@ -237,6 +237,8 @@ def _run(trainer: Trainer, train_set: ImageSet) -> str:
     if trainer.is_over and not trainer.has_pending_validation():
         return f"finished: {done} (nothing left to do; raise {key} to go on)"
     loader = build_loader(options, train_set, runtime, trainer.training.plan, trainer.iteration)
+    if loader.about:
+        trainer.logbook.info(loader.about)
     trainer.logbook.warn_all(loader.news())
     damage = DamageCounter(train_set)
     try:

@@ -9,7 +9,6 @@ from time import perf_counter
 
 import numpy as np
 
-from traiNNer.doctor.machine import free_memory
 from traiNNer.engine.run_folder import cause
 from traiNNer.engine.runtime.device import find_device
 from traiNNer.engine.runtime.runtime import Runtime
@@ -20,6 +19,7 @@ from traiNNer.upscaling.image import NotFinite, Picture, Upscaler
 from traiNNer.upscaling.network import ReadyNetwork, open_network
 from traiNNer.upscaling.places import Job, Jobs, plan_jobs, reason_against
 from traiNNer.utils.files import nearest_existing, write_bytes_atomic
+from traiNNer.utils.host import free_memory
 from traiNNer.utils.printable import printable
 from traiNNer.utils.upscaling import Tiling
 

@@ -9,8 +9,8 @@ from functools import cached_property
 
 import torch
 
-from traiNNer.doctor.machine import free_memory
 from traiNNer.upscaling.network import ReadyNetwork
+from traiNNer.utils.host import free_memory
 from traiNNer.utils.host_memory import growth
 from traiNNer.utils.tiles import LEAST_CONTEXT
 from traiNNer.utils.upscaling import Tiling

@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any
 
 from traiNNer.config.names import refusal
-from traiNNer.doctor.machine import free_memory
 from traiNNer.errors import ConfigError
 from traiNNer.registry import ARCHS, Component, UnknownComponent
 from traiNNer.traits import ArchTraits, Recipe
@@ -19,9 +18,6 @@ from traiNNer.zero_config.subject import TILE, DatasetProfile, Folders
 
 USUAL = Recipe(lr=2e-4, lq_size=48, batch_size=8)
 """Where an arch declares no settings."""
-CACHE_SHARE = 0.25
-"""Share of the free memory that decoded images may take."""
-DEFAULT_CACHE_MB = 1024
 
 
 def find_arch(name: str) -> Component[ArchTraits]:
@@ -117,8 +113,6 @@ def _decide_data(draft: Draft, arch: Component[ArchTraits], profile: DatasetProf
     draft.decide(f"{train}.batch_size_per_gpu", recipe.batch_size, "crops per micro-batch")
     draft.decide(f"{train}.accum_iter", 1, "micro-batches per step")
     draft.decide(f"{train}.num_worker_per_gpu", 0, "data workers")
-    cache, why = cache_mb(profile)
-    draft.decide(f"{train}.cache_mb", cache, why)
     draft.decide("datasets.val.name", "held_out" if folders.is_held_out else "val")
     if folders.is_held_out:
         _decide_set(draft, "datasets.val", folders.gt, folders.lq)
@@ -137,17 +131,6 @@ def _decide_set(draft: Draft, at: str, gt: Path, lq: Path | None) -> None:
     draft.decide(f"{at}.type", "PairedImageDataset")
     draft.decide(f"{at}.dataroot_gt", str(gt))
     draft.decide(f"{at}.dataroot_lq", str(lq))
-
-
-def cache_mb(profile: DatasetProfile) -> tuple[int, str]:
-    """Return the memory for decoded images and why: room for all of them, where a quarter of what is free is enough."""
-    needed = -(-profile.decoded_bytes() // 2**20) + 1
-    free = (free_memory() or 0) / 2**20
-    if needed <= DEFAULT_CACHE_MB:
-        return DEFAULT_CACHE_MB, f"all images stay in memory: {needed} MB"
-    if needed <= CACHE_SHARE * free:
-        return needed, f"all images stay in memory, of which {free / 1024:.0f} GB are free"
-    return DEFAULT_CACHE_MB, f"of the {needed:,} MB that all images take"
 
 
 def _decide_training(draft: Draft, values: Mapping[str, Reasoned]) -> None:

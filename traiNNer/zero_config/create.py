@@ -222,7 +222,7 @@ def _job(request: Request, draft: Draft, profile: DatasetProfile, options: Train
     rate = (recipe.muon_lr if is_known else None) or recipe.lr
     data = options.datasets["train"]
     switches = ("use_channels_last", "use_amp", "amp_bf16", "fast_matmul", "use_compile")
-    fixed_workers = draft.is_given("datasets.train.num_worker_per_gpu")
+    workers = data.num_worker_per_gpu if draft.is_given("datasets.train.num_worker_per_gpu") else "auto"
     return Job(
         tree=draft.tree() | {"name": "measured"},  # what is found holds for a run of any name
         given=tuple(key for key in switches if draft.is_given(key)),
@@ -230,7 +230,7 @@ def _job(request: Request, draft: Draft, profile: DatasetProfile, options: Train
         rates=tuple(tuple(rate * factor for factor in factors) for factors in FACTORS) if wants_rate else (),
         rate_seconds=TRIALS_S if budget is None else min(TRIALS_S, TRIALS_SHARE * budget),
         rate_seconds_at_most=TRIALS_S if budget is None else min(LONGEST_TRIALS_S, TRIALS_SHARE * budget),
-        workers=(data.num_worker_per_gpu,) if fixed_workers else (0, *workers_to_try()),
+        workers=(0, *workers_to_try()) if workers == "auto" else (workers,),
         decoded_mb=profile.decoded_bytes() / 2**20,
         run_s=budget,
         crops=_crops(draft, options) if budget else (),

@@ -1,7 +1,7 @@
 """From what was measured to decisions with their reasons."""
 
-from traiNNer.doctor.machine import cores
 from traiNNer.measuring.measured import Comparison, Crop, Fit, Measured, Pace, Trials
+from traiNNer.utils.host import cores
 from traiNNer.zero_config.budget import decide_end
 from traiNNer.zero_config.draft import Draft
 from traiNNer.zero_config.plan import Plan, duration

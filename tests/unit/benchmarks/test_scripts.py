@@ -35,6 +35,7 @@ IMPORTED = {"audit_faults.py", "frozen_runs.py", "gan_demo.py", "house.py", "pic
 PRINTED = {
     "bookkeeping.py": (["--iterations", "2"], ["forward, backward, optimizer", "bookkeeping: "]),
     "train_step.py": (["--rounds", "1", "--steps", "1"], ["plain ", "ours / plain: ", "largest difference "]),
+    "data_path.py": (["--quick"], ["| 176x160 | kept | ", "| 176x160 | cache: off | ", " has paid | "]),
     "start.py": (["--runs", "1", "--images", "8"], ["from there to iteration 1: ", "the end of --check: median "]),
     "automations/cost.py": (["--iterations", "2", "--skipped", "1"], ["| all on ms | all off ms |", "| <= 0.2 "]),
 }

@@ -1,9 +1,12 @@
+import contextlib
 import errno
 import gc
 import os
+import re
 import signal
 import time
 from dataclasses import dataclass, field
+from itertools import count
 
 import cv2
 import numpy as np
@@ -15,10 +18,12 @@ from torch.utils.data.dataloader import _MultiProcessingDataLoaderIter
 from traiNNer.batch import Batch, BatchPlan, ImageSet, Sample
 from traiNNer.data.datasets.paired_images import PairedImageDataset
 from traiNNer.data.files.options import CropStep, FileOptions
-from traiNNer.data.loader import DamageCounter, TrainLoader
+from traiNNer.data.loader import MOST_DEATHS, DamageCounter, TrainLoader
 from traiNNer.data.transfer import collate
+from traiNNer.data.wait_watch import Verdict
 from traiNNer.errors import DataError
 from traiNNer.imaging.image_file import read_image
+from traiNNer.utils.host import Cores
 
 needs_sessions = pytest.mark.skipif(not hasattr(os, "setsid"), reason="no sessions on this system")
 
@@ -124,8 +129,12 @@ def test_real_images_are_the_same_for_any_number_of_workers(tmp_path):
     dataset.open("train", "t")
     streams = [run(dataset, workers=workers, enlarge_ratio=3) for workers in (0, 1, 2)]
     assert streams[0] == streams[1] == streams[2]
-    dataset._cache_bytes = 0
-    assert run(dataset, workers=0, enlarge_ratio=3) == streams[0]
+    for cache in (str(tmp_path / "kept"), str(tmp_path / "kept"), "off"):
+        files = FileOptions(lq_size=8, cache=cache)
+        dataset = PairedImageDataset(2, str(tmp_path / "lr"), str(tmp_path / "hr"), files=files)
+        dataset.open("train", "t")
+        for workers in (0, 2):
+            assert run(dataset, workers=workers, enlarge_ratio=3) == streams[0]
 
 
 @pytest.mark.parametrize("workers", [0, 1, 3])
@@ -270,21 +279,75 @@ def test_internal_error_is_not_hidden(workers):
         run(FakeSet(faults={5: fail(RuntimeError("planted"))}), workers=workers)
 
 
-@pytest.mark.parametrize("name", ["SIGKILL", "SIGSEGV"])
-def test_killed_worker_ends_the_run_promptly(name):
-    number = getattr(signal, name)
-    text = ends(FakeSet(faults={5: lambda: os.kill(os.getpid(), number)}), workers=2)
+@pytest.fixture
+def quick_look(monkeypatch):
+    """Look for dead workers more often than torch's users need it."""
+    monkeypatch.setattr("traiNNer.data.loader.LOOK_EVERY_S", 0.3)
+
+
+def once(folder, fault):
+    """Return a fault that happens the first time only, in whichever process."""
+
+    def failing():
+        with contextlib.suppress(FileExistsError):
+            (folder / "done").touch(exist_ok=False)
+            fault()
+
+    return failing
+
+
+def killed(name="SIGKILL"):
+    return lambda: os.kill(os.getpid(), getattr(signal, name))
+
+
+@pytest.mark.parametrize("fault", [killed("SIGKILL"), killed("SIGSEGV"), lambda: os._exit(0)])
+def test_sample_that_always_kills_its_worker_ends_the_run(quick_look, fault):
+    text = ends(FakeSet(faults={5: fault}), workers=2)
     assert text.startswith("Data worker died (killed, maybe out of RAM). Lower num_worker_per_gpu")
 
 
-def test_exiting_worker_ends_the_run_promptly():
-    assert ends(FakeSet(faults={5: lambda: os._exit(0)}), workers=2).startswith("Data worker died")
+@pytest.mark.parametrize(("workers", "accum_iter"), [(1, 1), (2, 1), (3, 2)])
+def test_worker_that_dies_changes_no_sample(tmp_path, quick_look, workers, accum_iter):
+    expected = run(FakeSet(), accum_iter=accum_iter)
+    dataset = FakeSet(faults={5: once(tmp_path, killed())})
+    loader = TrainLoader(
+        dataset, seed=3, batch_size=2, total_iter=9, accum_iter=accum_iter, workers=workers, timeout_s=30
+    )
+    keys = [[batch.keys for batch in step] for step in loader]
+    (told,) = loader.news()
+    loader.close()
+    assert keys == [[batch[2] for batch in step] for step in expected]
+    assert re.match(r"A data worker died \(killed, maybe out of RAM; worker \d reading image 5\)", told)
+    (tmp_path / "done").unlink()
+    assert run(dataset, workers=workers, accum_iter=accum_iter) == expected
 
 
-def test_worker_killed_holding_a_batch_ends_the_run(monkeypatch):
+def test_growing_batches_survive_a_death(tmp_path, quick_look):
+    expected = grown(0)
+    plan, keys = BatchPlan(1), []
+    loader = TrainLoader(FakeSet(), seed=3, batch_size=plan, total_iter=74, workers=2, timeout_s=30)
+    for iteration, step in enumerate(loader, 1):
+        keys.append([batch.keys for batch in step])
+        if iteration == 3:
+            plan.change(3, 3)
+        if iteration in (10, 66):
+            loader._iterator._workers[0].kill()
+    loader.close()
+    assert keys == expected
+
+
+def test_deaths_are_bounded(quick_look):
+    loader = TrainLoader(FakeSet(), seed=0, batch_size=1, total_iter=500, workers=1, timeout_s=30)
+    with pytest.raises(DataError, match="Data worker died"):
+        [loader._iterator._workers[0].kill() for _ in loader]
+    loader.close()
+    assert 1 <= len(loader.news()) < MOST_DEATHS
+
+
+def test_worker_killed_holding_a_batch_is_noticed(monkeypatch):
     loader = TrainLoader(FakeSet(), seed=0, batch_size=1, total_iter=20, workers=1, timeout_s=30)
     stream = iter(loader)
-    next(stream)
+    first = next(stream)[0].keys
     (worker,) = loader._iterator._workers
     while loader._iterator._worker_result_queue.empty():
         time.sleep(0.01)
@@ -292,11 +355,44 @@ def test_worker_killed_holding_a_batch_ends_the_run(monkeypatch):
     worker.join()
     # torch checks for dead workers only once, when a killed process may not have ended yet.
     monkeypatch.setattr(worker, "is_alive", lambda: True)
-    try:
-        with pytest.raises(DataError, match="Data worker died"):
-            list(stream)
-    finally:
-        loader.close()
+    keys = [first, *(step[0].keys for step in stream)]
+    loader.close()
+    assert keys == [step[0][2] for step in run(FakeSet(), seed=0, batch_size=1, total_iter=20)]
+    assert len(loader.news()) == 1
+
+
+def test_workers_are_added_where_training_waits(monkeypatch):
+    monkeypatch.setattr("traiNNer.data.loader.cores", lambda: Cores(8, 8))
+    verdicts = {4: Verdict(0.5, 200, 4, ""), 9: Verdict(0.3, 200, 4, "Buy more.")}
+    noted = count(1)
+    monkeypatch.setattr("traiNNer.data.loader.WaitWatch.note", lambda *_: verdicts.get(next(noted)))
+    loader = TrainLoader(FakeSet(), seed=3, batch_size=2, total_iter=12, workers="auto", timeout_s=30)
+    assert loader._loader.num_workers == 2
+    keys = [step[0].keys for step in loader]
+    assert loader._loader.num_workers == 4
+    loader.close()
+    assert keys == [step[0][2] for step in run(FakeSet(), total_iter=12)]
+    assert loader.news() == [
+        "Data workers: 2 -> 4, as training waited for data 50% of 200 iterations.",
+        "Buy more.",
+    ]
+
+
+@pytest.mark.parametrize(("usable", "world", "workers"), [(8, 1, 2), (8, 4, 2), (8, 8, 1), (1, 1, 1), (2, 8, 1)])
+def test_automatic_workers_begin_with_two_where_there_are_cores(monkeypatch, usable, world, workers):
+    monkeypatch.setattr("traiNNer.data.loader.cores", lambda: Cores(usable, usable))
+    loader = TrainLoader(FakeSet(), seed=0, batch_size=1, total_iter=1, workers="auto", world=world)
+    assert loader._loader.num_workers == workers
+
+
+@pytest.mark.parametrize("workers", [0, 2])
+def test_cost_of_samples_is_noted(workers):
+    loader = TrainLoader(FakeSet(), seed=0, batch_size=2, total_iter=9, workers=workers)
+    list(loader)
+    loader.close()
+    cost = loader._samples.cost()
+    assert cost.samples == 18
+    assert 0 < cost.worked <= cost.seconds * 1.5
 
 
 def test_hanging_read_ends_the_run_and_is_named(tmp_path, monkeypatch):
@@ -376,14 +472,17 @@ def test_close_without_start_or_workers():
     gc.collect()
 
 
-def test_cache_budget_is_split_among_workers():
+@pytest.mark.parametrize("line", ["kept", "", None])
+def test_dataset_decides_what_is_kept_before_workers_start(line):
     class Sharing(FakeSet):
         def share_cache(self, processes):
             self.processes = processes
+            return line
 
     dataset = Sharing()
-    TrainLoader(dataset, seed=0, batch_size=1, total_iter=1, workers=3)
+    loader = TrainLoader(dataset, seed=0, batch_size=1, total_iter=1, workers=3)
     assert dataset.processes == 3
+    assert loader.about == (line or "")
 
 
 def batch(*skipped):

@@ -64,15 +64,23 @@ def full(*_):
     raise RuntimeError("unable to allocate shared memory(shm) for file </torch_1>: No space left on device (28)")
 
 
-def test_batch_is_in_shared_memory_when_it_leaves():
-    batch = collate_to_send(samples(4, 4))
+@pytest.mark.parametrize("augment", [None, lambda batch: batch.map(torch.clone)])
+def test_batch_is_in_shared_memory_when_it_leaves(augment):
+    batch = collate_to_send(samples(4, 4), augment)
     assert isinstance(batch, Batch)
     assert batch.lq is not None
     assert batch.lq.is_shared()
+    np.testing.assert_array_equal(batch.lq.numpy(), [sample.lq for sample in samples(4, 4)])
+
+
+def test_images_are_written_once_into_shared_memory(monkeypatch):
+    monkeypatch.setattr(Tensor, "copy_", full)  # as moving a tensor there would call it
+    assert isinstance(collate_to_send(samples(4, 4)), Batch)
 
 
 def test_full_memory_sends_the_same_batch_as_arrays(monkeypatch):
     expected = collate(samples(4, 4))
+    monkeypatch.setattr("traiNNer.data.transfer.new_shared", full)
     monkeypatch.setattr(Tensor, "share_memory_", full)
     parcel = collate_to_send(samples(4, 4))
     assert isinstance(parcel, Parcel)
@@ -89,6 +97,7 @@ def test_error_is_sent_as_it_is():
 
 def test_stream_through_the_pipe_is_the_same_and_told_once(monkeypatch):
     expected, _ = run(0)
+    monkeypatch.setattr("traiNNer.data.transfer.new_shared", full)
     monkeypatch.setattr(Tensor, "share_memory_", full)
     found, news = run(2)
     assert found == expected

@@ -3,7 +3,7 @@ from collections import Counter
 import numpy as np
 import pytest
 
-from traiNNer.data.transforms import bicubic_error, random_crop, random_turn
+from traiNNer.data.transforms import bicubic_error, copy_turned, random_place, random_turn
 from traiNNer.utils.resize import imresize
 
 
@@ -11,6 +11,16 @@ def pair(height, width, scale):
     """Return an LQ image of distinct numbers, and its GT: each pixel repeated scale x scale times."""
     lq = np.arange(height * width).reshape(height, width, 1).repeat(3, 2).astype(np.uint16)
     return lq, lq.repeat(scale, 0).repeat(scale, 1)
+
+
+def random_crop(lq, gt, size, scale, rng):
+    """Return the same random square of both."""
+    top, left = random_place(*lq.shape[:2], size, rng)
+    return crop(lq, top, left, size), crop(gt, top * scale, left * scale, size * scale)
+
+
+def crop(image, top, left, size):
+    return image[top : top + size, left : left + size]
 
 
 def positions(size=3):
@@ -29,8 +39,8 @@ def test_crop_and_flip_keep_the_pair_aligned(scale):
         assert small.shape == (4, 4, 3)
         small, large = random_turn(small, large, True, True, rng)
         np.testing.assert_array_equal(small.repeat(scale, 0).repeat(scale, 1), large)
-        assert small.flags.c_contiguous
-        assert large.flags.c_contiguous
+        assert np.shares_memory(small, lq)
+        assert np.shares_memory(large, gt)
 
 
 def test_every_crop_position_is_equally_likely():
@@ -100,3 +110,29 @@ def test_bicubic_error_is_that_of_our_bicubic(scale, kind):
     white = np.iinfo(kind).max
     expected = np.abs(imresize(lq / white, float(scale)) - gt / white).mean()
     assert bicubic_error(lq, gt, scale) == pytest.approx(expected, rel=1e-5)
+
+
+@pytest.mark.parametrize("kind", [np.uint8, np.uint16, np.float32])
+@pytest.mark.parametrize("channels", [1, 3])
+@pytest.mark.parametrize("mirrored", [False, True])
+@pytest.mark.parametrize("quarters", range(4))
+@pytest.mark.parametrize("sides", [(6, 6), (5, 9)])
+def test_turned_view_is_copied_as_it_is(kind, channels, mirrored, quarters, sides):
+    image = np.random.default_rng(0).integers(0, 256, (20, 30, channels)).astype(kind)
+    image.flags.writeable = False  # as what is kept on the disk
+    view = image[3 : 3 + sides[0], 4 : 4 + sides[1]]
+    view = np.rot90(view[:, ::-1] if mirrored else view, quarters)
+    batch = np.zeros((3, *view.shape), kind)
+    copy_turned(view, batch[1])
+    np.testing.assert_array_equal(batch[1], view)
+    assert not batch[[0, 2]].any()
+
+
+def test_clips_and_other_types_are_copied_plainly():
+    clip = np.random.default_rng(0).integers(0, 256, (2, 4, 5, 3), np.uint8)[:, ::-1]
+    copied = np.zeros(clip.shape, np.uint16)
+    copy_turned(clip, copied)
+    np.testing.assert_array_equal(copied, clip)
+    deep = np.zeros((4, 5, 3), np.uint16)
+    copy_turned(clip[0], deep)
+    np.testing.assert_array_equal(deep, clip[0])

@@ -213,17 +213,6 @@ def test_key_of_measurements_names_the_machine(monkeypatch):
     assert machine_id() != key
 
 
-def test_container_memory_limit_is_the_memory(tmp_path):
-    (tmp_path / "proc/self").mkdir(parents=True)
-    (tmp_path / "proc/meminfo").write_text("MemTotal: 8000 kB\nMemFree: 1 kB\nMemAvailable: 500 kB\n")
-    assert machine.memory(tmp_path) == machine.Memory(8000 * 1024, 500 * 1024)
-    (tmp_path / "proc/self/cgroup").write_text("0::/\n")
-    (tmp_path / "sys/fs/cgroup").mkdir(parents=True)
-    (tmp_path / "sys/fs/cgroup/memory.max").write_text(f"{2000 * 1024}\n")
-    (tmp_path / "sys/fs/cgroup/memory.current").write_text(f"{1900 * 1024}\n")
-    assert machine.memory(tmp_path) == machine.Memory(2000 * 1024, 100 * 1024, limited=True)
-
-
 def test_unwritable_folder_is_detected(tmp_path, monkeypatch):
     def refuses(**_):
         raise OSError(30, "Read-only file system")

@@ -11,19 +11,20 @@ from traiNNer.measuring import pace as module
 def measure(monkeypatch):
     """Return a function that measures simulated runs: iterations per second and waiting by number of workers."""
 
-    def use(runs, decoded_mb=10.0):
+    def use(runs, decoded_mb=10.0, free_mb=1000, **train):
         tried = []
 
-        def train(options, sets, all_in_memory):
-            tried.append((options, all_in_memory))
+        def run(options, workers, sets, all_kept):
+            tried.append((options, all_kept))
             it_per_s, waiting = runs[options]
             return module._Run(options, round(it_per_s * 6), 6.0, waiting)
 
         monkeypatch.setattr(module, "_with_workers", lambda options, count: count)
-        monkeypatch.setattr(module, "_train", train)
+        monkeypatch.setattr(module, "_train", run)
         monkeypatch.setattr(module, "_decode_seconds", lambda dataset: 7.0)
         monkeypatch.setattr(module, "_measure_overhead", lambda *_: module._Overhead(2.0, 0.5, 0.1))
-        options = SimpleNamespace(datasets={"train": {"cache_mb": 16}})
+        monkeypatch.setattr(module, "free_memory", lambda: free_mb * 2**20)
+        options = SimpleNamespace(datasets={"train": {"cache": "auto"} | train})
         return module.measure_pace(options, {"train": None}, list(runs), decoded_mb, lambda _: None), tried
 
     return use
@@ -44,10 +45,18 @@ def test_worker_count_must_be_clearly_faster_than_the_best(measure):
     assert found.workers == 0
 
 
-def test_reading_counts_at_start_only_with_a_full_cache(measure):
-    assert measure({0: (10, 0.0)})[0].decode_s == 7.0
-    assert measure({0: (10, 0.0)}, decoded_mb=20)[0].decode_s == 0.0
-    # Two workers have half of the memory each.
-    found, tried = measure({0: (10, 0.5), 2: (20, 0.0)})
-    assert (found.workers, found.decode_s) == (2, 0.0)
-    assert tried == [(0, True), (2, False)]
+@pytest.mark.parametrize(
+    ("options", "kept"),
+    [
+        ({}, True),
+        ({"cache": "off"}, False),
+        ({"cache_mb": 9}, False),
+        ({"cache_mb": 11}, True),
+        ({"free_mb": 12}, False),
+        ({"cache_mb": 100, "free_mb": 12}, False),
+    ],
+)
+def test_decoding_counts_once_only_where_all_images_are_kept(measure, options, kept):
+    found, tried = measure({0: (10, 0.5), 2: (20, 0.0)}, **options)
+    assert (found.workers, found.decode_s) == (2, 7.0 if kept else 0.0)
+    assert tried == [(0, kept), (2, kept)]

@@ -31,8 +31,8 @@ NEUTRAL = {
     "name", "num_gpu", "dist", "plugins", "auto_resume", "stages", "path.*", "logger.*", "val.save_img",
     "train.suspects",
     *(f"datasets.{key}.{name}" for key in ("train", "val") for name in (
-        "num_worker_per_gpu", "pin_memory", "dataroot_gt", "dataroot_lq", "cache_mb", "max_pixels", "strict", "split",
-        "meta_info",
+        "num_worker_per_gpu", "pin_memory", "dataroot_gt", "dataroot_lq", "cache", "cache_mb", "max_pixels", "strict",
+        "split", "meta_info",
     )),
 }  # fmt: skip
 RUNTIME = {"deterministic", "use_amp", "amp_bf16", "use_channels_last", "fast_matmul", "use_compile"}

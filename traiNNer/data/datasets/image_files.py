@@ -7,7 +7,7 @@ from typing import Literal
 import numpy as np
 
 from traiNNer.batch import Degrade, ImageSet, Sample
-from traiNNer.data.cache import ImageCache
+from traiNNer.data.cache.images import DecodedImages, Rows
 from traiNNer.data.files.fingerprint import fingerprint
 from traiNNer.data.files.options import THE_END, FileOptions
 from traiNNer.data.files.pairing import Pair
@@ -16,6 +16,7 @@ from traiNNer.data.order import seed_of_name
 from traiNNer.data.transforms import bicubic_error, random_turn
 from traiNNer.errors import DataError
 from traiNNer.imaging.image_file import Header, ImageError, read_image
+from traiNNer.imaging.rows import read_rows
 
 MOST_IN_A_ROW = 100  # so many damaged ones together mean a lost disk: trying on would only look like a hang
 
@@ -38,8 +39,7 @@ class ImageFiles(ImageSet):
         self.strict = files.strict
         self.selection = Selection(Path(files.meta_info).expanduser() if files.meta_info else None, files.split)
         self.name = "dataset"
-        self._cache_bytes = files.cache_mb * 1024**2
-        self._cache = ImageCache(self._cache_bytes)
+        self._decoded = DecodedImages(files.cache, files.cache_mb, self._decode, lambda path: self._headers[path])
         self._pairs: list[Pair] = []
         self._headers: dict[Path, Header] = {}
 
@@ -72,12 +72,13 @@ class ImageFiles(ImageSet):
         scan = self._scan(self.crop_size if purpose == "train" else None)
         scan.raise_if_broken()
         self._pairs, self._headers = scan.pairs, scan.headers
+        self._decoded.use(self._roots(), list(dict.fromkeys(path for pair in self._pairs for path in pair.files)))
         if purpose == "val":
             self._decode_all(scan)
         return scan.notices
 
     def _decode_all(self, scan: Scan) -> None:
-        """Decode the images once, as no other can replace a damaged one; those that fit stay in the cache.
+        """Decode the images once, as no other can replace a damaged one; those that are kept were good once.
 
         Raises:
             DataError: some are damaged; a table names them.
@@ -89,9 +90,21 @@ class ImageFiles(ImageSet):
                 scan.add("damaged images", str(error))
         scan.raise_if_broken()
 
-    def share_cache(self, processes: int) -> None:
-        """Divide the memory for decoded images among the data workers."""
-        self._cache = ImageCache(self._cache_bytes // max(1, processes))
+    def _roots(self) -> list[Path]:
+        """Return the folders of the images."""
+        return self.gt_roots or []
+
+    def share_cache(self, processes: int) -> str:  # noqa: ARG002 - however many they are
+        """Decide whether decoded images are kept; all processes share them. Returns a line for the log."""
+        return self._decoded.plan()
+
+    def relief(self) -> str:
+        """Return what a user can do to have fewer images decoded."""
+        return self._decoded.relief()
+
+    def start_worker(self) -> None:
+        """Get ready in a data worker."""
+        self._decoded.after_fork()
 
     def __len__(self) -> int:
         return len(self._pairs)
@@ -103,19 +116,23 @@ class ImageFiles(ImageSet):
     def sample_at(self, index: int, rng: np.random.Generator, iteration: int) -> Sample:
         """Return a random crop of pair `index`, mirrored and turned. A damaged pair is replaced by the next good one.
 
+        Without degradations both are views of the decoded images.
+
         Raises:
             DataError: this pair and the next hundred cannot be read.
         """
         skipped: list[str] = []
         for offset in range(min(len(self), MOST_IN_A_ROW)):
-            pair = self._pairs[(index + offset) % len(self)]
+            pair, before = self._pairs[(index + offset) % len(self)], rng.bit_generator.state
             try:
                 lq, gt = self._chosen_crop(pair, rng, iteration)
             except ImageError as error:
                 skipped.append(str(error))
+                rng.bit_generator.state = before
                 continue
             lq, gt = random_turn(lq, gt, self.files.use_hflip, self.files.use_rot, rng)
             if self.degrade is not None:
+                lq, gt = np.ascontiguousarray(lq), np.ascontiguousarray(gt)
                 lq, gt = self._degraded(self.degrade, lq, gt, int(rng.integers(2**63)))
             return Sample(lq, gt, pair.key, skipped=tuple(skipped))
         raise DataError(f"{self.name}: {len(skipped)} images in a row cannot be read; first: {skipped[0]}")
@@ -134,6 +151,7 @@ class ImageFiles(ImageSet):
             lq, gt = self._whole(pair)
         except ImageError as error:
             raise DataError(f"{self.name}: damaged image {error}") from None
+        lq, gt = _own(lq), None if gt is None else _own(gt)
         if self.degrade is not None:  # the same at every validation, in every run
             lq, gt = self._degraded(self.degrade, lq, gt, seed_of_name(pair.key))
         return Sample(lq, gt, pair.key)
@@ -145,13 +163,16 @@ class ImageFiles(ImageSet):
         source = gt if self.is_made_of_gt and gt is not None else lq
         return degrade.lq(source, seed, (lq.shape[0], lq.shape[1])), gt
 
-    def _image(self, path: Path) -> np.ndarray:
-        return self._cache.get(str(path), lambda: self._decode(path))
+    def _image(self, path: Path, rows: Rows | None = None) -> np.ndarray:
+        """Return an image that must not be written to; where only some `rows` are asked for, others may be anything."""
+        return self._decoded.get(path, rows)
 
-    def _decode(self, path: Path) -> np.ndarray:
-        image = read_image(path, self.files.max_pixels)
-        height, width = image.shape[:2]
+    def _decode(self, path: Path, rows: Rows | None) -> np.ndarray:
         header = self._headers[path]
+        image = read_rows(path, *rows, self.files.max_pixels) if rows else None
+        if image is None:
+            image = read_image(path, self.files.max_pixels)
+        height, width = image.shape[:2]
         if (width, height) != (header.width, header.height):
             raise ImageError(path, f"changed since the start: {header.width}x{header.height} -> {width}x{height}")
         return image
@@ -176,6 +197,11 @@ class ImageFiles(ImageSet):
             return fingerprint(files, self._headers)
         except OSError as error:
             raise DataError(f"{self.name}: an image cannot be read any more: {error}") from None
+
+
+def _own(image: np.ndarray) -> np.ndarray:
+    """Return an image that belongs to the caller: itself, unless it is kept where it cannot be written to."""
+    return image if image.flags.writeable else image.copy()
 
 
 def folders(roots: str | tuple[str, ...]) -> list[Path]:

@@ -11,7 +11,7 @@ from traiNNer.data.datasets.image_files import ImageFiles, folders
 from traiNNer.data.files.options import DEFAULTS, FileOptions, Folders
 from traiNNer.data.files.pairing import Pair
 from traiNNer.data.files.scan import Scan, scan_set
-from traiNNer.data.transforms import random_crop
+from traiNNer.data.transforms import random_place
 from traiNNer.errors import DataError
 from traiNNer.registry import DATASETS
 
@@ -55,9 +55,17 @@ class PairedImageDataset(ImageFiles):
             self.name, self.gt_roots, self.lq_roots, self.scale, crop, self.files.max_pixels, self.selection
         )
 
+    def _roots(self) -> list[Path]:
+        return [*(self.gt_roots or ()), *self.lq_roots]
+
     def _crop(self, pair: Pair, side: int, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
         assert pair.gt is not None
-        return random_crop(self._image(pair.source), self._image(pair.gt), side, self.scale, rng)
+        top, left = random_place(*self._lq_shape(pair), side, rng)
+        crops = []
+        for path, scale in ((pair.source, 1), (pair.gt, self.scale)):
+            first, last = top * scale, (top + side) * scale
+            crops.append(self._image(path, (first, last))[first:last, left * scale : (left + side) * scale])
+        return crops[0], crops[1]
 
     def _whole(self, pair: Pair) -> tuple[np.ndarray, np.ndarray | None]:
         lq = self._image(pair.source)

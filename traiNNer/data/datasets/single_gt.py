@@ -3,6 +3,8 @@
 import numpy as np
 
 from traiNNer.batch import Degrade
+from traiNNer.data.cache.images import Rows
+from traiNNer.data.cache.recent import Recent
 from traiNNer.data.datasets.image_files import ImageFiles, folders
 from traiNNer.data.files.options import DEFAULTS, FileOptions, Folders
 from traiNNer.data.files.pairing import Pair
@@ -10,6 +12,11 @@ from traiNNer.data.files.scan import Scan, scan_gt
 from traiNNer.data.transforms import random_place
 from traiNNer.registry import DATASETS
 from traiNNer.utils.resize import imresize, imresize_crop
+
+MARGIN = 3
+"""Rows of LQ around a crop of which a shrunk crop is made: the kernel reaches two pixels to each side."""
+SHRUNK_BYTES = 256 * 2**20
+"""Most memory for the LQ of whole images, which are made and not read."""
 
 
 @DATASETS.register()
@@ -33,26 +40,28 @@ class SingleGTDataset(ImageFiles):
         files: FileOptions = DEFAULTS,
         degrade: Degrade | None = None,
     ) -> None:
-        self._roots = folders(dataroot_gt)
-        super().__init__(scale, self._roots, files, degrade)
+        self._folders = folders(dataroot_gt)
+        super().__init__(scale, self._folders, files, degrade)
+        self._shrunk = Recent(SHRUNK_BYTES)
 
     def _scan(self, crop: int | None) -> Scan:
-        return scan_gt(self.name, self._roots, self.scale, crop, self.files.max_pixels, self.selection)
+        return scan_gt(self.name, self._folders, self.scale, crop, self.files.max_pixels, self.selection)
 
     def _crop(self, pair: Pair, side: int, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
-        scale, gt = self.scale, self._divisible(pair)
-        top, left = random_place(gt.shape[0] // scale, gt.shape[1] // scale, side, rng)
+        scale = self.scale
+        top, left = random_place(*self._lq_shape(pair), side, rng)
+        gt = self._divisible(pair, ((top - MARGIN) * scale, (top + side + MARGIN) * scale))
         large = gt[top * scale : (top + side) * scale, left * scale : (left + side) * scale]
         return imresize_crop(gt, scale, top, left, side, side), large
 
     def _whole(self, pair: Pair) -> tuple[np.ndarray, np.ndarray | None]:
         gt = np.ascontiguousarray(self._divisible(pair))
-        # Kept like a decoded image: every validation asks for it again, and it is the smaller of the two.
-        return self._cache.get(f"LQ of {pair.gt}", lambda: imresize(gt, size=self._lq_shape(pair))), gt
+        # Every validation asks for it again.
+        return self._shrunk.get(pair.key, lambda: imresize(gt, size=self._lq_shape(pair))), gt
 
-    def _divisible(self, pair: Pair) -> np.ndarray:
+    def _divisible(self, pair: Pair, rows: Rows | None = None) -> np.ndarray:
         height, width = self._lq_shape(pair)
-        return self._image(pair.source)[: height * self.scale, : width * self.scale]
+        return self._image(pair.source, rows)[: height * self.scale, : width * self.scale]
 
     def _lq_shape(self, pair: Pair) -> tuple[int, int]:
         header = self._headers[pair.source]

@@ -43,8 +43,11 @@ class FileOptions(OptionGroup):
     """Mirror at random."""
     use_rot: bool = True
     """Turn by 0, 90, 180 or 270 degrees at random."""
-    cache_mb: Annotated[int, Field(ge=0), Influence.NEUTRAL] = 1024
-    """Memory for decoded images, in MB, shared out among the data workers."""
+    cache: Annotated[str, Field(min_length=1), Influence.NEUTRAL] = "auto"
+    """Where decoded images are kept for later epochs and runs: `auto` (in the cache folder of the user, where that
+    pays), `off`, or a folder. See docs/data.md."""
+    cache_mb: Annotated[int, Field(ge=0), Influence.NEUTRAL] | None = None
+    """Most MB of decoded images that are kept; by default what disk and memory have room for. 0 keeps none."""
     max_pixels: Annotated[float, Field(gt=0), Influence.NEUTRAL] = 200
     """Images of more megapixels are refused unread."""
     strict: Annotated[bool, Influence.NEUTRAL] = False

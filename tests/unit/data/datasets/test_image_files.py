@@ -134,14 +134,23 @@ def test_file_changed_since_start_is_damaged(root):
         made.whole(1)
 
 
-def test_decoded_images_are_cached_within_a_shared_budget(root):
-    made = opened(root, cache_mb=1)
-    first = made.whole(0).gt
-    (root / "0.png").unlink()
-    assert made.whole(0).gt is first
-    made.share_cache(10**9)  # nothing is left for each
-    with pytest.raises(DataError):
-        made.whole(0)
+@pytest.mark.parametrize("cache", ["auto", "off", "kept"])
+def test_whole_images_belong_to_the_caller(root, monkeypatch, cache):
+    monkeypatch.chdir(root.parent)
+    made = opened(root, cache=cache)
+    before = made.whole(0).gt.copy()
+    made.whole(0).gt[:] = 0
+    made.whole(0).gt[:] = 0
+    np.testing.assert_array_equal(made.whole(0).gt, before)
+
+
+def test_damaged_image_leaves_the_draws_of_its_substitute(root):
+    made = opened(root)
+    expected = made.sample(2, np.random.default_rng(1))
+    made.damaged = {1}
+    found = made.sample(1, np.random.default_rng(1))
+    assert (found.key, found.skipped != ()) == (expected.key, True)
+    np.testing.assert_array_equal(found.lq, expected.lq)
 
 
 def test_self_description(root):

@@ -1,4 +1,4 @@
-"""Decoded images kept in memory, the least recently used dropped first."""
+"""Images that were made and not read, kept in the memory of one process, the least recently used dropped first."""
 
 from collections import OrderedDict
 from collections.abc import Callable
@@ -6,7 +6,7 @@ from collections.abc import Callable
 import numpy as np
 
 
-class ImageCache:
+class Recent:
     """Holds at most `limit_bytes` of arrays; one larger than that is never kept."""
 
     def __init__(self, limit_bytes: int) -> None:
@@ -14,12 +14,12 @@ class ImageCache:
         self.used_bytes = 0
         self._images: OrderedDict[str, np.ndarray] = OrderedDict()
 
-    def get(self, key: str, read: Callable[[], np.ndarray]) -> np.ndarray:
-        """Return the image `key`, reading it if it is not here. The array must not be written to."""
+    def get(self, key: str, make: Callable[[], np.ndarray]) -> np.ndarray:
+        """Return the image `key`, making it if it is not here. The array must not be written to."""
         if key in self._images:
             self._images.move_to_end(key)
             return self._images[key]
-        image = read()
+        image = make()
         if image.nbytes <= self.limit_bytes:
             self._images[key] = image
             self.used_bytes += image.nbytes

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from traiNNer.data.cache import ImageCache
+from traiNNer.data.cache.recent import Recent
 
 
 class Reader:
@@ -23,7 +23,7 @@ class Reader:
 
 
 def test_cached_image_is_not_read_again():
-    cache, reader = ImageCache(300), Reader()
+    cache, reader = Recent(300), Reader()
     for _ in range(3):
         for key in "abc":
             assert cache.get(key, reader(key))[0] == ord(key)
@@ -32,7 +32,7 @@ def test_cached_image_is_not_read_again():
 
 
 def test_least_recently_used_goes_first():
-    cache, reader = ImageCache(300), Reader()
+    cache, reader = Recent(300), Reader()
     for key in "abcad":  # a was used again, so d evicts b
         cache.get(key, reader(key))
     for key in "acdb":
@@ -42,7 +42,7 @@ def test_least_recently_used_goes_first():
 
 @pytest.mark.parametrize("limit", [0, 99])
 def test_items_above_the_limit_are_not_cached(limit):
-    cache, reader = ImageCache(limit), Reader()
+    cache, reader = Recent(limit), Reader()
     for _ in range(2):
         cache.get("a", reader("a"))
     assert reader.reads["a"] == 2
@@ -50,7 +50,7 @@ def test_items_above_the_limit_are_not_cached(limit):
 
 
 def test_failed_read_has_no_side_effects():
-    cache, reader = ImageCache(300), Reader()
+    cache, reader = Recent(300), Reader()
 
     def fail():
         raise OSError("gone")
@@ -63,7 +63,7 @@ def test_failed_read_has_no_side_effects():
 
 @given(st.lists(st.tuples(st.sampled_from("abcdef"), st.integers(1, 60)), max_size=40), st.integers(0, 150))
 def test_limit_always_holds(uses, limit):
-    cache, sizes = ImageCache(limit), {}
+    cache, sizes = Recent(limit), {}
     for key, first_size in uses:
         size = sizes.setdefault(key, first_size)
         image = np.full(size, ord(key), np.uint8)

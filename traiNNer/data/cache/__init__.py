@@ -1,0 +1,1 @@
+"""Decoded images, kept in files that runs and processes share."""
