@@ -5,6 +5,8 @@ import sys
 from pathlib import Path
 from typing import Any
 
+EXAMPLE = "trainner demo && trainner train -opt options/2x_compact.yml"
+
 
 def add(commands: Any) -> None:
     """Add the command to the command line."""
@@ -12,7 +14,6 @@ def add(commands: Any) -> None:
         "demo",
         help="prepare photos and option files to try things with",
         description="Writes six photos that ship with traiNNer, and its option files where they are missing.",
-        epilog="example: trainner demo && trainner train -opt options/2x_compact.yml",
     )
     parser.add_argument("--root", type=Path, default=Path("datasets/demo"), help="where to put the photos")
     parser.add_argument("--options", type=Path, default=Path("options"), help="where to put the option files")

@@ -13,7 +13,10 @@ from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import psutil
+
 from traiNNer.utils.cgroups import cpu_quota, memory_limit
+from traiNNer.utils.distribution import DISTRIBUTION, version_of
 from traiNNer.utils.processor import cpu_name
 from traiNNer.utils.shared_memory import refusal
 from traiNNer.utils.threads import ThreadWaiting, let_threads_sleep
@@ -196,29 +199,23 @@ def has_native_bf16(root: Path = Path("/")) -> bool:
 def versions() -> dict[str, str | None]:
     """Return the versions of what a run uses, read from the installed packages; None where one is missing."""
     found: dict[str, str | None] = {"Python": platform.python_version()}
-    for name in ("traiNNer", "torch", "torchvision", "numpy"):
-        found[name] = _version(name)
-    found["OpenCV"] = next((version for name in OPENCV if (version := _version(name))), None)
+    found["traiNNer"] = version_of(DISTRIBUTION)
+    for name in ("torch", "torchvision", "numpy"):
+        found[name] = version_of(name)
+    found["OpenCV"] = next((version for name in OPENCV if (version := version_of(name))), None)
     return found
 
 
 def requirements() -> dict[str, str]:
     """Return the least versions that this project asks for, by the names of `versions`; empty if not installed."""
     try:
-        wanted = metadata.requires("traiNNer") or []
+        wanted = metadata.requires(DISTRIBUTION) or []
     except metadata.PackageNotFoundError:
         return {}
     found = [re.match(r"([\w-]+)>=([\d.]+)$", text) for text in wanted]
     least = {match[1]: match[2] for match in found if match}
     names = {"torch": "torch", "torchvision": "torchvision", "numpy": "numpy", OPENCV[0]: "OpenCV"}
     return {names[name]: version for name, version in least.items() if name in names}
-
-
-def _version(package: str) -> str | None:
-    try:
-        return metadata.version(package)
-    except metadata.PackageNotFoundError:
-        return None
 
 
 def device() -> "Device":
@@ -240,28 +237,20 @@ def cores(root: Path = Path("/")) -> Cores:
 
 def memory(root: Path = Path("/")) -> Memory:
     """Return the memory that this process may use: the machine's, or its container's where that is less."""
-    total, available = _machine_memory(root)
+    machine = psutil.virtual_memory()
+    total, available = machine.total, machine.available
     limit = memory_limit(root)
     if limit is None or limit[0] >= total:
         return Memory(total, available)
-    return Memory(limit[0], limit[1] if available is None else min(limit[1], available), limited=True)
+    return Memory(limit[0], min(limit[1], available), limited=True)
 
 
 def free_memory() -> int | None:
     """Return the bytes that this process could still get; None where the system does not report it."""
     try:
         return memory().available
-    except (AttributeError, OSError, KeyError, ValueError):  # Windows has no sysconf
+    except (AttributeError, OSError, KeyError, ValueError):  # a container without /proc/meminfo
         return None
-
-
-def _machine_memory(root: Path) -> tuple[int, int | None]:
-    try:
-        text = (root / "proc/meminfo").read_text(encoding="ascii", errors="replace")
-    except OSError:
-        return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES"), None
-    sizes = {match[1]: int(match[2]) * 1024 for match in re.finditer(r"^(\w+):\s+(\d+) kB", text, re.MULTILINE)}
-    return sizes["MemTotal"], sizes.get("MemAvailable")
 
 
 def shared_memory(path: Path = Path("/dev/shm")) -> Space | None:

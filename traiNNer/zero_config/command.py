@@ -19,6 +19,7 @@ from traiNNer.utils.commands import quoted, train_command
 from traiNNer.utils.console import PlainConsole
 from traiNNer.utils.files import nearest_existing
 from traiNNer.utils.printable import printable
+from traiNNer.utils.shipped import schema_line
 from traiNNer.zero_config.compose import folders_of
 from traiNNer.zero_config.create import Made, Request, make, unmeasured
 from traiNNer.zero_config.output import require_free, write
@@ -139,6 +140,7 @@ def file_text(made: Made, output: Path) -> str:
         f"# Made by: {command_of(made.request, output)}",
         "# Every value can be changed; a comment explains it. docs/options.md describes all options.",
         f"# {plan_line(made)}",
+        schema_line(output),
         "",
     ]
     return "\n".join(head) + made.draft.yaml() + second_stage(made)

@@ -15,6 +15,7 @@ from traiNNer.doctor.machine import Trial, has_native_bf16, machine_facts, machi
 from traiNNer.doctor.probes import graphics, photo, try_compiling
 from traiNNer.engine.runtime import device
 from traiNNer.engine.runtime.runtime import Runtime
+from traiNNer.utils import nvidia
 
 SAYS = (sys.executable, "-c")
 
@@ -213,9 +214,14 @@ def test_key_of_measurements_names_the_machine(monkeypatch):
     assert machine_id() != key
 
 
-def test_container_memory_limit_is_the_memory(tmp_path):
+OTHERS = "".join(f"{name}: 0 kB\n" for name in ("Buffers", "Cached", "Shmem", "Active", "Inactive", "Slab"))
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="plants files of Linux")
+def test_container_memory_limit_is_the_memory(tmp_path, monkeypatch):
+    monkeypatch.setattr(machine.psutil, "PROCFS_PATH", str(tmp_path / "proc"))
     (tmp_path / "proc/self").mkdir(parents=True)
-    (tmp_path / "proc/meminfo").write_text("MemTotal: 8000 kB\nMemFree: 1 kB\nMemAvailable: 500 kB\n")
+    (tmp_path / "proc/meminfo").write_text("MemTotal: 8000 kB\nMemFree: 1 kB\nMemAvailable: 500 kB\n" + OTHERS)
     assert machine.memory(tmp_path) == machine.Memory(8000 * 1024, 500 * 1024)
     (tmp_path / "proc/self/cgroup").write_text("0::/\n")
     (tmp_path / "sys/fs/cgroup").mkdir(parents=True)
@@ -233,7 +239,7 @@ def test_unwritable_folder_is_detected(tmp_path, monkeypatch):
 
 
 def test_gpus_unused_by_torch_are_found(tmp_path, monkeypatch):
-    monkeypatch.setattr(probes.shutil, "which", lambda name: None)
+    monkeypatch.setattr(nvidia.shutil, "which", lambda name: None)
     for place, vendor, kind in (
         ("01", "0x10de", "0x030000"),
         ("02", "0x10de", "0x040300"),
@@ -250,7 +256,7 @@ def test_gpus_unused_by_torch_are_found(tmp_path, monkeypatch):
     tool = tmp_path / "nvidia-smi"
     tool.write_text("#!/bin/sh\necho '550.1, NVIDIA A, B'\necho '550.1, NVIDIA C'\n")
     tool.chmod(0o755)
-    monkeypatch.setattr(probes.shutil, "which", lambda name: str(tool))
+    monkeypatch.setattr(nvidia.shutil, "which", lambda name: str(tool))
     assert graphics(None).cards == ("NVIDIA A, B", "NVIDIA C")
     tool.write_text("#!/bin/sh\necho 'NVIDIA-SMI has failed, no driver'\nexit 9\n")
     assert graphics(None, tmp_path).driver == "470.57.02"

@@ -1,7 +1,7 @@
 from runkit import REPOSITORY
 
 from traiNNer.utils import shipped
-from traiNNer.utils.shipped import SCHEMA, copy_options, shipped_options
+from traiNNer.utils.shipped import SCHEMA, copy_options, schema_line, shipped_options
 
 
 def test_checkout_has_them_beside_the_package_and_an_installation_inside(tmp_path, monkeypatch):
@@ -22,3 +22,10 @@ def test_missing_files_are_written_and_others_kept(tmp_path):
     assert {SCHEMA, f"test/{SCHEMA}"} <= names
     assert own.read_text() == "mine"
     assert copy_options(tmp_path / "options") == []
+
+
+def test_schema_of_a_file_is_the_nearest_else_the_installed_one(tmp_path):
+    assert schema_line(tmp_path / "my.yml").endswith(f"$schema={(REPOSITORY / 'options' / SCHEMA).as_uri()}")
+    copy_options(tmp_path / "options")
+    assert schema_line(tmp_path / "my.yml") == "# yaml-language-server: $schema=options/options.schema.json"
+    assert schema_line(tmp_path / "options/train/my.yml").endswith("$schema=../options.schema.json")
