@@ -23,7 +23,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 from traiNNer.audit.deep import look_deep, workers
 from traiNNer.audit.findings import KINDS
 from traiNNer.audit.survey import survey
-from traiNNer.data.demo import TRAIN, VAL
+from traiNNer.data.demo import PHOTOS, TRAIN, VAL
 from traiNNer.data.files.header_cache import read_headers
 from traiNNer.imaging.image_file import ImageError, read_image
 from traiNNer.utils.resize import imresize
@@ -188,12 +188,9 @@ def load(folder: Path, scale: int) -> dict[str, np.ndarray]:
 
 def demo_tiles() -> dict[str, np.ndarray]:
     """Return crops of the demo photos, which are too few as a whole."""
-    import skimage
-
-    folder = Path(skimage.__file__).parent / "data"
     tiles = {}
-    for name in sorted({*TRAIN, *VAL} - {"motorcycle_right.png"}):  # nearly the same as the left one
-        image = read_image(folder / name)
+    for name in sorted({*TRAIN, *VAL}):
+        image = read_image(PHOTOS / name)
         for top in range(0, image.shape[0] - TILE + 1, TILE):
             for left in range(0, image.shape[1] - TILE + 1, TILE):
                 tiles[f"{Path(name).stem}_{top}_{left}"] = image[top : top + TILE, left : left + TILE]
@@ -276,7 +273,7 @@ def report_headers() -> None:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n", 1)[0])
-    parser.add_argument("--data", type=Path, help="folder of photos (default: those of scikit-image)")
+    parser.add_argument("--data", type=Path, help="folder of photos (default: the demo photos)")
     parser.add_argument("--scale", type=int, default=2)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--half", choices=("tuned", "unseen", "both", "whole"), default="both")

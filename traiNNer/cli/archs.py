@@ -26,6 +26,8 @@ COLUMNS = (
 )
 TIMED = ("step", 8)
 
+EXAMPLE = "trainner archs compact span --time"
+
 
 def add(commands: Any) -> None:
     """Add the command to the command line."""

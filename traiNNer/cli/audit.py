@@ -10,6 +10,8 @@ from typing import Any
 
 from traiNNer.errors import ConfigError
 
+EXAMPLE = "trainner audit --gt hr --lq lr --deep --html"
+
 
 def add(commands: Any) -> None:
     """Add the command to the command line."""

@@ -5,6 +5,8 @@ import sys
 from pathlib import Path
 from typing import Any
 
+EXAMPLE = "trainner compare run_a run_b --html compare.html"
+
 
 def add(commands: Any) -> None:
     """Add the command to the command line."""

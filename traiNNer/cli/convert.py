@@ -4,12 +4,14 @@ import argparse
 from pathlib import Path
 from typing import Any
 
+EXAMPLE = "trainner convert their.toml -o my.yml"
+
 
 def add(commands: Any) -> None:
     """Add the command to the command line."""
     parser = commands.add_parser(
         "convert",
-        help="make an option file of a training file of neosr (TOML), BasicSR or traiNNer-redux (YAML)",
+        help="make an option file of one of neosr, BasicSR or redux",
         description="Writes an option file and reports every key that was renamed, translated or left out.",
         epilog="exit codes: 0 the file loads, 2 something has to be corrected by hand, 7 cannot write",
     )
@@ -24,11 +26,12 @@ def run(args: argparse.Namespace) -> None:
     from traiNNer.errors import ConfigError
     from traiNNer.recipes.convert import convert
     from traiNNer.utils.printable import printable
+    from traiNNer.utils.shipped import schema_line
     from traiNNer.zero_config.output import require_free, write
 
     require_free(args.output, args.overwrite)
     made = convert(args.source)
-    write(args.output, made.text(args.source.name))
+    write(args.output, f"{schema_line(args.output)}\n{made.text(args.source.name)}")
     parts = {
         "Changed": made.changes,
         "Left out": made.left_out,

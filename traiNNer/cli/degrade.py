@@ -11,6 +11,8 @@ from traiNNer.cli.option_file import network_of
 from traiNNer.errors import ConfigError
 from traiNNer.utils.printable import printable
 
+EXAMPLE = "trainner degrade -opt my.yml -i hr -o lr"
+
 
 def add(commands: Any) -> None:
     """Add the command to the command line."""

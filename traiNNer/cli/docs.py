@@ -6,10 +6,12 @@ import sys
 from pathlib import Path
 from typing import Any
 
+EXAMPLE = "trainner docs"
+
 
 def add(commands: Any) -> None:
     """Add the command to the command line."""
-    parser = commands.add_parser("docs", help="write docs/options.md and options/options.schema.json from the code")
+    parser = commands.add_parser("docs", help="write the option reference and schemas of a checkout")
     parser.add_argument("--root", type=Path, default=Path(), help="the checkout")
     parser.set_defaults(run=run)
 

@@ -9,12 +9,14 @@ from typing import Any
 
 from traiNNer.errors import ConfigError
 
+EXAMPLE = "trainner estimate --lq frames -o recipe.yml"
+
 
 def add(commands: Any) -> None:
     """Add the command to the command line."""
     parser = commands.add_parser(
         "estimate",
-        help="estimate how low-quality images were degraded and propose a recipe that does the same to photos",
+        help="estimate how low-quality images were degraded",
         epilog="exit codes: 0 estimated, 2 options, 3 the folder cannot be used, 7 cannot write",
     )
     parser.add_argument("--lq", type=Path, required=True, metavar="DIR", help="the folder of the low-quality images")

@@ -13,6 +13,7 @@ from traiNNer.engine.signals import interrupted_by, leave_at_once, listen
 from traiNNer.errors import ConfigError, OutOfMemory, RunError
 from traiNNer.utils.limits import limit_error
 from traiNNer.utils.plugin_files import is_raised_by_plugin, place_of
+from traiNNer.utils.printable import printable
 
 INTERNAL_ERROR = "Internal error (a bug in traiNNer). Please report it with the traceback above."
 
@@ -43,9 +44,12 @@ def _is_out_of_memory(error: Exception) -> bool:
     return is_out_of_memory(error)
 
 
-def run_guarded(run: Callable[[Logbook], str]) -> int:
-    """Run to the end or to an error, say why it ended as the last line, and return the exit code."""
-    book = Logbook()
+def run_guarded(run: Callable[[Logbook], str], quiet: bool = False, verbose: bool = False) -> int:
+    """Run to the end or to an error, say why it ended as the last line, and return the exit code.
+
+    With `quiet` nothing is said but that; with `verbose` an error is told with the place that raised it.
+    """
+    book = Logbook(quiet)
     code, reason, label = 1, "", RunError.label
     if isinstance(sys.stdout, io.TextIOWrapper):  # a file name that the terminal cannot show must not end a run
         sys.stdout.reconfigure(errors="backslashreplace")
@@ -58,6 +62,7 @@ def run_guarded(run: Callable[[Logbook], str]) -> int:
             code = 0
         except RunError as error:
             code, reason, label = error.exit_code, str(error), error.label
+            reason = f"{traceback.format_exc()}{reason}" if verbose else reason
         except (KeyboardInterrupt, Terminated) as error:
             number = error.number if isinstance(error, Terminated) else signal.SIGINT
             code, reason = 128 + number, f"{interrupted_by(number)} before there was anything to save."
@@ -76,5 +81,7 @@ def run_guarded(run: Callable[[Logbook], str]) -> int:
             listen(_end_at_once_if_pressed)
             book.stop_progress()
     book.finish(reason, code, label)
+    if quiet and code:
+        sys.stderr.write(printable(f"{reason}\n"))
     book.close()
     return code

@@ -5,12 +5,14 @@ from pathlib import Path
 from time import perf_counter
 from typing import Any
 
+EXAMPLE = "trainner init --gt photos --budget 30m -o my.yml"
+
 
 def add(commands: Any) -> None:
     """Add the command to the command line."""
     parser = commands.add_parser(
         "init",
-        help="make the option file for your own folders, decided by measuring them and this machine",
+        help="make an option file for your folders by measuring",
         description="Makes an option file from folders of images. Without options it asks four questions.",
     )
     parser.add_argument("--gt", metavar="DIR", help="folder of the large images")

@@ -14,6 +14,7 @@ from traiNNer.cli import (
     benchmark,
     cache,
     compare,
+    completion,
     convert,
     degrade,
     demo,
@@ -26,11 +27,13 @@ from traiNNer.cli import (
     options,
     preview,
     report,
+    schema,
     sweep,
     test,
     train,
     upscale,
 )
+from traiNNer.cli.parser import ListFormatter, Parser, add_command
 from traiNNer.errors import CannotWrite, RunError
 from traiNNer.utils.printable import printable
 
@@ -55,18 +58,15 @@ COMMANDS = (
     compare,
     demo,
     archs,
+    schema,
+    completion,
     docs,
 )
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run a command. Returns the exit code."""
-    parser = argparse.ArgumentParser("trainner", description="Train image upscalers, and everything around it.")
-    parser.add_argument("--version", action="version", version=versions(), help="print the version, and stop")
-    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
-    for command in COMMANDS:
-        command.add(commands)
-    args = parser.parse_args(arguments)
+    args = build_parser().parse_args(arguments)
     try:
         return args.run(args) or 0
     except RunError as error:
@@ -78,6 +78,22 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except OSError as error:
         sys.stderr.write(printable(f"Cannot write {error.filename} ({(error.strerror or '').lower()}).\n"))
         return CannotWrite.exit_code
+
+
+def build_parser() -> argparse.ArgumentParser:
+    """Return the parser of all commands."""
+    parser = Parser(
+        "trainner",
+        formatter_class=ListFormatter,
+        description="Train image upscalers, and everything around it.",
+        epilog="example: trainner init --gt photos -o my.yml && trainner train -opt my.yml\n"
+        "trainner COMMAND -h explains a command",
+    )
+    parser.add_argument("--version", action="version", version=versions(), help="print the version, and stop")
+    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
+    for command in COMMANDS:
+        add_command(command, commands)
+    return parser
 
 
 def versions() -> str:

@@ -12,6 +12,9 @@ def add_option_file(parser: argparse.ArgumentParser) -> None:
         "--set", action="append", default=[], metavar="KEY=VALUE", help="override a key, e.g. train.total_iter=200"
     )
     parser.add_argument("--check", action="store_true", help="check options, data and shapes, print them, and stop")
+    much = parser.add_mutually_exclusive_group()
+    much.add_argument("-q", "--quiet", action="store_true", help="say nothing but why it failed; the log has all")
+    much.add_argument("-v", "--verbose", action="store_true", help="print every option, and where an error was raised")
 
 
 def network_of(path: str, key: str | None) -> dict[str, Any]:

@@ -7,12 +7,14 @@ from typing import Any
 from traiNNer.errors import ConfigError
 from traiNNer.utils.printable import printable
 
+EXAMPLE = "trainner options --arch compact --recipe gan -o my.yml"
+
 
 def add(commands: Any) -> None:
     """Add the command to the command line."""
     parser = commands.add_parser(
         "options",
-        help="write a short, commented option file for a network and a purpose; measures nothing",
+        help="write a short option file for a network and a purpose",
         description="Writes a short option file to edit. `trainner init` makes one by measuring instead.",
     )
     parser.add_argument("--arch", required=True, metavar="NAME", help="the network")
@@ -33,6 +35,7 @@ def add(commands: Any) -> None:
 def run(args: argparse.Namespace) -> None:
     """Write the file."""
     from traiNNer.recipes.recipe import Places, write_recipe
+    from traiNNer.utils.shipped import schema_line
     from traiNNer.zero_config.output import require_free, write
 
     require_free(args.output, args.overwrite)
@@ -40,5 +43,6 @@ def run(args: argparse.Namespace) -> None:
         raise ConfigError("--weights: only the recipe finetune begins with weights")
     given = {key: getattr(args, key) for key in ("gt", "lq", "val_gt", "val_lq", "weights")}
     places = Places(**{key: value for key, value in given.items() if value is not None})
-    write(args.output, write_recipe(args.arch, args.recipe, args.scale, places))
+    text = write_recipe(args.arch, args.recipe, args.scale, places)
+    write(args.output, f"{schema_line(args.output)}\n{text}")
     print(printable(f"Written: {args.output}. Check it with: trainner train -opt {args.output} --check"))

@@ -11,12 +11,14 @@ from traiNNer.cli.option_file import network_of
 from traiNNer.errors import ConfigError
 from traiNNer.utils.printable import printable
 
+EXAMPLE = "trainner preview -opt my.yml -n 16"
+
 
 def add(commands: Any) -> None:
     """Add the command to the command line."""
     parser = commands.add_parser(
         "preview",
-        help="write a contact sheet of the first training crops, with what was drawn for each",
+        help="write a contact sheet of the first training crops",
         description="Write a contact sheet (PNG and HTML) of the first crops of a run, as the network will see them: "
         "HR, LQ, and beneath each what its degradations drew.",
         epilog="exit codes: 0, 2 options, 3 data, 7 cannot write",

@@ -5,6 +5,8 @@ import sys
 from pathlib import Path
 from typing import Any
 
+EXAMPLE = "trainner report 2x_compact"
+
 
 def add(commands: Any) -> None:
     """Add the command to the command line."""

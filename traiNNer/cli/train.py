@@ -6,11 +6,14 @@ from time import perf_counter
 from typing import TYPE_CHECKING, Any
 
 from traiNNer.cli.option_file import add_option_file, network_of
+from traiNNer.cli.parser import Parser
 
 if TYPE_CHECKING:
     from traiNNer.engine.log.logbook import Logbook
 
 ABOUT = "Train a network as one option file says."
+
+EXAMPLE = "trainner train -opt my.yml --set train.total_iter=5000"
 
 
 def add(commands: Any) -> None:
@@ -22,7 +25,7 @@ def add(commands: Any) -> None:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run `train.py`. Returns the exit code."""
-    parser = argparse.ArgumentParser("train.py", description=ABOUT)
+    parser = Parser("train.py", description=ABOUT)
     _add_arguments(parser)
     return run(parser.parse_args(arguments))
 
@@ -32,7 +35,7 @@ def run(args: argparse.Namespace) -> int:
     started = perf_counter()  # imports count too where `train.end_at` ends the run
     from traiNNer.cli.guard import run_guarded
 
-    return run_guarded(lambda book: _train(args, book, lambda: perf_counter() - started))
+    return run_guarded(lambda book: _train(args, book, lambda: perf_counter() - started), args.quiet, args.verbose)
 
 
 def _add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -55,6 +58,8 @@ def _train(args: argparse.Namespace, book: "Logbook", clock: Callable[[], float]
             args.opt, overrides, book, check=args.check, overwrite=args.overwrite, clock=clock, network_of=network_of
         )
     loaded = load_options(args.opt, TrainOptions, overrides, network_of)
+    if args.verbose:
+        book.info(loaded.effective())
 
     # Only now: it imports torch, and a file with mistakes need not wait for that.
     from traiNNer.run.result import result_of

@@ -10,6 +10,8 @@ from typing import Any
 
 FORMATS = ("png", "tiff", "webp", "jpeg")
 
+EXAMPLE = "trainner upscale -m net_g_best_psnr.safetensors -i photos -o large"
+
 
 def add(commands: Any) -> None:
     """Add the command to the command line."""

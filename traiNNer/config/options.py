@@ -207,7 +207,7 @@ class TrackerSection(StrictOptions):
 
 
 class WandbSection(TrackerSection):
-    """Weights & Biases; the package has to be installed: `pip install 'traiNNer[wandb]'`."""
+    """Weights & Biases; the package has to be installed: `pip install 'trainner-sr[wandb]'`."""
 
     resume_id: str | None = None
     """Id of the run there that is continued; null begins a new one."""

@@ -1,4 +1,4 @@
-"""A small set of real photos for the first run, from the files that ship inside scikit-image: no download."""
+"""A small set of real photos for the first run, which ship with the package: no download."""
 
 import shutil
 import tempfile
@@ -8,8 +8,10 @@ from traiNNer.errors import CannotWrite, DataError
 from traiNNer.imaging.image_file import read_image, write_image
 from traiNNer.utils.resize import imresize
 
-TRAIN = ("coffee.png", "rocket.jpg", "motorcycle_left.png", "motorcycle_right.png")
-VAL = ("astronaut.png", "chelsea.png")
+PHOTOS = Path(__file__).parent / "photos"
+"""Photos in the public domain or under a Creative Commons license: `LICENSES.md` there."""
+TRAIN = ("coffee.webp", "rocket.jpg", "china.jpg", "flower.jpg")
+VAL = ("astronaut.webp", "chelsea.webp")
 SCALE = 2
 MULTIPLE = 12  # sides that every scale up to 4 divides
 
@@ -21,19 +23,16 @@ def prepare_demo(root: Path) -> str:
     left as it is. Returns one line for the log.
 
     Raises:
-        DataError: the installed scikit-image has no photos.
+        DataError: the installed package has no photos.
         CannotWrite: the folder cannot be written.
     """
-    import skimage
-
-    photos = Path(skimage.__file__).parent / "data"
     aside = None
     try:
         root.mkdir(parents=True, exist_ok=True)
         aside = Path(tempfile.mkdtemp(prefix=".making-", dir=root))
         for part, names in (("train", TRAIN), ("val", VAL)):
             for name in names:
-                _write_pair(photos / name, aside / part)
+                _write_pair(PHOTOS / name, aside / part)
             _move_missing(aside / part, root / part)
     except OSError as error:
         raise CannotWrite(f"Cannot write the demo set to {root} ({error.strerror}).") from None
@@ -52,7 +51,7 @@ def _move_missing(made: Path, part: Path) -> None:
 
 def _write_pair(photo: Path, folder: Path) -> None:
     if not photo.is_file():
-        raise DataError(f"The demo photo {photo} is missing: reinstall scikit-image, or use photos of your own.")
+        raise DataError(f"The demo photo {photo} is missing: reinstall traiNNer, or use photos of your own.")
     image = read_image(photo)
     height, width = (side - side % MULTIPLE for side in image.shape[:2])
     gt = image[:height, :width]

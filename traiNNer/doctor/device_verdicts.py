@@ -4,6 +4,7 @@ from collections.abc import Iterator
 
 from traiNNer.doctor.finding import Finding, size
 from traiNNer.doctor.machine import GIB, Facts, Graphics, Trial
+from traiNNer.utils.nvidia import install_line
 
 # Below the first there is no room for a tiny network.
 LEAST_DEVICE_MEMORY, LITTLE_DEVICE_MEMORY = GIB // 4, 4 * GIB
@@ -39,7 +40,8 @@ def _why_unused(facts: Facts, graphics: Graphics) -> tuple[str, str]:
     if not (device.built_for or "").startswith("CUDA"):
         return (
             "The installed torch is made for the CPU only, so the card stays idle.",
-            "Install torch with CUDA: choose it at https://pytorch.org/get-started/locally/ and run its command.",
+            install_line(graphics.driver or "")
+            or "Install torch with CUDA: choose it at https://pytorch.org/get-started/locally/ and run its command.",
         )
     if hidden is not None and hidden.strip() in ("", "-1"):
         return f"CUDA_VISIBLE_DEVICES={hidden!r} hides the card.", "unset CUDA_VISIBLE_DEVICES"

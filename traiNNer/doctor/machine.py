@@ -13,6 +13,7 @@ from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from traiNNer.utils.distribution import DISTRIBUTION, version_of
 from traiNNer.utils.host import Cores, Memory, cores, memory
 from traiNNer.utils.processor import cpu_name
 from traiNNer.utils.shared_memory import refusal
@@ -173,29 +174,23 @@ def has_native_bf16(root: Path = Path("/")) -> bool:
 def versions() -> dict[str, str | None]:
     """Return the versions of what a run uses, read from the installed packages; None where one is missing."""
     found: dict[str, str | None] = {"Python": platform.python_version()}
-    for name in ("traiNNer", "torch", "torchvision", "numpy"):
-        found[name] = _version(name)
-    found["OpenCV"] = next((version for name in OPENCV if (version := _version(name))), None)
+    found["traiNNer"] = version_of(DISTRIBUTION)
+    for name in ("torch", "torchvision", "numpy"):
+        found[name] = version_of(name)
+    found["OpenCV"] = next((version for name in OPENCV if (version := version_of(name))), None)
     return found
 
 
 def requirements() -> dict[str, str]:
     """Return the least versions that this project asks for, by the names of `versions`; empty if not installed."""
     try:
-        wanted = metadata.requires("traiNNer") or []
+        wanted = metadata.requires(DISTRIBUTION) or []
     except metadata.PackageNotFoundError:
         return {}
     found = [re.match(r"([\w-]+)>=([\d.]+)$", text) for text in wanted]
     least = {match[1]: match[2] for match in found if match}
     names = {"torch": "torch", "torchvision": "torchvision", "numpy": "numpy", OPENCV[0]: "OpenCV"}
     return {names[name]: version for name, version in least.items() if name in names}
-
-
-def _version(package: str) -> str | None:
-    try:
-        return metadata.version(package)
-    except metadata.PackageNotFoundError:
-        return None
 
 
 def device() -> "Device":

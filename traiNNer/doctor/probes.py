@@ -3,7 +3,6 @@
 import contextlib
 import json
 import os
-import shutil
 import signal
 import subprocess
 import sys
@@ -17,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from traiNNer.doctor.machine import Decoder, Facts, Graphics, Memory, Trial, collect, first_line
+from traiNNer.utils.nvidia import cards_and_driver
 
 if TYPE_CHECKING:
     from traiNNer.engine.runtime.device import Device
@@ -70,26 +70,12 @@ def _announced(tell: Callable[[str], None], text: str, probe: Callable[[], Any])
 
 def graphics(device: "Device | None", root: Path = Path("/")) -> Graphics:
     """Return the NVIDIA cards that the system knows of, whether or not torch can use them."""
-    cards, driver = _from_nvidia_smi() or _from_system(root)
+    cards, driver = cards_and_driver() or _from_system(root)
     if not cards or device is None or device.kind == "cuda":
         return Graphics(cards, driver)
     from traiNNer.engine.runtime.device import why_no_cuda
 
     return Graphics(cards, driver, why_no_cuda())
-
-
-def _from_nvidia_smi() -> tuple[tuple[str, ...], str | None] | None:
-    """Return the cards and the driver as NVIDIA's own tool lists them, None where it is missing or fails."""
-    program = shutil.which("nvidia-smi")
-    if not program:
-        return None
-    call = [program, "--query-gpu=driver_version,name", "--format=csv,noheader"]
-    try:
-        done = subprocess.run(call, capture_output=True, text=True, errors="replace", timeout=20, check=False)
-    except (OSError, subprocess.TimeoutExpired):
-        return None
-    rows = [line.split(", ", 1) for line in done.stdout.splitlines() if ", " in line]
-    return (tuple(row[1] for row in rows), rows[0][0]) if done.returncode == 0 and rows else None
 
 
 def _from_system(root: Path) -> tuple[tuple[str, ...], str | None]:

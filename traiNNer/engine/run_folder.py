@@ -4,10 +4,11 @@ import json
 import os
 import secrets
 import socket
+import threading
 import time
 from dataclasses import dataclass, fields
 from pathlib import Path
-from typing import IO
+from typing import IO, ClassVar
 
 from pydantic import BaseModel, TypeAdapter
 
@@ -132,17 +133,34 @@ LONGEST_LOCK = 10_000  # characters; a lock has about 100
 
 
 class FolderLock:
-    """Holds `<root>/.lock` for the life of the process; the system frees it however the process ends."""
+    """Holds `<root>/.lock` for the life of the process; the system frees it however the process ends.
+
+    The system lets one process lock a file twice, and frees the lock when any handle of it is closed. So the locks of
+    this process are remembered, and looked up before a file is opened: a notebook may train in several threads.
+    """
+
+    _here: ClassVar[set[tuple[int, int]]] = set()
+    _entering: ClassVar[threading.Lock] = threading.Lock()
 
     def __init__(self, root: Path) -> None:
         self._path = root / ".lock"
         self._file: IO[str] | None = None
         self._folder: int | None = None
+        self._key: tuple[int, int] | None = None
 
     def __enter__(self) -> "FolderLock":
         """Take the lock. Raises `FolderInUse` naming the owner, `CannotWrite` when the file cannot be made."""
+        with self._entering:
+            if _key(self._path) in self._here:
+                raise FolderInUse(f"{self._path.parent} is in use by another run of this process. Choose another name.")
+            self._take()
+            self._key = _key(self._path)
+            self._here.add(self._key)
+        return self
+
+    def _take(self) -> None:
         try:
-            self._file = open(self._path, "a+", encoding="utf-8", opener=open_own)
+            self._file = open(self._path, "a+", encoding="utf-8", opener=open_own)  # noqa: SIM115 - closed in __exit__
         except OSError as error:
             raise CannotWrite(f"Cannot write to {self._path} ({cause(error)}, user {_user()}).") from None
         try:
@@ -158,12 +176,13 @@ class FolderLock:
         self._file.flush()
         if os.name != "nt":  # a folder cannot be opened there, nor renamed while a file in it is open
             self._folder = os.open(self._path.parent, os.O_RDONLY | os.O_CLOEXEC)
-        return self
 
     def __exit__(self, *_: object) -> None:
         """Give the lock back."""
         if self._file:
             self._file.close()
+        if self._key is not None:
+            self._here.discard(self._key)
         if self._folder is not None:
             os.close(self._folder)
             self._folder = None
@@ -190,6 +209,15 @@ class FolderLock:
             return False
 
 
+def _key(path: Path) -> tuple[int, int]:
+    """Return what tells a file from every other; of one that is not there, what no file has."""
+    try:
+        status = path.lstat()
+    except OSError:
+        return -1, -1
+    return status.st_dev, status.st_ino
+
+
 def _content(file: IO[str]) -> str:
     try:
         file.seek(0)
@@ -207,15 +235,15 @@ def _owner(text: str) -> str:
 
 
 def _lock(file: IO[str]) -> None:
-    if os.name == "nt":
+    try:
         import msvcrt
-
-        file.seek(0)
-        msvcrt.locking(file.fileno(), msvcrt.LK_NBLCK, 1)  # pyright: ignore[reportAttributeAccessIssue]
-    else:
+    except ImportError:
         import fcntl
 
         fcntl.lockf(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    else:
+        file.seek(0)
+        msvcrt.locking(file.fileno(), msvcrt.LK_NBLCK, 1)  # pyright: ignore[reportAttributeAccessIssue]
 
 
 def best_name(metric: str) -> str:

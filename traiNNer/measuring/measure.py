@@ -26,6 +26,7 @@ from traiNNer.measuring.messages import (
     read_measured,
     read_message,
 )
+from traiNNer.utils.caches import cache_folder
 from traiNNer.utils.files import write_bytes_atomic
 
 Say = Callable[[str], None]
@@ -218,8 +219,5 @@ def remembered(conditions: Conditions, measure_now: Callable[[], Measured], fres
 
 
 def _store(conditions: Conditions) -> Path | None:
-    try:
-        base = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
-    except RuntimeError:  # a user without a home
-        return None
-    return base / "trainner" / "measured" / f"{conditions.digest()}.json"
+    base = cache_folder("measured")
+    return base and base / f"{conditions.digest()}.json"

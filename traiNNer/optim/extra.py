@@ -17,7 +17,7 @@ from traiNNer.optim.optimizers import OptimizerFactory, factory
 from traiNNer.registry import OPTIMIZERS
 from traiNNer.traits import Requirement
 
-EXTRA = Requirement("pytorch_optimizer", "pip install 'traiNNer[optimizers]'")
+EXTRA = Requirement("pytorch_optimizer", "pip install 'trainner-sr[optimizers]'")
 
 Rate = Annotated[float, Field(gt=0)]
 NonNegative = Annotated[float, Field(ge=0)]

@@ -5,17 +5,18 @@ import shlex
 import subprocess
 import sys
 from collections.abc import Mapping
-from importlib import metadata
 from pathlib import Path
 from typing import Any
 
+from traiNNer.utils.distribution import DISTRIBUTION, version_of
+
 CHECKOUT = Path(__file__).parents[2]
-PACKAGES = ("traiNNer", "torchvision", "numpy", "spandrel")
+PACKAGES = {"traiNNer": DISTRIBUTION, "torchvision": "torchvision", "numpy": "numpy", "spandrel": "spandrel"}
 
 
 def provenance(environment: Mapping[str, Any]) -> dict[str, Any]:
     """Return what a record says once of every start; `environment` is the runtime's."""
-    versions = {name: found for name in PACKAGES if (found := _version(name))}
+    versions = {name: found for name, package in PACKAGES.items() if (found := version_of(package))}
     system = {"python": platform.python_version(), "system": platform.platform(terse=True)}
     commit = {"commit": found} if (found := commit_of(CHECKOUT)) else {}
     return {"environment": {**environment, **versions, **system, **commit}, "command": shlex.join(sys.argv)}
@@ -31,10 +32,3 @@ def commit_of(checkout: Path) -> str | None:
     except (OSError, subprocess.SubprocessError):
         return None
     return done.stdout.strip() or None
-
-
-def _version(package: str) -> str | None:
-    try:
-        return metadata.version(package)
-    except metadata.PackageNotFoundError:
-        return None

@@ -54,4 +54,4 @@ class HostMemory:
             if not self._network.runtime.ran_out_of_memory(error):
                 raise
             return None  # a limit that raises an error, which is answered where the image is upscaled
-        return None if grown is None else max(LEAST_BYTES, grown / side**2)
+        return max(LEAST_BYTES, grown / side**2)

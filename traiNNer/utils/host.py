@@ -1,9 +1,10 @@
 """The memory and the cores that this process may use: the machine's, or those of its container."""
 
 import os
-import re
 from dataclasses import dataclass
 from pathlib import Path
+
+import psutil
 
 from traiNNer.utils.cgroups import cpu_quota, memory_limit
 
@@ -41,25 +42,17 @@ def cores(root: Path = Path("/")) -> Cores:
 
 def memory(root: Path = Path("/")) -> Memory:
     """Return the memory that this process may use: the machine's, or its container's where that is less."""
-    total, available = _machine_memory(root)
+    machine = psutil.virtual_memory()
+    total, available = machine.total, machine.available
     limit = memory_limit(root)
     if limit is None or limit[0] >= total:
         return Memory(total, available)
-    return Memory(limit[0], limit[1] if available is None else min(limit[1], available), limited=True)
+    return Memory(limit[0], min(limit[1], available), limited=True)
 
 
 def free_memory() -> int | None:
     """Return the bytes that this process could still get; None where the system does not report it."""
     try:
         return memory().available
-    except (AttributeError, OSError, KeyError, ValueError):  # Windows has no sysconf
+    except (AttributeError, OSError, KeyError, ValueError):  # a container without /proc/meminfo
         return None
-
-
-def _machine_memory(root: Path) -> tuple[int, int | None]:
-    try:
-        text = (root / "proc/meminfo").read_text(encoding="ascii", errors="replace")
-    except OSError:
-        return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES"), None
-    sizes = {match[1]: int(match[2]) * 1024 for match in re.finditer(r"^(\w+):\s+(\d+) kB", text, re.MULTILINE)}
-    return sizes["MemTotal"], sizes.get("MemAvailable")

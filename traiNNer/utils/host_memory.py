@@ -6,6 +6,8 @@ from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 
+import psutil
+
 # From glibc's malloc.h.
 _TRIM_THRESHOLD, _TOP_PAD, _MMAP_MAX = -1, -2, -4
 
@@ -27,26 +29,23 @@ def keep_freed_memory() -> bool:
 
 
 def peak_bytes() -> int:
-    """Return the most memory that this process has used so far; 0 where the system does not report it."""
+    """Return the most memory that this process has used so far."""
     # Not what getrusage says: on Linux a child starts with the peak of its parent there.
     if (peak := _in_status("VmHWM")) is not None:
         return peak
-    try:
-        import resource
-    except ImportError:  # Windows
-        return 0
-    unit = 1 if sys.platform == "darwin" else 1024
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit
+    if peak := getattr(psutil.Process().memory_info(), "peak_wset", None):  # Windows
+        return peak
+    import resource
+
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)
 
 
-def growth(call: Callable[[], object]) -> int | None:
-    """Return by how many bytes this process was larger, at the most, while `call` ran; None where nothing tells it.
+def growth(call: Callable[[], object]) -> int:
+    """Return by how many bytes this process was larger, at the most, while `call` ran.
 
     What other threads take meanwhile counts too. Where the peak so far cannot be forgotten, the answer is too large.
     """
-    before = _in_status("VmRSS")
-    if before is None:
-        return None
+    before = psutil.Process().memory_info().rss
     with suppress(OSError):
         Path("/proc/self/clear_refs").write_text("5", encoding="ascii")  # makes the present size the peak
     call()

@@ -8,10 +8,12 @@ import torch
 from torch import Tensor, nn
 
 from traiNNer.errors import ConfigError
+from traiNNer.traits import Requirement
 from traiNNer.utils.fixed_network import fix, take
 from traiNNer.utils.pretrained import cached_weights, read_weights
 
 Backbone = Literal["alex", "vgg", "squeeze"]
+PACKAGE = Requirement("lpips", "pip install 'trainner-sr[lpips]'")
 SMALLEST_SIDE = 32
 """Side of the smallest image, in pixels, that every backbone takes."""
 
@@ -25,8 +27,10 @@ def lpips_network(net: Backbone, needed_by: str, weights: str | None = None) -> 
         weights: A copy of torchvision's weights of the backbone; by default torch's download cache.
 
     Raises:
-        ConfigError: the weights cannot be had, or are not those of the backbone.
+        ConfigError: the package or the weights cannot be had, or they are not those of the backbone.
     """
+    if not PACKAGE.is_met:
+        raise ConfigError(f"{needed_by} {PACKAGE.reason}")
     path = cached_weights(_url(net), f"{needed_by} (net: {net})") if weights is None else Path(weights)
     network = _bare(net)
     _fill(network.net, read_weights(path, needed_by), f"net '{net}'", f"{needed_by}: {path}")
@@ -34,7 +38,9 @@ def lpips_network(net: Backbone, needed_by: str, weights: str | None = None) -> 
 
 
 def random_lpips_network(net: Backbone) -> nn.Module:
-    """Build it with random features, always the same; for trying a setup without the weights."""
+    """Build it with random features, always the same; for trying a setup without the weights. Raises `ConfigError`."""
+    if not PACKAGE.is_met:
+        raise ConfigError(f"LPIPS {PACKAGE.reason}")
     network = _bare(net)
     random = torch.Generator().manual_seed(0)
     for name, value in network.net.state_dict().items():

@@ -15,9 +15,11 @@ from traiNNer.errors import ConfigError, DataError
 from traiNNer.measuring.measured import Trials
 from traiNNer.recipes.gan import gan_stages
 from traiNNer.recipes.recipe import aligned
+from traiNNer.utils.commands import quoted, train_command
 from traiNNer.utils.console import PlainConsole
 from traiNNer.utils.files import nearest_existing
 from traiNNer.utils.printable import printable
+from traiNNer.utils.shipped import schema_line
 from traiNNer.zero_config.compose import folders_of
 from traiNNer.zero_config.create import Made, Request, make, unmeasured
 from traiNNer.zero_config.output import require_free, write
@@ -59,7 +61,7 @@ def run_init(args: argparse.Namespace, begun: float | None = None) -> None:
         console.print(f"Warning: {warning}", style="yellow")
     print(printable("\n".join(report(made))))
     write(output, file_text(made, output))
-    print(printable(f"written: {output}\nNext: python train.py -opt {_quoted(str(output))}"))
+    print(printable(f"written: {output}\nNext: {train_command(output)}"))
 
 
 def _make(request: Request, console: PlainConsole) -> Made:
@@ -138,6 +140,7 @@ def file_text(made: Made, output: Path) -> str:
         f"# Made by: {command_of(made.request, output)}",
         "# Every value can be changed; a comment explains it. docs/options.md describes all options.",
         f"# {plan_line(made)}",
+        schema_line(output),
         "",
     ]
     return "\n".join(head) + made.draft.yaml() + second_stage(made)
@@ -158,20 +161,14 @@ def command_of(request: Request, output: Path) -> str:
     named["--meta-info"] = folders.meta_info
     words = ["trainner init"]
     for flag, value in named.items():
-        words += [flag, _quoted(str(value))] if value else []
+        words += [flag, quoted(value)] if value else []
     words += ["--arch", request.arch] if request.arch else []
     words += ["--preset", request.preset]
     words += ["--recipe", request.recipe] if request.recipe else []
     words += ["--scale", str(request.scale)] if request.scale else []
     words += ["--budget", f"{request.budget_s:g}s"] if request.budget_s else []
     words += ["--find-lr"] if request.wants_rate else []
-    return " ".join([*words, "-o", _quoted(str(output))])
-
-
-def _quoted(text: str) -> str:
-    import shlex
-
-    return shlex.quote(" ".join(text.split()) if not text.isprintable() else text)
+    return " ".join([*words, "-o", quoted(output)])
 
 
 # Questions

@@ -12,7 +12,7 @@ from traiNNer.errors import DataError
 
 
 def test_every_file_of_a_command_is_one(capsys):
-    shared = {"main", "guard", "option_file"}
+    shared = {"main", "guard", "option_file", "parser"}
     assert {module.name for module in iter_modules(cli.__path__)} - shared == {
         command.__name__.rpartition(".")[2] for command in COMMANDS
     }

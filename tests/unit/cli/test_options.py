@@ -13,6 +13,7 @@ def test_writes_the_file_and_says_what_to_do_next(tmp_path, capsys):
     more = ("--scale", "3", "--gt", "a b", "--lq", "lr", "--val-gt", "vh", "--val-lq", "vl")
     assert main([*BASE, str(path), *more]) == 0
     assert f"trainner train -opt {path} --check" in capsys.readouterr().out
+    assert path.read_text(encoding="utf-8").startswith("# yaml-language-server: $schema=file:///")
     tree = yaml.safe_load(path.read_text(encoding="utf-8"))
     train, val = tree["datasets"]["train"], tree["datasets"]["val"]
     assert (tree["scale"], train["dataroot_gt"], train["dataroot_lq"]) == (3, "a b", "lr")

@@ -3,7 +3,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import skimage
 
 from traiNNer.data import demo
 from traiNNer.data.demo import TRAIN, VAL, prepare_demo
@@ -43,6 +42,13 @@ def test_pairs_pass_the_scan_and_are_our_bicubic(made, part):
         assert header.width % 12 == header.height % 12 == 0
     pair = found.pairs[-1]
     np.testing.assert_array_equal(read_image(pair.lq), imresize(read_image(pair.gt), 0.5))
+
+
+def test_every_photo_has_its_license():
+    table = (demo.PHOTOS / "LICENSES.md").read_text(encoding="utf-8")
+    shipped = {path.name for path in demo.PHOTOS.iterdir()} - {"LICENSES.md"}
+    assert shipped == {*TRAIN, *VAL}
+    assert [name for name in shipped if f"| `{name}` |" not in table] == []
 
 
 def test_splits_share_no_photo(made):
@@ -95,6 +101,6 @@ def test_unwritable_path(tmp_path):
 
 
 def test_missing_photos_are_reported(tmp_path, monkeypatch):
-    monkeypatch.setattr(skimage, "__file__", str(tmp_path / "skimage/__init__.py"))
-    with pytest.raises(DataError, match=r"coffee\.png is missing: reinstall scikit-image"):
+    monkeypatch.setattr(demo, "PHOTOS", tmp_path)
+    with pytest.raises(DataError, match=r"coffee\.webp is missing: reinstall traiNNer"):
         prepare_demo(tmp_path / "demo")

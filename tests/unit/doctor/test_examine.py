@@ -15,6 +15,7 @@ from traiNNer.doctor.machine import Trial, has_native_bf16, machine_facts, machi
 from traiNNer.doctor.probes import graphics, photo, try_compiling
 from traiNNer.engine.runtime import device
 from traiNNer.engine.runtime.runtime import Runtime
+from traiNNer.utils import nvidia
 
 SAYS = (sys.executable, "-c")
 
@@ -222,7 +223,7 @@ def test_unwritable_folder_is_detected(tmp_path, monkeypatch):
 
 
 def test_gpus_unused_by_torch_are_found(tmp_path, monkeypatch):
-    monkeypatch.setattr(probes.shutil, "which", lambda name: None)
+    monkeypatch.setattr(nvidia.shutil, "which", lambda name: None)
     for place, vendor, kind in (
         ("01", "0x10de", "0x030000"),
         ("02", "0x10de", "0x040300"),
@@ -239,7 +240,7 @@ def test_gpus_unused_by_torch_are_found(tmp_path, monkeypatch):
     tool = tmp_path / "nvidia-smi"
     tool.write_text("#!/bin/sh\necho '550.1, NVIDIA A, B'\necho '550.1, NVIDIA C'\n")
     tool.chmod(0o755)
-    monkeypatch.setattr(probes.shutil, "which", lambda name: str(tool))
+    monkeypatch.setattr(nvidia.shutil, "which", lambda name: str(tool))
     assert graphics(None).cards == ("NVIDIA A, B", "NVIDIA C")
     tool.write_text("#!/bin/sh\necho 'NVIDIA-SMI has failed, no driver'\nexit 9\n")
     assert graphics(None, tmp_path).driver == "470.57.02"

@@ -37,6 +37,17 @@ def test_run_folder_lock_names_its_owner_and_dies_with_it(tmp_path):
         assert re.search(rf'"pid": {os.getpid()}', (tmp_path / ".lock").read_text())
 
 
+def test_second_run_in_the_same_process_is_refused_and_harms_nothing(tmp_path):
+    with FolderLock(tmp_path):
+        with pytest.raises(FolderInUse, match="in use by another run of this process"):
+            FolderLock(tmp_path).__enter__()
+        other = [sys.executable, "-c", HOLD, str(tmp_path)]
+        done = subprocess.run(other, capture_output=True, text=True, check=False)
+        assert f"in use by process {os.getpid()}" in done.stderr  # the refused one did not free the lock
+    with FolderLock(tmp_path):
+        pass
+
+
 def test_link_in_place_of_the_lock_is_refused(tmp_path):
     victim = tmp_path / "victim"
     victim.write_text("precious")

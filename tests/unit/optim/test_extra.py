@@ -65,8 +65,10 @@ def test_every_option_arrives(name, options):
 
 @pytest.mark.parametrize("name", NAMES)
 def test_a_missing_package_is_named_with_its_command(name, monkeypatch):
-    monkeypatch.setattr(extra, "EXTRA", Requirement("pytorch_optimizer_missing", "pip install 'traiNNer[optimizers]'"))
-    with pytest.raises(ConfigError, match=r"needs the package .* pip install 'traiNNer\[optimizers\]'"):
+    monkeypatch.setattr(
+        extra, "EXTRA", Requirement("pytorch_optimizer_missing", "pip install 'trainner-sr[optimizers]'")
+    )
+    with pytest.raises(ConfigError, match=r"needs the package .* pip install 'trainner-sr\[optimizers\]'"):
         build_optimizer(name, {}, parameters())
 
 

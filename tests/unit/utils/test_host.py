@@ -1,3 +1,4 @@
+import sys
 from pathlib import Path
 
 import pytest
@@ -5,10 +6,14 @@ import pytest
 from traiNNer.utils import host
 from traiNNer.utils.host import Cores, cores, free_memory
 
+OTHERS = "".join(f"{name}: 0 kB\n" for name in ("Buffers", "Cached", "Shmem", "Active", "Inactive", "Slab"))
 
-def test_container_memory_limit_is_the_memory(tmp_path):
+
+@pytest.mark.skipif(sys.platform != "linux", reason="plants files of Linux")
+def test_container_memory_limit_is_the_memory(tmp_path, monkeypatch):
+    monkeypatch.setattr(host.psutil, "PROCFS_PATH", str(tmp_path / "proc"))
     (tmp_path / "proc/self").mkdir(parents=True)
-    (tmp_path / "proc/meminfo").write_text("MemTotal: 8000 kB\nMemFree: 1 kB\nMemAvailable: 500 kB\n")
+    (tmp_path / "proc/meminfo").write_text("MemTotal: 8000 kB\nMemFree: 1 kB\nMemAvailable: 500 kB\n" + OTHERS)
     assert host.memory(tmp_path) == host.Memory(8000 * 1024, 500 * 1024)
     (tmp_path / "proc/self/cgroup").write_text("0::/\n")
     (tmp_path / "sys/fs/cgroup").mkdir(parents=True)

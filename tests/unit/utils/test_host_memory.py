@@ -4,9 +4,10 @@ import mmap
 import subprocess
 import sys
 
+import psutil
 import pytest
 
-from traiNNer.utils.host_memory import growth
+from traiNNer.utils.host_memory import growth, peak_bytes
 
 PROGRAM = """
 import resource, torch
@@ -34,7 +35,11 @@ def test_repeated_sizes_cost_no_page_faults():
     assert faults < 500  # 24 MiB are 6144 pages
 
 
-@pytest.mark.skipif(sys.platform != "linux", reason="only Linux tells it")
+def test_peak_is_at_least_what_is_used_now():
+    assert peak_bytes() >= 0.9 * psutil.Process().memory_info().rss
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux forgets a peak")
 def test_growth_is_that_of_the_call_alone():
     size = 64 * 2**20
 

@@ -2,6 +2,8 @@ import pytest
 import torch
 
 from traiNNer.errors import ConfigError
+from traiNNer.traits import Requirement
+from traiNNer.utils import lpips_network as module
 from traiNNer.utils.lpips_network import lpips_network, random_lpips_network
 
 
@@ -30,3 +32,10 @@ def test_random_features_are_the_same_every_time():
     assert first(output, target).item() > 0
     assert torch.equal(first(output, target), second(output, target))
     assert not list(first.parameters())
+
+
+@pytest.mark.parametrize("build", [lambda: lpips_network("alex", "metric lpips"), lambda: random_lpips_network("alex")])
+def test_missing_package_is_named_with_its_command(build, monkeypatch):
+    monkeypatch.setattr(module, "PACKAGE", Requirement("no_such_package", module.PACKAGE.install))
+    with pytest.raises(ConfigError, match=r"needs the package no-such-package.*pip install 'trainner-sr\[lpips\]'"):
+        build()

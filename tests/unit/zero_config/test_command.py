@@ -34,7 +34,8 @@ def test_file_loads_and_every_decision_has_its_reason(photos, measured, capsys, 
     assert "the sizes of all 12 pairs say so" in text
     out = capsys.readouterr().out
     assert "12 images (140x120), scale 2; 3 are held out for validation" in out
-    assert "Next: python train.py -opt a.yml" in out
+    assert "Next: trainner train -opt a.yml" in out
+    assert "\n# yaml-language-server: $schema=file:///" in text
 
 
 def test_plan_is_printed_and_written_to_the_file(photos, measured, capsys):

@@ -13,6 +13,7 @@ from pydantic import InstanceOf, TypeAdapter
 
 from traiNNer.imaging.image_file import Header, ImageError, read_header
 from traiNNer.utils.bounded import read
+from traiNNer.utils.caches import cache_folder
 from traiNNer.utils.files import write_bytes_atomic
 from traiNNer.utils.threaded import threaded
 
@@ -75,12 +76,9 @@ def _stamp(path: Path, max_megapixels: float) -> str:
 
 def _cache_file(paths: Sequence[Path]) -> Path | None:
     """Return one file for each group of folders, so that two sets under one roof do not overwrite each other's."""
-    try:
-        base = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
-    except RuntimeError:  # a user without a home, as containers have them
-        return None
+    base = cache_folder("headers")
     folders = "\n".join(sorted({str(folder.absolute()) for folder in {path.parent for path in paths}}))
-    return base / "trainner" / "headers" / f"{hashlib.sha256(os.fsencode(folders)).hexdigest()[:16]}.json"
+    return base and base / f"{hashlib.sha256(os.fsencode(folders)).hexdigest()[:16]}.json"
 
 
 def _load(store: Path | None) -> dict[str, tuple[str, list, int]]:

@@ -93,7 +93,7 @@ def wanted(section: LoggerSection) -> list[str]:
 def check_trackers(section: LoggerSection) -> None:
     """Raise `ConfigError` with the command that installs it where a wanted package is missing."""
     for name in wanted(section):
-        package = Requirement(name, f"pip install 'traiNNer[{name}]'")
+        package = Requirement(name, f"pip install 'trainner-sr[{name}]'")
         if not package.is_met:
             raise ConfigError(f"logger.{name} {package.reason}, or set its project to null.")
 

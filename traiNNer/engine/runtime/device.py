@@ -6,6 +6,8 @@ from typing import Literal
 
 import torch
 
+from traiNNer.utils.nvidia import cards_and_driver, install_line
+
 
 @dataclass(frozen=True)
 class Device:
@@ -54,6 +56,23 @@ def why_no_cuda() -> str:
     except (RuntimeError, AssertionError) as error:
         return str(error).split(". ")[0].partition("\n")[0]
     return ""
+
+
+def idle_card(device: Device) -> str | None:
+    """Return what to say of an NVIDIA card that torch cannot use, with the cure; None if there is none or it is hidden.
+
+    Costs a call of NVIDIA's tool, where its driver is installed.
+    """
+    if device.kind != "cpu" or os.environ.get("CUDA_VISIBLE_DEVICES", "x").strip() in ("", "-1"):
+        return None
+    found = cards_and_driver()
+    if found is None:
+        return None
+    (card, *_), driver = found
+    why = "is made for the CPU only" if not device.built_for else f"cannot use it ({why_no_cuda() or device.built_for})"
+    line = install_line(driver)
+    cure = f"install one that can, and start again:\n  {line}" if line else "update the NVIDIA driver"
+    return f"There is a {card}, but this torch {why}, so the run uses the CPU; {cure}"
 
 
 def _built_for() -> str | None:

@@ -7,7 +7,7 @@ import torch.distributed as dist
 
 from traiNNer.config.options import CommonOptions
 from traiNNer.engine.runtime.compiling import choose_compiling
-from traiNNer.engine.runtime.device import find_device
+from traiNNer.engine.runtime.device import find_device, idle_card
 from traiNNer.engine.runtime.precision import choose_layout, choose_precision
 from traiNNer.engine.runtime.ranks import PATIENCE
 from traiNNer.engine.runtime.runtime import Runtime
@@ -69,6 +69,8 @@ def _choose_device(options: CommonOptions, warnings: list[str]) -> tuple[torch.d
     device = find_device()
     if device.kind == "cuda":
         torch.cuda.set_device(device.index)
+    if said := idle_card(device):
+        warnings.append(said)
     threads = f", {torch.get_num_threads()} threads" if device.kind == "cpu" else ""
     if wanted and device.kind == "cpu":
         warnings.append(

@@ -92,7 +92,7 @@ def test_only_a_project_switches_one_on():
 
 def test_missing_package_is_told_with_the_command_that_installs_it(monkeypatch):
     monkeypatch.setattr("traiNNer.traits.find_spec", lambda name: None)
-    with pytest.raises(ConfigError, match=r"logger\.wandb needs the package wandb.*pip install 'traiNNer\[wandb\]'"):
+    with pytest.raises(ConfigError, match=r"logger\.wandb needs the package wandb.*pip install 'trainner-sr\[wandb\]'"):
         check_trackers(section(wandb="photos"))
     check_trackers(LoggerSection())
 

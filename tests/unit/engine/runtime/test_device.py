@@ -3,7 +3,8 @@ from types import SimpleNamespace
 import pytest
 import torch
 
-from traiNNer.engine.runtime.device import find_device, why_no_cuda
+from traiNNer.engine.runtime import device as module
+from traiNNer.engine.runtime.device import Device, find_device, idle_card, why_no_cuda
 
 
 def test_cuda_device_belongs_to_its_rank(monkeypatch):
@@ -40,3 +41,40 @@ def test_cuda_failure_reason_is_one_sentence(monkeypatch, kind):
 
     monkeypatch.setattr(torch.cuda, "init", refuses)
     assert why_no_cuda() == "The NVIDIA driver is too old (found version 11040)"
+
+
+def on_cpu(built_for):
+    return Device("cpu", "CPU", "no CUDA or MPS device found", 2, built_for=built_for)
+
+
+@pytest.fixture
+def driver(monkeypatch):
+    """Return a function that plants a card and its driver; None: there is none."""
+    monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
+    monkeypatch.setattr(module, "why_no_cuda", lambda: "the driver is too old")
+    return lambda number: monkeypatch.setattr(
+        module, "cards_and_driver", lambda: number and (("NVIDIA GeForce RTX 3060",), number)
+    )
+
+
+def test_idle_card_is_named_with_the_line_that_installs_a_torch_for_it(driver):
+    driver("572.16")
+    said = idle_card(on_cpu(None))
+    assert said.startswith(
+        "There is a NVIDIA GeForce RTX 3060, but this torch is made for the CPU only, so the run uses"
+    )
+    assert said.endswith(
+        "\n  pip install --force-reinstall torch torchvision --index-url https://download.pytorch.org/whl/cu128"
+    )
+    assert "cannot use it (the driver is too old)" in idle_card(on_cpu("CUDA 13.0"))
+    driver("470.57")
+    assert idle_card(on_cpu("CUDA 13.0")).endswith("so the run uses the CPU; update the NVIDIA driver")
+
+
+def test_nothing_is_said_of_a_card_that_is_used_hidden_or_not_there(driver, monkeypatch):
+    driver(None)
+    assert idle_card(on_cpu(None)) is None
+    driver("572.16")
+    assert idle_card(Device("cuda", "card", "CUDA is available", 2)) is None
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "")
+    assert idle_card(on_cpu(None)) is None
