@@ -1,10 +1,12 @@
 """Resizing of a batch with one factor per image: products with resampling matrices."""
 
+from collections.abc import Iterator
 from typing import Annotated, Literal
 
 import numpy as np
 import torch
 from pydantic import Field
+from torch import Tensor
 from torch.nn import functional as F
 
 from traiNNer.degradations.draws import Draws
@@ -15,6 +17,8 @@ Filter = Literal["bicubic", "bilinear", "area", "lanczos", "nearest"]
 Filters = Annotated[tuple[Filter, ...], Field(min_length=1)]
 WAYS = ("up", "down", "keep")
 REACH = {"bicubic": 2.0, "bilinear": 1.0, "area": 0.5, "lanczos": 3.0, "nearest": 0.0}
+OF_TORCH = {"bicubic": "bicubic", "bilinear": "bilinear", "nearest": "nearest-exact"}
+BAND = 64
 LEAST = 4  # pixels of a side: smaller images hold nothing that a later step could spoil
 
 
@@ -93,13 +97,43 @@ def resample(images: Images, sizes: np.ndarray, filters: list[str], antialias: b
     """Return the images in other sizes (B, 2), each with its filter; images that keep their size keep their pixels."""
     if bool((images.sizes == sizes).all()):
         return images
-    is_one_size = bool((images.sizes == images.pixels.shape[-2:]).all() and (sizes == sizes[0]).all())
-    if is_one_size and set(filters) in ({"bicubic"}, {"bilinear"}):
+    is_one_size = images.are_full and bool((sizes == sizes[0]).all())
+    if is_one_size and len(set(filters)) == 1 and filters[0] in OF_TORCH:
         height, width = (int(side) for side in sizes[0])
         # The same numbers in less time than by full matrices.
-        made = F.interpolate(images.pixels, size=(height, width), mode=filters[0], antialias=antialias)
-        return Images(made.clamp(0, 1), sizes)
+        widen = antialias and filters[0] != "nearest"
+        made = F.interpolate(images.pixels, size=(height, width), mode=OF_TORCH[filters[0]], antialias=widen)
+        return Images(made.clamp_(0, 1), sizes)
+    if len(sizes) == 1 and images.are_full:
+        return by_bands(images, sizes, filters[0], antialias)
     return by_matrices(images, sizes, filters, antialias)
+
+
+def by_bands(images: Images, sizes: np.ndarray, name: str, antialias: bool) -> Images:
+    """Return a single image in another size, by products with the parts of both matrices that are not 0."""
+    pixels = images.pixels
+    channels, before, across = pixels.shape[1:]
+    height, width = (int(side) for side in sizes[0])
+    rows = weights_of(before, height, name, antialias).astype(np.float32)
+    is_square = (before, height) == (across, width)
+    columns = rows if is_square else weights_of(across, width, name, antialias).astype(np.float32)
+    made = pixels.new_empty((channels, height, across))
+    for start, first, last, weights in _bands(rows):
+        made[:, start : start + BAND] = weights.to(pixels.device) @ pixels[0, :, first:last]
+    lines = made.view(-1, across)
+    result = pixels.new_empty((len(lines), width))
+    for start, first, last, weights in _bands(columns):
+        result[:, start : start + BAND] = lines[:, first:last] @ weights.to(pixels.device).T
+    return Images(result.view(1, channels, height, width).clamp_(0, 1), sizes)
+
+
+def _bands(weights: np.ndarray) -> Iterator[tuple[int, int, int, Tensor]]:
+    """Yield where each `BAND` of rows of a matrix starts, from and to which column it is not 0, and what is there."""
+    used = weights != 0
+    firsts, lasts = used.argmax(axis=1), weights.shape[1] - used[:, ::-1].argmax(axis=1)
+    for start in range(0, len(weights), BAND):
+        first, last = int(firsts[start : start + BAND].min()), int(lasts[start : start + BAND].max())
+        yield start, first, last, torch.from_numpy(weights[start : start + BAND, first:last])
 
 
 def by_matrices(images: Images, sizes: np.ndarray, filters: list[str], antialias: bool) -> Images:
@@ -153,7 +187,10 @@ def weights_of(old: int, new: int, name: str, antialias: bool) -> np.ndarray:
     taps = _filter(name, (places - centers[:, None]) / stretch, antialias)
     if antialias:
         taps = np.where((places >= 0) & (places < old), taps, 0)
-    np.add.at(made, (np.arange(new)[:, None], places.clip(0, old - 1)), taps / taps.sum(axis=1, keepdims=True))
+    taps = taps / taps.sum(axis=1, keepdims=True)
+    rows, inside = np.arange(new), places.clip(0, old - 1)
+    for tap in range(taps.shape[1]):  # beyond the border, several fall on the last pixel
+        made[rows, inside[:, tap]] += taps[:, tap]
     return made
 
 

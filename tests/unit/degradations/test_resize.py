@@ -5,12 +5,11 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
-from scipy import stats
 from torch.nn import functional as F
 
 from traiNNer.degradations.draws import Draws
 from traiNNer.degradations.protocol import Images
-from traiNNer.degradations.resize import Resize, Shrink, by_matrices, resample
+from traiNNer.degradations.resize import Resize, Shrink, by_bands, by_matrices, resample
 
 RNG = np.random.default_rng(1)
 PIXELS = torch.from_numpy(RNG.random((1, 3, 60, 47), dtype=np.float32))
@@ -21,6 +20,7 @@ def resized(name, size, antialias=True, pixels=PIXELS):
     sizes, filters = np.array([size] * len(pixels)), [name] * len(pixels)
     made = by_matrices(Images.of(pixels), sizes, filters, antialias).pixels
     assert torch.allclose(made, resample(Images.of(pixels), sizes, filters, antialias).pixels, atol=1e-5)
+    assert torch.allclose(made, by_bands(Images.of(pixels), sizes, name, antialias).pixels, atol=1e-5)
     return made
 
 
@@ -63,20 +63,6 @@ def test_images_of_several_sizes_are_resized_as_if_alone():
             together.pixels[place, :, height:],
             together.pixels[place, :, height - 1 : height].expand_as(together.pixels[place, :, height:]),
         )
-
-
-def test_parameters_have_their_laws():
-    notes = {}
-    count = 10_000
-    resize = Resize(factor=(0.25, 1.5), probs=(0.7, 0.2, 0.1), filters=("bicubic", "area"), filter_weights=(1, 3))
-    images = Images.of(torch.zeros(count, 1, 4, 4))
-    resize(images, Draws(np.arange(count), "resize", notes), np.empty((count, 2)))
-    drawn = dict(notes["resize"])
-    ways = [int((drawn["way"] == way).sum()) for way in ("down", "up", "keep")]
-    assert stats.chisquare(ways, np.array([0.2, 0.7, 0.1]) * count).pvalue > 1e-4
-    assert stats.kstest(drawn["down"], stats.uniform(0.25, 0.75).cdf).pvalue > 1e-4
-    assert stats.kstest(drawn["up"], stats.uniform(1, 0.5).cdf).pvalue > 1e-4
-    assert stats.binomtest(int((drawn["filter"] == "area").sum()), count, 0.75).pvalue > 1e-4
 
 
 def test_back_returns_to_the_size_with_less_detail():
