@@ -16,11 +16,12 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import cv2
 import numpy as np
 import yaml
 
 from benchmarks.picture import GAP, panel
-from traiNNer.imaging.image_file import read_image, write_image
+from traiNNer.imaging.image_file import read_image
 from traiNNer.metrics.psnr import PSNR
 from traiNNer.utils.resize import imresize
 
@@ -147,7 +148,7 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--test", type=Path, required=True, help="photos to score on")
     parser.add_argument("--work", type=Path, default=Path("real_world"), help="folder of the runs")
     parser.add_argument("--iterations", type=int, default=3000)
-    parser.add_argument("--output", type=Path, help="the picture; default: real_world.png in the folder of the runs")
+    parser.add_argument("--output", type=Path, help="the picture; default: real_world.jpg in the folder of the runs")
     parser.add_argument("--quick", action="store_true", help="a few iterations, to see that it runs")
     args = parser.parse_args(arguments)
     iterations = 8 if args.quick else args.iterations
@@ -158,8 +159,8 @@ def main(arguments: list[str] | None = None) -> None:
     print(table(found))
     gain = found["real world"][f"val/{SPOILED}/psnr"] - found["bicubic"][f"val/{SPOILED}/psnr"]
     print(f"gain on spoiled photos: {gain:+.2f} dB after {iterations} iterations")
-    output = args.output or work / "real_world.png"
-    write_image(output, picture(work, runs, test))
+    output = args.output or work / "real_world.jpg"
+    cv2.imwrite(str(output), picture(work, runs, test)[:, :, ::-1], [cv2.IMWRITE_JPEG_QUALITY, 88])
     print(f"written: {output}")
 
 

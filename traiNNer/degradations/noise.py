@@ -64,10 +64,9 @@ class Noise(Degradation):
         gray = draws.chance("gray", self.gray_prob)
         spans = {"gaussian": self.sigma, "poisson": self.poisson_scale, "speckle": self.speckle}
         strengths = {kind: draws.uniform(name, *spans[kind]) for kind, name in STRENGTHS.items()}
-        is_gray = column(gray, images) > 0
         levels = draws.levels("field", images, 1 if gray.all() else None)
         if gray.any() and not gray.all():
-            levels = torch.where(is_gray, levels[:, :1], levels)
+            levels = torch.where(column(gray, images) > 0, levels[:, :1], levels)
         result = images
         for place, kind in enumerate(self.kinds):
             here = np.flatnonzero(kinds == place)
@@ -75,29 +74,29 @@ class Noise(Degradation):
                 continue
             strength = column(strengths[kind][here] * UNITS[kind], images)
             if len(here) == len(images):
-                return torch.addcmul(images, strength, _noise(kind, images, levels, is_gray, count))
+                return torch.addcmul(images, strength, _noise(kind, images, levels, gray, count))
             index = torch.from_numpy(here).to(images.device)
             clean = images[index]
-            noise = _noise(kind, clean, levels[index], is_gray[index], count)
+            noise = _noise(kind, clean, levels[index], gray[here], count)
             result = result.index_copy(0, index, clean + strength * noise)
         return result
 
 
-def _noise(kind: Kind, clean: Tensor, levels: Tensor, is_gray: Tensor, count: Count) -> Tensor:
+def _noise(kind: Kind, clean: Tensor, levels: Tensor, gray: np.ndarray, count: Count) -> Tensor:
     """Return noise of strength 1 for images, from a random level of each pixel and color."""
     if kind == "gaussian":
         return normal_of(levels)
     if kind == "speckle":
         return clean * normal_of(levels)
-    light = _light(clean, is_gray)
-    return count(light * LEVELS, levels.expand_as(light)).div_(LEVELS).sub_(light)
+    light = _light(clean, gray)
+    return count(light * LEVELS, levels[:, : light.shape[1]].expand_as(light)).div_(LEVELS).sub_(light)
 
 
-def _light(clean: Tensor, is_gray: Tensor) -> Tensor:
+def _light(clean: Tensor, gray: np.ndarray) -> Tensor:
     """Return what events are counted of: every color, or the brightness where noise is gray."""
-    if is_gray.all():
+    if gray.all():
         return _luma(clean)
-    return torch.where(is_gray, _luma(clean), clean) if is_gray.any() else clean
+    return torch.where(column(gray, clean) > 0, _luma(clean), clean) if gray.any() else clean
 
 
 def _luma(images: Tensor) -> Tensor:

@@ -2,13 +2,14 @@
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import cv2
 import numpy as np
 import torch
 from torch import Tensor
 
+from traiNNer.batch import Batch
 from traiNNer.degradations.draws import Draws, Notes
 from traiNNer.degradations.protocol import Degradation, Images, Resizing
 from traiNNer.degradations.resize import resample
@@ -25,12 +26,14 @@ class Step:
         change: the degradation.
         prob: how often an image gets it.
         either: steps of one such name exclude each other.
+        is_batched: whether it is made for a batch, on any device.
     """
 
     name: str
     change: Degradation | Resizing
     prob: float = 1.0
     either: str | None = None
+    is_batched: bool = True
 
 
 class Recipe:
@@ -179,7 +182,7 @@ def _set_threads(of_torch: int | None, of_opencv: int | None) -> None:
 
 
 class Degrader:
-    """A recipe for arrays, one image at a time: what a dataset calls. It can be sent to data workers.
+    """A recipe as a dataset has it, for arrays, one image at a time, or for a batch. It can be sent to data workers.
 
     Args:
         recipe: the recipe.
@@ -202,6 +205,37 @@ class Degrader:
         with one_thread(), torch.inference_mode():
             made = self.recipe.on_target(_pixels(image), (seed,), self.notes, is_quick=True)
             return _integers(made, image.dtype)
+
+    @property
+    def is_batched(self) -> bool:
+        """Whether the recipe can be made for a batch, wherever that is."""
+        return all(step.is_batched for step in (*self.recipe.steps, *self.recipe.target))
+
+    def batch(self, batch: Batch, levels: int, *, is_made_of_gt: bool) -> Batch:
+        """Return a batch with the same done to the images that have a `recipe_seed`, but for rounding.
+
+        Args:
+            batch: B, 3, H, W float32 in [0, 1], anywhere.
+            levels: 255 or 65535: what pixels are rounded to, as those of files are.
+            is_made_of_gt: whether LQ is made of the ground truth, or of LQ.
+        """
+        seeds = [seed for seed in batch.recipe_seeds if seed is not None]
+        lq, gt = batch.lq, batch.gt
+        if not seeds or lq is None:
+            return batch
+        where = torch.tensor([place for place, seed in enumerate(batch.recipe_seeds) if seed is not None])
+        where = where.to(lq.device)
+        with torch.no_grad():
+            if gt is not None and self.recipe.target:
+                gt = gt.index_copy(0, where, _rounded(self.recipe.on_target(gt[where], seeds), levels))
+            source = gt if is_made_of_gt and gt is not None else lq
+            height, width = lq.shape[-2:]
+            lq = lq.index_copy(0, where, _rounded(self.recipe(source[where], seeds, (height, width)), levels))
+        return replace(batch, lq=lq, gt=gt)
+
+
+def _rounded(pixels: Tensor, levels: int) -> Tensor:
+    return pixels.mul(levels).round_().div_(levels)
 
 
 def _pixels(image: np.ndarray) -> Tensor:

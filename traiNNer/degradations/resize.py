@@ -19,6 +19,10 @@ WAYS = ("up", "down", "keep")
 REACH = {"bicubic": 2.0, "bilinear": 1.0, "area": 0.5, "lanczos": 3.0, "nearest": 0.0}
 OF_TORCH = {"bicubic": "bicubic", "bilinear": "bilinear", "nearest": "nearest-exact"}
 BAND = 64
+KEYS = {True: -0.5, False: -0.75}
+"""Of Keys' cubic: Pillow and torch take -0.5 with antialiasing; torch and OpenCV -0.75 without."""
+EDGE = 4
+"""More pixels than any filter without antialiasing reaches."""
 LEAST = 4  # pixels of a side: smaller images hold nothing that a later step could spoil
 
 
@@ -138,31 +142,57 @@ def _bands(weights: np.ndarray) -> Iterator[tuple[int, int, int, Tensor]]:
 
 def by_matrices(images: Images, sizes: np.ndarray, filters: list[str], antialias: bool) -> Images:
     """Return the same by a product with two matrices for each image, whatever their sizes and filters."""
-    device = images.pixels.device
-    before, after = images.pixels.shape[-2:], sizes.max(axis=0)
+    pixels, after = images.pixels, sizes.max(axis=0)
     rows, columns = (
-        np.stack(
-            [
-                matrix(int(old), int(new), filters[image], antialias, int(before[axis]), int(after[axis]))
-                for image, (old, new) in enumerate(zip(images.sizes[:, axis], sizes[:, axis], strict=True))
-            ]
-        )
-        for axis in (0, 1)
+        matrices(olds, news, filters, antialias, int(width), int(height), pixels)
+        for olds, news, width, height in zip(images.sizes.T, sizes.T, pixels.shape[-2:], after, strict=True)
     )
-    high = torch.from_numpy(rows).to(device)[:, None]
-    wide = torch.from_numpy(columns).to(device)[:, None].transpose(-1, -2)
-    return Images((high @ images.pixels @ wide).clamp(0, 1), sizes)
+    made = rows[:, None] @ pixels @ columns[:, None].transpose(-1, -2)
+    return Images(made.clamp_(0, 1), sizes)
 
 
-def matrix(old: int, new: int, name: str, antialias: bool, width: int, height: int) -> np.ndarray:
-    """Return the weights that make `new` pixels of a line from `old`: height, width float32.
+def matrices(
+    old: np.ndarray, new: np.ndarray, filters: list[str], antialias: bool, width: int, height: int, like: Tensor
+) -> Tensor:
+    """Return the weights that make `new` pixels of a line from `old` for each image: B, height, width float32.
 
-    Columns from `old` on are 0; rows from `new` on repeat the last.
+    Columns from `old` on are 0; rows from `new` on repeat the last. `weights_of` defines them for one image.
     """
-    made = np.zeros((height, width), dtype=np.float32)
-    made[:new, :old] = weights_of(old, new, name, antialias)
-    made[new:] = made[new - 1]
-    return made
+    olds, news = (torch.from_numpy(sides).to(like.device).double()[:, None, None] for sides in (old, new))
+    places = torch.arange(-EDGE, width + EDGE, device=like.device, dtype=torch.float64)
+    rows = torch.minimum(torch.arange(height, device=like.device, dtype=torch.float64)[:, None], news - 1)
+    step = olds / news
+    made = torch.zeros((len(old), height, len(places)), device=like.device, dtype=torch.float64)
+    same = torch.from_numpy(old == new).to(like.device)[:, None, None]
+    for name in sorted(set(filters)):
+        has_it = torch.from_numpy(np.array(filters) == name).to(like.device)[:, None, None]
+        made = torch.where(has_it, _dense(name, rows, places, step, antialias), made)
+    made = torch.where(same, (places == rows).double(), made)
+    inside = made[..., EDGE : EDGE + width] * (places[EDGE : EDGE + width] < olds)
+    if not antialias:  # what lies beyond the border counts as its last pixel
+        inside[..., 0] += made[..., :EDGE].sum(dim=-1)
+        last = torch.from_numpy(old - 1).to(like.device)[:, None, None].expand(-1, height, 1)
+        inside.scatter_add_(2, last, (made * (places >= olds)).sum(dim=-1, keepdim=True))
+    return (inside / inside.sum(dim=-1, keepdim=True)).float()
+
+
+def _dense(name: str, rows: Tensor, places: Tensor, step: Tensor, antialias: bool) -> Tensor:
+    """Return the weight of every place for every row, without regard to borders, of any sum."""
+    if name == "area":
+        start = rows * step
+        return (torch.minimum(start + step, places + 1) - torch.maximum(start, places)).clamp(min=0)
+    if name == "nearest":
+        return (places == torch.floor((rows + 0.5) * step)).double()
+    stretch = step.clamp(min=1) if antialias else torch.ones_like(step)
+    x = ((places - (rows + 0.5) * step + 0.5) / stretch).abs()
+    if name == "bilinear":
+        return (1 - x).clamp(min=0)
+    if name == "lanczos":
+        return torch.where(x < REACH[name], torch.sinc(x) * torch.sinc(x / REACH[name]), 0.0)
+    a = KEYS[antialias]
+    near = (a + 2) * x**3 - (a + 3) * x**2 + 1
+    far = a * (x**3 - 5 * x**2 + 8 * x - 4)
+    return torch.where(x < 1, near, torch.where(x < 2, far, 0.0))
 
 
 def weights_of(old: int, new: int, name: str, antialias: bool) -> np.ndarray:
@@ -200,8 +230,7 @@ def _filter(name: str, x: np.ndarray, antialias: bool) -> np.ndarray:
         return np.maximum(0.0, 1 - x)
     if name == "lanczos":
         return np.where(x < REACH[name], np.sinc(x) * np.sinc(x / REACH[name]), 0.0)
-    # Keys' cubic: Pillow and torch take a = -0.5 with antialiasing; torch and OpenCV -0.75 without.
-    a = -0.5 if antialias else -0.75
+    a = KEYS[antialias]
     near = (a + 2) * x**3 - (a + 3) * x**2 + 1
     far = a * (x**3 - 5 * x**2 + 8 * x - 4)
     return np.where(x < 1, near, np.where(x < 2, far, 0.0))

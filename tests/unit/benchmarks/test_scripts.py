@@ -30,6 +30,7 @@ RUN_ELSEWHERE = {
     "redux_templates.py": "test_redux_templates.py",
     "redux_runs.py": "test_redux_runs.py",
     "degradations.py": "test_degradations.py",
+    "degradation_pictures.py": "test_degradation_pictures.py",
 }
 IMPORTED = {
     "audit_faults.py",

@@ -9,7 +9,7 @@ from torch.nn import functional as F
 
 from traiNNer.degradations.draws import Draws
 from traiNNer.degradations.protocol import Images
-from traiNNer.degradations.resize import Resize, Shrink, by_bands, by_matrices, resample
+from traiNNer.degradations.resize import REACH, Resize, Shrink, by_bands, by_matrices, matrices, resample, weights_of
 
 RNG = np.random.default_rng(1)
 PIXELS = torch.from_numpy(RNG.random((1, 3, 60, 47), dtype=np.float32))
@@ -22,6 +22,17 @@ def resized(name, size, antialias=True, pixels=PIXELS):
     assert torch.allclose(made, resample(Images.of(pixels), sizes, filters, antialias).pixels, atol=1e-5)
     assert torch.allclose(made, by_bands(Images.of(pixels), sizes, name, antialias).pixels, atol=1e-5)
     return made
+
+
+@pytest.mark.parametrize("antialias", [True, False])
+def test_matrices_of_a_batch_are_those_of_each_image(antialias):
+    names = [name for name in REACH for _ in range(5)]
+    old, new = np.array([9, 12, 7, 5, 10] * 5), np.array([4, 12, 15, 6, 3] * 5)
+    made = matrices(old, new, names, antialias, 14, 16, torch.zeros(1)).numpy()
+    for weights, name, before, after in zip(made, names, old, new, strict=True):
+        assert np.allclose(weights[:after, :before], weights_of(before, after, name, antialias), atol=1e-6)
+        assert (weights[:, before:] == 0).all()
+        assert np.allclose(weights[after:], weights[after - 1])
 
 
 @pytest.mark.parametrize("size", SIZES)
