@@ -25,6 +25,7 @@ class Sample:
         seed: for what is drawn later, such as a degradation on the device: the loader sets it, as a function of
             (manual_seed, epoch, index) alone.
         skipped: names damaged files that this sample stands in for: texts such as `d/x.png (truncated PNG)`.
+        recipe_seed: of the degradations that a step will make of this sample; None: there are none to be made.
     """
 
     lq: np.ndarray | None
@@ -33,6 +34,7 @@ class Sample:
     _: KW_ONLY
     seed: int = 0
     skipped: tuple[str, ...] = ()
+    recipe_seed: int | None = None
 
 
 @dataclass(frozen=True)
@@ -40,7 +42,8 @@ class Batch:
     """A micro-batch of samples that have the same sides.
 
     From the loader B, [T,] H, W, 3 uint8 or uint16; after `Runtime.move` B, [T,] 3, H, W float32 in [0, 1]. `seeds`
-    has one number below 2^63 for each image; a part of a batch keeps those of its images.
+    has one number below 2^63 for each image; a part of a batch keeps those of its images. So has `recipe_seeds` where a
+    step makes the degradations: None for an image that stays as it is.
     """
 
     lq: "Tensor | None"
@@ -49,6 +52,7 @@ class Batch:
     _: KW_ONLY
     seeds: tuple[int, ...] = ()
     skipped: tuple[str, ...] = ()
+    recipe_seeds: tuple[int | None, ...] = ()
 
     def map(self, change: "Callable[[Tensor], Tensor]") -> "Batch":
         """Return the batch with other images: what `change` makes of those that are there."""
@@ -76,7 +80,8 @@ class Batch:
     def part(self, start: int, end: int) -> "Batch":
         """Return some of the images, without copying them."""
         part = self.map(lambda images: images[start:end])
-        return replace(part, keys=self.keys[start:end], seeds=self.seeds[start:end], skipped=())
+        seeds = {"seeds": self.seeds[start:end], "recipe_seeds": self.recipe_seeds[start:end]}
+        return replace(part, keys=self.keys[start:end], skipped=(), **seeds)
 
 
 class BatchPlan:
@@ -112,7 +117,12 @@ class BatchPlan:
 
 
 class Degrade(Protocol):
-    """Spoils single images as a recipe says: pure functions of (image, seed)."""
+    """Spoils images as a recipe says: pure functions of (image, seed)."""
+
+    @property
+    def is_batched(self) -> bool:
+        """Whether the recipe can be made for a batch, wherever that is."""
+        ...
 
     def lq(self, image: np.ndarray, seed: int, size: tuple[int, int]) -> np.ndarray:
         """Return LQ of (height, width) `size` from an H, W, 3 image, in the same integer type."""
@@ -120,6 +130,10 @@ class Degrade(Protocol):
 
     def gt(self, image: np.ndarray, seed: int) -> np.ndarray:
         """Return the ground truth that is trained with, from the same image, in the same shape and type."""
+        ...
+
+    def batch(self, batch: "Batch", levels: int, *, is_made_of_gt: bool) -> "Batch":
+        """Return a batch with the same done to the images that have a `recipe_seed`; LQ is made of GT, or of LQ."""
         ...
 
 
@@ -167,6 +181,14 @@ class ImageSet(ABC):
             DataError: the set cannot be used.
         """
         return []
+
+    def leave_degradations(self) -> "Callable[[Batch, int], Batch] | None":
+        """Leave the degradations of training crops to the step, where they can be made for a batch.
+
+        Returns what makes them there, of a batch after `Runtime.move` and the number of levels that its images had, 255
+        or 65535; None where samples come as they are trained with. Called before the first sample.
+        """
+        return None
 
     def describe(self, index: int) -> str:
         """Return what `sample(index, …)` reads, for messages."""

@@ -30,9 +30,11 @@ class DegradationTraits(Traits):
 
     Args:
         resizes: It changes the size of images.
+        batched: It makes all images of a batch at once, on any device; what calls a library for one image does not.
     """
 
     resizes: bool = False
+    batched: bool = True
 
 
 @dataclass(frozen=True)

@@ -41,6 +41,15 @@ def test_it_is_a_function_of_image_and_seed(name):
 
 
 @pytest.mark.parametrize("name", NAMES)
+def test_a_single_image_is_quickly_made_as_in_a_batch(name):
+    made = recipe(name)(PHOTOS, SEEDS, (24, 20))
+    for place, seed in enumerate(SEEDS):
+        alone = recipe(name).single(PHOTOS[place : place + 1], seed, (24, 20))[0]
+        # A tenth of a level; of JPEG, which here is libjpeg itself, as much as its definition may be off.
+        assert (made[place] - alone).abs().mean() < (1.5 if name == "jpeg" else 0.1) / 255
+
+
+@pytest.mark.parametrize("name", NAMES)
 def test_another_seed_makes_another_image_unless_there_is_nothing_to_draw(name):
     notes = {}
     recipe(name)(PHOTOS[:1], [1], (24, 20), notes)

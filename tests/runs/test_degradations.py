@@ -38,14 +38,18 @@ def save(self, *arguments, **options):
 
 if os.environ.get("STOP"):
     saver.Saver.save = save
+if os.environ.get("AT_STEP"):
+    from traiNNer.engine.runtime.runtime import Runtime
+
+    Runtime.prefers_batches = True
 """
 
 
-def stopped_and_resumed(folder, *arguments):
+def stopped_and_resumed(folder, *arguments, **environment):
     """Kill a run right after its first checkpoint, and resume it."""
     call = ("train.py", "-opt", "options.yml", *arguments)
-    assert run(*call, folder=folder, STOP="1").code == -signal.SIGKILL
-    return run(*call, "--auto_resume", folder=folder)
+    assert run(*call, folder=folder, STOP="1", **environment).code == -signal.SIGKILL
+    return run(*call, "--auto_resume", folder=folder, **environment)
 
 
 def weights(folder):
@@ -84,3 +88,25 @@ def test_another_recipe_is_named_at_a_resume(tmp_path):
     result = run(*call, *changed, "--auto_resume", folder=tmp_path)
     assert result.code == 0, result.output
     assert "Exact resume is off: datasets.train.degradations" in result.output
+
+
+def test_left_to_the_step_they_are_the_same_and_exact(tmp_path):
+    """As on a device: the recipe is made for the batch after it was moved there."""
+    runs = {name: tmp_path / name for name in ("alone", "at_step", "resumed")}
+    for folder in runs.values():
+        folder.mkdir()
+    prepare(runs["alone"])
+    prepare(runs["at_step"])
+    prepare(runs["resumed"], workers=2)
+    for name, environment in (("alone", {}), ("at_step", {"AT_STEP": "1"})):
+        result = run("train.py", "-opt", "options.yml", folder=runs[name], **environment)
+        assert result.code == 0, result.output
+    resumed = stopped_and_resumed(runs["resumed"], AT_STEP="1")
+    assert resumed.code == 0, resumed.output
+    assert "Resuming run at iteration 5 (exact)." in resumed.output
+    assert same(weights(runs["at_step"]), weights(runs["resumed"]))
+    losses = [
+        next(line["loss/total"] for line in record(runs[name]) if "loss/total" in line) for name in ("alone", "at_step")
+    ]
+    assert losses[0] != losses[1]  # libjpeg rounds in another way
+    assert abs(losses[0] - losses[1]) < 0.01 * losses[0]

@@ -92,7 +92,7 @@ def test_several_datasets_one_without_gt(place):
                 "dataroot_gt": "more/hr",
                 "dataroot_lq": "more/lr",
             },
-            "test_bare": {"type": "PairedImageDataset", "dataroot_lq": "more/lr"},
+            "test_bare": {"type": "SingleLQDataset", "dataroot_lq": "more/lr", "degradations": ["jpeg"]},
         }
     }
     write_test(place, changes)

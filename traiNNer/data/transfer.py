@@ -93,7 +93,11 @@ def collate(
     if lq is None and gt is None:
         return DataError(f"{keys[0]} has neither an LQ image nor a ground truth.")
     skipped = tuple(text for sample in good for text in sample.skipped)
-    batch = Batch(lq, gt, keys, seeds=tuple(sample.seed for sample in good), skipped=skipped)
+    recipe_seeds = tuple(sample.recipe_seed for sample in good)
+    if all(seed is None for seed in recipe_seeds):
+        recipe_seeds = ()
+    seeds = tuple(sample.seed for sample in good)
+    batch = Batch(lq, gt, keys, seeds=seeds, skipped=skipped, recipe_seeds=recipe_seeds)
     try:
         return augment(batch) if augment else batch
     except DataError as error:

@@ -1,8 +1,8 @@
 """Blur with kernels that differ from image to image."""
 
+from collections.abc import Callable
 from typing import Annotated, Literal
 
-import cv2
 import numpy as np
 import torch
 from pydantic import Field
@@ -11,11 +11,14 @@ from torch.nn import functional as F
 
 from traiNNer.degradations import kernels as shapes
 from traiNNer.degradations.draws import Draws
+from traiNNer.degradations.opencv_filters import filtered
 from traiNNer.degradations.protocol import Degradation, Span, Weights, require_span, require_weights
 from traiNNer.registry import DEGRADATIONS
 
 Kind = Literal["iso", "aniso", "generalized_iso", "generalized_aniso", "plateau_iso", "plateau_aniso", "sinc"]
 Sizes = tuple[Annotated[int, Field(ge=1, le=63)], Annotated[int, Field(ge=1, le=63)]]
+LineBlur = Callable[[Tensor, np.ndarray], Tensor]
+"""`blurred`, or what does the same in another way."""
 SMALL = 13  # a sinc kernel below this size would not hold the ring of a low limit
 
 
@@ -58,7 +61,11 @@ class Blur(Degradation):
 
     def __call__(self, images: Tensor, draws: Draws) -> Tensor:
         """Return the blurred images, B, C, H, W; their borders repeat outward."""
-        return filtered(images, self.drawn(draws))
+        return convolved(images, self.drawn(draws))
+
+    def quick(self, images: Tensor, draws: Draws) -> Tensor:
+        """Return the same of a single image by OpenCV."""
+        return filtered(images, self.drawn(draws)[0])
 
     def drawn(self, draws: Draws) -> np.ndarray:
         """Return the kernels of a batch, B, K, K float64, K being the largest drawn."""
@@ -119,24 +126,8 @@ def gaussian_lines(sigma: np.ndarray, radius: np.ndarray) -> np.ndarray:
     return lines / lines.sum(axis=1, keepdims=True)
 
 
-def filtered(images: Tensor, kernels: np.ndarray) -> Tensor:
-    """Return B, C, H, W images, each correlated with its kernel of B, K, K; their borders repeat outward."""
-    if images.device.type == "cpu":
-        return _filtered_by_opencv(images, kernels)
-    return convolved(images, kernels)
-
-
-def _filtered_by_opencv(images: Tensor, kernels: np.ndarray) -> Tensor:
-    # Large kernels become products of spectra there, which takes a third of the time.
-    result = torch.empty(images.shape, dtype=torch.float32)
-    for image, made, kernel in zip(images, result, kernels.astype(np.float32), strict=True):
-        for plane, out in zip(image.float().contiguous().numpy(), made.numpy(), strict=True):
-            out[:] = cv2.filter2D(plane, -1, kernel, borderType=cv2.BORDER_REPLICATE)
-    return result
-
-
 def convolved(images: Tensor, kernels: np.ndarray) -> Tensor:
-    """Return the same by a convolution of the whole batch, on any device."""
+    """Return B, C, H, W images, each correlated with its kernel of B, K, K; their borders repeat outward."""
     batch, channels, height, width = images.shape
     radius = kernels.shape[-1] // 2
     weights = torch.from_numpy(kernels.astype(np.float32)).to(images.device)

@@ -17,7 +17,7 @@ Quality = Annotated[int, Field(ge=1, le=100)]
 FORMATS = {"jpeg": (".jpg", cv2.IMWRITE_JPEG_QUALITY), "webp": (".webp", cv2.IMWRITE_WEBP_QUALITY)}
 
 
-@DEGRADATIONS.register()
+@DEGRADATIONS.register(batched=False)
 class Codec(Degradation):
     """Write each image as a JPEG or WebP file in memory and read it again.
 

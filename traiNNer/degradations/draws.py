@@ -2,12 +2,13 @@
 
 A number is a hash (the finalizer of SplitMix64) of the image's seed, the step and a name. For fields the place of the
 pixel is mixed in, in 32 bits, of which processors take several at once. Parameters are drawn on the CPU, so that a
-device is never waited for.
+device is never waited for: of a batch by numpy, of a single image, where numpy's calls would take longer than the
+numbers, by Python.
 """
 
 import hashlib
-import math
 from collections.abc import Sequence
+from functools import lru_cache
 
 import numpy as np
 import torch
@@ -17,6 +18,10 @@ GOLDEN = 0x9E3779B97F4A7C15
 FIRST, SECOND = 0xBF58476D1CE4E5B9, 0x94D049BB133111EB
 Notes = dict[str, list[tuple[str, np.ndarray]]]
 """What was drawn by step: the name of a parameter with one value for each image."""
+LEVELS = 1 << 16
+"""Different numbers in a field: half of 32 random bits each."""
+TILE = 256
+WHOLE = (1 << 64) - 1
 
 
 def _mixed(x: np.ndarray) -> np.ndarray:
@@ -47,12 +52,24 @@ class Draws:
         """Return the draws of some of the images; what they draw is not written down."""
         return Draws(self.seeds[chosen], self.step, self.notes if len(chosen) == len(self) else None)
 
+    @property
+    def _is_single(self) -> bool:
+        return len(self.seeds) == 1
+
     def _keys(self, name: str) -> np.ndarray:
-        label = hashlib.blake2b(f"{self.step}/{name}".encode(), digest_size=8).digest()
+        """Return 64 random bits for each image."""
+        label = _label(self.step, name)
+        if self._is_single:
+            return np.array([self._key(label)], dtype=np.uint64)
         with np.errstate(over="ignore"):
-            return _mixed(_mixed(self.seeds + np.uint64(GOLDEN)) ^ np.frombuffer(label, dtype=np.uint64)[0])
+            return _mixed(_mixed(self.seeds + np.uint64(GOLDEN)) ^ np.uint64(label))
+
+    def _key(self, label: int) -> int:
+        return mixed_in_python(mixed_in_python(int(self.seeds[0]) + GOLDEN & WHOLE) ^ label)
 
     def _unit(self, name: str) -> np.ndarray:
+        if self._is_single:
+            return np.array([(mixed_in_python(self._key(_label(self.step, name))) >> 11) * 2.0**-53])
         return (_mixed(self._keys(name)) >> np.uint64(11)) * 2.0**-53
 
     def _noted(self, name: str, values: np.ndarray) -> np.ndarray:
@@ -74,9 +91,10 @@ class Draws:
 
     def choice(self, name: str, names: Sequence[str], weights: Sequence[float] = ()) -> np.ndarray:
         """Return one of `names` for each image, as its place; equally likely, or by weights that need no sum of 1."""
-        shares = np.cumsum(np.asarray(weights or [1.0] * len(names), dtype=np.float64))
-        places = np.minimum(np.searchsorted(shares / shares[-1], self._unit(name), side="right"), len(names) - 1)
-        self._noted(name, np.asarray(names, dtype=object)[places])
+        bounds = _bounds(tuple(weights) or (1.0,) * len(names))
+        places = np.minimum(np.searchsorted(bounds, self._unit(name), side="right"), len(names) - 1)
+        if self.notes is not None:
+            self._noted(name, np.asarray(names, dtype=object)[places])
         return places
 
     def ranks(self, name: str, count: int) -> np.ndarray:
@@ -86,44 +104,89 @@ class Draws:
     def normal(self, name: str, like: Tensor, channels: int | None = None) -> Tensor:
         """Return a field of standard normal numbers: B, channels (those of `like`), H, W float32 on its device.
 
-        A pixel's numbers depend on its row and column, not on the size of the image (Box and Muller 1958).
+        A pixel's numbers depend on its row and column, not on the size of the image. They are 65536 quantiles of the
+        normal distribution, which end at 4.3.
         """
-        channels = like.shape[1] if channels is None else channels
-        pairs = (channels + 1) // 2
-        words = self._words(name, like, 2 * pairs)
-        radius = torch.sqrt(-2 * torch.log(_unit(words[:, :pairs])))
-        angle = words[:, pairs:].float() * (2 * math.pi * 2.0**-32)
-        return torch.cat((radius * torch.cos(angle), radius * torch.sin(angle)), dim=1)[:, :channels]
+        return normal_of(self.levels(name, like, channels))
 
     def field(self, name: str, like: Tensor) -> Tensor:
-        """Return uniform numbers in (0, 1) in the shape of `like`, float32 on its device."""
-        return _unit(self._words(name, like, like.shape[1])).clamp(max=1 - 2.0**-24)
+        """Return uniform numbers in (0, 1) in the shape of `like`, float32 on its device: 65536 different ones."""
+        return uniform_of(self.levels(name, like))
+
+    def levels(self, name: str, like: Tensor, channels: int | None = None) -> Tensor:
+        """Return a random whole number below 65536 for each of `channels` of every pixel, int32."""
+        channels = like.shape[1] if channels is None else channels
+        words = self._words(name, like, (channels + 1) // 2)
+        halves = torch.empty((len(self), channels, *like.shape[-2:]), dtype=torch.int32, device=like.device)
+        torch.bitwise_and(words, LEVELS - 1, out=halves[:, ::2])
+        _shifted_32(words[:, : channels // 2], 16, halves[:, 1::2])
+        return halves
 
     def _words(self, name: str, like: Tensor, count: int) -> Tensor:
         """Return 32 random bits for each of `count` channels of every pixel, int32.
 
-        A pixel's place is mixed with one half of a key, and the result with the other: a key for each image and
-        channel.
+        A pixel's place is mixed, and again with one half of a key for each image and channel; the other half is added.
         """
         keys = np.stack([self._keys(f"{name}/{channel}") for channel in range(count)], axis=1)
         halves = torch.from_numpy(np.ascontiguousarray(keys).view(np.int32).reshape(len(self), count, 2))
         first, second = halves.to(like.device)[..., None, None].unbind(dim=2)
-        rows, columns = (torch.arange(side, device=like.device, dtype=torch.int32) for side in like.shape[-2:])
-        places = (rows[:, None] << 16) | columns
-        return _mixed_32(_mixed_32(places ^ first) ^ second)
+        height, width = like.shape[-2:]
+        tiles = -(-height // TILE) * TILE, -(-width // TILE) * TILE
+        places = _places(*tiles, like.device)[:height, :width]
+        return _mixed_32(places ^ first).add_(second)
 
 
-def _unit(words: Tensor) -> Tensor:
-    """Return 32 bits as numbers in (0, 1], float32: none is 0, whose logarithm is infinite."""
-    return (words.float() + (2.0**31 + 0.5)) * 2.0**-32
+def normal_of(levels: Tensor) -> Tensor:
+    """Return the standard normal number of each level below 65536, float32."""
+    table = _quantiles(levels.device)
+    return table.index_select(0, levels.flatten()).view(levels.shape)
 
 
-def _shifted_32(x: Tensor, bits: int) -> Tensor:
-    return (x >> bits) & ((1 << (32 - bits)) - 1)
+def uniform_of(levels: Tensor) -> Tensor:
+    """Return the number in (0, 1) of each level below 65536, float32."""
+    return levels.float().add_(0.5).div_(LEVELS)
+
+
+@lru_cache(maxsize=4)
+def _quantiles(device: torch.device) -> Tensor:
+    """Return the middles of 65536 equally likely spans of the normal distribution, with a variance of exactly 1."""
+    shares = (torch.arange(LEVELS, dtype=torch.float64) + 0.5) / LEVELS
+    table = torch.special.ndtri(shares)
+    return (table / table.std(correction=0)).float().to(device)
+
+
+@lru_cache(maxsize=4)
+def _places(height: int, width: int, device: torch.device) -> Tensor:
+    """Return 32 bits for every place, mixed: H, W int32."""
+    rows, columns = (torch.arange(side, device=device, dtype=torch.int32) for side in (height, width))
+    return _mixed_32((rows[:, None] << 16) | columns)
+
+
+@lru_cache(maxsize=4096)
+def _label(step: str, name: str) -> int:
+    return int.from_bytes(hashlib.blake2b(f"{step}/{name}".encode(), digest_size=8).digest(), "little")
+
+
+@lru_cache(maxsize=256)
+def _bounds(weights: tuple[float, ...]) -> np.ndarray:
+    shares = np.cumsum(np.asarray(weights, dtype=np.float64))
+    return shares / shares[-1]
+
+
+def mixed_in_python(x: int) -> int:
+    """Return the same as `_mixed`, of one number below 2^64."""
+    x = (x ^ (x >> 30)) * FIRST & WHOLE
+    x = (x ^ (x >> 27)) * SECOND & WHOLE
+    return x ^ (x >> 31)
+
+
+def _shifted_32(x: Tensor, bits: int, out: Tensor | None = None) -> Tensor:
+    return torch.bitwise_right_shift(x, bits, out=out).bitwise_and_((1 << (32 - bits)) - 1)
 
 
 def _mixed_32(x: Tensor) -> Tensor:
     """Return 32 bits mixed so that each depends on all (the function `lowbias32` of Wellons 2018)."""
-    x = (x ^ _shifted_32(x, 16)) * 0x7FEB352D
-    x = (x ^ _shifted_32(x, 15)) * (0x846CA68B - 2**32)
-    return x ^ _shifted_32(x, 16)
+    shifted = _shifted_32(x, 16)
+    x = (x ^ shifted).mul_(0x7FEB352D)
+    x = x.bitwise_xor_(_shifted_32(x, 15, shifted)).mul_(0x846CA68B - 2**32)
+    return x.bitwise_xor_(_shifted_32(x, 16, shifted))

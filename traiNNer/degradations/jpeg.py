@@ -4,6 +4,7 @@ import math
 from functools import lru_cache
 from typing import Annotated, Literal
 
+import cv2
 import numpy as np
 import torch
 from pydantic import Field
@@ -17,6 +18,11 @@ from traiNNer.registry import DEGRADATIONS
 Subsampling = Literal["444", "422", "420"]
 Quality = Annotated[int, Field(ge=1, le=100)]
 BLOCK = 8
+SAMPLINGS = {
+    "444": cv2.IMWRITE_JPEG_SAMPLING_FACTOR_444,
+    "422": cv2.IMWRITE_JPEG_SAMPLING_FACTOR_422,
+    "420": cv2.IMWRITE_JPEG_SAMPLING_FACTOR_420,
+}
 FACTORS = {"444": (1, 1), "422": (1, 2), "420": (2, 2)}
 # The tables of Annex K of ITU-T T.81, row by row.
 LUMA = np.array(
@@ -58,8 +64,7 @@ class Jpeg(Degradation):
 
     def __call__(self, images: Tensor, draws: Draws) -> Tensor:
         """Return the images as they come out of the file: B, 3, H, W in steps of 1 / 255."""
-        quality = draws.integer("quality", *self.quality)
-        chosen = draws.choice("subsampling", self.subsampling, self.weights)
+        quality, chosen = self._drawn(draws)
         result = images
         for place, name in enumerate(self.subsampling):
             here = np.flatnonzero(chosen == place)
@@ -69,6 +74,29 @@ class Jpeg(Degradation):
                 index = torch.from_numpy(here).to(images.device)
                 result = result.index_copy(0, index, compressed(images[index], quality[here], name))
         return result
+
+    def quick(self, images: Tensor, draws: Draws) -> Tensor:
+        """Return a single image as libjpeg writes and reads it, but for colors other than three."""
+        if images.shape[1] != 3:
+            return self(images, draws)
+        quality, chosen = self._drawn(draws)
+        return by_libjpeg(images, int(quality[0]), self.subsampling[chosen[0]])
+
+    def _drawn(self, draws: Draws) -> tuple[np.ndarray, np.ndarray]:
+        """Return quality and the place of the subsampling of each image."""
+        return draws.integer("quality", *self.quality), draws.choice("subsampling", self.subsampling, self.weights)
+
+
+def by_libjpeg(image: Tensor, quality: int, subsampling: str) -> Tensor:
+    """Return a 1, 3, H, W image in [0, 1] after JPEG compression by the library itself."""
+    planes = [cv2.convertScaleAbs(plane, alpha=255) for plane in image[0].contiguous().numpy()]
+    options = [cv2.IMWRITE_JPEG_QUALITY, quality, cv2.IMWRITE_JPEG_SAMPLING_FACTOR, SAMPLINGS[subsampling]]
+    read = cv2.imdecode(cv2.imencode(".jpg", cv2.merge(planes[::-1]), options)[1], cv2.IMREAD_COLOR)
+    assert read is not None  # it was written by the same library
+    made = torch.empty(image.shape)
+    for plane, out in zip(cv2.split(read)[::-1], made[0].numpy(), strict=True):
+        np.divide(plane, np.float32(255), out=out)
+    return made
 
 
 def compressed(images: Tensor, quality: np.ndarray, subsampling: str) -> Tensor:

@@ -37,10 +37,15 @@ class Images:
         """Return images that fill their tensor."""
         return cls(pixels, np.tile(np.asarray(pixels.shape[-2:], dtype=np.int64), (len(pixels), 1)))
 
+    @property
+    def are_full(self) -> bool:
+        """Whether every image fills the tensor."""
+        return bool((self.sizes == self.pixels.shape[-2:]).all())
+
     def with_pixels(self, pixels: Tensor) -> "Images":
         """Return other pixels in the same sizes, extended and clamped."""
         pixels = pixels.clamp(0, 1)
-        if bool((self.sizes == pixels.shape[-2:]).all()):
+        if self.are_full:
             return Images(pixels, self.sizes)
         for axis, dim in ((0, 2), (1, 3)):
             places = np.minimum(np.arange(pixels.shape[dim]), self.sizes[:, axis, None] - 1)
@@ -52,6 +57,8 @@ class Images:
 
     def part(self, chosen: np.ndarray) -> "Images":
         """Return some of the images, without the rows and columns that none of them fills."""
+        if len(chosen) == len(self.sizes) and self.are_full:
+            return self
         sizes = self.sizes[chosen]
         height, width = sizes.max(axis=0)
         index = torch.from_numpy(chosen).to(self.pixels.device)
@@ -89,6 +96,10 @@ class Degradation(ABC):
             images: B, C, H, W float32 in [0, 1].
             draws: where every random number comes from, by name.
         """
+
+    def quick(self, images: Tensor, draws: Draws) -> Tensor:
+        """Return the same of a single image on the CPU in less time, but for rounding; `__call__` is the definition."""
+        return self(images, draws)
 
     def on(self, images: Images, draws: Draws) -> Images:
         """Return the same for images of several sizes: what lies beyond an image counts as its border."""

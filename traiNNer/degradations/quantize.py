@@ -7,7 +7,8 @@ import torch
 from pydantic import Field
 from torch import Tensor
 
-from traiNNer.degradations.blur import blurred, gaussian_lines
+from traiNNer.degradations import opencv_filters
+from traiNNer.degradations.blur import LineBlur, blurred, gaussian_lines
 from traiNNer.degradations.draws import Draws
 from traiNNer.degradations.protocol import Degradation, Span, Weights, column, require_span, require_weights
 from traiNNer.registry import DEGRADATIONS
@@ -81,7 +82,14 @@ class Banding(Degradation):
 
     def __call__(self, images: Tensor, draws: Draws) -> Tensor:
         """Return the banded images, B, C, H, W."""
+        return self._banded(images, draws, blurred)
+
+    def quick(self, images: Tensor, draws: Draws) -> Tensor:
+        """Return the same of a single image by OpenCV."""
+        return self._banded(images, draws, opencv_filters.blurred)
+
+    def _banded(self, images: Tensor, draws: Draws, blur: LineBlur) -> Tensor:
         steps = column(draws.integer("levels", *self.levels) - 1, images)
         sigma = draws.uniform("sigma", *self.sigma)
-        smooth = blurred(images, gaussian_lines(sigma, np.ceil(3 * sigma).astype(np.int64)))
+        smooth = blur(images, gaussian_lines(sigma, np.ceil(3 * sigma).astype(np.int64)))
         return images + torch.round(smooth * steps) / steps - smooth

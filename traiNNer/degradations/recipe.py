@@ -2,13 +2,14 @@
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import cv2
 import numpy as np
 import torch
 from torch import Tensor
 
+from traiNNer.batch import Batch
 from traiNNer.degradations.draws import Draws, Notes
 from traiNNer.degradations.protocol import Degradation, Images, Resizing
 from traiNNer.degradations.resize import resample
@@ -25,12 +26,14 @@ class Step:
         change: the degradation.
         prob: how often an image gets it.
         either: steps of one such name exclude each other.
+        is_batched: whether it is made for a batch, on any device.
     """
 
     name: str
     change: Degradation | Resizing
     prob: float = 1.0
     either: str | None = None
+    is_batched: bool = True
 
 
 class Recipe:
@@ -50,6 +53,9 @@ class Recipe:
             if total > 1 + 1e-9:
                 raise ValueError(f"the prob of all steps with either: {name} add up to {total:g}, which is more than 1")
         self.steps, self.target, self.shuffle = tuple(steps), tuple(target), shuffle
+        self._titles, self._target_titles = _titled(steps, ""), _titled(target, "target ")
+        self._lots = _lots(steps, self._titles, "")
+        self._target_lots = _lots(target, self._target_titles, "target ")
 
     def __call__(
         self, images: Tensor, seeds: Sequence[int], size: tuple[int, int], notes: Notes | None = None
@@ -64,59 +70,94 @@ class Recipe:
         """
         return self.some(Images.of(images), seeds, np.tile(np.asarray(size, np.int64), (len(images), 1)), notes).pixels
 
-    def some(self, images: Images, seeds: Sequence[int], sizes: np.ndarray, notes: Notes | None = None) -> Images:
+    def single(self, image: Tensor, seed: int, size: tuple[int, int], notes: Notes | None = None) -> Tensor:
+        """Return the same of one image, 1, C, H, W, in less time on a CPU, but for rounding (`Degradation.quick`)."""
+        sizes = np.asarray([size], np.int64)
+        return self.some(Images.of(image), (seed,), sizes, notes, is_quick=True).pixels
+
+    def some(
+        self,
+        images: Images,
+        seeds: Sequence[int],
+        sizes: np.ndarray,
+        notes: Notes | None = None,
+        *,
+        is_quick: bool = False,
+    ) -> Images:
         """Return the LQ images of images of several sizes; `sizes` are those of LQ, B, 2."""
-        chosen = self._chosen(self.steps, seeds)
-        order = self._order(seeds)
-        for place in range(len(self.steps)):
-            for number in np.unique(order[:, place]):
-                here = np.flatnonzero((order[:, place] == number) & chosen[:, number])
-                if len(here):
-                    draws = Draws(seeds, self._title(self.steps, number), notes).part(here)
-                    changed = _changed(self.steps[number], images.part(here), draws, sizes[here])
-                    images = images.replaced(here, changed)
+        chosen = _chosen(self._lots, seeds)
+        for number, is_its_turn in self._turns(seeds):
+            here = np.flatnonzero(is_its_turn & chosen[:, number])
+            if len(here):
+                draws = Draws(seeds, self._titles[number], notes).part(here)
+                changed = _changed(self.steps[number].change, images.part(here), draws, sizes[here], is_quick)
+                images = images.replaced(here, changed)
         return resample(images, sizes, [LAST_FILTER] * len(sizes), antialias=True)
 
-    def on_target(self, images: Tensor, seeds: Sequence[int], notes: Notes | None = None) -> Tensor:
+    def on_target(
+        self, images: Tensor, seeds: Sequence[int], notes: Notes | None = None, *, is_quick: bool = False
+    ) -> Tensor:
         """Return the ground truth that is trained with: B, C, H, W float32 in [0, 1]."""
-        chosen = self._chosen(self.target, seeds, "target ")
         result = Images.of(images)
-        for number, step in enumerate(self.target):
-            here = np.flatnonzero(chosen[:, number])
+        for number, chosen in enumerate(_chosen(self._target_lots, seeds).T):
+            here = np.flatnonzero(chosen)
             if len(here):
-                draws = Draws(seeds, "target " + self._title(self.target, number), notes).part(here)
-                result = result.replaced(here, _changed(step, result.part(here), draws, result.sizes[here]))
+                draws = Draws(seeds, self._target_titles[number], notes).part(here)
+                change = self.target[number].change
+                changed = _changed(change, result.part(here), draws, result.sizes[here], is_quick)
+                result = result.replaced(here, changed)
         return result.pixels
 
-    def _chosen(self, steps: Sequence[Step], seeds: Sequence[int], prefix: str = "") -> np.ndarray:
-        """Return which image gets which step: B, steps."""
-        chosen = np.zeros((len(seeds), len(steps)), dtype=bool)
-        passed: dict[str, float] = {}
-        for number, step in enumerate(steps):
-            title = f"{prefix}either {step.either}" if step.either else prefix + self._title(steps, number)
-            start = passed.get(title, 0.0) if step.either else 0.0
-            share = Draws(seeds, title).uniform("prob", 0, 1)
-            chosen[:, number] = (share >= start) & (share < start + step.prob)
-            passed[title] = start + step.prob
-        return chosen
-
-    def _order(self, seeds: Sequence[int]) -> np.ndarray:
+    def _turns(self, seeds: Sequence[int]) -> Iterator[tuple[int, np.ndarray]]:
+        """Yield the numbers of the steps in an order in which every image finds its own: those whose turn it is."""
         count = len(self.steps)
         if not self.shuffle:
-            return np.tile(np.arange(count), (len(seeds), 1))
-        return Draws(seeds, "order").ranks("order", count)
+            everyone = np.ones(len(seeds), dtype=bool)
+            yield from ((number, everyone) for number in range(count))
+            return
+        order = Draws(seeds, "order").ranks("order", count)
+        for place in range(count):
+            for number in np.unique(order[:, place]):
+                yield int(number), order[:, place] == number
 
-    @staticmethod
-    def _title(steps: Sequence[Step], number: int) -> str:
-        """Return the name of a step, and which of its kind it is: another kind beside it changes none of its draws."""
-        same = sum(step.name == steps[number].name for step in steps[: number + 1])
-        return steps[number].name if same == 1 else f"{steps[number].name} {same}"
+
+def _titled(steps: Sequence[Step], prefix: str) -> list[str]:
+    """Return the name of each step, and which of its kind it is: another kind beside it changes none of its draws."""
+    titles = []
+    for number, step in enumerate(steps):
+        same = sum(other.name == step.name for other in steps[: number + 1])
+        titles.append(f"{prefix}{step.name}" if same == 1 else f"{prefix}{step.name} {same}")
+    return titles
 
 
-def _changed(step: Step, images: Images, draws: Draws, target: np.ndarray) -> Images:
-    if isinstance(step.change, Resizing):
-        return step.change(images, draws, target)
-    return step.change.on(images, draws)
+def _lots(steps: Sequence[Step], titles: Sequence[str], prefix: str) -> list[tuple[str, float, float]]:
+    """Return for each step by which draw, from and to where in [0, 1), an image gets it."""
+    lots: list[tuple[str, float, float]] = []
+    passed: dict[str, float] = {}
+    for step, title in zip(steps, titles, strict=True):
+        name = f"{prefix}either {step.either}" if step.either else title
+        start = passed.get(name, 0.0)
+        passed[name] = start + step.prob
+        lots.append((name, start, start + step.prob))
+    return lots
+
+
+def _chosen(lots: Sequence[tuple[str, float, float]], seeds: Sequence[int]) -> np.ndarray:
+    """Return which image gets which step: B, steps."""
+    chosen = np.ones((len(seeds), len(lots)), dtype=bool)
+    for number, (name, start, end) in enumerate(lots):
+        if start > 0 or end < 1:
+            share = Draws(seeds, name).uniform("prob", 0, 1)
+            chosen[:, number] = (share >= start) & (share < end)
+    return chosen
+
+
+def _changed(
+    change: Degradation | Resizing, images: Images, draws: Draws, target: np.ndarray, is_quick: bool
+) -> Images:
+    if isinstance(change, Resizing):
+        return change(images, draws, target)
+    return images.with_pixels(change.quick(images.pixels, draws)) if is_quick else change.on(images, draws)
 
 
 @contextmanager
@@ -141,7 +182,7 @@ def _set_threads(of_torch: int | None, of_opencv: int | None) -> None:
 
 
 class Degrader:
-    """A recipe for arrays, one image at a time: what a dataset calls. It can be sent to data workers.
+    """A recipe as a dataset has it, for arrays, one image at a time, or for a batch. It can be sent to data workers.
 
     Args:
         recipe: the recipe.
@@ -155,14 +196,46 @@ class Degrader:
     def lq(self, image: np.ndarray, seed: int, size: tuple[int, int]) -> np.ndarray:
         """Return LQ, h, w, 3, of an H, W, 3 image of the same integer type."""
         with one_thread(), torch.inference_mode():
-            return _integers(self.recipe(_pixels(image), (seed,), size, self.notes), image.dtype)
+            return _integers(self.recipe.single(_pixels(image), seed, size, self.notes), image.dtype)
 
     def gt(self, image: np.ndarray, seed: int) -> np.ndarray:
         """Return the ground truth that is trained with, H, W, 3 of the same integer type."""
         if not self.recipe.target:
             return image
         with one_thread(), torch.inference_mode():
-            return _integers(self.recipe.on_target(_pixels(image), (seed,), self.notes), image.dtype)
+            made = self.recipe.on_target(_pixels(image), (seed,), self.notes, is_quick=True)
+            return _integers(made, image.dtype)
+
+    @property
+    def is_batched(self) -> bool:
+        """Whether the recipe can be made for a batch, wherever that is."""
+        return all(step.is_batched for step in (*self.recipe.steps, *self.recipe.target))
+
+    def batch(self, batch: Batch, levels: int, *, is_made_of_gt: bool) -> Batch:
+        """Return a batch with the same done to the images that have a `recipe_seed`, but for rounding.
+
+        Args:
+            batch: B, 3, H, W float32 in [0, 1], anywhere.
+            levels: 255 or 65535: what pixels are rounded to, as those of files are.
+            is_made_of_gt: whether LQ is made of the ground truth, or of LQ.
+        """
+        seeds = [seed for seed in batch.recipe_seeds if seed is not None]
+        lq, gt = batch.lq, batch.gt
+        if not seeds or lq is None:
+            return batch
+        where = torch.tensor([place for place, seed in enumerate(batch.recipe_seeds) if seed is not None])
+        where = where.to(lq.device)
+        with torch.no_grad():
+            if gt is not None and self.recipe.target:
+                gt = gt.index_copy(0, where, _rounded(self.recipe.on_target(gt[where], seeds), levels))
+            source = gt if is_made_of_gt and gt is not None else lq
+            height, width = lq.shape[-2:]
+            lq = lq.index_copy(0, where, _rounded(self.recipe(source[where], seeds, (height, width)), levels))
+        return replace(batch, lq=lq, gt=gt)
+
+
+def _rounded(pixels: Tensor, levels: int) -> Tensor:
+    return pixels.mul(levels).round_().div_(levels)
 
 
 def _pixels(image: np.ndarray) -> Tensor:

@@ -17,7 +17,7 @@ from traiNNer.batch import Batch
 from traiNNer.engine.control.knobs import MICRO_BATCH, Knobs
 from traiNNer.engine.gradient_share import GradientShares
 from traiNNer.engine.learner import Learner
-from traiNNer.engine.runtime.runtime import Runtime
+from traiNNer.engine.runtime.runtime import BatchDegrade, Runtime
 from traiNNer.engine.statistics import StepStatistics
 from traiNNer.engine.step_report import StepReport, Update
 from traiNNer.errors import ConfigError
@@ -63,6 +63,7 @@ class Stepper:
             None raises the error.
         explained: what is noted of every image, a row each, by the output for a batch and that batch.
         shares: when and how the share of every loss term in the gradient at the output is measured.
+        degrade: makes the degradations that the data workers left to the step.
     """
 
     def __init__(
@@ -76,6 +77,7 @@ class Stepper:
         on_out_of_memory: Callable[[], bool] | None = None,
         explained: Explained | None = None,
         shares: GradientShares | None = None,
+        degrade: BatchDegrade | None = None,
     ) -> None:
         self.model = model
         self.learners = dict(learners)
@@ -86,6 +88,7 @@ class Stepper:
         self.on_out_of_memory = on_out_of_memory
         self.explained = explained
         self.shares = shares
+        self.degrade = degrade
         self.is_whole = True
         """Whether learners, model and random numbers are those between two iterations: a checkpoint may be written."""
         self._cause = ""
@@ -219,7 +222,7 @@ class Stepper:
         self.runtime.release_memory()
 
     def _accumulate(self, batch: Batch, sums: _Sums, share: float, iteration: int) -> None:
-        batch = self.runtime.move(batch)
+        batch = self.runtime.move(batch, self.degrade)
         if self.reference and batch.lq is not None and batch.gt is not None:
             _add(sums.reference, "bicubic", self.reference(batch, iteration) * share)
         for phase in self.model.phases(batch, iteration):

@@ -95,7 +95,14 @@ def assemble_training(
     suspicion = _build_suspicion(options, train_set, runtime)
     explained = Explained(options.scale) if suspicion else None
     shares = GradientShares(lambda iteration: iteration % options.logger.print_freq == 0 or iteration in FIRST_LINES)
-    stepper = Stepper(model, learners, runtime, knobs, reference, measuring, on_out_of_memory, explained, shares)
+    # Batch augmentation mixes the images of a batch where it is stacked: their degradations come before.
+    is_left = runtime.prefers_batches and not options.train.use_moa
+    degrade = train_set.leave_degradations() if is_left else None
+    if degrade:
+        book.info("The degradations of a batch are made where it is trained on.")
+    stepper = Stepper(
+        model, learners, runtime, knobs, reference, measuring, on_out_of_memory, explained, shares, degrade
+    )
     return Training(runtime, stepper, snapshot, watch, book, plan, host, train_set.crop_size, suspicion)
 
 

@@ -17,8 +17,9 @@ def build_degrader(choice: DatasetChoice, notes: Notes | None = None) -> Degrade
     if not choice.degradations:
         return None
     made = [
-        (one.target, Step(one.type, DEGRADATIONS.build(one.type, one.options), one.prob, one.either))
+        (one.target, Step(one.type, DEGRADATIONS.build(one.type, one.options), one.prob, one.either, batched))
         for one in choice.degradations
+        for batched in [DEGRADATIONS[one.type].traits.batched]
     ]
     steps, target = ([step for is_target, step in made if is_target is wanted] for wanted in (False, True))
     return Degrader(Recipe(steps, target, choice.shuffle_degradations), notes)

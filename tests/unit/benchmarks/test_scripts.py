@@ -30,8 +30,18 @@ RUN_ELSEWHERE = {
     "redux_templates.py": "test_redux_templates.py",
     "redux_runs.py": "test_redux_runs.py",
     "degradations.py": "test_degradations.py",
+    "degradation_pictures.py": "test_degradation_pictures.py",
 }
-IMPORTED = {"audit_faults.py", "frozen_runs.py", "gan_demo.py", "house.py", "picture.py", "zero_config.py", "recipe.py"}
+IMPORTED = {
+    "audit_faults.py",
+    "frozen_runs.py",
+    "gan_demo.py",
+    "house.py",
+    "picture.py",
+    "zero_config.py",
+    "recipe.py",
+    "real_world.py",
+}
 PRINTED = {
     "bookkeeping.py": (["--iterations", "2"], ["forward, backward, optimizer", "bookkeeping: "]),
     "train_step.py": (["--rounds", "1", "--steps", "1"], ["plain ", "ours / plain: ", "largest difference "]),
@@ -122,6 +132,7 @@ def test_digests_of_frozen_runs_are_equal_on_one_machine(tmp_path, capsys):
     ("script", "arguments", "row"),
     [
         ("zero_config.py", ["--budget", "1m", "--only", "fixed"], "| batch 8, crop 64, learning rate 2e-4, no EMA | "),
+        ("real_world.py", ["--quick"], "gain on spoiled photos: "),
         ("recipe.py", ["--seconds", "5", "--seeds", "1", "--only", "crops of 16"], "| crops of 16 | "),
     ],
 )

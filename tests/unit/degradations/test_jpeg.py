@@ -7,11 +7,10 @@ import pytest
 import torch
 from PIL import Image
 from PIL.JpegImagePlugin import JpegImageFile
-from scipy import stats
 from skimage.data import astronaut
 
 from traiNNer.degradations.draws import Draws
-from traiNNer.degradations.jpeg import CHROMA, LUMA, Jpeg, compressed, table
+from traiNNer.degradations.jpeg import CHROMA, LUMA, Jpeg, by_libjpeg, compressed, table
 
 PILLOWS = {"444": 0, "422": 1, "420": 2}
 CLOSE = 0.75  # mean gray levels; 1.5 are allowed
@@ -40,6 +39,14 @@ def test_agrees_with_libjpeg(quality, subsampling):
     assert made.mean() == pytest.approx(wanted.mean(), abs=0.2)
 
 
+@pytest.mark.parametrize("subsampling", PILLOWS)
+def test_single_images_are_libjpegs(subsampling):
+    wanted = np.asarray(libjpeg(PHOTO, 60, subsampling).convert("RGB")).astype(float)
+    made = by_libjpeg(pixels(PHOTO), 60, subsampling)[0].permute(1, 2, 0).numpy() * 255
+    # Two builds of the library may round a transform in different ways.
+    assert np.abs(made - wanted).mean() < 0.05
+
+
 @pytest.mark.parametrize("quality", [1, 10, 49, 50, 75, 100])
 def test_tables_are_libjpegs(quality):
     theirs = libjpeg(PHOTO[:16, :16], quality, "420").quantization
@@ -60,15 +67,6 @@ def test_every_image_has_its_quality_and_subsampling():
         quality = drawn["quality"][place : place + 1]
         alone = compressed(images[place : place + 1], quality, drawn["subsampling"][place])
         assert torch.allclose(together[place], alone[0], atol=1e-6)
-
-
-def test_parameters_have_their_laws():
-    jpeg = Jpeg(quality=(30, 39), subsampling=("444", "420"), subsampling_weights=(1, 3))
-    jpeg(torch.zeros(10_000, 3, 1, 1), draws := Draws(np.arange(10_000), "jpeg", notes := {}))
-    drawn = dict(notes["jpeg"])
-    assert stats.chisquare(np.bincount(drawn["quality"])[30:]).pvalue > 1e-4
-    assert drawn["quality"].max() == 39
-    assert stats.binomtest(int((drawn["subsampling"] == "420").sum()), len(draws), 0.75).pvalue > 1e-4
 
 
 @pytest.mark.parametrize("options", [{"quality": (80, 20)}, {"subsampling_weights": (1.0, 2.0)}])

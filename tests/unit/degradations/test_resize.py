@@ -5,12 +5,11 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
-from scipy import stats
 from torch.nn import functional as F
 
 from traiNNer.degradations.draws import Draws
 from traiNNer.degradations.protocol import Images
-from traiNNer.degradations.resize import Resize, Shrink, by_matrices, resample
+from traiNNer.degradations.resize import REACH, Resize, Shrink, by_bands, by_matrices, matrices, resample, weights_of
 
 RNG = np.random.default_rng(1)
 PIXELS = torch.from_numpy(RNG.random((1, 3, 60, 47), dtype=np.float32))
@@ -21,7 +20,19 @@ def resized(name, size, antialias=True, pixels=PIXELS):
     sizes, filters = np.array([size] * len(pixels)), [name] * len(pixels)
     made = by_matrices(Images.of(pixels), sizes, filters, antialias).pixels
     assert torch.allclose(made, resample(Images.of(pixels), sizes, filters, antialias).pixels, atol=1e-5)
+    assert torch.allclose(made, by_bands(Images.of(pixels), sizes, name, antialias).pixels, atol=1e-5)
     return made
+
+
+@pytest.mark.parametrize("antialias", [True, False])
+def test_matrices_of_a_batch_are_those_of_each_image(antialias):
+    names = [name for name in REACH for _ in range(5)]
+    old, new = np.array([9, 12, 7, 5, 10] * 5), np.array([4, 12, 15, 6, 3] * 5)
+    made = matrices(old, new, names, antialias, 14, 16, torch.zeros(1)).numpy()
+    for weights, name, before, after in zip(made, names, old, new, strict=True):
+        assert np.allclose(weights[:after, :before], weights_of(before, after, name, antialias), atol=1e-6)
+        assert (weights[:, before:] == 0).all()
+        assert np.allclose(weights[after:], weights[after - 1])
 
 
 @pytest.mark.parametrize("size", SIZES)
@@ -63,20 +74,6 @@ def test_images_of_several_sizes_are_resized_as_if_alone():
             together.pixels[place, :, height:],
             together.pixels[place, :, height - 1 : height].expand_as(together.pixels[place, :, height:]),
         )
-
-
-def test_parameters_have_their_laws():
-    notes = {}
-    count = 10_000
-    resize = Resize(factor=(0.25, 1.5), probs=(0.7, 0.2, 0.1), filters=("bicubic", "area"), filter_weights=(1, 3))
-    images = Images.of(torch.zeros(count, 1, 4, 4))
-    resize(images, Draws(np.arange(count), "resize", notes), np.empty((count, 2)))
-    drawn = dict(notes["resize"])
-    ways = [int((drawn["way"] == way).sum()) for way in ("down", "up", "keep")]
-    assert stats.chisquare(ways, np.array([0.2, 0.7, 0.1]) * count).pvalue > 1e-4
-    assert stats.kstest(drawn["down"], stats.uniform(0.25, 0.75).cdf).pvalue > 1e-4
-    assert stats.kstest(drawn["up"], stats.uniform(1, 0.5).cdf).pvalue > 1e-4
-    assert stats.binomtest(int((drawn["filter"] == "area").sum()), count, 0.75).pvalue > 1e-4
 
 
 def test_back_returns_to_the_size_with_less_detail():

@@ -1,12 +1,14 @@
 """What every set of image files does: open, crop, replace the damaged, report what it holds."""
 
 from abc import abstractmethod
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Literal
 
 import numpy as np
 
-from traiNNer.batch import Degrade, ImageSet, Sample
+from traiNNer.batch import Batch, Degrade, ImageSet, Sample
 from traiNNer.data.cache.images import DecodedImages, Rows
 from traiNNer.data.files.fingerprint import fingerprint
 from traiNNer.data.files.options import THE_END, FileOptions
@@ -32,6 +34,7 @@ class ImageFiles(ImageSet):
     ) -> None:
         self.scale = scale
         self.degrade = degrade
+        self.leaves_degradations = False
         self.gt_roots = gt_roots
         self.files = files
         self.crop_size = files.crop_size(scale)
@@ -131,10 +134,15 @@ class ImageFiles(ImageSet):
                 rng.bit_generator.state = before
                 continue
             lq, gt = random_turn(lq, gt, self.files.use_hflip, self.files.use_rot, rng)
+            recipe_seed = None
             if self.degrade is not None:
                 lq, gt = np.ascontiguousarray(lq), np.ascontiguousarray(gt)
-                lq, gt = self._degraded(self.degrade, lq, gt, int(rng.integers(2**63)))
-            return Sample(lq, gt, pair.key, skipped=tuple(skipped))
+                seed = int(rng.integers(2**63))
+                if not self.leaves_degradations:
+                    lq, gt = self._degraded(self.degrade, lq, gt, seed)
+                elif self._is_degraded(seed):
+                    recipe_seed = seed
+            return Sample(lq, gt, pair.key, skipped=tuple(skipped), recipe_seed=recipe_seed)
         raise DataError(f"{self.name}: {len(skipped)} images in a row cannot be read; first: {skipped[0]}")
 
     def _chosen_crop(self, pair: Pair, rng: np.random.Generator, iteration: int) -> tuple[np.ndarray, np.ndarray]:
@@ -155,6 +163,17 @@ class ImageFiles(ImageSet):
         if self.degrade is not None:  # the same at every validation, in every run
             lq, gt = self._degraded(self.degrade, lq, gt, seed_of_name(pair.key))
         return Sample(lq, gt, pair.key)
+
+    def leave_degradations(self) -> Callable[[Batch, int], Batch] | None:
+        """Leave the degradations of training crops to the step, if the recipe can be made for a batch."""
+        if self.degrade is None or not self.degrade.is_batched:
+            return None
+        self.leaves_degradations = True
+        return partial(self.degrade.batch, is_made_of_gt=self.is_made_of_gt)
+
+    def _is_degraded(self, seed: int) -> bool:  # noqa: ARG002 - a default
+        """Tell whether the crop of this seed is degraded."""
+        return True
 
     def _degraded(
         self, degrade: Degrade, lq: np.ndarray, gt: np.ndarray | None, seed: int

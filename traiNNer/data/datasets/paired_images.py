@@ -73,15 +73,18 @@ class PairedImageDataset(ImageFiles):
             return lq, None
         return lq, np.ascontiguousarray(self._image(pair.gt)[: lq.shape[0] * self.scale, : lq.shape[1] * self.scale])
 
+    @property
+    def is_made_of_gt(self) -> bool:  # pyright: ignore[reportIncompatibleVariableOverride]
+        """Whether degradations make LQ of the ground truth, of some of the crops."""
+        return self.made_of_gt is not None and self.has_gt
+
+    def _is_degraded(self, seed: int) -> bool:
+        return not self.is_made_of_gt or np.random.default_rng(seed).random() < (self.made_of_gt or 0)
+
     def _degraded(
         self, degrade: Degrade, lq: np.ndarray, gt: np.ndarray | None, seed: int
     ) -> tuple[np.ndarray, np.ndarray | None]:
-        if self.made_of_gt is None or gt is None:
-            return super()._degraded(degrade, lq, gt, seed)
-        if np.random.default_rng(seed).random() >= self.made_of_gt:
-            return lq, gt
-        gt = degrade.gt(gt, seed)
-        return degrade.lq(gt, seed, (lq.shape[0], lq.shape[1])), gt
+        return super()._degraded(degrade, lq, gt, seed) if self._is_degraded(seed) else (lq, gt)
 
     def paired_files(self) -> dict[str, tuple[Path, Path]]:
         """Return the files of GT and LQ by key; nothing without ground truth."""

@@ -20,6 +20,9 @@ from traiNNer.engine.runtime.rng import RandomNumbers
 from traiNNer.models.protocol import Upscaler
 from traiNNer.utils.processor import cpu_name
 
+BatchDegrade = Callable[[Batch, int], Batch]
+"""Makes the degradations of a batch; see `ImageSet.leave_degradations`."""
+
 
 class Runtime(Ranks):
     """Device, precision, memory format, random numbers and ranks; `about` says in one line which device and why."""
@@ -50,6 +53,11 @@ class Runtime(Ranks):
         """Whether looking at a tensor's value costs no device synchronization."""
         return self.device.type == "cpu"
 
+    @property
+    def prefers_batches(self) -> bool:
+        """Whether what is done to the images of a batch is better done here, at once, than in the data workers."""
+        return self.device.type != "cpu"
+
     # Networks and batches
 
     def place(self, network: nn.Module) -> nn.Module:
@@ -64,9 +72,17 @@ class Runtime(Ranks):
         run: Any = torch.compile(network) if self.use_compile else network
         return run if self.half is None else in_half_precision(run, self.device, self.half)
 
-    def move(self, batch: Batch) -> Batch:
-        """Bring a batch of 8 or 16 bit images to the device as float32 in [0, 1]; the conversion happens there."""
-        return batch.map(self.to_float)
+    def move(self, batch: Batch, degrade: BatchDegrade | None = None) -> Batch:
+        """Bring a batch of 8 or 16 bit images to the device as float32 in [0, 1]; the conversion happens there.
+
+        So do the degradations, where they are left to it.
+        """
+        moved = batch.map(self.to_float)
+        if degrade is None or not batch.recipe_seeds:
+            return moved
+        images = batch.lq if batch.lq is not None else batch.gt
+        levels = 255 if images is None or images.dtype is torch.uint8 else 65535
+        return degrade(moved, levels).map(lambda made: made.contiguous(memory_format=self.memory_format))
 
     def to_float(self, images: Tensor) -> Tensor:
         """Turn B, [T,] H, W, 3 integer images into B, [T,] 3, H, W float32 in [0, 1] on the device.
