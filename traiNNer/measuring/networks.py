@@ -75,21 +75,24 @@ def multiply_adds(component: Component[ArchTraits], scale: int, network: nn.Modu
         network: the network on the meta device.
     """
     try:
-        return multiply_adds_of(network, component.traits, scale)
+        return multiply_adds_of(network, component.traits, scale, only_shapes=True)
     except (RuntimeError, NotImplementedError):
         return multiply_adds_of(component.build({}, scale=scale, seed=0), component.traits, scale)
 
 
-def multiply_adds_of(network: nn.Module, traits: ArchTraits, scale: int) -> float:
+def multiply_adds_of(network: nn.Module, traits: ArchTraits, scale: int, only_shapes: bool = False) -> float:
     """Return the multiply-adds of a network for an output of 1280 x 720.
 
-    One on the meta device is counted at that size; one that can compute, for a small image, scaled by the area.
+    Args:
+        network: what is counted.
+        traits: what its arch declares.
+        scale: of the network.
+        only_shapes: it is on the meta device, and counted at that size; else for a small image, scaled by the area.
     """
-    is_shape = any(part.is_meta for part in network.parameters())
-    sides = (-(-side // scale) if is_shape else SMALL for side in OUTPUT)
+    sides = (-(-side // scale) if only_shapes else SMALL for side in OUTPUT)
     height, width = map(traits.fitting, sides)
     with torch.no_grad():
-        if is_shape:
+        if only_shapes:
             with shapes_only():
                 counted = _count(network, torch.empty(1, 3, height, width))
         else:
