@@ -15,6 +15,7 @@ import torch
 from imagekit import write_pairs
 from torch.utils.data.dataloader import _MultiProcessingDataLoaderIter
 
+from benchmarks.data_path import resident
 from traiNNer.batch import Batch, BatchPlan, ImageSet, Sample
 from traiNNer.data.datasets.paired_images import PairedImageDataset
 from traiNNer.data.files.options import CropStep, FileOptions
@@ -555,3 +556,18 @@ def test_sample_of_another_kind_names_dataset_and_image(workers, made, words):
             return made
 
     assert ends(Wrong(1), workers=workers) == f"Wrong: {words} for image 0."
+
+
+@pytest.mark.nightly
+def test_memory_does_not_grow_in_ten_thousand_iterations(tmp_path):
+    write_pairs(tmp_path, 40, size=(160, 160))
+    files = FileOptions(lq_size=32, cache=str(tmp_path / "kept"))
+    dataset = PairedImageDataset(2, str(tmp_path / "lr"), str(tmp_path / "hr"), files=files)
+    dataset.open("train", "t")
+    loader, sizes = TrainLoader(dataset, seed=0, batch_size=4, total_iter=10_001, workers=2), {}
+    for iteration, _ in enumerate(loader):
+        if iteration in (500, 10_000):
+            processes = (os.getpid(), *(worker.pid for worker in loader._iterator._workers))
+            sizes[iteration] = sum(resident(process) for process in processes)
+    loader.close()
+    assert sizes[10_000] <= 1.05 * sizes[500]

@@ -75,7 +75,7 @@ class ImageFiles(ImageSet):
         scan = self._scan(self.crop_size if purpose == "train" else None)
         scan.raise_if_broken()
         self._pairs, self._headers = scan.pairs, scan.headers
-        self._decoded.use(self._roots(), list(dict.fromkeys(path for pair in self._pairs for path in pair.files)))
+        self._decoded.use(self._searched(), list(dict.fromkeys(path for pair in self._pairs for path in pair.files)))
         if purpose == "val":
             self._decode_all(scan)
         return scan.notices
@@ -93,7 +93,7 @@ class ImageFiles(ImageSet):
                 scan.add("damaged images", str(error))
         scan.raise_if_broken()
 
-    def _roots(self) -> list[Path]:
+    def _searched(self) -> list[Path]:
         """Return the folders of the images."""
         return self.gt_roots or []
 

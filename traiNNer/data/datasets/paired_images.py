@@ -55,7 +55,7 @@ class PairedImageDataset(ImageFiles):
             self.name, self.gt_roots, self.lq_roots, self.scale, crop, self.files.max_pixels, self.selection
         )
 
-    def _roots(self) -> list[Path]:
+    def _searched(self) -> list[Path]:
         return [*(self.gt_roots or ()), *self.lq_roots]
 
     def _crop(self, pair: Pair, side: int, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:

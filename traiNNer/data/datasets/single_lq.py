@@ -24,7 +24,8 @@ class SingleLQDataset(ImageFiles):
 
     Args:
         dataroot_lq: folder of the images, or a list of folders.
-        cache_mb: memory for decoded images, in MB.
+        cache: where decoded images are kept: `auto`, `off`, or a folder. See docs/data.md.
+        cache_mb: most MB of decoded images that are kept; by default what disk and memory have room for. 0 keeps none.
         max_pixels: images of more megapixels are refused unread.
     """
 
@@ -32,12 +33,16 @@ class SingleLQDataset(ImageFiles):
         self,
         scale: int,
         dataroot_lq: Folders,
-        cache_mb: Annotated[int, Field(ge=0), Influence.NEUTRAL] = DEFAULTS.cache_mb,
+        cache: Annotated[str, Field(min_length=1), Influence.NEUTRAL] = DEFAULTS.cache,
+        cache_mb: Annotated[int, Field(ge=0), Influence.NEUTRAL] | None = DEFAULTS.cache_mb,
         max_pixels: Annotated[float, Field(gt=0), Influence.NEUTRAL] = DEFAULTS.max_pixels,
         degrade: Degrade | None = None,
     ) -> None:
-        super().__init__(scale, None, FileOptions(cache_mb=cache_mb, max_pixels=max_pixels), degrade)
+        super().__init__(scale, None, FileOptions(cache=cache, cache_mb=cache_mb, max_pixels=max_pixels), degrade)
         self._roots: list[Path] = folders(dataroot_lq)
+
+    def _searched(self) -> list[Path]:
+        return self._roots
 
     def _scan(self, crop: int | None) -> Scan:
         return scan_set(self.name, None, self._roots, self.scale, crop, self.files.max_pixels)
