@@ -109,9 +109,16 @@ class BatchPlan:
         """Ask for another size; it comes `lead` iterations later."""
         self.changes.append((max(iteration + self.lead, self.changes[-1][0]), size))
 
-    def restore(self, changes: Iterable[Sequence[int]]) -> None:
-        """Take over the changes of a run before, unless it began with another size."""
-        given = [(start, size) for start, size in changes]
+    def restore(self, changes: Iterable[Sequence[int]], ranks: tuple[int, int] = (1, 1)) -> None:
+        """Take over the changes of a run before, unless it began with another size.
+
+        Args:
+            changes: iteration and size of each, of the run before.
+            ranks: how many processes there were, and how many there are: sizes are per process, and what all of them
+                draw together stays the same.
+        """
+        before, now = ranks
+        given = [(start, size * before // now) for start, size in changes if size * before % now == 0]
         if given[:1] == self.changes[:1]:
             self.changes = given
 

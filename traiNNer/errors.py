@@ -132,6 +132,13 @@ class OutOfMemory(RunError):
     label = "out of memory"
 
 
+class RankLost(RunError):
+    """Another process of the same run ended, so this one cannot continue; the last checkpoint is complete."""
+
+    exit_code = 10
+    label = "a rank was lost"
+
+
 class Interrupted(RunError):
     """A signal asked the run to stop; everything was saved first. The exit code is 128 + the signal's number."""
 

@@ -35,7 +35,7 @@ from traiNNer.engine.step import Stepper
 from traiNNer.models.protocol import MAIN
 from traiNNer.models.restoration import RestorationModel
 
-SHARE, BATCH, CROP, TOLERANCE, LIMIT_S = 0.05, 8, 12, 1e-12, 60
+SHARE, BATCH, CROP, TOLERANCE, LIMIT_S = 0.05, 8, 12, 1e-12, 300
 
 
 class DoubleRuntime(Runtime):

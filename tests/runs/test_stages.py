@@ -4,7 +4,7 @@ import json
 
 import pytest
 import torch
-from runkit import record, run, workplace, write_options
+from runkit import ranks, record, run, workplace, write_options
 from safetensors.torch import load_file
 
 from traiNNer.run.stages import RECORD
@@ -161,3 +161,13 @@ def test_best_weights_need_a_validation(tmp_path):
     result = train(tmp_path, "--set", "stages.fidelity.val.val_enabled=false", "--check")
     assert result.code == 2
     assert "Stage gan starts from the best weights of fidelity, which has no validation" in result.output
+
+
+def test_two_ranks_train_every_stage(tmp_path):
+    folder = prepare(tmp_path)
+    results = [process.finish() for process in ranks(folder)]
+    assert [result.code for result in results] == [0, 0], results[0].output
+    assert json.loads((folder / "experiments/run" / RECORD).read_text()) == {"finished": ["fidelity", "gan"]}
+    results = [process.finish() for process in ranks(folder)]
+    assert [result.code for result in results] == [0, 0], results[0].output
+    assert "Stage gan is finished." in results[0].output

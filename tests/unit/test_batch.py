@@ -36,6 +36,13 @@ def test_changes_of_a_previous_run_apply_for_the_same_start_size():
     assert other.size(114) == 6
 
 
+@pytest.mark.parametrize(("size", "ranks", "sizes"), [(16, (2, 1), (16, 24)), (4, (2, 4), (4, 6)), (8, (2, 1), (8, 8))])
+def test_all_ranks_together_draw_as_before_on_another_number_of_them(size, ranks, sizes):
+    plan = BatchPlan(size)
+    plan.restore([[0, 8], [114, 12]], ranks)
+    assert tuple(plan.size(i) for i in (113, 114)) == sizes
+
+
 class Numbers(ImageSet):
     def __len__(self):
         return 37

@@ -9,8 +9,8 @@ from collections.abc import Callable
 from types import FrameType
 
 from traiNNer.engine.log.logbook import Logbook
-from traiNNer.engine.signals import interrupted_by, leave_at_once, listen
-from traiNNer.errors import ConfigError, OutOfMemory, RunError
+from traiNNer.engine.signals import end_process, interrupted_by, leave_at_once, listen
+from traiNNer.errors import ConfigError, OutOfMemory, RankLost, RunError
 from traiNNer.utils.limits import limit_error
 from traiNNer.utils.plugin_files import is_raised_by_plugin, place_of
 from traiNNer.utils.printable import printable
@@ -84,4 +84,7 @@ def run_guarded(run: Callable[[Logbook], str], quiet: bool = False, verbose: boo
     if quiet and code:
         sys.stderr.write(printable(f"{reason}\n"))
     book.close()
+    if code == RankLost.exit_code:  # what connected the ranks would wait for the lost one at the end of the process
+        sys.stdout.flush()
+        end_process(code)
     return code

@@ -11,6 +11,7 @@ from traiNNer import __version__
 from traiNNer.cli import (
     archs,
     audit,
+    bench,
     benchmark,
     cache,
     compare,
@@ -48,6 +49,7 @@ COMMANDS = (
     options,
     convert,
     audit,
+    bench,
     estimate,
     preview,
     degrade,

@@ -278,7 +278,7 @@ class CommonOptions(StrictOptions):
     """How many times larger the output is than the input."""
     # Device and number of ranks are compared by themselves: see `Runtime.environment`.
     num_gpu: Annotated[Annotated[int, Field(ge=0)] | Literal["auto"], Influence.NEUTRAL] = "auto"
-    """Devices: `auto` takes what exists, 0 the CPU."""
+    """Devices: `auto` takes what exists, 0 the CPU; above 1 the number of processes, which `--launcher auto` starts."""
     manual_seed: Annotated[int, Field(ge=0, lt=2**32)] = 0
     """Seed of the weights, the sample order and every crop."""
     deterministic: Annotated[bool, Influence.RUNTIME] = False
@@ -294,7 +294,7 @@ class CommonOptions(StrictOptions):
     use_compile: Annotated[bool, Influence.RUNTIME] = False
     """Compile the network: the first iteration and validation take minutes, later ones less time."""
     dist: Annotated[bool, Influence.NEUTRAL] = False
-    """Train with several processes started by torchrun."""
+    """Insist on several processes, started by torchrun or `--launcher auto`; those that are there are used anyway."""
     # Their content is compared, not their place.
     plugins: Annotated[tuple[str, ...], Influence.NEUTRAL] = ()
     """Python files, relative to this option file, that register own components. They are run: trust them first."""

@@ -7,6 +7,7 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import FrameType, TracebackType
+from typing import NoReturn
 
 ALWAYS = (signal.SIGINT, signal.SIGTERM)
 UNLESS_IGNORED = tuple(getattr(signal, name) for name in ("SIGHUP", "SIGUSR1") if hasattr(signal, name))
@@ -36,9 +37,14 @@ def listen(handler: Handler) -> dict[signal.Signals, object]:
 
 def leave_at_once(number: int, _: FrameType | None = None) -> None:
     """End the process and its data workers, which may hang in a read and would stay; nothing is printed."""
+    end_process(128 + number)
+
+
+def end_process(code: int) -> NoReturn:
+    """End the process and its data workers with an exit code, waiting for nothing."""
     for child in multiprocessing.active_children():
         child.kill()
-    os._exit(128 + number)
+    os._exit(code)
 
 
 class StopSignals:

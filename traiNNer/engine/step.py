@@ -93,6 +93,7 @@ class Stepper:
         """Whether learners, model and random numbers are those between two iterations: a checkpoint may be written."""
         self._cause = ""
         self._buffers = [buffer for learner in self.learners.values() for buffer in learner.buffers]
+        self._averages = {name: runtime.gradient_average(one.parameters) for name, one in self.learners.items()}
 
     def step(self, batches: Sequence[Batch], iteration: int = 1) -> StepReport:
         """Update the learners from one iteration's micro-batches, as the loader gives them.
@@ -129,7 +130,7 @@ class Stepper:
 
     def _finished_norm(self, learner: Learner) -> Tensor:
         gradients = learner.gradients()
-        self.runtime.finish_gradients(learner.optimizer, gradients)
+        self.runtime.finish_gradients(learner.optimizer, gradients, self._averages[learner.name])
         return get_total_norm(gradients)
 
     def _update(self, learner: Learner, sums: _Sums, norm: Tensor, finite: Tensor) -> Update:
@@ -196,7 +197,8 @@ class Stepper:
             for number, (part, share) in enumerate(parts):
                 if number:
                     statistics.restore()
-                self._accumulate(part, sums, share / len(batches), iteration)
+                is_last = number + 1 == len(parts) and not self._may_retry
+                self._accumulate(part, sums, share / len(batches), iteration, is_last)
                 if len(parts) > 1:
                     statistics.note(share / len(batches))
             statistics.finish()
@@ -211,6 +213,7 @@ class Stepper:
     def _zero_gradients(self) -> None:
         for learner in self.learners.values():
             learner.optimizer.zero_grad(set_to_none=True)
+            self._averages[learner.name].begin()
 
     def _forget(self, statistics: StepStatistics, before: _Before) -> None:
         """Leave no trace of an attempt, and no memory of it."""
@@ -221,7 +224,7 @@ class Stepper:
         gc.collect()
         self.runtime.release_memory()
 
-    def _accumulate(self, batch: Batch, sums: _Sums, share: float, iteration: int) -> None:
+    def _accumulate(self, batch: Batch, sums: _Sums, share: float, iteration: int, is_last: bool) -> None:
         batch = self.runtime.move(batch, self.degrade)
         if self.reference and batch.lq is not None and batch.gt is not None:
             _add(sums.reference, "bicubic", self.reference(batch, iteration) * share)
@@ -234,7 +237,8 @@ class Stepper:
                 weighted = {name: term * share for name, term in terms.items()}
                 for name, square in self.shares.squares(weighted, phase.output, self.runtime.gradient).items():
                     _add(sums.shares, name, square)
-            self.runtime.backward(PhaseLoss(terms).total() * share, self._inputs(learner))
+            with self._averages[learner.name].backward(is_last):
+                self.runtime.backward(PhaseLoss(terms).total() * share, self._inputs(learner))
             for name, value in terms.items():
                 _add(sums.terms.setdefault(learner.name, {}), name, value.detach() * share)
             for name, value in phase.measures.items():

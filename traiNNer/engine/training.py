@@ -56,7 +56,7 @@ class Training:
         self.suspicion = suspicion
         self.learners: Mapping[str, Learner] = stepper.learners
         self.progress = Progress()
-        self.window = Window(runtime.device)
+        self.window = Window(runtime.device, runtime.mean_over_ranks)
 
     @property
     def iteration(self) -> int:

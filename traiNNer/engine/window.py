@@ -1,6 +1,6 @@
 """What the log shows, summed on the device and read once a window; and the watch over non-finite losses."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,11 +13,18 @@ from traiNNer.models.protocol import MAIN
 
 
 class Window:
-    """Means of the loss terms and the gradient norms over the iterations since the last log line."""
+    """Means of the loss terms and the gradient norms over the iterations since the last log line.
 
-    def __init__(self, device: torch.device) -> None:
+    Args:
+        device: of the sums.
+        mean_over_ranks: averages a vector over the ranks, whose batches are parts of one. All of them have to read the
+            window, and to save it.
+    """
+
+    def __init__(self, device: torch.device, mean_over_ranks: Callable[[Tensor], Tensor] = lambda own: own) -> None:
         self.count = 0
         self._device = device
+        self._mean_over_ranks = mean_over_ranks
         self._sums: dict[str, Tensor] = {}
         # Of each loss term by itself: it may be active in a part of the window only.
         self._counts: dict[str, Tensor] = {}
@@ -43,9 +50,7 @@ class Window:
         the main learner's terms, where there are several) and `grad_norm`; of another learner `loss/net_d/<term>` and
         `net_d/grad_norm`; and what a model measures, by its names.
         """
-        names = list(self._sums)
-        noted = [*self._sums.values(), *self._counts.values()]
-        values = torch.stack(noted).tolist() if noted else []
+        names, values = list(self._sums), self._agreed().tolist()
         sums, counts = (dict(zip(names, part, strict=True)) for part in (values[: len(names)], values[len(names) :]))
         means = {name: value / counts[name] for name, value in sums.items() if counts[name]}
         losses = [sums[name] for name in means if name.startswith("loss/") and not _prefix(name)]
@@ -54,8 +59,17 @@ class Window:
         self.count, self._sums, self._counts = 0, {}, {}
         return means
 
+    def _agreed(self) -> Tensor:
+        """Return the sums and then the counts as one vector, averaged over the ranks."""
+        noted = [*self._sums.values(), *self._counts.values()]
+        return self._mean_over_ranks(torch.stack(noted)) if noted else torch.zeros(0)
+
     def state_dict(self) -> dict[str, Any]:
         """Return the open window, so that a resumed run logs the same means."""
+        # This run continues with the means over the ranks too: else it would round otherwise than one resumed from it.
+        agreed = iter(self._agreed().unbind())
+        self._sums = {name: next(agreed) for name in self._sums}
+        self._counts = {name: next(agreed) for name in self._counts}
         sums, counts = ({name: x.cpu() for name, x in table.items()} for table in (self._sums, self._counts))
         return {"count": self.count, "sums": sums, "counts": counts}
 

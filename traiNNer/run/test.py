@@ -22,7 +22,7 @@ def test(loaded: Loaded[TestOptions], book: Logbook, *, check: bool) -> str:
     book.info_all(loaded.notices(check))
     if options.dist:
         book.warn("dist has no effect in test.py: one process tests every image")
-    runtime, notes = start_runtime(options.model_copy(update={"dist": False}))
+    runtime, notes = start_runtime(options)
     book.warn_all(notes)
     prepare_demo_if_named(options, book)
     sets = {key: open_dataset(options, key, book) for key in options.datasets}

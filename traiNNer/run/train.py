@@ -68,7 +68,7 @@ def train(
     started = perf_counter()
     clock = clock or (lambda: perf_counter() - started)
     options = loaded.options
-    runtime, notes = start_runtime(options)
+    runtime, notes = start_runtime(options, joins=True)
     book.speak_for(runtime.rank)
     try:
         book.warn_all([*loaded.warnings, *notes])

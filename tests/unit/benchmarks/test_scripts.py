@@ -46,7 +46,21 @@ PRINTED = {
     "bookkeeping.py": (["--iterations", "2"], ["forward, backward, optimizer", "bookkeeping: "]),
     "train_step.py": (["--rounds", "1", "--steps", "1"], ["plain ", "ours / plain: ", "largest difference "]),
     "data_path.py": (["--quick"], ["| 176x160 | kept | ", "| 176x160 | cache: off | ", " has paid | "]),
-    "start.py": (["--runs", "1", "--images", "8"], ["from there to iteration 1: ", "the end of --check: median "]),
+    "start.py": (
+        ["--runs", "1", "--images", "8"],
+        [
+            "from there to iteration 1: ",
+            "--help: median ",
+            "mistakes: median ",
+            "headers: median ",
+            "the end of --check: ",
+        ],
+    ),
+    "performance.py": (
+        ["--quick", "--only", "bookkeeping.py"],
+        ["# Performance", "bookkeeping: ", "Left out: start.py"],
+    ),
+    "scaling.py": (["--quick"], ["| paragonsr2_nano | 1 |", "| paragonsr2_nano | 2 |", "cores, load "]),
     "automations/cost.py": (["--iterations", "2", "--skipped", "1"], ["| all on ms | all off ms |", "| <= 0.2 "]),
 }
 

@@ -292,6 +292,7 @@ class AutomationHost:
             "effects": self.effects.state_dict(),
             "forecast": self._forecast.state_dict(),
             "plan": [list(change) for change in self.plan.changes],
+            "ranks": self.runtime.world,
             "options": dict(self.options),
         }
 
@@ -305,7 +306,8 @@ class AutomationHost:
             state["effects"], lambda name: name in self.options and given.get(name) == self.options[name]
         )
         if self.knobs[BATCH_SIZE].claimed:
-            self.plan.restore(state["plan"])
+            world = self.runtime.world
+            self.plan.restore(state["plan"], (state.get("ranks", world), world))
         self.knobs.load_state_dict(state["knobs"], {name for slot in self.slots for name in slot.claims})
         self._observations.load_state_dict(state["observations"])
         self._forecast.load_state_dict(state.get("forecast", {"probes": []}))

@@ -6,6 +6,8 @@ import torch
 from torch import Tensor
 from torch.optim import Optimizer
 
+from traiNNer.engine.runtime.dynamo import without_compiler
+
 GROUP_STATE = ("step", "weight_sum", "lr_max")
 """What optimizers count in their groups, among the options: steps and, schedule-free, what an average is made of."""
 MOMENTS = ("exp_avg", "exp_avg_sq", "max_exp_avg_sq", "momentum_buffer")
@@ -15,12 +17,14 @@ def step_if(finite: Tensor, optimizer: Optimizer, read: bool) -> None:
     """Let the optimizer step unless `finite` is false; where it is not to be read, a fused optimizer decides itself."""
     if read or not optimizer.defaults.get("fused"):
         if bool(finite):
-            optimizer.step()
+            with without_compiler():
+                optimizer.step()
     else:
         # Fused optimizers look at `found_inf` on the device; it is how torch's own scaler skips an update.
         optimizer.grad_scale = None  # pyright: ignore[reportAttributeAccessIssue]
         optimizer.found_inf = (~finite).float()  # pyright: ignore[reportAttributeAccessIssue]
-        optimizer.step()
+        with without_compiler():
+            optimizer.step()
 
 
 def group_state(optimizer: Optimizer) -> list[dict[str, Any]]:

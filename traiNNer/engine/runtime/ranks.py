@@ -1,6 +1,8 @@
 """The processes of a run: which one this is, and what they tell each other."""
 
-from collections.abc import Callable, Sequence
+import re
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from datetime import timedelta
 from typing import Any, TypeVar
 
@@ -8,11 +10,27 @@ import torch
 import torch.distributed as dist
 from torch import Tensor
 
-from traiNNer.errors import RunError
+from traiNNer.engine.runtime.out_of_memory import is_out_of_memory
+from traiNNer.errors import RankLost, RunError
 
 Result = TypeVar("Result")
 # Other ranks wait while rank 0 validates and saves; a rank that died is noticed by its closed connection.
 PATIENCE = timedelta(hours=4)
+
+
+@contextmanager
+def lost_rank_named() -> Iterator[None]:
+    """Turn the failure of a block of collective calls into `RankLost`: they fail where another rank is gone."""
+    try:
+        yield
+    except RuntimeError as error:
+        if is_out_of_memory(error):
+            raise
+        reason = re.sub(r"\[/\S+\]\s*", "", str(error)).strip().partition("\n")[0].partition(". ")[0]
+        raise RankLost(
+            f"Another rank ended or cannot be reached ({reason[:150]}). Its own message says why; a rank that was "
+            "killed leaves none, and the system mostly kills for memory. Continue with --auto_resume."
+        ) from None
 
 
 class Ranks:
@@ -22,7 +40,8 @@ class Ranks:
         self.rank = dist.get_rank() if dist.is_initialized() else 0
         self.world = dist.get_world_size() if dist.is_initialized() else 1
         # Messages between ranks travel beside the device, so that asking for them never waits for it.
-        self._messages: Any = dist.new_group(backend="gloo", timeout=PATIENCE) if self.world > 1 else None
+        with lost_rank_named():
+            self._messages: Any = dist.new_group(backend="gloo", timeout=PATIENCE) if self.world > 1 else None
 
     @property
     def is_main(self) -> bool:
@@ -36,7 +55,8 @@ class Ranks:
         if self.world == 1:
             return value
         box = [value]
-        dist.broadcast_object_list(box, 0, group=self._messages)
+        with lost_rank_named():
+            dist.broadcast_object_list(box, 0, group=self._messages)
         return box[0]
 
     def on_main(self, work: Callable[[], Result]) -> Result:
@@ -58,7 +78,8 @@ class Ranks:
         if self.world == 1:
             return [value]
         values: list[Any] = [None] * self.world
-        dist.all_gather_object(values, value, group=self._messages)
+        with lost_rank_named():
+            dist.all_gather_object(values, value, group=self._messages)
         return values
 
     def max_over_ranks(self, number: int) -> int:
@@ -66,7 +87,8 @@ class Ranks:
         if self.world == 1:
             return number
         box = torch.tensor(number)
-        dist.all_reduce(box, dist.ReduceOp.MAX, group=self._messages)
+        with lost_rank_named():
+            dist.all_reduce(box, dist.ReduceOp.MAX, group=self._messages)
         return int(box)
 
     # Tensors
@@ -74,15 +96,17 @@ class Ranks:
     def share_from_main(self, tensors: Sequence[Tensor]) -> None:
         """Overwrite tensors with rank 0's."""
         if self.world > 1:
-            for tensor in tensors:
-                dist.broadcast(tensor, 0)
+            with lost_rank_named():
+                for tensor in tensors:
+                    dist.broadcast(tensor, 0)
 
     def average(self, tensors: Sequence[Tensor]) -> None:
         """Overwrite tensors with their mean over the ranks."""
         if self.world == 1 or not tensors:
             return
         flat = torch.cat([tensor.flatten() for tensor in tensors])
-        dist.all_reduce(flat)
+        with lost_rank_named():
+            dist.all_reduce(flat)
         flat.div_(self.world)
         for tensor, part in zip(tensors, flat.split([tensor.numel() for tensor in tensors]), strict=True):
             tensor.copy_(part.view_as(tensor))
@@ -110,7 +134,8 @@ class Ranks:
         if self.world == 1:
             return flag
         number = flag.to(torch.int32)
-        dist.all_reduce(number, dist.ReduceOp.MIN)
+        with lost_rank_named():
+            dist.all_reduce(number, dist.ReduceOp.MIN)
         return number.bool()
 
     def close(self) -> None:

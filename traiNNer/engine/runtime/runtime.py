@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 
 from traiNNer.batch import Batch
+from traiNNer.engine.runtime.buckets import GradientAverage
 from traiNNer.engine.runtime.in_place import changes_of, step_with_retry, with_retry
 from traiNNer.engine.runtime.memory import DeviceMemory, Memory, fullest
 from traiNNer.engine.runtime.optimizer import step_if
@@ -124,9 +125,13 @@ class Runtime(Ranks):
         self.average(list(gradients.values()))
         return {name: gradient.norm() for name, gradient in gradients.items()}
 
-    def finish_gradients(self, optimizer: Optimizer, gradients: Sequence[Tensor]) -> None:
+    def gradient_average(self, parameters: Sequence[Tensor]) -> GradientAverage:
+        """Return what averages the gradients of one learner over the ranks."""
+        return GradientAverage(self, parameters)
+
+    def finish_gradients(self, optimizer: Optimizer, gradients: Sequence[Tensor], average: GradientAverage) -> None:
         """Average the gradients over the ranks and undo the fp16 scaling; now they may be clipped."""
-        self.average(gradients)
+        average.finish(gradients)
         if self.scaler:
             self.scaler.unscale_(optimizer)
 

@@ -19,15 +19,32 @@ def test_device_is_chosen_with_a_reason(monkeypatch):
         assert "no CUDA or MPS device found" in runtime.about
 
 
-def test_unavailable_files_are_refused_with_a_download_command(monkeypatch):
+def test_more_devices_than_processes_or_than_there_are_is_refused(monkeypatch):
     monkeypatch.delenv("RANK", raising=False)
     monkeypatch.setattr(torch.cuda, "device_count", lambda: 4)
-    with pytest.raises(ConfigError, match="torchrun --nproc_per_node 4"):
+    with pytest.raises(ConfigError, match=r"torchrun --nproc_per_node 4.*--launcher auto"):
         start_runtime(options_of(num_gpu=4))
     with pytest.raises(ConfigError, match="num_gpu: 5, but this machine has 4 CUDA devices"):
         start_runtime(options_of(num_gpu=5))
-    with pytest.raises(ConfigError, match="torchrun"):
-        start_runtime(options_of(dist=True))
+    with pytest.raises(ConfigError, match="dist: true needs several processes: `torchrun"):
+        start_runtime(options_of(dist=True), joins=True)
+
+
+def test_number_of_processes_must_be_num_gpu(monkeypatch):
+    for name, value in {"RANK": "1", "WORLD_SIZE": "3", "LOCAL_WORLD_SIZE": "3"}.items():
+        monkeypatch.setenv(name, value)
+    for wanted in (1, 2):
+        with pytest.raises(ConfigError, match=f"num_gpu: {wanted}, but 3 processes were started: set num_gpu: 3"):
+            start_runtime(options_of(num_gpu=wanted), joins=True)
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
+    with pytest.raises(ConfigError, match="3 processes were started here, but this machine has 2 CUDA devices"):
+        start_runtime(options_of(num_gpu="auto"), joins=True)
+
+
+def test_program_that_joins_nobody_is_alone(monkeypatch):
+    monkeypatch.setenv("RANK", "1")
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    assert start_runtime(options_of(num_gpu=0))[0].world == 1
 
 
 def test_fast_matmul_is_honoured_either_way():
