@@ -46,6 +46,8 @@ PRINTED = {
     "bookkeeping.py": (["--iterations", "2"], ["forward, backward, optimizer", "bookkeeping: "]),
     "train_step.py": (["--rounds", "1", "--steps", "1"], ["plain ", "ours / plain: ", "largest difference "]),
     "data_path.py": (["--quick"], ["| 176x160 | kept | ", "| 176x160 | cache: off | ", " has paid | "]),
+    "validation.py": (["--quick", "--rounds", "1"], ["PSNR of the RGB", "SSIM of the luma"]),
+    "checkpointing.py": (["--quick"], ["paragonsr2_nano: MB", "paragonsr2_nano: ms"]),
     "start.py": (["--runs", "1", "--images", "8"], ["from there to iteration 1: ", "the end of --check: median "]),
     "automations/cost.py": (["--iterations", "2", "--skipped", "1"], ["| all on ms | all off ms |", "| <= 0.2 "]),
 }
