@@ -24,7 +24,7 @@ from traiNNer.errors import MetricError, OutOfMemory, RunError
 
 Reading = Callable[[], AbstractContextManager[None]]
 DEALT = 4
-"""Neighboring images that one rank gets together, so that those of one size can be computed together."""
+"""Neighboring images that one rank gets together where those of one size are computed together; else one."""
 PlaceImage = Callable[[str, str, int], Path]
 
 
@@ -136,7 +136,7 @@ class Scorer:
         while True:
             try:
                 with evaluating(self.network), self._writing(evaluation, iteration) as keep:
-                    places = self.runtime.share_of(len(evaluation.dataset), DEALT)
+                    places = self.runtime.share_of(len(evaluation.dataset), min(DEALT, self.runtime.at_once(1)))
                     return evaluation.run(self._upscale, keep, stop_if_asked, reading, places)
             # Without a name: the error would keep the tensors of the failed attempt alive.
             except (RuntimeError, MemoryError):
