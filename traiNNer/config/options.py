@@ -312,6 +312,9 @@ class TrainOptions(CommonOptions):
 
     train: TrainSection
     """How the network is trained."""
+    use_checkpointing: Annotated[bool, Influence.NEUTRAL] = False
+    """Keep only what goes into each block and compute its features again in the backward pass: less memory, more time,
+    the same weights."""
     model: ModelChoice | None = None
     """What a training step computes; when left out, `adversarial` (a GAN) in a file with `network_d`, else
     `restoration` (one network, its output compared with the ground truth)."""

@@ -1,9 +1,12 @@
 """Running statistics of networks over one step: they move once, whatever number of micro-batches it takes."""
 
 from collections.abc import Sequence
+from typing import Any
 
 import torch
 from torch import Tensor
+
+LISTS: Any = torch  # torch's operations on whole lists of tensors, `_foreach_…`, have no types
 
 
 class StepStatistics:
@@ -19,14 +22,14 @@ class StepStatistics:
 
     def __init__(self, buffers: Sequence[Tensor]) -> None:
         self.buffers = buffers
-        self.before = [buffer.clone() for buffer in buffers]
+        self.before = [torch.empty_like(buffer) for buffer in buffers]
+        copy_all(self.before, buffers)
         self._moves: dict[int, Tensor] = {}
 
     @torch.no_grad()
     def restore(self) -> None:
         """Return to the start of the step; what was noted stays."""
-        for buffer, old in zip(self.buffers, self.before, strict=True):
-            buffer.copy_(old)
+        copy_all(self.buffers, self.before)
 
     def forget(self) -> None:
         """Return to the start of the step, and forget what was noted."""
@@ -46,3 +49,13 @@ class StepStatistics:
         """Move by the sum of what was noted; without a note nothing changes."""
         for place, move in self._moves.items():
             self.buffers[place].copy_(self.before[place] + move)
+
+
+@torch.no_grad()
+def copy_all(targets: Sequence[Tensor], sources: Sequence[Tensor]) -> None:
+    """Copy tensors in one launch for each type, where one by one they would be a launch each on a device."""
+    kinds: dict[torch.dtype, list[tuple[Tensor, Tensor]]] = {}
+    for target, source in zip(targets, sources, strict=True):
+        kinds.setdefault(target.dtype, []).append((target, source))
+    for pairs in kinds.values():
+        LISTS._foreach_copy_([target for target, _ in pairs], [source for _, source in pairs])

@@ -187,6 +187,11 @@ class Trainer:
         if self.training.automations and plan.end > self.iteration:
             self.training.automations.expect_end(plan.end, is_running=True)
 
+    @contextmanager
+    def _as_validation(self) -> Iterator[None]:
+        with self._saved_if_code_fails(), self.clock.validating():
+            yield
+
     def _aside(self, duty: str) -> AbstractContextManager[None]:
         return self.ending.aside(duty) if self.ending else nullcontext()
 
@@ -244,7 +249,7 @@ class Trainer:
     # Validation
 
     def _validate(self) -> None:
-        """Score every set on rank 0 and keep the best weights; interrupted, it stays pending for the resumed run.
+        """Score every set and keep the best weights; interrupted, it stays pending for the resumed run.
 
         Raises:
             DataError, OutOfMemory: an image cannot be used; the run was saved first.
@@ -253,11 +258,9 @@ class Trainer:
         outcome: RunError | EvaluationStopped | None = None
         scores: dict[str, float] = {}
         try:
-            if self.runtime.is_main:
-                self.saver.refuse_lost_folder()
-                with self._aside("validation"), self.runtime.memory_apart(), self._saved_if_code_fails():
-                    is_stopped, reading = (lambda: self.signals.received != 0), self.signals.answered_at_once
-                    scores = self.scorer.run(self.iteration, is_stopped, reading)
+            with self._aside("validation"), self.runtime.memory_apart(), self._as_validation():
+                is_stopped, reading = (lambda: self.signals.received != 0), self.signals.answered_at_once
+                scores = self.scorer.run(self.iteration, is_stopped, reading)
         except MetricError as error:
             self.logbook.warn(f"No scores at iteration {self.iteration:,}: {error}. Training continues.")
         except StoppedWaiting:
@@ -326,6 +329,8 @@ class Trainer:
 
     def _finish(self) -> None:
         self.logbook.stop_progress()
+        if self.clock.validations:
+            self.logbook.info(f"{self.clock.describe_validations()} (val_freq {self.options.val.val_freq:,}).")
         for metric, (value, iteration) in self.scorer.best.scores.items():
             self.logbook.info(f"best {metric}: {value:.4f} at iteration {iteration:,}")
         if self.showcase and self.runtime.is_main:

@@ -6,7 +6,8 @@ import numpy as np
 from pydantic import Field
 
 from traiNNer.metrics.protocol import Direction, comparable, size
-from traiNNer.metrics.ssim import WINDOW, similarity_map
+from traiNNer.metrics.ssim import similarity_map
+from traiNNer.metrics.ssim_window import WINDOW
 from traiNNer.registry import METRICS
 
 SCALE_WEIGHTS = (0.0448, 0.2856, 0.3001, 0.2363, 0.1333)

@@ -46,7 +46,12 @@ def comparable(
         raise ValueError(f"an image of {size(output)} has nothing left inside crop_border {border}")
     inside = (slice(border, output.shape[0] - border), slice(border, output.shape[1] - border))
     first, second = output[inside], target[inside]
-    return (rgb_to_y(first), rgb_to_y(second)) if to_luma else (first, second)
+    return lumas(first, second) if to_luma else (first, second)
+
+
+def lumas(first: np.ndarray, second: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return the H, W float64 luma of two H, W, 3 RGB images."""
+    return rgb_to_y(first), rgb_to_y(second)
 
 
 def size(image: np.ndarray) -> str:

@@ -7,6 +7,7 @@ import cv2
 import numpy as np
 from pydantic import Field
 
+from traiNNer.metrics.large_images import luma_squared_error
 from traiNNer.metrics.protocol import Direction, comparable
 from traiNNer.registry import METRICS
 
@@ -15,7 +16,7 @@ PEAK = 255.0
 
 @METRICS.register(name="psnr")
 class PSNR:
-    """Peak signal-to-noise ratio in dB, of one image, in float64; infinite for equal images.
+    """Peak signal-to-noise ratio in dB, of one image, exact; infinite for equal images.
 
     Args:
         crop_border: Pixels left out on each side; by default the scale, as in published tables.
@@ -33,7 +34,8 @@ class PSNR:
 
     def __call__(self, output: np.ndarray, target: np.ndarray | None) -> float:
         """Return the score of H, W, 3 RGB uint8 images. Raises `ValueError` for images that cannot be compared."""
-        error = mean_squared_error(*comparable(output, target, self.crop_border, self.test_y_channel))
+        images = comparable(output, target, self.crop_border)
+        error = luma_squared_error(*images) if self.test_y_channel else mean_squared_error(*images)
         return 10 * math.log10(PEAK**2 / error) if error else math.inf
 
 
@@ -49,6 +51,5 @@ def psnr_y(scale: int, crop_border: Annotated[int, Field(ge=0)] | None = None) -
 
 
 def mean_squared_error(first: np.ndarray, second: np.ndarray) -> float:
-    """Return the mean squared difference of two arrays of one shape: exact for uint8, float64 otherwise."""
-    difference = cv2.absdiff(first, second).ravel().astype(np.float64, copy=False)
-    return float(np.dot(difference, difference)) / difference.size
+    """Return the mean squared difference of two uint8 images of one shape, exactly."""
+    return round(cv2.norm(first, second, cv2.NORM_L2SQR)) / first.size  # the sum is whole; cv2 may miss its last bit

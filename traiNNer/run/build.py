@@ -9,6 +9,7 @@ from typing import Any
 
 from torch import Tensor, nn
 
+from traiNNer.archs.recompute import recompute_blocks
 from traiNNer.batch import BatchPlan, ImageSet
 from traiNNer.config.choice import AutomationChoice
 from traiNNer.config.options import ArchChoice, CommonOptions, DatasetChoice, LossChoice, ModelChoice, TrainOptions
@@ -95,7 +96,13 @@ def build_networks(options: CommonOptions) -> dict[str, nn.Module]:
 
 def _build_network(options: CommonOptions, name: str, choice: ArchChoice) -> nn.Module:
     build = partial(ARCHS.build, choice.type, choice.options, scale=options.scale, seed=options.manual_seed)
-    return attempt(f"{name.replace('net_', 'network_')}: {choice.type}", build, "cannot be built from these options")
+    title = f"{name.replace('net_', 'network_')}: {choice.type}"
+    network = attempt(title, build, "cannot be built from these options")
+    if isinstance(options, TrainOptions) and options.use_checkpointing:
+        found = recompute_blocks(network)
+        if not found and name == "net_g":
+            raise ConfigError(f"use_checkpointing: {choice.type} has no repeated blocks to compute again. Remove it.")
+    return network
 
 
 def attempt(title: str, make: Callable[[], Any], what: str = "cannot be used") -> Any:

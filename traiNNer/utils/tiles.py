@@ -1,6 +1,6 @@
 """Large images in parts: each part is computed with context around it, and neighbors are blended."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from itertools import pairwise, product
 
@@ -33,6 +33,10 @@ class Span:
         weights[: len(rising)] = rising
         weights[len(weights) - len(falling) :] = falling
         return weights
+
+
+Place = tuple[Span, Span]
+"""A tile: its rows and its columns."""
 
 
 def _ramp(length: int) -> Tensor:
@@ -68,6 +72,7 @@ def run_tiled(
     overlap: int,
     grid: int = GRID,
     least: int = 1,
+    at_once: int = 1,
 ) -> Tensor:
     """Return `fn(lq)` computed in tiles: B, [T,] C, H, W to B, [T,] C', scale*H, scale*W.
 
@@ -85,6 +90,7 @@ def run_tiled(
         overlap: Context read on each side of a tile, in LQ pixels.
         grid: Tiles begin at multiples of this, in LQ pixels.
         least: Smallest side of what `fn` is given, in LQ pixels, where the image is as large.
+        at_once: How many tiles of one size `fn` gets together, along B.
 
     Raises:
         ValueError: `fn` returned another size, or `tile_size` or `overlap` is out of range.
@@ -96,23 +102,39 @@ def run_tiled(
     if len(rows) == len(columns) == 1:
         return fn(lq)
     canvas = lq.new_zeros(())
-    for row, column in product(rows, columns):
-        output = _run_one(fn, lq, scale, row, column)
-        if canvas.ndim == 0:
-            canvas = output.new_zeros(*output.shape[:-2], height * scale, width * scale)
-        top, left = row.low * scale, column.low * scale
-        canvas[..., top : top + output.shape[-2], left : left + output.shape[-1]] += output
+    for group in _groups(list(product(rows, columns)), at_once):
+        for (row, column), output in zip(group, _run_some(fn, lq, scale, group), strict=True):
+            if canvas.ndim == 0:
+                canvas = output.new_zeros(*output.shape[:-2], height * scale, width * scale)
+            top, left = row.low * scale, column.low * scale
+            canvas[..., top : top + output.shape[-2], left : left + output.shape[-1]] += output
     return canvas
 
 
-def _run_one(fn: Callable[[Tensor], Tensor], lq: Tensor, scale: int, row: Span, column: Span) -> Tensor:
-    """Return the weighted output of one tile in its [low, high) of both axes."""
+def _groups(tiles: list[Place], at_once: int) -> Iterator[list[Place]]:
+    """Return the tiles in groups of one size; in their order where each is a group of its own."""
+    waiting: dict[tuple[int, int], list[Place]] = {}
+    for row, column in tiles:
+        size = row.stop - row.start, column.stop - column.start
+        waiting.setdefault(size, []).append((row, column))
+        if len(waiting[size]) == at_once:
+            yield waiting.pop(size)
+    yield from waiting.values()
+
+
+def _run_some(fn: Callable[[Tensor], Tensor], lq: Tensor, scale: int, group: list[Place]) -> list[Tensor]:
+    """Return the weighted outputs of tiles of one size, each in its [low, high) of both axes."""
     # A copy: code that reshapes its input works on whole images, and should not fail on a part of one.
-    part = lq[..., row.start : row.stop, column.start : column.stop].clone()
-    output = fn(part)
-    expected = (part.shape[-2] * scale, part.shape[-1] * scale)
+    views = [lq[..., row.start : row.stop, column.start : column.stop] for row, column in group]
+    parts = views[0].clone() if len(views) == 1 else torch.cat(views)
+    output = fn(parts)
+    expected = (parts.shape[-2] * scale, parts.shape[-1] * scale)
     if tuple(output.shape[-2:]) != expected:
-        raise ValueError(f"a tile of {tuple(part.shape[-2:])} gave {tuple(output.shape[-2:])} instead of {expected}")
+        raise ValueError(f"a tile of {tuple(parts.shape[-2:])} gave {tuple(output.shape[-2:])} instead of {expected}")
+    return [_weighted(part, scale, *place) for place, part in zip(group, output.split(len(lq)), strict=True)]
+
+
+def _weighted(output: Tensor, scale: int, row: Span, column: Span) -> Tensor:
     used = output[
         ...,
         (row.low - row.start) * scale : (row.high - row.start) * scale,

@@ -13,10 +13,14 @@ from traiNNer.utils.tiles import GRID, run_tiled
 
 @dataclass(frozen=True)
 class Tiling:
-    """Tiles of `size` LQ pixels, each with `overlap` pixels of context on every side; size 0: the whole image."""
+    """Tiles of `size` LQ pixels, each with `overlap` pixels of context on every side; size 0: the whole image.
+
+    `at_once` tiles of one size are computed together.
+    """
 
     size: int = 0
     overlap: int = 0
+    at_once: int = 1
 
 
 def upscale_image(
@@ -43,7 +47,7 @@ def upscale_image(
         output = network(padded)
     else:
         grid, least = math.lcm(GRID, traits.size_multiple), traits.fitting(1)
-        output = run_tiled(network, padded, scale, tiling.size, tiling.overlap, grid, least)
+        output = run_tiled(network, padded, scale, tiling.size, tiling.overlap, grid, least, tiling.at_once)
     return output if padded is lq else output[..., : height * scale, : width * scale]
 
 

@@ -4,6 +4,7 @@ import pytest
 import torch
 from enginekit import stepper_of
 from torch import nn
+from torch.utils._python_dispatch import TorchDispatchMode
 
 from traiNNer import build_network
 from traiNNer.batch import Batch
@@ -109,3 +110,22 @@ def test_moves_add_up_by_their_shares_and_flags_keep_their_last_value():
     statistics.forget()
     statistics.finish()
     assert (mean.item(), flag.item()) == (1.0, False)
+
+
+def test_buffers_are_copied_in_one_call_for_each_type():
+    class Calls(TorchDispatchMode):
+        def __torch_dispatch__(self, function, types, args=(), kwargs=None):
+            names.append(function.name())
+            return function(*args, **(kwargs or {}))
+
+    names: list[str] = []
+    buffers = [torch.rand(3, 2).t(), torch.rand(4), torch.tensor(True), torch.tensor(5), torch.tensor(False)]
+    with Calls():
+        statistics = StepStatistics(buffers)
+    assert [name for name in names if "copy" in name] == ["aten::_foreach_copy_"] * 3
+    assert all(torch.equal(a, b) and a.stride() == b.stride() for a, b in zip(statistics.before, buffers, strict=True))
+    kept = [buffer.clone() for buffer in buffers]
+    for buffer in buffers:
+        buffer.zero_()
+    statistics.restore()
+    assert all(torch.equal(a, b) for a, b in zip(buffers, kept, strict=True))

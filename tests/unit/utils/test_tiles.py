@@ -116,6 +116,19 @@ def test_networks_on_blocks_of_pixels_see_the_same_blocks():
     torch.testing.assert_close(run_tiled(blocks, lq, 1, 30, 8), blocks(lq), rtol=0, atol=1e-6)
 
 
+def test_tiles_of_one_size_are_computed_together_as_they_are_alone():
+    sizes = []
+
+    def double(lq):
+        sizes.append(len(lq))
+        return lq.repeat_interleave(2, -1).repeat_interleave(2, -2)
+
+    lq = torch.cat([image(150, 200), image(150, 200).flip(-1)])
+    together = run_tiled(double, lq, 2, 32, 8, at_once=4)
+    assert max(sizes) == 8
+    torch.testing.assert_close(together, run_tiled(double, lq, 2, 32, 8), rtol=0, atol=1e-6)
+
+
 def test_half_precision_output_keeps_its_type():
     lq = image(40, 40)
     assert run_tiled(lambda x: x.bfloat16(), lq, 1, 16, 4).dtype is torch.bfloat16

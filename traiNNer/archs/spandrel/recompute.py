@@ -1,11 +1,10 @@
-"""Blocks that keep no features for the backward pass and compute them again there: less memory for more time."""
+"""The option `use_checkpoint` of some transformers of spandrel."""
 
 import re
-from functools import cache
-from typing import Any
 
 from torch import nn
-from torch.utils.checkpoint import checkpoint
+
+from traiNNer.archs.recompute import let_recompute
 
 BLOCKS = r"\bblocks\.\d+$"
 
@@ -25,13 +24,5 @@ def recompute(network: nn.Module, wanted: bool = True) -> nn.Module:
     if not found:
         raise LookupError(f"{type(network).__name__} has no blocks")
     for block in found:
-        block.__class__ = _recomputing(type(block))
+        let_recompute(block)
     return network
-
-
-@cache
-def _recomputing(kind: type[nn.Module]) -> type[nn.Module]:
-    def forward(block: nn.Module, *inputs: Any) -> Any:
-        return checkpoint(kind.forward, block, *inputs, use_reentrant=False)
-
-    return type(kind.__name__, (kind,), {"forward": forward})

@@ -1,7 +1,7 @@
 """Scores of a network on one set of whole images, with bicubic upscaling beside it."""
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 
@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from traiNNer.batch import ImageSet, Sample
+from traiNNer.engine.evaluation.ahead import ReadAhead
 from traiNNer.engine.evaluation.drift import drift
 from traiNNer.engine.runtime.runtime import Runtime
 from traiNNer.errors import DataError, MetricError
@@ -39,6 +40,26 @@ class Scores:
     strips: dict[str, np.ndarray] = field(default_factory=dict)
     deep: list[str] = field(default_factory=list)
     """The keys of the inputs that have 16 bits; outputs have 8."""
+    places: dict[str, int] = field(default_factory=dict)
+    """The place in the set of the sample that each image is of."""
+
+    @classmethod
+    def merged(cls, shares: "Sequence[Scores]") -> "Scores":
+        """Return the scores of one set out of those of its parts: in the order of the set, as if one had scored all."""
+        if len(shares) == 1:
+            return shares[0]
+        places = {key: place for one in shares for key, place in one.places.items()}
+        keys = sorted(places, key=places.__getitem__)  # frames of one clip stay as they are
+        images = {key: values for one in shares for key, values in one.images.items()}
+        strips = {key: image for one in shares for key, image in one.strips.items()}
+        shown = [key for key in keys if key in strips][:STRIP_COUNT]
+        deep = {key for one in shares for key in one.deep}
+        return cls(
+            {key: images[key] for key in keys},
+            {key: strips[key] for key in shown},
+            [key for key in keys if key in deep],
+            {key: places[key] for key in keys},
+        )
 
     def mean(self) -> dict[str, float]:
         """Return the mean over the images of every score; an infinite one counts as `PERFECT`."""
@@ -89,6 +110,8 @@ class Evaluation:
         self.measures_drift = measures_drift
         self.before = before
         self._calls = {metric: named_call(metric, call) for metric, call in metrics.items()}
+        self.has_little_memory = False
+        """Whether memory ran out before: nothing is computed together any more."""
         self._longest = 0
         self._bicubic: dict[str, dict[str, float]] = {}
         self._references: dict[str, list[np.ndarray]] = {}
@@ -99,44 +122,87 @@ class Evaluation:
         keep: Callable[[str, np.ndarray], None] = lambda *_: None,
         before_each: Callable[[], None] = lambda: None,
         reading: Callable[[], AbstractContextManager[None]] = nullcontext,
+        places: Sequence[int] | None = None,
     ) -> Scores:
         """Upscale and score every image, of a clip every frame; all randomness is as before afterwards.
+
+        The next images are read while one is computed. Neighbors of one size are computed together where the runtime
+        says that it is quicker.
 
         Args:
             upscale: the network, in evaluation mode.
             keep: gets the key and output of every image, H, W, 3 uint8.
             before_each: called before every image; may raise `EvaluationStopped`.
-            reading: a context around the reading of every image, which may leave a read that hangs.
+            reading: a context around the waiting for every image, which may leave a read that hangs.
+            places: the images to score, in order; by default all.
 
         Raises:
             DataError: a sample has no LQ, its sides do not fit each other, or (`MetricError`) a metric fails.
         """
         scores = Scores()
-        with self.runtime.inference_with_saved_rng():
-            for index in range(len(self.dataset)):
+        places = range(len(self.dataset)) if places is None else places
+        with self.runtime.inference_with_saved_rng(), ReadAhead(self._read, places) as images:
+            waiting: dict[int, Sample] = {}
+            for place in places:
                 before_each()
-                with naming(lambda index=index: self.dataset.describe(index)), reading():
-                    sample = self.dataset.whole(index)
-                for still, output in self._stills(upscale, sample):
-                    keep(still.key, to_image(output))
-                    self._score(scores, still, output)
+                with reading():
+                    sample = images.take()
+                if any(_shape(sample) != _shape(other) for other in waiting.values()):
+                    self._finish(scores, upscale, waiting, keep)
+                waiting[place] = sample
+                if len(waiting) >= self._at_once(sample):
+                    self._finish(scores, upscale, waiting, keep)
+            self._finish(scores, upscale, waiting, keep)
         return scores
+
+    def _read(self, index: int) -> Sample:
+        with naming(lambda: self.dataset.describe(index)):
+            sample = self.dataset.whole(index)
+        if sample.lq is None:
+            raise DataError(
+                f"{self.name}: {sample.key} has no LQ image to upscale. Validate with a dataset that gives LQ images."
+            )
+        return sample
+
+    def _at_once(self, sample: Sample) -> int:
+        """Return how many such images are computed together. Clips and images in tiles are computed one by one."""
+        height, width = _shape(sample)[-3:-1]
+        is_single = self.tile_size or self.has_little_memory or len(_shape(sample)) == 4
+        return 1 if is_single else self.runtime.at_once(height * width)
+
+    def _finish(
+        self, scores: Scores, upscale: Upscaler, samples: dict[int, Sample], keep: Callable[[str, np.ndarray], None]
+    ) -> None:
+        """Upscale and score samples of one size, given by their places, and empty the dictionary."""
+        if not samples:
+            return
+        lq = np.stack([sample.lq for sample in samples.values() if sample.lq is not None])
+        outputs = self._upscaled(upscale, lq)
+        for (place, sample), output in zip(samples.items(), outputs, strict=True):
+            for still, one in self._stills(sample, output):
+                scores.places[still.key] = place
+                keep(still.key, to_image(one))
+                self._score(scores, still, one)
+        samples.clear()
 
     def halve_tiles(self) -> bool:
         """Go on in tiles half as large as the tiles, or the image, before; False when they are too small for that."""
+        self.has_little_memory = True
         smaller = (self.tile_size or self._longest) // 2
         if smaller < SMALLEST_TILE:
             return False
         self.tile_size = smaller
         return True
 
-    def _stills(self, upscale: Upscaler, sample: Sample) -> list[tuple[Sample, Tensor]]:
+    def agree_on_tiles(self, sizes: Sequence[int]) -> None:
+        """Take the smallest tiles that any rank takes: the score of an image must not depend on who scores it."""
+        smallest = min((size for size in sizes if size), default=0)
+        self.has_little_memory = self.has_little_memory or smallest != self.tile_size
+        self.tile_size = smallest
+
+    def _stills(self, sample: Sample, output: Tensor) -> list[tuple[Sample, Tensor]]:
         """Return the sample with its output, 3, H, W; of a clip, every frame with its own."""
-        if sample.lq is None:
-            raise DataError(
-                f"{self.name}: {sample.key} has no LQ image to upscale. Validate with a dataset that gives LQ images."
-            )
-        output = self._upscaled(upscale, sample.lq)
+        assert sample.lq is not None
         stills = frames(self.name, sample) if sample.lq.ndim == 4 else [sample]
         outputs = list(output) if output.ndim == 4 else [output]
         if len(stills) != len(outputs):
@@ -147,14 +213,16 @@ class Evaluation:
 
     def output(self, upscale: Upscaler, lq: np.ndarray) -> np.ndarray:
         """Upscale one image or clip of any size: [T,] H, W, 3 uint8 or uint16 to [T,] sH, sW, 3 uint8."""
-        return to_image(self._upscaled(upscale, lq))
+        return to_image(self._upscaled(upscale, lq[None])[0])
 
     def _upscaled(self, upscale: Upscaler, lq: np.ndarray) -> Tensor:
-        """Upscale [T,] H, W, 3 uint8 or uint16 to [T,] 3, sH, sW around [0, 1]."""
+        """Upscale B, [T,] H, W, 3 uint8 or uint16 to B, [T,] 3, sH, sW around [0, 1]."""
         self._longest = max(lq.shape[-3:-1])
-        images = self.runtime.to_float(torch.from_numpy(lq).unsqueeze(0))
-        tiling = Tiling(self.tile_size, self.tile_overlap)
-        return upscale_image(upscale, images, self.scale, self.traits, tiling)[0]
+        images = self.runtime.to_float(torch.from_numpy(lq))
+        read = self.tile_size + 2 * self.tile_overlap
+        at_once = 1 if self.has_little_memory else self.runtime.at_once(read * read)
+        tiling = Tiling(self.tile_size, self.tile_overlap, at_once)
+        return upscale_image(upscale, images, self.scale, self.traits, tiling)
 
     def _score(self, scores: Scores, sample: Sample, upscaled: Tensor) -> None:
         """Score one output, 3, H, W. One that is not finite has NaN scores: as an image it would pass for black."""
@@ -191,7 +259,7 @@ class Evaluation:
             enlarged = to_eight_bits(sample.lq).repeat(self.scale, axis=0).repeat(self.scale, axis=1)
             self._references[sample.key] = [center(enlarged), center(bicubic)]
             if self.before:
-                self._references[sample.key].append(center(to_image(self._upscaled(self.before, sample.lq))))
+                self._references[sample.key].append(center(self.output(self.before, sample.lq)))
 
     def _measure(self, name: str, sample: Sample, output: np.ndarray, target: np.ndarray | None) -> float:
         call = self._calls[name]
@@ -200,6 +268,11 @@ class Evaluation:
             return call(output=output, target=target, lq=lq)
         except ValueError as error:
             raise MetricError(f"{self.name}: {name} cannot be computed for {sample.key}: {error}") from None
+
+
+def _shape(sample: Sample) -> tuple[int, ...]:
+    assert sample.lq is not None
+    return sample.lq.shape
 
 
 def frames(name: str, clip: Sample) -> list[Sample]:

@@ -5,23 +5,36 @@ import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
 from torch import nn
 
 from traiNNer.engine.checkpoint.saver import Saver
+from traiNNer.engine.evaluation.ahead import ImageWriter
 from traiNNer.engine.evaluation.best import BestScores
 from traiNNer.engine.evaluation.drift import DriftWatch
 from traiNNer.engine.evaluation.evaluation import Evaluation, EvaluationStopped, Scores
 from traiNNer.engine.log.logbook import Logbook
 from traiNNer.engine.run_folder import cause
 from traiNNer.engine.runtime.runtime import Runtime
-from traiNNer.errors import MetricError, OutOfMemory
-from traiNNer.imaging.image_file import write_image
+from traiNNer.engine.signals import StoppedWaiting
+from traiNNer.errors import MetricError, OutOfMemory, RunError
 
 Reading = Callable[[], AbstractContextManager[None]]
+DEALT = 4
+"""Neighboring images that one rank gets together where those of one size are computed together; else one."""
 PlaceImage = Callable[[str, str, int], Path]
+
+
+@dataclass
+class Share:
+    """What one rank found: the scores of its images by set, what ended it, and the tiles that it took in each set."""
+
+    scores: dict[str, Scores] = field(default_factory=dict)
+    error: EvaluationStopped | RunError | None = None
+    tiles: list[int] = field(default_factory=list)
 
 
 class Scorer:
@@ -69,38 +82,62 @@ class Scorer:
     def run(self, iteration: int, is_stopped: Callable[[], bool], reading: Reading = nullcontext) -> dict[str, float]:
         """Score every set and record the scores; nothing is recorded of a validation that is stopped on the way.
 
+        Each rank scores a share of the images; all have to come here. What ends one of them ends all.
+
         Args:
             iteration: of the weights.
             is_stopped: asked before every image.
             reading: a context around the reading of every image, which may leave a read that hangs.
 
         Returns:
-            The scores as `<set>/<metric>`, and as `val/<metric>` their means over the sets.
+            On rank 0 the scores as `<set>/<metric>`, and as `val/<metric>` their means over the sets.
 
         Raises:
             EvaluationStopped: `is_stopped` said so.
             DataError: an image cannot be used, or (`MetricError`) a metric cannot be computed for it.
             OutOfMemory: naming the option that would help.
+            CheckpointError: the run's folder is gone.
         """
         started = time.perf_counter()
-        results = {one.name: self._evaluate(one, iteration, is_stopped, reading) for one in self.evaluations}
-        return self._record(results, iteration, time.perf_counter() - started)
+        shares = self.runtime.gather(self._share(iteration, is_stopped, reading))
+        for evaluation, sizes in zip(
+            self.evaluations, zip(*(share.tiles for share in shares), strict=True), strict=True
+        ):
+            evaluation.agree_on_tiles(sizes)
+        errors = [share.error for share in shares if share.error is not None]
+        if errors:
+            raise errors[0]
+        results = {one.name: Scores.merged([share.scores[one.name] for share in shares]) for one in self.evaluations}
+        seconds = time.perf_counter() - started
+        return self._record(results, iteration, seconds) if self.runtime.is_main else {}
+
+    def _share(self, iteration: int, is_stopped: Callable[[], bool], reading: Reading) -> Share:
+        """Score this rank's share of the images. What ends it is returned: the other ranks wait for its answer."""
+        share = Share()
+        try:
+            if self.runtime.is_main:
+                self.saver.refuse_lost_folder()
+            for one in self.evaluations:
+                share.scores[one.name] = self._evaluate(one, iteration, is_stopped, reading)
+        except StoppedWaiting:
+            share.error = EvaluationStopped()
+        except (EvaluationStopped, RunError) as error:
+            share.error = error
+        share.tiles = [one.tile_size for one in self.evaluations]
+        return share
 
     def _evaluate(
         self, evaluation: Evaluation, iteration: int, is_stopped: Callable[[], bool], reading: Reading
     ) -> Scores:
-        def keep(key: str, output: np.ndarray) -> None:
-            if self.place_image:
-                self._save_image(self.place_image(evaluation.name, key, iteration), output)
-
         def stop_if_asked() -> None:
             if is_stopped():
                 raise EvaluationStopped
 
         while True:
             try:
-                with evaluating(self.network):
-                    return evaluation.run(self._upscale, keep, stop_if_asked, reading)
+                with evaluating(self.network), self._writing(evaluation, iteration) as keep:
+                    places = self.runtime.share_of(len(evaluation.dataset), min(DEALT, self.runtime.at_once(1)))
+                    return evaluation.run(self._upscale, keep, stop_if_asked, reading, places)
             # Without a name: the error would keep the tensors of the failed attempt alive.
             except (RuntimeError, MemoryError):
                 if not self.runtime.ran_out_of_memory(sys.exception()):
@@ -122,11 +159,16 @@ class Scorer:
         self.runtime.release_memory()
         self.logbook.warn(f"{evaluation.name}: out of memory, continuing in tiles of {evaluation.tile_size} LQ pixels.")
 
-    def _save_image(self, path: Path, image: np.ndarray) -> None:
-        try:
-            write_image(path, image)
-        except OSError as error:
-            self.logbook.warn(f"Could not save {path}: {cause(error)}. Training continues.")
+    @contextmanager
+    def _writing(self, evaluation: Evaluation, iteration: int) -> Iterator[Callable[[str, np.ndarray], None]]:
+        """Give what keeps an output image; in the end all of them are written, or warned of."""
+        place = self.place_image
+        if place is None:
+            yield lambda *_: None
+            return
+        with ImageWriter() as writer:
+            yield lambda key, output: writer.write(place(evaluation.name, key, iteration), output)
+        self.logbook.warn_all([f"Could not save {path}: {cause(e)}. Training continues." for path, e in writer.failed])
 
     def _warn_once(self, texts: Sequence[str]) -> None:
         self.logbook.warn_all([text for text in texts if text not in self._noticed])

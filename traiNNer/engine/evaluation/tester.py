@@ -11,11 +11,11 @@ from rich.box import SIMPLE_HEAD
 from rich.table import Table
 from rich.text import Text
 
+from traiNNer.engine.evaluation.ahead import ImageWriter
 from traiNNer.engine.evaluation.evaluation import Evaluation, Scores
 from traiNNer.engine.log.logbook import Logbook
 from traiNNer.engine.run_folder import cause
 from traiNNer.errors import CannotWrite, OutOfMemory
-from traiNNer.imaging.image_file import write_image
 from traiNNer.models.protocol import Upscaler
 from traiNNer.utils.files import write_bytes_atomic
 from traiNNer.utils.printable import printable_name
@@ -66,18 +66,23 @@ class Tester:
     def _evaluate(self, evaluation: Evaluation, upscale: Upscaler) -> Scores:
         def keep(key: str, output: np.ndarray) -> None:
             if self.save_images:
-                write_image(self.folder / evaluation.name / f"{key}.png", output)
+                writer.write(self.folder / evaluation.name / f"{key}.png", output)
             self.done += 1
             self.logbook.advance(self.done, f"{evaluation.name}: {key}")
 
         begun: list[str] = []
         self.logbook.info(f"{evaluation.name}: {len(evaluation.dataset)} images")
+        writer = ImageWriter()
         try:
-            return evaluation.run(upscale, keep, lambda: begun.append(evaluation.dataset.describe(len(begun))))
+            with writer:
+                scores = evaluation.run(upscale, keep, lambda: begun.append(evaluation.dataset.describe(len(begun))))
         except (RuntimeError, MemoryError) as error:
             if not evaluation.runtime.ran_out_of_memory(error):
                 raise
             raise _too_large(evaluation, begun[-1], str(error)) from None
+        for _, error in writer.failed:
+            raise error
+        return scores
 
     def _show(self, results: dict[str, Scores]) -> None:
         """Show a row for each metric of each set: whatever their number, no score is cut off."""

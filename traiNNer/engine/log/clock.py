@@ -11,11 +11,31 @@ class Clock:
     def __init__(self) -> None:
         self._wait = self._work = 0.0
         self._iterations = 0
+        self._started: float | None = None
+        self._validating = 0.0
+        self.validations = 0
+
+    @contextmanager
+    def validating(self) -> Iterator[None]:
+        """Count a block as a validation."""
+        started = time.perf_counter()
+        try:
+            yield
+        finally:
+            self._validating += time.perf_counter() - started
+            self.validations += 1
+
+    def describe_validations(self) -> str:
+        """Return how many validations there were and what they took of the time since data were first waited for."""
+        total = self._validating if self._started is None else time.perf_counter() - self._started
+        count = "1 validation" if self.validations == 1 else f"{self.validations:,} validations"
+        return f"{count} took {self._validating:.1f} s, {self._validating / total:.0%} of the time"
 
     @contextmanager
     def waiting(self) -> Iterator[None]:
-        """Count a block as waiting for data."""
+        """Count a block as waiting for data; with the first one the time of the run begins."""
         started = time.perf_counter()
+        self._started = started if self._started is None else self._started
         yield
         self._wait += time.perf_counter() - started
 

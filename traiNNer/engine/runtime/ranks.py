@@ -82,6 +82,10 @@ class Ranks:
             dist.all_gather_object(values, value, group=self._messages)
         return values
 
+    def share_of(self, count: int, dealt: int = 1) -> list[int]:
+        """Return which of `count` pieces of work are this rank's: `dealt` neighbors at a time, in turn."""
+        return [place for place in range(count) if place // dealt % self.world == self.rank]
+
     def max_over_ranks(self, number: int) -> int:
         """Return the largest of the ranks' numbers: how a signal on one rank reaches all."""
         if self.world == 1:

@@ -23,6 +23,8 @@ from traiNNer.utils.processor import cpu_name
 
 BatchDegrade = Callable[[Batch, int], Batch]
 """Makes the degradations of a batch; see `ImageSet.leave_degradations`."""
+LAUNCH_BOUND_PIXELS = 256 * 256
+"""LQ pixels below which the computation of an image does not fill a device."""
 
 
 class Runtime(Ranks):
@@ -58,6 +60,14 @@ class Runtime(Ranks):
     def prefers_batches(self) -> bool:
         """Whether what is done to the images of a batch is better done here, at once, than in the data workers."""
         return self.device.type != "cpu"
+
+    def at_once(self, pixels: int) -> int:
+        """Return how many images of so many pixels are computed together where each alone would do.
+
+        On the CPU it is one: there a batch is no quicker than its images, and its maps leave the cache. A device spends
+        more time on starting the computation of small images than on the computation.
+        """
+        return 1 if self.reads_are_free else max(1, LAUNCH_BOUND_PIXELS // max(1, pixels))
 
     # Networks and batches
 

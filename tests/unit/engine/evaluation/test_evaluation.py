@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from traiNNer.batch import Sample
-from traiNNer.engine.evaluation.evaluation import Evaluation, EvaluationStopped, to_eight_bits, to_image
+from traiNNer.engine.evaluation.evaluation import Evaluation, EvaluationStopped, Scores, to_eight_bits, to_image
 from traiNNer.engine.evaluation.scorer import describe_score, evaluating
 from traiNNer.engine.log.progress import duration
 from traiNNer.engine.runtime.runtime import Runtime
@@ -216,6 +216,64 @@ def test_drift_is_measured_where_it_is_wanted_and_is_no_score():
     assert found["drift_color"] < 1.5
     without = evaluation(Pictures(with_gt=False), measures_drift=True).run(nearest).mean()
     assert set(without) == {"drift_color", "drift_lowpass"}
+
+
+class Launching(Runtime):
+    """The CPU in the place of a device that computes several small images at once."""
+
+    def at_once(self, pixels):
+        return 3
+
+
+def several(data, **options):
+    return Evaluation("set", data, {"psnr": PSNR(2), "ssim": SSIM(2)}, 2, Launching(RUNTIME.device, "test"), **options)
+
+
+def test_neighbors_of_one_size_are_computed_together_where_that_is_quicker():
+    data, sizes = Pictures(count=8), []
+    data.lq[4], data.gt[4] = data.lq[4][:16], data.gt[4][:32]
+
+    def upscale(lq):
+        sizes.append(len(lq))
+        return nearest(lq)
+
+    scores = several(data).run(upscale)
+    assert sizes == [3, 1, 1, 3]
+    assert scores.images == evaluation(data).run(nearest).images
+    assert list(scores.images) == [f"folder/{place}" for place in range(8)]
+
+
+def test_after_memory_ran_out_images_and_tiles_are_computed_one_by_one():
+    data, sizes = Pictures(count=3, side=160), []
+    one = several(data)
+
+    def upscale(lq):
+        sizes.append(len(lq))
+        return nearest(lq)
+
+    one.run(upscale)
+    assert one.halve_tiles()
+    one.run(upscale)
+    assert sizes == [3] + [1] * (len(sizes) - 1)
+    assert len(sizes) > 4
+
+
+def test_shares_of_ranks_give_the_scores_of_one():
+    data = Pictures(count=11)
+    whole, ranks = evaluation(data).run(nearest), []
+    for rank in range(2):
+        runtime = Runtime(RUNTIME.device, "test")
+        runtime.rank, runtime.world = rank, 2
+        places = runtime.share_of(len(data), 4)
+        runtime.world = 1
+        shares = Evaluation("set", data, {"psnr": PSNR(2), "ssim": SSIM(2)}, 2, runtime).run(nearest, places=places)
+        ranks.append(shares)
+    assert [len(one.images) for one in ranks] == [7, 4]
+    merged = Scores.merged(ranks)
+    assert list(merged.images.items()) == list(whole.images.items())
+    assert merged.mean() == whole.mean()
+    assert list(merged.strips) == list(whole.strips)
+    assert all(np.array_equal(merged.strips[key], image) for key, image in whole.strips.items())
 
 
 def test_user_facing_line():

@@ -85,7 +85,7 @@ class Book(Logbook):
 def shown(folder, dataset, iteration=7):
     book = Book()
     evaluation = Evaluation("set", dataset, {"psnr": PSNR(scale=2)}, 2, RUNTIME)
-    saver = cast(Any, SimpleNamespace(save_best=lambda *_: True))
+    saver = cast(Any, SimpleNamespace(save_best=lambda *_: True, refuse_lost_folder=lambda: None))
     network = Nearest().train()
     scorer = Scorer(network, "net_g", [evaluation], BestScores({"psnr": "higher"}), saver, RUNTIME, book)
     scorer.run(7, lambda: False)

@@ -35,3 +35,15 @@ def test_reading_restarts(at):
     with clock.working():
         pass
     assert clock.read() == (0.5, 0.0)
+
+
+def test_validations_are_told_as_a_share_of_the_time(at):
+    clock = Clock()
+    at += [100, 101, 110, 113, 120, 121, 180]
+    with clock.waiting():
+        pass
+    for _ in range(2):
+        with clock.validating():
+            pass
+    assert clock.validations == 2
+    assert clock.describe_validations() == "2 validations took 4.0 s, 5% of the time"
