@@ -10,6 +10,7 @@ import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
@@ -27,17 +28,17 @@ TEXT = (shipped_options() / "2x_compact.yml").read_text(encoding="utf-8")
 NAMES = [f"img{number * 7919 % 5000}_{number % 3}.png" for number in range(2000)]
 
 
-def ruamel(module: object) -> Callable[[], object]:
+def ruamel(module: Any) -> Callable[[], object]:
     """Read an option file with comments and places."""
     return lambda: module.YAML().load(TEXT)
 
 
-def natsort(module: object) -> Callable[[], object]:
+def natsort(module: Any) -> Callable[[], object]:
     """Sort names of files."""
     return lambda: module.natsorted(NAMES)
 
 
-def imagehash(module: object) -> Callable[[], object]:
+def imagehash(module: Any) -> Callable[[], object]:
     """Hash a photo."""
     from PIL import Image
 
