@@ -45,12 +45,9 @@ IMPORTED = {
 PRINTED = {
     "bookkeeping.py": (["--iterations", "2"], ["forward, backward, optimizer", "bookkeeping: "]),
     "train_step.py": (["--rounds", "1", "--steps", "1"], ["plain ", "ours / plain: ", "largest difference "]),
-<<<<<<< HEAD
     "data_path.py": (["--quick"], ["| 176x160 | kept | ", "| 176x160 | cache: off | ", " has paid | "]),
-=======
     "libraries.py": (["--quick"], ["option file", "hash of a photo"]),
     "installation.py": ([], ["together ", "without what is for CUDA "]),
->>>>>>> 3444158 (Build the documentation as a site without requests, try its commands, and decide what libraries are kept)
     "start.py": (["--runs", "1", "--images", "8"], ["from there to iteration 1: ", "the end of --check: median "]),
     "automations/cost.py": (["--iterations", "2", "--skipped", "1"], ["| all on ms | all off ms |", "| <= 0.2 "]),
 }
