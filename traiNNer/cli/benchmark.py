@@ -7,6 +7,8 @@ import argparse
 from pathlib import Path
 from typing import Any
 
+EXAMPLE = "trainner benchmark -m net_g_best_psnr.safetensors --set Set5=datasets/set5"
+
 
 def add(commands: Any) -> None:
     """Add the command to the command line."""

@@ -1,4 +1,4 @@
-"""`trainner cache`: list the decoded images that runs have kept, and clear them.
+"""`trainner cache`: list the decoded images that runs keep, and clear them.
 
 Exit codes: 0 done, 2 a folder of which nothing is kept.
 """
@@ -9,6 +9,8 @@ from typing import Any
 
 from traiNNer.errors import ConfigError
 from traiNNer.utils.printable import printable
+
+EXAMPLE = "trainner cache --clear"
 
 
 def add(commands: Any) -> None:

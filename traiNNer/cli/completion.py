@@ -5,7 +5,7 @@ import sys
 from collections.abc import Callable
 from typing import Any
 
-from traiNNer.cli.parser import commands_of, options_of
+from traiNNer.cli.parser import choices_of, options_of
 
 EXAMPLE = "trainner completion bash > ~/.local/share/bash-completion/completions/trainner"
 
@@ -45,15 +45,14 @@ def add(commands: Any) -> None:
         description="Prints a script for your shell. For PowerShell: trainner completion powershell >> $PROFILE",
     )
     parser.add_argument("shell", choices=SHELLS, help="your shell")
-    parser.set_defaults(run=run)
+    parser.set_defaults(run=run, commands=commands)
 
 
 def run(args: argparse.Namespace) -> None:
     """Print the script."""
-    from traiNNer.cli.main import build_parser
     from traiNNer.utils.printable import printable
 
-    sys.stdout.write(printable(SHELLS[args.shell](commands_of(build_parser()))))
+    sys.stdout.write(printable(SHELLS[args.shell](choices_of(args.commands))))
 
 
 def _bash(commands: Commands) -> str:

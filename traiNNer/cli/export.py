@@ -8,12 +8,14 @@ import argparse
 from pathlib import Path
 from typing import Any
 
+EXAMPLE = "trainner export -m net_g_best_psnr.safetensors --onnx"
+
 
 def add(commands: Any) -> None:
     """Add the command to the command line."""
     parser = commands.add_parser(
         "export",
-        help="write a network as ONNX, in half precision or int8, or as a release",
+        help="write a network as ONNX, half precision, int8, a release",
         description=(
             "Write the network of a weights file in other forms, ONNX by default. Each is compared with torch at "
             "several sizes first; nothing is written unless all agree."

@@ -50,6 +50,10 @@ def options_of(parser: argparse.ArgumentParser) -> dict[str, str]:
 
 def commands_of(parser: argparse.ArgumentParser) -> dict[str, tuple[str, argparse.ArgumentParser]]:
     """Return the commands of a parser: what each is for, and its own parser."""
-    action = next(action for action in parser._actions if isinstance(action, argparse._SubParsersAction))
+    return choices_of(next(action for action in parser._actions if isinstance(action, argparse._SubParsersAction)))
+
+
+def choices_of(action: Any) -> dict[str, tuple[str, argparse.ArgumentParser]]:
+    """Return the same of what `add_subparsers` returned."""
     helps = {choice.dest: choice.help or "" for choice in action._choices_actions}
     return {name: (helps.get(name, ""), own) for name, own in action.choices.items()}

@@ -9,12 +9,14 @@ from typing import Any
 
 from traiNNer.cli.option_file import network_of
 
+EXAMPLE = "trainner sweep -opt my.yml train.optim_g.lr=1e-3,2e-3"
+
 
 def add(commands: Any) -> None:
     """Add the command to the command line."""
     parser = commands.add_parser(
         "sweep",
-        help="train one option file with several values and seeds, and compare",
+        help="train with several values and seeds, and compare",
         description=(
             "Train every combination of the values, each with every seed, as ordinary runs in one folder; the same "
             "command continues a sweep that was stopped. With --trials, optuna chooses the values."

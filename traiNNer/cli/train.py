@@ -20,14 +20,14 @@ EXAMPLE = "trainner train -opt my.yml --set train.total_iter=5000"
 def add(commands: Any) -> None:
     """Add the command to the command line."""
     parser = commands.add_parser("train", help="train a network as one option file says", description=ABOUT)
-    _add_arguments(parser)
+    add_arguments(parser)
     parser.set_defaults(run=run)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run `train.py`. Returns the exit code."""
     parser = Parser("train.py", description=ABOUT)
-    _add_arguments(parser)
+    add_arguments(parser)
     return run(parser.parse_args(arguments))
 
 
@@ -43,7 +43,8 @@ def run(args: argparse.Namespace) -> int:
     return run_guarded(lambda book: _train(args, book, lambda: perf_counter() - started), args.quiet, args.verbose)
 
 
-def _add_arguments(parser: argparse.ArgumentParser) -> None:
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the arguments of a training."""
     add_option_file(parser)
     parser.add_argument(
         "--launcher",

@@ -63,6 +63,8 @@ PRINTED = {
     "scaling.py": (["--quick"], ["| paragonsr2_nano | 1 |", "| paragonsr2_nano | 2 |", "cores, load "]),
     "validation.py": (["--quick", "--rounds", "1"], ["PSNR of the RGB", "SSIM of the luma"]),
     "checkpointing.py": (["--quick"], ["paragonsr2_nano: MB", "paragonsr2_nano: ms"]),
+    "libraries.py": (["--quick"], ["option file", "hash of a photo"]),
+    "installation.py": ([], ["together ", "without what is for CUDA "]),
     "automations/cost.py": (["--iterations", "2", "--skipped", "1"], ["| all on ms | all off ms |", "| <= 0.2 "]),
 }
 

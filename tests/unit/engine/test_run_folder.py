@@ -39,7 +39,7 @@ def test_run_folder_lock_names_its_owner_and_dies_with_it(tmp_path):
 
 def test_second_run_in_the_same_process_is_refused_and_harms_nothing(tmp_path):
     with FolderLock(tmp_path):
-        with pytest.raises(FolderInUse, match="in use by another run of this process"):
+        with pytest.raises(FolderInUse, match="is in use by another run of this process"):
             FolderLock(tmp_path).__enter__()
         other = [sys.executable, "-c", HOLD, str(tmp_path)]
         done = subprocess.run(other, capture_output=True, text=True, check=False)
@@ -100,7 +100,7 @@ def test_lock_with_other_content_still_keeps_out(tmp_path):
             assert owner.stdout.readline() == "locked\n"
             for text in ("[" * 10_000, "5", "[]", '{"pid": [1], "host": "a", "since": "b"}', ""):
                 (tmp_path / ".lock").write_text(text)
-                with pytest.raises(FolderInUse, match="in use by another process"):
+                with pytest.raises(FolderInUse, match="is in use by another process"):
                     FolderLock(tmp_path).__enter__()
         finally:
             owner.kill()
