@@ -70,6 +70,12 @@ def read_content(path: str | Path, max_megapixels: float = MAX_MEGAPIXELS) -> tu
     return _read(path, max_megapixels, with_content=True)
 
 
+def read_parsed(path: str | Path, max_megapixels: float = MAX_MEGAPIXELS) -> tuple[Parsed, Identity]:
+    """Return the same without the content. Raises `ImageError` as `read_content` does."""
+    parsed, _, identity = _read(path, max_megapixels, with_content=False)
+    return parsed, identity
+
+
 def _read(path: str | Path, max_megapixels: float, with_content: bool) -> tuple[Parsed, bytearray, Identity]:
     content = bytearray()
     try:

@@ -16,13 +16,15 @@ from typing import Any
 import numpy as np
 
 from traiNNer.imaging.headers import Decoder, Parsed
-from traiNNer.imaging.image_file import read_content
+from traiNNer.imaging.image_file import Identity, read_content, read_parsed
 
 SIGNATURE = b"\x89PNG\r\n\x1a\n"
+HEAD = 33
+"""Bytes of the signature and of the chunk after it, which says what the image is."""
 CHANNELS = {0: 1, 2: 3}
 """Of gray and RGB: what has a palette or opacity is decoded whole."""
 REMEMBERED = 100_000
-_good: OrderedDict[tuple[int, int, int], None] = OrderedDict()
+_good: OrderedDict[Identity, None] = OrderedDict()
 
 
 def read_rows(path: Path, first: int, last: int, max_megapixels: float) -> np.ndarray | None:
@@ -36,18 +38,14 @@ def read_rows(path: Path, first: int, last: int, max_megapixels: float) -> np.nd
     library = _vips()
     if library is None or path.suffix.lower() != ".png":
         return None
-    parsed, content, identity = read_content(path, max_megapixels)
+    parsed, identity = read_parsed(path, max_megapixels)
     header = parsed.header
     first, last = max(0, first), min(header.height, last)
-    if not _is_plain(parsed, content):
+    if not _is_plain(parsed, path) or not _is_good(path, identity, max_megapixels):
         return None
-    if identity not in _good:
-        if not _has_good_checksums(content):
-            return None
-        _good[identity] = None
-        if len(_good) > REMEMBERED:
-            _good.popitem(last=False)
-    found = _decoded(library, content, first, last, header.width)
+    found = _decoded(library, path, first, last, header.width)
+    if read_parsed(path, max_megapixels)[1] != identity:  # another file took its place meanwhile
+        return None
     if found is None or found.dtype != (np.uint16 if header.bits > 8 else np.uint8):
         return None
     image = np.empty((header.height, header.width, 3), found.dtype)
@@ -78,13 +76,30 @@ def _vips() -> Any:
     return _vips_here(os.getpid()) if _first_process[0] == os.getpid() else None
 
 
-def _is_plain(parsed: Parsed, content: bytearray) -> bool:
+def _is_plain(parsed: Parsed, path: Path) -> bool:
     header = parsed.header
-    if not content.startswith(SIGNATURE) or len(content) < 33 or parsed.decoder is not Decoder.OPENCV:
+    try:
+        with path.open("rb") as file:
+            start = file.read(HEAD)
+    except OSError:  # whoever reads the whole image says what is wrong
         return False
-    bits, color, _, _, interlace = struct.unpack_from(">5B", content, 24)
+    if not start.startswith(SIGNATURE) or len(start) < HEAD or parsed.decoder is not Decoder.OPENCV:
+        return False
+    bits, color, _, _, interlace = struct.unpack_from(">5B", start, 24)
     is_as_stored = header.orientation == 1 and not parsed.profile and not header.is_animated
     return is_as_stored and bits in (8, 16) and color in CHANNELS and not interlace
+
+
+def _is_good(path: Path, identity: Identity, max_megapixels: float) -> bool:
+    """Return whether all checksums of this state of the file are right: they are compared once."""
+    if identity not in _good:
+        _, content, read = read_content(path, max_megapixels)
+        if read != identity or not _has_good_checksums(content):
+            return False
+        _good[identity] = None
+        if len(_good) > REMEMBERED:
+            _good.popitem(last=False)
+    return True
 
 
 def _has_good_checksums(content: bytearray) -> bool:
@@ -103,10 +118,10 @@ def _has_good_checksums(content: bytearray) -> bool:
     return False
 
 
-def _decoded(library: Any, content: bytearray, first: int, last: int, width: int) -> np.ndarray | None:
+def _decoded(library: Any, path: Path, first: int, last: int, width: int) -> np.ndarray | None:
     """Return rows, width and three equal or RGB channels; None where the library has an objection."""
     try:
-        image = library.Image.new_from_buffer(bytes(content), "", access="sequential", fail_on="warning")
+        image = library.Image.new_from_file(str(path), access="sequential", fail_on="warning")
         rows = image.crop(0, first, width, last - first).numpy()
     except library.Error:
         return None
