@@ -12,12 +12,14 @@ from traiNNer.cli.option_file import network_of
 from traiNNer.errors import ConfigError
 from traiNNer.utils.printable import printable
 
+EXAMPLE = "trainner bench -opt my.yml"
+
 
 def add(commands: Any) -> None:
     """Add the command to the command line."""
     parser = commands.add_parser(
         "bench",
-        help="measure where the time of a run goes, and say what to change first",
+        help="measure where the time of a run goes",
         description="Train a run for some seconds on this machine and show where its time goes: data, forward, "
         "backward, update, validation. Nothing is written.",
         epilog="exit codes: 0, 2 options, 3 data",

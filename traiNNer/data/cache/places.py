@@ -19,6 +19,7 @@ from traiNNer.data.cache.records import SIZE
 from traiNNer.data.cache.store import INDEX, PIXELS
 from traiNNer.imaging.other_formats import plugins
 from traiNNer.utils.bounded import read
+from traiNNer.utils.caches import cache_folder
 from traiNNer.utils.files import write_bytes_atomic
 
 VERSION = 1
@@ -51,11 +52,7 @@ class Kept:
 
 def default_base() -> Path | None:
     """Return the folder of all stores; None for a user without a home, as containers have them."""
-    try:
-        base = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
-    except RuntimeError:
-        return None
-    return base / "trainner" / "images"
+    return cache_folder("images")
 
 
 def decoded_by() -> str:

@@ -42,9 +42,13 @@ class ImageFiles(ImageSet):
         self.strict = files.strict
         self.selection = Selection(Path(files.meta_info).expanduser() if files.meta_info else None, files.split)
         self.name = "dataset"
-        self._decoded = DecodedImages(files.cache, files.cache_mb, self._decode, lambda path: self._headers[path])
+        self._decoded = DecodedImages(files.cache, files.cache_mb, self._decode, self._header)
         self._pairs: list[Pair] = []
         self._headers: dict[Path, Header] = {}
+
+    def _header(self, path: Path) -> Header:
+        """Return the header of a file. A method, because data workers that are not forked get it pickled."""
+        return self._headers[path]
 
     @abstractmethod
     def _scan(self, crop: int | None) -> Scan:

@@ -37,15 +37,6 @@ def test_relative_root_means_the_folder_it_is_in(tmp_path, monkeypatch):
 
 def test_default_is_below_the_users_cache(monkeypatch, own_cache):
     assert default_base() == own_cache / "trainner/images"
-    monkeypatch.delenv("XDG_CACHE_HOME")
-    monkeypatch.setattr(Path, "home", lambda: Path("/home/x"))
-    assert default_base() == Path("/home/x/.cache/trainner/images")
-
-    def homeless():
-        raise RuntimeError
-
-    monkeypatch.setattr(Path, "home", homeless)
-    assert default_base() is None
 
 
 def test_stores_are_listed(tmp_path, monkeypatch):
