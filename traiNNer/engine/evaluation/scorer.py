@@ -5,7 +5,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -28,13 +28,13 @@ DEALT = 4
 PlaceImage = Callable[[str, str, int], Path]
 
 
-@dataclass
+@dataclass(frozen=True)
 class Share:
     """What one rank found: the scores of its images by set, what ended it, and the tiles that it took in each set."""
 
-    scores: dict[str, Scores] = field(default_factory=dict)
-    error: EvaluationStopped | RunError | None = None
-    tiles: list[int] = field(default_factory=list)
+    scores: dict[str, Scores]
+    error: EvaluationStopped | RunError | None
+    tiles: list[int]
 
 
 class Scorer:
@@ -113,18 +113,18 @@ class Scorer:
 
     def _share(self, iteration: int, is_stopped: Callable[[], bool], reading: Reading) -> Share:
         """Score this rank's share of the images. What ends it is returned: the other ranks wait for its answer."""
-        share = Share()
+        scores: dict[str, Scores] = {}
+        ended: EvaluationStopped | RunError | None = None
         try:
             if self.runtime.is_main:
                 self.saver.refuse_lost_folder()
             for one in self.evaluations:
-                share.scores[one.name] = self._evaluate(one, iteration, is_stopped, reading)
+                scores[one.name] = self._evaluate(one, iteration, is_stopped, reading)
         except StoppedWaiting:
-            share.error = EvaluationStopped()
+            ended = EvaluationStopped()
         except (EvaluationStopped, RunError) as error:
-            share.error = error
-        share.tiles = [one.tile_size for one in self.evaluations]
-        return share
+            ended = error
+        return Share(scores, ended, [one.tile_size for one in self.evaluations])
 
     def _evaluate(
         self, evaluation: Evaluation, iteration: int, is_stopped: Callable[[], bool], reading: Reading
