@@ -114,17 +114,17 @@ class Scorer:
     def _share(self, iteration: int, is_stopped: Callable[[], bool], reading: Reading) -> Share:
         """Score this rank's share of the images. What ends it is returned: the other ranks wait for its answer."""
         scores: dict[str, Scores] = {}
-        error: EvaluationStopped | RunError | None = None
+        ended: EvaluationStopped | RunError | None = None
         try:
             if self.runtime.is_main:
                 self.saver.refuse_lost_folder()
             for one in self.evaluations:
                 scores[one.name] = self._evaluate(one, iteration, is_stopped, reading)
         except StoppedWaiting:
-            error = EvaluationStopped()
-        except (EvaluationStopped, RunError) as found:
-            error = found
-        return Share(scores, error, [one.tile_size for one in self.evaluations])
+            ended = EvaluationStopped()
+        except (EvaluationStopped, RunError) as error:
+            ended = error
+        return Share(scores, ended, [one.tile_size for one in self.evaluations])
 
     def _evaluate(
         self, evaluation: Evaluation, iteration: int, is_stopped: Callable[[], bool], reading: Reading
