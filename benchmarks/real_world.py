@@ -109,9 +109,9 @@ def saved(run: Path, photo: str, name: str) -> np.ndarray:
 def picture(work: Path, runs: dict[str, Path], test: Path) -> np.ndarray:
     """Return the panels of every test photo: LQ, bicubic upscaling, both networks, original."""
     spoiled = work / "lq"
-    call(
-        work, "-m", "traiNNer", "degrade", "-opt", "real_world.yml", "-i", str(test), "-o", str(spoiled), "--of", "val"
-    )
+    if not spoiled.exists():
+        ends = "-i", str(test), "-o", str(spoiled)
+        call(work, "-m", "traiNNer", "degrade", "-opt", "real_world.yml", "--of", "val", *ends)
     return np.concatenate([row(path, runs, test) for path in sorted(spoiled.glob("*.png"))])
 
 

