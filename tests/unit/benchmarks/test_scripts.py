@@ -47,6 +47,7 @@ PRINTED = {
     "train_step.py": (["--rounds", "1", "--steps", "1"], ["plain ", "ours / plain: ", "largest difference "]),
     "data_path.py": (["--quick"], ["| 176x160 | kept | ", "| 176x160 | cache: off | ", " has paid | "]),
     "start.py": (["--runs", "1", "--images", "8"], ["from there to iteration 1: ", "the end of --check: median "]),
+    "scene_cuts.py": (["--data", "photos", "--quick"], ["ones   0 px/frame: found ", "twos  16 px/frame: "]),
     "automations/cost.py": (["--iterations", "2", "--skipped", "1"], ["| all on ms | all off ms |", "| <= 0.2 "]),
 }
 
@@ -64,6 +65,7 @@ def call(script: str, *arguments: object, folder: Path) -> str:
 @pytest.mark.parametrize("script", PRINTED)
 def test_measurement_prints_its_figures(script, tmp_path):
     arguments, expected = PRINTED[script]
+    write_pairs(tmp_path / "photos", 2, (200, 280), smooth=True)
     said = call(script, *arguments, folder=tmp_path)
     assert [text for text in expected if text not in said] == []
 
