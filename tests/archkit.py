@@ -38,6 +38,7 @@ TINY: dict[str, dict[str, Any]] = {
     "span": {"feature_channels": 8},
     "spanplus": {"feature_channels": 8, "blocks": [1, 1]},
     "swin2sr": {"embed_dim": 16, "depths": [2], "num_heads": [2], "img_size": 32},
+    "temporalspan": {"feature_channels": 24, "history_channels": 4},
     "swinir": {"embed_dim": 16, "depths": [2], "num_heads": [2], "img_size": 32},
 }
 """Options that make the base of a family as small as it goes."""
@@ -65,9 +66,14 @@ class Member:
         return self.component.build(self.options, scale=scale or self.scale)
 
     def images(self, batch: int = 2) -> Tensor:
+        """Return images, or clips, of a size that the network takes."""
         traits = self.component.traits
-        generator = torch.Generator().manual_seed(1)
-        return torch.rand(batch, 3, traits.fitting(12), traits.fitting(8), generator=generator)
+        return self.of_size(batch, traits.fitting(12), traits.fitting(8))
+
+    def of_size(self, batch: int, height: int, width: int) -> Tensor:
+        frames = self.component.traits.frames(self.component.options.parse(self.options).model_dump())
+        shape = (batch, 3, height, width) if frames == 1 else (batch, frames, 3, height, width)
+        return torch.rand(shape, generator=torch.Generator().manual_seed(1))
 
 
 def upscalers() -> list[Component]:

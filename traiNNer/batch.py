@@ -4,7 +4,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import KW_ONLY, dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal, Protocol
+from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 import numpy as np
 
@@ -26,6 +26,7 @@ class Sample:
             (manual_seed, epoch, index) alone.
         skipped: names damaged files that this sample stands in for: texts such as `d/x.png (truncated PNG)`.
         recipe_seed: of the degradations that a step will make of this sample; None: there are none to be made.
+        previous: the key of the frame before, where this is one of a film and no scene begins with it.
     """
 
     lq: np.ndarray | None
@@ -35,6 +36,12 @@ class Sample:
     seed: int = 0
     skipped: tuple[str, ...] = ()
     recipe_seed: int | None = None
+    previous: str = ""
+
+    @property
+    def middle(self) -> np.ndarray | None:
+        """LQ of the ground truth, H, W, 3: the image itself, of a clip that makes one image its middle frame."""
+        return None if self.lq is None else middle_of(self.lq, 3)
 
 
 @dataclass(frozen=True)
@@ -53,6 +60,16 @@ class Batch:
     seeds: tuple[int, ...] = ()
     skipped: tuple[str, ...] = ()
     recipe_seeds: tuple[int | None, ...] = ()
+
+    @property
+    def middle(self) -> "Tensor | None":
+        """LQ of the ground truth, B, 3, H, W: the images themselves; middle frames of clips that make one image each.
+
+        Clips whose ground truth are clips, too, stay whole. For batches on the device.
+        """
+        if self.lq is None or (self.gt is not None and self.gt.ndim == self.lq.ndim):
+            return self.lq
+        return middle_of(self.lq, 4)
 
     def map(self, change: "Callable[[Tensor], Tensor]") -> "Batch":
         """Return the batch with other images: what `change` makes of those that are there."""
@@ -82,6 +99,11 @@ class Batch:
         part = self.map(lambda images: images[start:end])
         seeds = {"seeds": self.seeds[start:end], "recipe_seeds": self.recipe_seeds[start:end]}
         return replace(part, keys=self.keys[start:end], skipped=(), **seeds)
+
+
+def middle_of(images: Any, dimensions: int) -> Any:
+    """Return images, or the middle frames of clips, which have one dimension more than `dimensions`, the third last."""
+    return images[..., images.shape[-4] // 2, :, :, :] if images.ndim > dimensions else images
 
 
 class BatchPlan:
@@ -124,18 +146,21 @@ class BatchPlan:
 
 
 class Degrade(Protocol):
-    """Spoils images as a recipe says: pure functions of (image, seed)."""
+    """Spoils images or clips as a recipe says: pure functions of (image, seed).
+
+    All frames of a clip, T, H, W, 3, are spoiled with the same parameters; noise is that of their numbers, `frames`.
+    """
 
     @property
     def is_batched(self) -> bool:
         """Whether the recipe can be made for a batch, wherever that is."""
         ...
 
-    def lq(self, image: np.ndarray, seed: int, size: tuple[int, int]) -> np.ndarray:
-        """Return LQ of (height, width) `size` from an H, W, 3 image, in the same integer type."""
+    def lq(self, image: np.ndarray, seed: int, size: tuple[int, int], frames: Sequence[int] = ()) -> np.ndarray:
+        """Return LQ of (height, width) `size` from an [T,] H, W, 3 image, in the same integer type."""
         ...
 
-    def gt(self, image: np.ndarray, seed: int) -> np.ndarray:
+    def gt(self, image: np.ndarray, seed: int, frames: Sequence[int] = ()) -> np.ndarray:
         """Return the ground truth that is trained with, from the same image, in the same shape and type."""
         ...
 
@@ -154,6 +179,8 @@ class ImageSet(ABC):
     """Side of the random training crops in LQ pixels, of the largest where they grow; None where it is not fixed."""
     has_gt: bool = True
     """Whether its samples have a ground truth."""
+    is_film: bool = False
+    """Whether its images are the frames of films, in order, which a metric may compare with the frame before."""
     strict: bool = False
     """Whether the first damaged image ends the run."""
 

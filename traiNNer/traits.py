@@ -69,6 +69,8 @@ class ArchTraits(Traits):
         discriminates: It judges images (`network_d`) instead of upscaling them.
         family: The arch that this one is a variant of, with other defaults; empty for one that is not.
         license: SPDX identifier of the license of the network's code; empty where it is not said.
+        frames_option: Name of the option that says how many frames a clip has, of a network that makes the middle frame
+            of B, T, 3, H, W clips; empty for one of images.
         opens_as: Identifier under which spandrel recognizes a weights file of this arch; empty where it does not.
 
     Raises:
@@ -87,6 +89,7 @@ class ArchTraits(Traits):
     discriminates: bool = False
     family: str = ""
     license: str = ""
+    frames_option: str = ""
     opens_as: str = ""
 
     def __post_init__(self) -> None:
@@ -95,6 +98,10 @@ class ArchTraits(Traits):
                 raise ValueError(f"{name} must be at least 1, not {getattr(self, name)}")
         _require_known("precisions", self.precisions, get_args(Precision))
         _require_known("layouts", self.layouts, get_args(Layout))
+
+    def frames(self, options: Mapping[str, Any]) -> int:
+        """Return how many frames a clip has for a network of these options; 1 for one of images."""
+        return int(options[self.frames_option]) if self.frames_option else 1
 
     def fitting(self, side: int) -> int:
         """Return the smallest side of an input, in pixels, that the network takes and that is at least `side`."""

@@ -39,6 +39,12 @@ HELD_BY = {
     **{f"archs/spandrel/{name}.py": "archs/spandrel/test_families.py" for name in FAMILIES},
     "automations/learning_rate_rules.py": "automations/test_learning_rate.py",
     "automations/memory_model.py": "automations/test_batch_size.py",
+    **{
+        f"data/datasets/{name}.py": "data/datasets/test_videos.py"
+        for name in ("clips", "paired_videos", "single_videos")
+    },
+    "upscaling/film_parts.py": "upscaling/test_film.py",
+    "upscaling/film_source.py": "upscaling/test_film.py",
     "config/reference/docstrings.py": "config/reference/test_markdown.py",
     "config/foreign_names.py": "config/test_foreign_words.py",
     "config/layout.py": "config/reference/test_markdown.py",

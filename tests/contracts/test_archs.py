@@ -44,16 +44,16 @@ def test_output_is_scaled(member: Member):
     for scale in member.scales:
         with torch.no_grad():
             output = member.build(scale).eval()(x)
-        assert output.shape == (1, 3, scale * x.shape[2], scale * x.shape[3])
+        assert output.shape == (1, 3, scale * x.shape[-2], scale * x.shape[-1])
 
 
 @each(MEMBERS)
 def test_sizes_are_the_least_that_work(member: Member):
     traits = member.component.traits
-    x = torch.rand(1, 3, traits.fitting(1), traits.fitting(1) + traits.size_multiple)
+    x = member.of_size(1, traits.fitting(1), traits.fitting(1) + traits.size_multiple)
     with torch.no_grad():
         output = member.build().eval()(x)
-    assert output.shape[2:] == (member.scale * x.shape[2], member.scale * x.shape[3])
+    assert output.shape[2:] == (member.scale * x.shape[-2], member.scale * x.shape[-1])
 
 
 @each(MEMBERS)
@@ -61,7 +61,7 @@ def test_image_of_any_size_is_validated(member: Member):
     traits, network = member.component.traits, member.build().eval()
     for height, width in ((5, 3), (traits.fitting(1) + 1, traits.fitting(17) + 2)):
         with torch.no_grad():
-            output = upscale_image(network, torch.rand(1, 3, height, width), member.scale, traits)
+            output = upscale_image(network, member.of_size(1, height, width), member.scale, traits)
         assert output.shape == (1, 3, member.scale * height, member.scale * width)
         assert output.isfinite().all()
 
@@ -151,7 +151,7 @@ def test_both_layouts_give_one_result(member: Member):
     trained = [parameter for parameter in network.parameters() if parameter.requires_grad]
     gradients = torch.autograd.grad(output.square().sum(), trained, allow_unused=True)
     other = member.build().to(memory_format=torch.channels_last).train()
-    again = other(x.contiguous(memory_format=torch.channels_last))
+    again = other(x.contiguous(memory_format=torch.channels_last) if x.ndim == 4 else x)
     torch.testing.assert_close(again, output, rtol=1e-4, atol=1e-4)
     theirs = [parameter for parameter in other.parameters() if parameter.requires_grad]
     same = torch.autograd.grad(again.square().sum(), theirs, allow_unused=True)

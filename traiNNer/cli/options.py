@@ -19,7 +19,7 @@ def add(commands: Any) -> None:
     )
     parser.add_argument("--arch", required=True, metavar="NAME", help="the network")
     parser.add_argument(
-        "--recipe", required=True, metavar="NAME", help="fidelity, finetune, or gan (realworld, video: not yet)"
+        "--recipe", required=True, metavar="NAME", help="fidelity, finetune, gan, or video (realworld: not yet)"
     )
     parser.add_argument("--scale", type=int, help="how many times larger the output is (default: 2, if it can)")
     parser.add_argument("--gt", metavar="DIR", help="folder of the large images")

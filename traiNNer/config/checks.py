@@ -4,6 +4,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from traiNNer.config.adversarial import check_adversarial
+from traiNNer.config.clip_checks import check_clips
 from traiNNer.config.crop_checks import check_crops
 from traiNNer.config.degradation_checks import check_degradations
 from traiNNer.config.facts import Facts
@@ -24,6 +25,7 @@ def check_rules(facts: Facts) -> None:
     _check_names(facts)
     _check_scale(facts)
     check_degradations(facts)
+    check_clips(facts)
     if training:
         _check_train_sets(facts)
         _check_needed(facts)

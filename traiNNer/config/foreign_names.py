@@ -9,7 +9,9 @@ NO_DEGRADATION = (
     "LQ images are made by `degradations` in the section of a singlegtdataset or pairedimagedataset, or by "
 )
 NO_DEGRADATION += "realesrgandataset together with high_order_degradation: true"
-NO_VIDEO = "traiNNer trains on single images, not on clips. Remove it"
+NO_CLIPS = (
+    "single images are read by this dataset: use pairedvideodataset or singlevideodataset for clips, or remove it"
+)
 
 
 def _names(text: str) -> tuple[str, ...]:
@@ -21,9 +23,7 @@ DATASETS = {
     "realesrganpaireddataset": NO_DEGRADATION,
     "otfdataset": NO_DEGRADATION,
     "otf": NO_DEGRADATION,
-    "pairedvideodataset": NO_VIDEO.replace("Remove it", "Use pairedimagedataset"),
-    "singlevideodataset": NO_VIDEO.replace("Remove it", "Use pairedimagedataset"),
-    "videotestdataset": NO_VIDEO.replace("Remove it", "Use pairedimagedataset"),
+    "videotestdataset": "use pairedvideodataset with one folder for each clip",
 }
 REMOVE_LOSS = "is a loss of other frameworks that traiNNer does not have: remove the item, or set its loss_weight to 0"
 LOSSES = _names("""

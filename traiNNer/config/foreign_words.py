@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from traiNNer.config.foreign_names import NO_DEGRADATION, NO_VIDEO
+from traiNNer.config.foreign_names import NO_CLIPS, NO_DEGRADATION
 
 OFF = (None, False, 0, "off", "no", "none", "None", "")
 Section = Mapping[str, Any]
@@ -115,7 +115,7 @@ WORDS: Mapping[str, Mapping[str, Word]] = {
         "filename_tmpl": passed_over("endings such as x2 and _lr are found by the names"),
         "augmentation": Word(MIXING, idle=(*OFF, [], ["none"])),
         "aug_prob": passed_over("images are mixed only with use_moa"),
-        "clip_size": Word(NO_VIDEO, idle=(*OFF, 1)),
+        "clip_size": Word(NO_CLIPS, idle=(*OFF, 1)),
         "color": Word("images are trained in RGB. Remove it", idle=(*OFF, "rgb", "color")),
         "mean": Word("pixels are trained in [0, 1]. Remove it"),
         "std": Word("pixels are trained in [0, 1]. Remove it"),

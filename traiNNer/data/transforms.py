@@ -1,4 +1,7 @@
-"""Random crops, mirrorings and turns of a pair; every draw comes from the generator that is handed in."""
+"""Random crops, mirrorings and turns of a pair; every draw comes from the generator that is handed in.
+
+Images are H, W, 3; LQ may be a clip, T, H, W, 3, of which every frame is treated alike.
+"""
 
 import cv2
 import numpy as np
@@ -26,7 +29,7 @@ def random_turn(
 
     def apply(image: np.ndarray) -> np.ndarray:
         if use_hflip and mirrored:
-            image = image[:, ::-1]
+            image = image[..., ::-1, :]
         if use_rot:
             image = _quarter_turns(image, quarters)
         return image
@@ -37,9 +40,9 @@ def random_turn(
 def _quarter_turns(image: np.ndarray, count: int) -> np.ndarray:
     """Return what `np.rot90` returns, which takes far longer to find it out."""
     if count == 2:
-        return image[::-1, ::-1]
-    swapped = image.swapaxes(0, 1) if count else image
-    return (swapped, swapped[::-1], swapped, swapped[:, ::-1])[count]
+        return image[..., ::-1, ::-1, :]
+    swapped = image.swapaxes(-3, -2) if count else image
+    return (swapped, swapped[..., ::-1, :, :], swapped, swapped[..., ::-1, :])[count]
 
 
 def copy_turned(view: np.ndarray, into: np.ndarray) -> None:

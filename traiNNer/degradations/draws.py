@@ -38,19 +38,35 @@ class Draws:
         seeds: one whole number for each image, from 0 to 2^63 - 1.
         step: names the step; two steps with different names draw independently.
         notes: where drawn parameters are written down; None: nowhere.
+        frames: numbers of images that are frames of a clip: those of one clip have one seed, and so the same
+            parameters, but fields of their own. None: of single images.
     """
 
-    def __init__(self, seeds: Sequence[int] | np.ndarray, step: str = "", notes: Notes | None = None) -> None:
+    def __init__(
+        self,
+        seeds: Sequence[int] | np.ndarray,
+        step: str = "",
+        notes: Notes | None = None,
+        frames: Sequence[int] | np.ndarray | None = None,
+    ) -> None:
         self.seeds = np.asarray(seeds, dtype=np.uint64)
         self.step = step
         self.notes = notes
+        self.frames = None if frames is None else np.asarray(frames, dtype=np.uint64)
 
     def __len__(self) -> int:
         return len(self.seeds)
 
     def part(self, chosen: np.ndarray) -> "Draws":
         """Return the draws of some of the images; what they draw is not written down."""
-        return Draws(self.seeds[chosen], self.step, self.notes if len(chosen) == len(self) else None)
+        notes = self.notes if len(chosen) == len(self) else None
+        return Draws(self.seeds[chosen], self.step, notes, None if self.frames is None else self.frames[chosen])
+
+    def clips(self) -> list[np.ndarray]:
+        """Return the places of the images of every clip, in order; those of single images are clips of one."""
+        if self.frames is None:
+            return [np.array([place]) for place in range(len(self))]
+        return [np.flatnonzero(self.seeds == seed) for seed in dict.fromkeys(self.seeds.tolist())]
 
     @property
     def _is_single(self) -> bool:
@@ -63,6 +79,14 @@ class Draws:
             return np.array([self._key(label)], dtype=np.uint64)
         with np.errstate(over="ignore"):
             return _mixed(_mixed(self.seeds + np.uint64(GOLDEN)) ^ np.uint64(label))
+
+    def _field_keys(self, name: str) -> np.ndarray:
+        """Return the same for fields, which differ from frame to frame of a clip."""
+        if self.frames is None:
+            return self._keys(name)
+        with np.errstate(over="ignore"):
+            seeds = _mixed(self.seeds ^ _mixed(self.frames + np.uint64(1)))
+        return Draws(seeds, self.step)._keys(name)
 
     def _key(self, label: int) -> int:
         return mixed_in_python(mixed_in_python(int(self.seeds[0]) + GOLDEN & WHOLE) ^ label)
@@ -127,7 +151,7 @@ class Draws:
 
         A pixel's place is mixed, and again with one half of a key for each image and channel; the other half is added.
         """
-        keys = np.stack([self._keys(f"{name}/{channel}") for channel in range(count)], axis=1)
+        keys = np.stack([self._field_keys(f"{name}/{channel}") for channel in range(count)], axis=1)
         halves = torch.from_numpy(np.ascontiguousarray(keys).view(np.int32).reshape(len(self), count, 2))
         first, second = halves.to(like.device)[..., None, None].unbind(dim=2)
         height, width = like.shape[-2:]

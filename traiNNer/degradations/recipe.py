@@ -58,7 +58,12 @@ class Recipe:
         self._target_lots = _lots(target, self._target_titles, "target ")
 
     def __call__(
-        self, images: Tensor, seeds: Sequence[int], size: tuple[int, int], notes: Notes | None = None
+        self,
+        images: Tensor,
+        seeds: Sequence[int],
+        size: tuple[int, int],
+        notes: Notes | None = None,
+        frames: Sequence[int] | None = None,
     ) -> Tensor:
         """Return the LQ images: B, C, h, w float32 in [0, 1].
 
@@ -67,8 +72,10 @@ class Recipe:
             seeds: one whole number for each image.
             size: h and w, of LQ.
             notes: where the drawn parameters are written down.
+            frames: numbers of the images where they are frames of clips, all of a clip with one seed.
         """
-        return self.some(Images.of(images), seeds, np.tile(np.asarray(size, np.int64), (len(images), 1)), notes).pixels
+        sizes = np.tile(np.asarray(size, np.int64), (len(images), 1))
+        return self.some(Images.of(images), seeds, sizes, notes, frames).pixels
 
     def single(self, image: Tensor, seed: int, size: tuple[int, int], notes: Notes | None = None) -> Tensor:
         """Return the same of one image, 1, C, H, W, in less time on a CPU, but for rounding (`Degradation.quick`)."""
@@ -81,6 +88,7 @@ class Recipe:
         seeds: Sequence[int],
         sizes: np.ndarray,
         notes: Notes | None = None,
+        frames: Sequence[int] | None = None,
         *,
         is_quick: bool = False,
     ) -> Images:
@@ -89,20 +97,26 @@ class Recipe:
         for number, is_its_turn in self._turns(seeds):
             here = np.flatnonzero(is_its_turn & chosen[:, number])
             if len(here):
-                draws = Draws(seeds, self._titles[number], notes).part(here)
+                draws = Draws(seeds, self._titles[number], notes, frames).part(here)
                 changed = _changed(self.steps[number].change, images.part(here), draws, sizes[here], is_quick)
                 images = images.replaced(here, changed)
         return resample(images, sizes, [LAST_FILTER] * len(sizes), antialias=True)
 
     def on_target(
-        self, images: Tensor, seeds: Sequence[int], notes: Notes | None = None, *, is_quick: bool = False
+        self,
+        images: Tensor,
+        seeds: Sequence[int],
+        notes: Notes | None = None,
+        frames: Sequence[int] | None = None,
+        *,
+        is_quick: bool = False,
     ) -> Tensor:
         """Return the ground truth that is trained with: B, C, H, W float32 in [0, 1]."""
         result = Images.of(images)
         for number, chosen in enumerate(_chosen(self._target_lots, seeds).T):
             here = np.flatnonzero(chosen)
             if len(here):
-                draws = Draws(seeds, self._target_titles[number], notes).part(here)
+                draws = Draws(seeds, self._target_titles[number], notes, frames).part(here)
                 change = self.target[number].change
                 changed = _changed(change, result.part(here), draws, result.sizes[here], is_quick)
                 result = result.replaced(here, changed)
@@ -193,18 +207,22 @@ class Degrader:
         self.recipe = recipe
         self.notes = notes
 
-    def lq(self, image: np.ndarray, seed: int, size: tuple[int, int]) -> np.ndarray:
-        """Return LQ, h, w, 3, of an H, W, 3 image of the same integer type."""
+    def lq(self, image: np.ndarray, seed: int, size: tuple[int, int], frames: Sequence[int] = ()) -> np.ndarray:
+        """Return LQ, [T,] h, w, 3, of an [T,] H, W, 3 image of the same integer type; a clip has numbered frames."""
         with one_thread(), torch.inference_mode():
-            return _integers(self.recipe.single(_pixels(image), seed, size, self.notes), image.dtype)
+            pixels = _pixels(image)
+            if not frames:
+                return _integers(self.recipe.single(pixels, seed, size, self.notes), image)
+            return _integers(self.recipe(pixels, (seed,) * len(pixels), size, self.notes, frames), image)
 
-    def gt(self, image: np.ndarray, seed: int) -> np.ndarray:
-        """Return the ground truth that is trained with, H, W, 3 of the same integer type."""
+    def gt(self, image: np.ndarray, seed: int, frames: Sequence[int] = ()) -> np.ndarray:
+        """Return the ground truth that is trained with, [T,] H, W, 3 of the same integer type."""
         if not self.recipe.target:
             return image
         with one_thread(), torch.inference_mode():
-            made = self.recipe.on_target(_pixels(image), (seed,), self.notes, is_quick=True)
-            return _integers(made, image.dtype)
+            pixels = _pixels(image)
+            seeds, numbers = (seed,) * len(pixels), frames or None
+            return _integers(self.recipe.on_target(pixels, seeds, self.notes, numbers, is_quick=not frames), image)
 
     @property
     def is_batched(self) -> bool:
@@ -239,10 +257,15 @@ def _rounded(pixels: Tensor, levels: int) -> Tensor:
 
 
 def _pixels(image: np.ndarray) -> Tensor:
-    flat = np.ascontiguousarray(image.transpose(2, 0, 1)[None], dtype=np.float32)
+    """Return an [T,] H, W, 3 image as B, 3, H, W float32 in [0, 1]."""
+    clip = image if image.ndim == 4 else image[None]
+    flat = np.ascontiguousarray(clip.transpose(0, 3, 1, 2), dtype=np.float32)
     return torch.from_numpy(flat / np.float32(np.iinfo(image.dtype).max))
 
 
-def _integers(pixels: Tensor, kind: np.dtype) -> np.ndarray:
-    scaled = pixels[0].permute(1, 2, 0).contiguous().numpy().astype(np.float64) * np.iinfo(kind).max
-    return np.rint(scaled).clip(0, np.iinfo(kind).max).astype(kind)
+def _integers(pixels: Tensor, like: np.ndarray) -> np.ndarray:
+    """Return B, 3, H, W pixels as integers in the layout of an image."""
+    most = np.iinfo(like.dtype).max
+    scaled = pixels.permute(0, 2, 3, 1).contiguous().numpy().astype(np.float64) * most
+    whole = np.rint(scaled).clip(0, most).astype(like.dtype)
+    return whole if like.ndim == 4 else whole[0]

@@ -26,9 +26,9 @@ class BicubicReference:
     @torch.no_grad()
     def __call__(self, batch: Batch) -> Tensor:
         """Return the loss, a scalar, for B, [T,] 3, H, W images in [0, 1]; both sides must be there."""
-        assert batch.lq is not None
+        assert batch.middle is not None
         assert batch.gt is not None
-        return self.weight * self.loss(output=upscale(batch.lq, self.scale), target=batch.gt)
+        return self.weight * self.loss(output=upscale(batch.middle, self.scale), target=batch.gt)
 
 
 class ReferenceInTime:

@@ -37,13 +37,13 @@ class Explained:
             batch: with LQ and GT on the device. Within two LQ pixels of the border bicubic upscaling of a crop is not
                 that of the image, so these are left out.
         """
-        if batch.lq is None or batch.gt is None or output.shape != batch.gt.shape:
+        if batch.middle is None or batch.gt is None or output.shape != batch.gt.shape:
             return None
         edge = 2 * self.scale
         if min(output.shape[-2:]) <= 2 * edge:
             return None
         # The mean of the channels: a third of the work, and a shift or a wrong partner shows in it as well.
-        lq, target, output = (images.float().mean(-3, keepdim=True) for images in (batch.lq, batch.gt, output))
+        lq, target, output = (images.float().mean(-3, keepdim=True) for images in (batch.middle, batch.gt, output))
         bicubic, target, output = (
             images[..., edge:-edge, edge:-edge] for images in (upscale(lq, self.scale), target, output)
         )

@@ -74,19 +74,23 @@ def multiply_adds(component: Component[ArchTraits], scale: int, network: nn.Modu
         scale: of the network.
         network: the network on the meta device.
     """
+    frames = component.traits.frames(component.options().model_dump()) if component.traits.frames_option else 1
     try:
-        return multiply_adds_of(network, component.traits, scale, only_shapes=True)
+        return multiply_adds_of(network, component.traits, scale, frames, only_shapes=True)
     except (RuntimeError, NotImplementedError):
-        return multiply_adds_of(component.build({}, scale=scale, seed=0), component.traits, scale)
+        return multiply_adds_of(component.build({}, scale=scale, seed=0), component.traits, scale, frames)
 
 
-def multiply_adds_of(network: nn.Module, traits: ArchTraits, scale: int, only_shapes: bool = False) -> float:
+def multiply_adds_of(
+    network: nn.Module, traits: ArchTraits, scale: int, frames: int = 1, only_shapes: bool = False
+) -> float:
     """Return the multiply-adds of a network for an output of 1280 x 720.
 
     Args:
         network: what is counted.
         traits: what its arch declares.
         scale: of the network.
+        frames: that it sees at once.
         only_shapes: it is on the meta device, and counted at that size; else for a small image, scaled by the area.
     """
     sides = (-(-side // scale) if only_shapes else SMALL for side in OUTPUT)
@@ -94,9 +98,9 @@ def multiply_adds_of(network: nn.Module, traits: ArchTraits, scale: int, only_sh
     with torch.no_grad():
         if only_shapes:
             with shapes_only():
-                counted = _count(network, torch.empty(1, 3, height, width))
+                counted = _count(network, torch.empty(*_before_sides(1, frames), height, width))
         else:
-            counted = _count(network, torch.rand(1, 3, height, width))
+            counted = _count(network, torch.rand(*_before_sides(1, frames), height, width))
     return counted * (OUTPUT[0] * OUTPUT[1] / scale**2) / (height * width)
 
 
@@ -106,12 +110,18 @@ def _count(network: nn.Module, x: Tensor) -> float:
     return counter.get_total_flops() / 2
 
 
+def _before_sides(images: int, frames: int) -> tuple[int, ...]:
+    """Return what a network takes before height and width: B, 3, or B, frames, 3."""
+    return (images, 3) if frames == 1 else (images, frames, 3)
+
+
 def step_time(component: Component[ArchTraits], scale: int) -> float:
     """Return the seconds of a training step of AdamW on this machine, for 4 images of 64 x 64 LQ pixels in float32."""
     device = find_device().handle
     side = component.traits.fitting(SIDE)
     network = component.build({}, scale=scale, seed=0).to(device).train()
-    x = torch.rand(BATCH, 3, side, side, device=device)
+    frames = component.traits.frames(component.options().model_dump()) if component.traits.frames_option else 1
+    x = torch.rand(*_before_sides(BATCH, frames), side, side, device=device)
     target = torch.rand(BATCH, 3, side * scale, side * scale, device=device)
     optimizer = torch.optim.AdamW([part for part in network.parameters() if part.requires_grad], lr=1e-4)
     return min(_steps(network, optimizer, x, target))

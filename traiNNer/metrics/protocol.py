@@ -8,8 +8,12 @@ from traiNNer.utils.color import rgb_to_y
 from traiNNer.utils.named_call import NamedCall
 
 Direction = Literal["higher", "lower"]
-INPUTS = {"output": "", "target": "", "lq": ""}
-"""What a metric may ask for: H, W, 3 RGB uint8 arrays; `target` is None where there is no ground truth."""
+INPUTS = {"output": "", "target": "", "lq": "", "previous_output": "", "previous_target": ""}
+"""What a metric may ask for: H, W, 3 RGB uint8 arrays; `target` is None where there is no ground truth.
+
+`previous_output` and `previous_target` are of the frame before; a metric that needs them is computed from the second
+frame of a scene on.
+"""
 
 
 class Metric(Protocol):

@@ -69,7 +69,7 @@ class AdversarialModel(TrainableModel):
             terms = self.losses(
                 output=output,
                 target=batch.gt,
-                lq=batch.lq,
+                lq=batch.middle,
                 output_ema=averaged(self.average, batch.lq),
                 iteration=iteration,
                 discriminator=Judge(self.discriminator, self.keeps_features),

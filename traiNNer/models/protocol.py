@@ -14,7 +14,10 @@ MAIN = "net_g"
 """The learner whose network is validated, tested and shipped."""
 
 Upscaler = Callable[[Tensor], Tensor]
-"""A network as a model and validation see it: B, 3, H, W float32 in [0, 1] to B, 3, sH, sW float32, not clamped."""
+"""A network as a model and validation see it: B, 3, H, W float32 in [0, 1] to B, 3, sH, sW float32, not clamped.
+
+A network of clips makes the middle frame of B, T, 3, H, W.
+"""
 Networks = Mapping[str, Upscaler]
 """Networks by learner name (`net_g`, `net_d`), each run in the precision of the run."""
 Losses = Callable[..., dict[str, Tensor]]
@@ -57,7 +60,7 @@ class TrainableModel(ABC):
         """Yield the losses of one micro-batch; the engine runs one backward between two yields.
 
         Args:
-            batch: B, 3, H, W float32 images in [0, 1] on the device.
+            batch: B, 3, H, W float32 images in [0, 1] on the device; LQ may be clips, B, T, 3, H, W.
             iteration: the iteration under way, from 1.
         """
 

@@ -10,7 +10,10 @@ from traiNNer.registry import MODELS
 
 @MODELS.register(name="restoration", learners=(MAIN,), separable=True)
 class RestorationModel(TrainableModel):
-    """One network, trained with the losses of `train.losses`."""
+    """One network, trained with the losses of `train.losses`.
+
+    Networks of clips make the middle frame, which the losses compare; a loss that asks for `lq` gets the middle one.
+    """
 
     def __init__(self, networks: Networks, averages: Networks, losses: Losses) -> None:
         self.generator = networks[MAIN]
@@ -25,7 +28,7 @@ class RestorationModel(TrainableModel):
         terms = self.losses(
             output=output,
             target=batch.gt,
-            lq=batch.lq,
+            lq=batch.middle,
             output_ema=averaged(self.average, batch.lq),
             iteration=iteration,
         )

@@ -12,7 +12,6 @@ from traiNNer.traits import ArchTraits
 
 MISSING = {
     "realworld": "needs degradations that are made while training, which are not there yet",
-    "video": "needs datasets of clips, which are not there yet",
 }
 """Purposes that people ask for and that nothing here can serve."""
 COLUMN = 28
@@ -33,6 +32,8 @@ class Purpose:
     pretrained: bool
     stages: bool = False
     """Whether a GAN stage follows."""
+    clips: bool = False
+    """Whether it is for networks that see several frames at once."""
 
 
 PURPOSES = {
@@ -47,6 +48,10 @@ PURPOSES = {
     "gan": Purpose(
         "sharp, with texture that is likely, not certain: first for fidelity, then as a GAN",
         500_000, 1.0, (0.5, 0.8, 0.9, 0.95), 0, pretrained=False, stages=True,
+    ),
+    "video": Purpose(
+        "films, by a network that sees the frames around each one and makes it from all of them",
+        300_000, 1.0, (0.5, 0.8, 0.9, 0.95), 500, pretrained=False, clips=True,
     ),
 }  # fmt: skip
 
@@ -69,22 +74,26 @@ def write_recipe(
 
     Args:
         arch: name of the network, in any case.
-        purpose: `fidelity`, `finetune` or `gan`.
+        purpose: `fidelity`, `finetune`, `gan` or `video`.
         scale: by default 2, or the smallest above 1 that the arch is made for.
         places: folders of images.
         schema: path of the JSON schema relative to the file, for editors; empty for none.
         name: of the run; by default made of scale, arch and purpose.
 
     Raises:
-        ConfigError: no arch or recipe has that name, or the arch is not made for that scale.
+        ConfigError: no arch or recipe has that name, or the arch is not made for that scale or for films.
     """
     chosen = _purpose(purpose)
     try:
         component = ARCHS[arch]
     except UnknownComponent as error:
         raise ConfigError(f"--arch {arch}: {error}") from None
+    if chosen.clips and not component.traits.frames_option:
+        films = ", ".join(one.name for one in ARCHS if one.traits.frames_option)
+        raise ConfigError(f"--recipe video: {component.name} sees single images; networks of clips: {films}")
     scale = _scale(component.name, component.traits.scales, scale)
     values = _values(component.name, component.traits, chosen, scale, places or Places())
+    values |= _of_clips(component.traits.frames(component.options().model_dump()))
     title = name or f"{scale}x_{component.name}_{purpose}"
     text = TEMPLATE.format(name=title, about=f"{purpose}: {chosen.title}", **values)
     text = aligned(f"{text}\n{gan_stages(float(values['rate']))}" if chosen.stages else text)
@@ -125,6 +134,17 @@ def _values(arch: str, traits: ArchTraits, purpose: Purpose, scale: int, places:
     }
 
 
+def _of_clips(frames: int) -> dict[str, str]:
+    """Return what a network of clips changes in the file; nothing for one of single images."""
+    if frames == 1:
+        return {"dataset": "PairedImageDataset", "clip": "", "metrics": ""}
+    return {
+        "dataset": "PairedVideoDataset",
+        "clip": f"\n    clip_size: {frames}  # frames that the network sees at once; it makes the middle one",
+        "metrics": "\n    tpsnr: {}  # of the change from frame to frame: flicker lowers it",
+    }
+
+
 def text_of(value: str) -> str:
     """Return a text as it stands in YAML: without quotes where that says the same."""
     is_plain = re.fullmatch(r"[\w/~.][\w/.~-]*", value) and not looks_like_other(value)
@@ -153,9 +173,9 @@ manual_seed: 42  # same seed, same samples
 
 datasets:
   train:
-    type: PairedImageDataset
+    type: {dataset}
     dataroot_gt: {gt}  # the large images; one folder, or a list of folders
-    dataroot_lq: {lq}  # the same images, small, under the same names
+    dataroot_lq: {lq}  # the same images, small, under the same names{clip}
     lq_size: {lq_size}  # side of the random crops, in small pixels
     batch_size_per_gpu: {batch}  # crops per step
     num_worker_per_gpu: 4  # processes that read images
@@ -164,9 +184,9 @@ datasets:
 
   val:
     name: val
-    type: PairedImageDataset
+    type: {dataset}
     dataroot_gt: {val_gt}  # images that are never trained on
-    dataroot_lq: {val_lq}
+    dataroot_lq: {val_lq}{clip}
 
 network_g:
   type: {arch}
@@ -196,7 +216,7 @@ val:
   val_freq: 5000  # steps between validations
   metrics:
     psnr: {{}}  # on luma, without a border of `scale` pixels, as papers do
-    ssim: {{}}
+    ssim: {{}}{metrics}
 
 logger:
   print_freq: 100  # steps between log lines

@@ -105,6 +105,12 @@ def _build_network(options: CommonOptions, name: str, choice: ArchChoice) -> nn.
     return network
 
 
+def clip_frames(options: CommonOptions) -> int:
+    """Return how many frames the network sees at once; 1 where it takes single images."""
+    choice = options.network_g
+    return ARCHS[choice.type].traits.frames(choice.plain())
+
+
 def attempt(title: str, make: Callable[[], Any], what: str = "cannot be used") -> Any:
     """Call code that may be somebody else's and return its result.
 

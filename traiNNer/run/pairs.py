@@ -73,7 +73,7 @@ def _read(dataset: ImageSet, is_trained: bool) -> list[_Pair]:
                 gt, lq = read_image(gt_file), read_image(lq_file)
             else:  # decoded when the set was opened, and mostly still in memory
                 sample = dataset.whole(index)
-                gt, lq = sample.gt, sample.lq
+                gt, lq = sample.gt, sample.middle
         except (ImageError, DataError):
             continue  # a damaged image is replaced and counted where it is trained on
         if gt is None or lq is None:

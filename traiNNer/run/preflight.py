@@ -17,7 +17,7 @@ from traiNNer.losses.weighted import WeightedLosses
 from traiNNer.metrics.protocol import named_call
 from traiNNer.registry import ARCHS, LOSSES
 from traiNNer.run.averages import average_iter
-from traiNNer.run.build import attempt, build_loss, build_losses, build_metrics, model_of
+from traiNNer.run.build import attempt, build_loss, build_losses, build_metrics, clip_frames, model_of
 from traiNNer.utils.plugin_files import place_of
 from traiNNer.utils.upscaling import Tiling, upscale_image
 
@@ -56,7 +56,7 @@ def _try_network(
     upscale: Callable[[Tensor], Tensor], options: CommonOptions, shape: tuple[int, int, int, int], title: str
 ) -> None:
     images, channels, height, width = shape
-    lq = torch.rand(shape, generator=torch.Generator().manual_seed(0))
+    lq = _synthetic(shape, clip_frames(options), torch.Generator().manual_seed(0))
     # What an untrained network warns of says nothing about the run, and what it draws must not move the run's own.
     with torch.no_grad(), torch.random.fork_rng(devices=[]), warnings.catch_warnings():
         warnings.simplefilter("ignore")
@@ -69,6 +69,12 @@ def _try_network(
         raise ConfigError(
             f"{name} makes {made:g}x images, `scale` says {options.scale} ({tuple(shape)} gave {tuple(output.shape)})"
         )
+
+
+def _synthetic(shape: tuple[int, int, int, int], frames: int, random: torch.Generator) -> Tensor:
+    """Return B, 3, H, W images, or B, frames, 3, H, W clips for a network of clips."""
+    images, *rest = shape
+    return torch.rand(shape if frames == 1 else (images, frames, *rest), generator=random)
 
 
 def _stand_in(side: int) -> int:
@@ -110,7 +116,8 @@ def check_model(options: TrainOptions, networks: Mapping[str, nn.Module], train_
         return  # the restoration model is the network and the losses, which are checked by themselves
     title, side = f"model: {options.model.type}", crop_side(options, train_set)
     random = torch.Generator().manual_seed(0)
-    lq, gt = (torch.rand(2, 3, size, size, generator=random) for size in (side, side * options.scale))
+    lq = _synthetic((2, 3, side, side), clip_frames(options), random)
+    gt = torch.rand(2, 3, side * options.scale, side * options.scale, generator=random)
     copies = {name: deepcopy(network).train() for name, network in networks.items()}
     with torch.random.fork_rng(devices=[]), warnings.catch_warnings():
         warnings.simplefilter("ignore")
@@ -152,19 +159,29 @@ def check_metrics(options: CommonOptions, sets: dict[str, ImageSet]) -> list[str
 
 
 def _check_set_metrics(title: str, dataset: ImageSet, metrics: dict[str, Any], scale: int) -> list[str]:
+    calls = {
+        name: attempt(f"val.metrics.{name}", partial(named_call, name, metric)) for name, metric in metrics.items()
+    }
     idle = [name for name, metric in metrics.items() if metric.needs_target and not dataset.has_gt]
+    lone = [name for name, call in calls.items() if "previous_output" in call.required and not dataset.is_film]
     height, width = _smallest_output(dataset)
     random = np.random.default_rng(0)
     output, target = random.integers(0, 256, (2, height, width, 3), np.uint8)
     lq = random.integers(0, 256, (-(-height // scale), -(-width // scale), 3), np.uint8)
-    for name, metric in metrics.items():
-        if name not in idle:
+    images = {"output": output, "target": target if dataset.has_gt else None, "lq": lq}
+    images |= {"previous_output": images["output"], "previous_target": images["target"]}
+    for name, call in calls.items():
+        if name not in (*idle, *lone):
             try:
-                score = named_call(name, metric)(output=output, target=target if dataset.has_gt else None, lq=lq)
+                score = call(**images)
             except ValueError as error:
                 raise DataError(f"{title}: {name} cannot be computed for its smallest image: {error}") from None
             except Exception as error:
                 raise ConfigError(f"metric {name}: {type(error).__name__}: {error} ({place_of(error)})") from None
             if not isinstance(score, float | int):
                 raise ConfigError(f"metric {name} must return one number, not {type(score).__name__}")
-    return [f"{title} has no ground truth: {', '.join(idle)} cannot be computed"] if idle else []
+    return [
+        f"{title} {lack}: {', '.join(names)} cannot be computed"
+        for names, lack in ((idle, "has no ground truth"), (lone, "has single images, not the frames of a film"))
+        if names
+    ]

@@ -68,9 +68,9 @@ def first_crops(dataset: ImageSet, options: TrainOptions, count: int, notes: Not
         notes.clear()
         epoch, index = at(seed, length, place)
         sample = dataset.sample_at(index % len(dataset), sample_rng(seed, epoch, index), 0)
-        if sample.lq is None or sample.gt is None:
+        if sample.middle is None or sample.gt is None:
             raise DataError(f"datasets.train: {sample.key} has no LQ or no HR image, so there is nothing to compare.")
-        yield Crop(sample.key, eight_bits(sample.lq), eight_bits(sample.gt), tuple(lines(notes)))
+        yield Crop(sample.key, eight_bits(sample.middle), eight_bits(sample.gt), tuple(lines(notes)))
 
 
 def lines(notes: Notes) -> Iterator[str]:

@@ -15,6 +15,7 @@ from traiNNer.engine.runtime.runtime import Runtime
 from traiNNer.errors import CannotWrite, OutOfMemory
 from traiNNer.imaging.encode import CannotEncode, Encoding, Format, encode
 from traiNNer.imaging.image_file import ImageError, read_header, read_seen
+from traiNNer.upscaling.film_parts import Codec
 from traiNNer.upscaling.image import NotFinite, Picture, Upscaler
 from traiNNer.upscaling.network import ReadyNetwork, open_network
 from traiNNer.upscaling.places import Job, Jobs, plan_jobs, reason_against
@@ -46,6 +47,8 @@ class Request:
         tile: side of the tiles in LQ pixels; 0: whole images, as far as they fit into memory.
         overlap: context of a tile on every side in LQ pixels.
         use_cpu: compute on the CPU whatever devices there are.
+        codec: of a film that is written.
+        crf: its quality, 0 to 51: the lower, the better; ffv1 loses nothing.
     """
 
     model: Path
@@ -58,6 +61,8 @@ class Request:
     tile: int = TILE
     overlap: int = OVERLAP
     use_cpu: bool = False
+    codec: Codec = "h264"
+    crf: int = 16
 
 
 class Refused(ValueError):
@@ -105,18 +110,18 @@ def run_upscale(request: Request) -> int:
         CannotWrite: the output folder cannot be written.
     """
     plan = plan_jobs(request.inputs, request.output, request.format)
-    _say(plan.notes)
+    say(plan.notes)
     todo = [job for job in plan.jobs if _is_due(job, plan, request.overwrite)]
     tally, skipped = Tally(), len(plan.jobs) - len(todo)
     if todo:
-        _require_writable(plan.folder)
+        require_writable(plan.folder)
         network = open_network(request.model, open_runtime(request.use_cpu), request.scale)
-        _say([f"{network.name}, {network.scale}x. {network.runtime.about}"])
+        say([f"{network.name}, {network.scale}x. {network.runtime.about}"])
         upscaler = Upscaler(network, Tiling(request.tile, request.overlap))
         encoding = Encoding(plan.format, request.quality)
         for number, job in enumerate(todo, 1):
             _try(job, plan, upscaler, encoding, tally, f"[{number}/{len(todo)}] {job.source}")
-    _say([tally.text(skipped)])
+    say([tally.text(skipped)])
     return 1 if tally.failed else 0
 
 
@@ -143,7 +148,7 @@ def _try(job: Job, plan: Jobs, upscaler: Upscaler, encoding: Encoding, tally: Ta
     smaller = (
         f"; from now on in tiles of {upscaler.tiling.size}, to fit into memory" if upscaler.tiling.size != tile else ""
     )
-    _say([f"{shown}: {size}, {seconds:.1f} s{smaller}"])
+    say([f"{shown}: {size}, {seconds:.1f} s{smaller}"])
 
 
 def _upscale(job: Job, upscaler: Upscaler, encoding: Encoding) -> tuple[str, int]:
@@ -180,7 +185,8 @@ def _require_memory(width: int, height: int, network: ReadyNetwork) -> None:
         )
 
 
-def _require_writable(folder: Path) -> None:
+def require_writable(folder: Path) -> None:
+    """Raise `CannotWrite` where a folder cannot be written or made."""
     near = nearest_existing(folder)
     step = next((path for path in (folder, *folder.parents) if os.path.lexists(path)), near)
     if not step.is_dir():
@@ -189,6 +195,7 @@ def _require_writable(folder: Path) -> None:
         raise CannotWrite(f"Cannot write to {folder} (no permission to write in {near}).")
 
 
-def _say(lines: Iterable[str]) -> None:
+def say(lines: Iterable[str]) -> None:
+    """Print lines at once."""
     for line in lines:
         print(printable(line), flush=True)

@@ -1,5 +1,6 @@
 """One image upscaled: gray stays gray, opacity is upscaled too, and tiles become smaller where memory runs out."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -49,6 +50,16 @@ class Upscaler:
         colors = self._upscaled(picture.colors)
         return Picture(colors, None if picture.opacity is None else self._opacity(picture.opacity))
 
+    def frame(self, clip: Sequence[np.ndarray]) -> np.ndarray:
+        """Return the middle frame of a clip upscaled: of `network.frames` H, W, 3 uint8 frames sH, sW, 3 uint8.
+
+        Raises:
+            OutOfMemory: the smallest tiles do not fit.
+            NotFinite: the output is not finite somewhere.
+        """
+        images = torch.stack([_to_tensor(frame) for frame in clip], dim=1)
+        return self._finite(images if len(clip) > 1 else images[:, 0], clip[0].dtype, is_gray=False)
+
     def _opacity(self, opacity: np.ndarray) -> np.ndarray:
         """Upscale H, W opacity; what is equally opaque everywhere stays so, whatever a network makes of it."""
         if opacity.size and (opacity == opacity.flat[0]).all():
@@ -57,11 +68,16 @@ class Upscaler:
         return self._upscaled(opacity)
 
     def _upscaled(self, image: np.ndarray) -> np.ndarray:
-        is_gray = image.ndim == 2
-        output = self._in_tiles(_to_tensor(image))[0]
+        still = _to_tensor(image)
+        frames = self.network.frames
+        lq = still if frames == 1 else still.unsqueeze(1).expand(-1, frames, -1, -1, -1)  # a film that stands still
+        return self._finite(lq, image.dtype, image.ndim == 2)
+
+    def _finite(self, lq: Tensor, kind: np.dtype, is_gray: bool) -> np.ndarray:
+        output = self._in_tiles(lq)[0]
         if not bool(torch.isfinite(output).all()):
             raise NotFinite("the output of the network is not finite: NaN or infinity")
-        return _to_array(output.mean(0) if is_gray else output.movedim(0, -1), image.dtype)
+        return _to_array(output.mean(0) if is_gray else output.movedim(0, -1), kind)
 
     def _in_tiles(self, lq: Tensor) -> Tensor:
         network = self.network

@@ -7,8 +7,6 @@ with a memory of their own raise an error that can be answered, so nothing is me
 import math
 from functools import cached_property
 
-import torch
-
 from traiNNer.upscaling.network import ReadyNetwork
 from traiNNer.utils.host import free_memory
 from traiNNer.utils.host_memory import growth
@@ -47,7 +45,7 @@ class HostMemory:
     @cached_property
     def _bytes_per_pixel(self) -> float | None:
         side = self._network.traits.fitting(TRIAL_SIDE)
-        images = torch.full((1, 3, side, side), 0.5)
+        images = self._network.blank(side, side)
         try:
             grown = growth(lambda: self._network.call(images))
         except (RuntimeError, MemoryError) as error:

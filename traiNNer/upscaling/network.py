@@ -23,13 +23,25 @@ FAILURES = (RuntimeError, ValueError, TypeError, IndexError, AssertionError)
 
 @dataclass(frozen=True)
 class ReadyNetwork:
-    """A network as a function from B, 3, h, w float32 on the CPU to B, 3, s*h, s*w on the CPU, with what it takes."""
+    """A network as a function from B, 3, h, w float32 on the CPU to B, 3, s*h, s*w on the CPU, with what it takes.
+
+    One of clips takes B, frames, 3, h, w and makes the middle frame; `frames` is 1 for one of images.
+    """
 
     name: str
     call: Callable[[Tensor], Tensor]
     scale: int
     traits: ArchTraits
     runtime: Runtime
+    frames: int = 1
+
+    def blank(self, height: int, width: int) -> Tensor:
+        """Return a gray input of a size."""
+        return _blank(self.frames, height, width)
+
+
+def _blank(frames: int, height: int, width: int) -> Tensor:
+    return torch.full((1, 3, height, width) if frames == 1 else (1, frames, 3, height, width), 0.5)
 
 
 def open_network(path: str | Path, runtime: Runtime, scale: int | None = None) -> ReadyNetwork:
@@ -53,17 +65,19 @@ def _opened(path: Path, runtime: Runtime, scale: int | None) -> ReadyNetwork:
     if path.suffix.lower() == ".onnx":
         opened = open_onnx(path, use_cpu=runtime.device.type == "cpu")
         traits = ArchTraits(least_size=opened.least_side) if opened.least_side > 1 else None
-        return _probed(path.name, opened, runtime, traits)
+        return _probed(path.name, opened, runtime, traits, opened.frames)
     file = read_weights(path)
-    found = identify(file)
+    found, frames = identify(file), 1
     if found is None:
         network, traits = foreign_network(file)
     else:
         wanted = scale or found.get("scale")
         if wanted is None:
             raise ConfigError(f"{path} does not record its scale: add --scale, e.g. --scale 2")
-        network, traits = rebuild(file, wanted), ARCHS[found["type"]].traits
-    return _probed(path.name, _on(runtime, runtime.place(network).eval()), runtime, traits)
+        network, component = rebuild(file, wanted), ARCHS[found["type"]]
+        traits, options = component.traits, {key: found[key] for key in found if key not in ("type", "scale")}
+        frames = traits.frames(component.options.parse(options).model_dump()) if traits.frames_option else 1
+    return _probed(path.name, _on(runtime, runtime.place(network).eval()), runtime, traits, frames)
 
 
 def ready(network: nn.Module, runtime: Runtime) -> ReadyNetwork:
@@ -104,7 +118,11 @@ def foreign_network(file: WeightsFile) -> tuple[nn.Module, ArchTraits]:
 
 
 def _probed(
-    name: str, call: Callable[[Tensor], Tensor], runtime: Runtime, traits: ArchTraits | None = None
+    name: str,
+    call: Callable[[Tensor], Tensor],
+    runtime: Runtime,
+    traits: ArchTraits | None = None,
+    frames: int = 1,
 ) -> ReadyNetwork:
     """Find the scale by upscaling something small, and the size multiple where it is not known."""
     choices = [traits] if traits else [ArchTraits(size_multiple=multiple) for multiple in MULTIPLES]
@@ -112,12 +130,12 @@ def _probed(
     for choice in choices:
         side = choice.fitting(PROBE_SIDE + choice.size_multiple)
         try:
-            output = call(torch.full((1, 3, side, side + choice.size_multiple), 0.5))
+            output = call(_blank(frames, side, side + choice.size_multiple))
         except FAILURES as error:
             reason = reason or (str(error).splitlines() or [type(error).__name__])[0]
             continue
         scale = output.shape[-1] // (side + choice.size_multiple)
         if tuple(output.shape) == (1, 3, side * scale, (side + choice.size_multiple) * scale) and scale:
-            return ReadyNetwork(name, call, scale, choice, runtime)
+            return ReadyNetwork(name, call, scale, choice, runtime, frames)
         reason = reason or f"images of {side} x {side + choice.size_multiple} came out as {tuple(output.shape)}"
     raise ConfigError(f"{name} does not upscale RGB images of any size: {reason}")

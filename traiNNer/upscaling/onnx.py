@@ -22,10 +22,14 @@ LEAST_SIDE, LARGEST_LEAST = "traiNNer.least_side", 1024
 
 @dataclass(frozen=True)
 class OnnxNetwork:
-    """The network of an ONNX file as a function of B, 3, h, w float32 on the CPU, both sides at least `least_side`."""
+    """The network of an ONNX file as a function of B, 3, h, w float32 on the CPU, both sides at least `least_side`.
+
+    One of clips takes B, frames, 3, h, w; `frames` is 1 for one of images.
+    """
 
     call: Callable[[Tensor], Tensor]
     least_side: int = 1
+    frames: int = 1
 
     def __call__(self, images: Tensor) -> Tensor:
         """Return B, 3, s*h, s*w float32 on the CPU."""
@@ -57,10 +61,14 @@ def open_onnx(
     except Exception as error:  # a class for each way in which a file is wrong
         raise ConfigError(f"{path} is not a readable ONNX file ({str(error).splitlines()[0]})") from None
     inputs = session.get_inputs()
-    if len(inputs) != 1 or len(inputs[0].shape) != 4 or inputs[0].type not in TYPES:
+    shape = inputs[0].shape if len(inputs) == 1 else []
+    if len(shape) not in (4, 5) or inputs[0].type not in TYPES:
         raise ConfigError(f"{path} does not take one batch of images (N, 3, H, W) of float32 or float16")
-    if any(isinstance(side, int) for side in inputs[0].shape[2:]):
-        raise ConfigError(f"{path} takes images of {inputs[0].shape[2:]} alone: export it with dynamic sizes")
+    frames = 1 if len(shape) == 4 else shape[1]
+    if not isinstance(frames, int):
+        raise ConfigError(f"{path} takes clips of any length: export it with a fixed number of frames")
+    if any(isinstance(side, int) for side in shape[-2:]):
+        raise ConfigError(f"{path} takes images of {shape[-2:]} alone: export it with dynamic sizes")
     name, kind = inputs[0].name, TYPES[inputs[0].type]
 
     def run(image: Tensor) -> Tensor:
@@ -71,7 +79,7 @@ def open_onnx(
             raise kinds(str(error)) from None
 
     # One at a time: the size of the batch may be fixed.
-    return OnnxNetwork(lambda images: torch.cat([run(image) for image in images]), _least_side(session))
+    return OnnxNetwork(lambda images: torch.cat([run(image) for image in images]), _least_side(session), frames)
 
 
 def _least_side(session: Any) -> int:

@@ -65,6 +65,7 @@ PRINTED = {
     "checkpointing.py": (["--quick"], ["paragonsr2_nano: MB", "paragonsr2_nano: ms"]),
     "libraries.py": (["--quick"], ["option file", "hash of a photo"]),
     "installation.py": ([], ["together ", "without what is for CUDA "]),
+    "scene_cuts.py": (["--data", "photos", "--quick"], ["ones   0 px/frame: found ", "twos  16 px/frame: "]),
     "automations/cost.py": (["--iterations", "2", "--skipped", "1"], ["| all on ms | all off ms |", "| <= 0.2 "]),
 }
 
@@ -82,6 +83,7 @@ def call(script: str, *arguments: object, folder: Path) -> str:
 @pytest.mark.parametrize("script", PRINTED)
 def test_measurement_prints_its_figures(script, tmp_path):
     arguments, expected = PRINTED[script]
+    write_pairs(tmp_path / "photos", 2, (200, 280), smooth=True)
     said = call(script, *arguments, folder=tmp_path)
     assert [text for text in expected if text not in said] == []
 

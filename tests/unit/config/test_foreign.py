@@ -73,7 +73,12 @@ MEANT = {
     "ema_switch_iter": (LENGTH, "  ema_switch_iter: 500\n", "train.ema_switch_iter", "never replaced by its EMA"),
     "model_type": ("scale: 2\n", "model_type: VideoBaseModel\n", "model_type", "old spelling"),
     "loss": (PLAIN_LOSS, "    - {type: fliploss, loss_weight: 1}\n", "train.losses[1].type", "remove the item"),
-    "clips": (PAIRS, "    clip_size: 5\n", "datasets.train.clip_size", "not on clips"),
+    "clips": (
+        PAIRS,
+        "    clip_size: 5\n",
+        "datasets.train.clip_size",
+        "use pairedvideodataset or singlevideodataset for clips",
+    ),
     "metric": ("psnr: {}\n", "    niqe: {type: calculate_niqe}\n", "val.metrics.niqe.type", "remove it"),
 }
 
@@ -92,7 +97,7 @@ def test_word_that_is_meant_is_refused_once_without_a_nearest_name(problems, bas
     ("old", "new", "words"),
     [
         ("TinyNet", "paragonsr2_photo", "is an architecture of other frameworks that traiNNer does not have"),
-        ("PairedImageDataset", "pairedvideodataset", "Use pairedimagedataset"),
+        ("PairedImageDataset", "videotestdataset", "use pairedvideodataset with one folder for each clip"),
     ],
 )
 def test_component_of_another_framework_is_named_as_such(problems, base, old, new, words):

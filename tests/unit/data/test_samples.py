@@ -176,3 +176,75 @@ def test_metric_gets_requested_arguments():
 
     scores = Evaluation("val", Made(("lq",)), {"it": Brightness()}, 2, RUNTIME).run(upscale)
     assert scores.mean()["it"] == pytest.approx(0, abs=1e-9)
+
+
+class Film(Made):
+    """Clips of three frames whose ground truth is the middle one; the fourth frame begins another scene."""
+
+    is_film = True
+
+    def __init__(self):
+        super().__init__(shape="clip")
+
+    def __len__(self):
+        return 6
+
+    def sample(self, index, rng):
+        sample = super().sample(index, rng)
+        previous = "" if index in (0, 3) else f"{index - 1}"
+        return Sample(sample.lq, sample.gt[1], sample.key, previous=previous)
+
+
+class Change:
+    """The mean of what output and ground truth change from the frame before."""
+
+    direction, needs_target = "lower", True
+
+    def __call__(self, output, target, previous_output, previous_target):
+        return float(output.mean() - previous_output.mean() + 10 * (target.mean() - previous_target.mean()))
+
+
+def middle(clip):
+    assert clip.ndim == 5
+    return upscale(clip[:, clip.shape[1] // 2])
+
+
+@pytest.mark.parametrize("tile_size", [0, 2])
+def test_middle_frame_is_scored_and_compared_with_the_one_before(tile_size):
+    dataset, saved = Film(), {}
+    metrics = {"psnr": PSNR(2, crop_border=0), "change": Change()}
+    one = Evaluation("val", dataset, metrics, 2, RUNTIME, tile_size)
+    scores = one.run(middle, lambda key, image: saved.update({key: image}))
+    assert list(saved) == [f"{index}" for index in range(6)]
+    assert np.array_equal(saved["4"], dataset.whole(4).gt)
+    means = [dataset.whole(index).gt.mean() for index in range(6)]
+    for index in range(6):
+        values = scores.images[f"{index}"]
+        assert values["psnr"] == float("inf")
+        assert ("change" in values) == (index not in (0, 3))
+        assert "psnr_bicubic" in values
+        if "change" in values:
+            assert values["change"] == pytest.approx(11 * (means[index] - means[index - 1]))
+            assert values["change_bicubic"] != values["change"]
+    changes = [11 * (means[index] - means[index - 1]) for index in (1, 2, 4, 5)]
+    assert scores.mean()["change"] == pytest.approx(np.mean(changes))
+
+
+def test_clips_train_the_model_by_their_middle_frame():
+    from traiNNer.engine.reference import BicubicReference
+    from traiNNer.models.restoration import RestorationModel
+
+    seen = {}
+
+    def losses(**given):
+        seen.update(given)
+        return {"l1": (given["output"] - given["target"]).abs().mean()}
+
+    model = RestorationModel({MAIN: middle}, {MAIN: middle}, losses)
+    (batch,) = [RUNTIME.move(one) for one in batches(Film(), total_iter=1)]
+    (phase,) = model.phases(batch, 1)
+    assert float(phase.total()) == 0
+    assert torch.equal(seen["lq"], batch.lq[:, 1])
+    assert torch.equal(seen["output_ema"](), batch.gt)
+    reference = BicubicReference(lambda output, target: (output - target).abs().mean(), 2)
+    assert 0 < float(reference(batch)) < 1

@@ -15,7 +15,9 @@ from traiNNer.recipes.gan import gan_stages
 from traiNNer.recipes.recipe import MISSING, PURPOSES, Places, aligned, text_of, write_recipe
 from traiNNer.registry import ARCHS
 
-SHIPPED = [(arch, purpose) for arch in ("compact", "paragonsr2_nano") for purpose in PURPOSES]
+OF_IMAGES = [name for name, purpose in PURPOSES.items() if not purpose.clips]
+SHIPPED = [(arch, purpose) for arch in ("compact", "paragonsr2_nano") for purpose in OF_IMAGES]
+SHIPPED.append(("temporalspan", "video"))
 PLACES = Places("data/hr", "data/lr", "val/hr", "val/lr", "weights.pth")
 
 
@@ -26,8 +28,10 @@ def test_shipped_file_is_what_the_recipe_writes(arch, purpose):
     assert path.read_text(encoding="utf-8") == write_recipe(arch, purpose, 2, schema="../options.schema.json")
 
 
-@pytest.mark.parametrize("purpose", PURPOSES)
-@pytest.mark.parametrize("arch", ["compact", "ParagonSR2_S"])
+@pytest.mark.parametrize(
+    ("arch", "purpose"),
+    [*((arch, purpose) for arch in ("compact", "ParagonSR2_S") for purpose in OF_IMAGES), ("temporalspan", "video")],
+)
 def test_file_loads_without_a_warning(tmp_path, arch, purpose):
     path = tmp_path / "my.yml"
     path.write_text(write_recipe(arch, purpose, 4, PLACES), encoding="utf-8")
@@ -42,7 +46,7 @@ def test_file_loads_without_a_warning(tmp_path, arch, purpose):
 
 
 def test_crops_and_rates_are_those_of_the_arch():
-    trees = {purpose: yaml.safe_load(write_recipe("paragonsr2_nano", purpose)) for purpose in PURPOSES}
+    trees = {purpose: yaml.safe_load(write_recipe("paragonsr2_nano", purpose)) for purpose in OF_IMAGES}
     published = ARCHS["paragonsr2_nano"].traits.recipe
     rates = {purpose: float(tree["train"]["optim_g"]["lr"]) for purpose, tree in trees.items()}
     base = published.lr if published else 5e-4
@@ -112,3 +116,12 @@ def test_comments_stand_in_one_column():
     assert aligned("# a # b\nkey: 1  # one\nkey: 12345 # two\n") == (
         "# a # b\nkey: 1                        # one\nkey: 12345                    # two\n"
     )
+
+
+def test_recipe_of_films_is_for_networks_of_clips():
+    with pytest.raises(
+        ConfigError, match="--recipe video: compact sees single images; networks of clips: temporalspan"
+    ):
+        write_recipe("compact", "video")
+    train = yaml.safe_load(write_recipe("temporalspan", "finetune"))["datasets"]["train"]
+    assert (train["type"], train["clip_size"]) == ("PairedVideoDataset", 5)

@@ -8,7 +8,7 @@ from typing import Literal
 
 import numpy as np
 
-from traiNNer.batch import Batch, Degrade, ImageSet, Sample
+from traiNNer.batch import Batch, Degrade, ImageSet, Sample, middle_of
 from traiNNer.data.cache.images import DecodedImages, Rows
 from traiNNer.data.files.fingerprint import fingerprint
 from traiNNer.data.files.options import THE_END, FileOptions
@@ -143,7 +143,7 @@ class ImageFiles(ImageSet):
                 lq, gt = np.ascontiguousarray(lq), np.ascontiguousarray(gt)
                 seed = int(rng.integers(2**63))
                 if not self.leaves_degradations:
-                    lq, gt = self._degraded(self.degrade, lq, gt, seed)
+                    lq, gt = self._degraded(self.degrade, pair, lq, gt, seed)
                 elif self._is_degraded(seed):
                     recipe_seed = seed
             return Sample(lq, gt, pair.key, skipped=tuple(skipped), recipe_seed=recipe_seed)
@@ -154,7 +154,11 @@ class ImageFiles(ImageSet):
         side = self.files.crop_size_at(self.scale, iteration)
         assert side is not None
         crops = [self._crop(pair, side, rng) for _ in range(self.files.candidates_at(iteration))]
-        return crops[0] if len(crops) == 1 else max(crops, key=lambda crop: bicubic_error(*crop, self.scale))
+        return crops[0] if len(crops) == 1 else max(crops, key=self._hardness)
+
+    def _hardness(self, crop: tuple[np.ndarray, np.ndarray]) -> float:
+        lq, gt = (middle_of(image, 3) for image in crop)
+        return bicubic_error(lq, gt, self.scale)
 
     def whole(self, index: int) -> Sample:
         """Return the whole pair `index`, the ground truth cropped to LQ x scale. Raises `DataError` if damaged."""
@@ -165,8 +169,12 @@ class ImageFiles(ImageSet):
             raise DataError(f"{self.name}: damaged image {error}") from None
         lq, gt = _own(lq), None if gt is None else _own(gt)
         if self.degrade is not None:  # the same at every validation, in every run
-            lq, gt = self._degraded(self.degrade, lq, gt, seed_of_name(pair.key))
+            lq, gt = self._degraded(self.degrade, pair, lq, gt, seed_of_name(self._title(pair)))
         return Sample(lq, gt, pair.key)
+
+    def _title(self, pair: Pair) -> str:
+        """Return what the degradations of a whole image are drawn by."""
+        return pair.key
 
     def leave_degradations(self) -> Callable[[Batch, int], Batch] | None:
         """Leave the degradations of training crops to the step, if the recipe can be made for a batch."""
@@ -180,7 +188,12 @@ class ImageFiles(ImageSet):
         return True
 
     def _degraded(
-        self, degrade: Degrade, lq: np.ndarray, gt: np.ndarray | None, seed: int
+        self,
+        degrade: Degrade,
+        pair: Pair,  # noqa: ARG002 - frames of a clip depend on it
+        lq: np.ndarray,
+        gt: np.ndarray | None,
+        seed: int,
     ) -> tuple[np.ndarray, np.ndarray | None]:
         gt = None if gt is None else degrade.gt(gt, seed)
         source = gt if self.is_made_of_gt and gt is not None else lq

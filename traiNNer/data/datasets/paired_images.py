@@ -82,9 +82,9 @@ class PairedImageDataset(ImageFiles):
         return not self.is_made_of_gt or np.random.default_rng(seed).random() < (self.made_of_gt or 0)
 
     def _degraded(
-        self, degrade: Degrade, lq: np.ndarray, gt: np.ndarray | None, seed: int
+        self, degrade: Degrade, pair: Pair, lq: np.ndarray, gt: np.ndarray | None, seed: int
     ) -> tuple[np.ndarray, np.ndarray | None]:
-        return super()._degraded(degrade, lq, gt, seed) if self._is_degraded(seed) else (lq, gt)
+        return super()._degraded(degrade, pair, lq, gt, seed) if self._is_degraded(seed) else (lq, gt)
 
     def paired_files(self) -> dict[str, tuple[Path, Path]]:
         """Return the files of GT and LQ by key; nothing without ground truth."""

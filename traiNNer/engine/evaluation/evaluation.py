@@ -3,7 +3,7 @@
 import math
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import torch
@@ -62,9 +62,12 @@ class Scores:
         )
 
     def mean(self) -> dict[str, float]:
-        """Return the mean over the images of every score; an infinite one counts as `PERFECT`."""
+        """Return the mean of every score over the images that have it; an infinite one counts as `PERFECT`."""
         names = {name: None for values in self.images.values() for name in values}
-        return {name: float(np.mean([capped(values[name]) for values in self.images.values()])) for name in names}
+        return {
+            name: float(np.mean([capped(values[name]) for values in self.images.values() if name in values]))
+            for name in names
+        }
 
     def notices(self) -> list[str]:
         """Return what the mean does not show: scores that count as `PERFECT`, and outputs that are not finite."""
@@ -77,6 +80,16 @@ class Scores:
 def capped(score: float) -> float:
     """Return a score as it counts in a mean."""
     return min(score, PERFECT) if score == math.inf else score
+
+
+@dataclass(frozen=True)
+class Made:
+    """What was made of a frame and what belongs to it, H, W, 3 uint8: a metric may compare the next frame with it."""
+
+    key: str
+    output: np.ndarray
+    target: np.ndarray | None
+    bicubic: np.ndarray | None
 
 
 class Evaluation:
@@ -115,6 +128,7 @@ class Evaluation:
         self._longest = 0
         self._bicubic: dict[str, dict[str, float]] = {}
         self._references: dict[str, list[np.ndarray]] = {}
+        self._last: Made | None = None
 
     def run(
         self,
@@ -139,7 +153,7 @@ class Evaluation:
         Raises:
             DataError: a sample has no LQ, its sides do not fit each other, or (`MetricError`) a metric fails.
         """
-        scores = Scores()
+        scores, self._last = Scores(), None
         places = range(len(self.dataset)) if places is None else places
         with self.runtime.inference_with_saved_rng(), ReadAhead(self._read, places) as images:
             waiting: dict[int, Sample] = {}
@@ -200,10 +214,17 @@ class Evaluation:
         self.has_little_memory = self.has_little_memory or smallest != self.tile_size
         self.tile_size = smallest
 
+    @property
+    def is_sequential(self) -> bool:
+        """Whether a metric compares an image with the one before, so that one process has to score all."""
+        return any("previous_output" in call.required for call in self._calls.values())
+
     def _stills(self, sample: Sample, output: Tensor) -> list[tuple[Sample, Tensor]]:
-        """Return the sample with its output, 3, H, W; of a clip, every frame with its own."""
+        """Return the sample with its output, 3, H, W; of a clip, the middle frame or every one, as many as are made."""
         assert sample.lq is not None
-        stills = frames(self.name, sample) if sample.lq.ndim == 4 else [sample]
+        makes_one = output.ndim == 3 and (sample.gt is None or sample.gt.ndim == 3)
+        is_still = sample.lq.ndim == 3 or makes_one
+        stills = [replace(sample, lq=sample.middle)] if is_still else frames(self.name, sample)
         outputs = list(output) if output.ndim == 4 else [output]
         if len(stills) != len(outputs):
             raise DataError(
@@ -229,18 +250,30 @@ class Evaluation:
         values: dict[str, float] = {}
         output, is_finite = to_image(upscaled), bool(torch.isfinite(upscaled).all())
         target = None if sample.gt is None else to_eight_bits(sample.gt)
-        for name, metric in self.metrics.items():
-            if target is not None or not metric.needs_target:
-                values[name] = self._measure(name, sample, output, target) if is_finite else math.nan
+        before = self._last if self._last and self._last.key == sample.previous else None
+        for name in self._computable(target, before):
+            made = before and before.output
+            values[name] = self._measure(name, sample, output, target, made) if is_finite else math.nan
         if self.measures_drift:
             values |= self._drift(sample, upscaled)
+        bicubic = None
         if target is not None and sample.key not in self._bicubic:
-            self._score_bicubic(sample, target)
+            bicubic = self._score_bicubic(sample, target, before)
+        self._last = Made(sample.key, output, target, bicubic)
         if target is not None and sample.key in self._references:
             scores.strips[sample.key] = strip(*self._references[sample.key], center(output), center(target))
         scores.images[sample.key] = values | self._bicubic.get(sample.key, {})
         if sample.lq is not None and sample.lq.dtype == np.uint16:
             scores.deep.append(sample.key)
+
+    def _computable(self, target: np.ndarray | None, before: Made | None) -> list[str]:
+        """Return the metrics that have what they ask for: the ground truth, the frame before."""
+        return [
+            name
+            for name, metric in self.metrics.items()
+            if (target is not None or not metric.needs_target)
+            and (before is not None or "previous_output" not in self._calls[name].required)
+        ]
 
     def _drift(self, sample: Sample, upscaled: Tensor) -> dict[str, float]:
         assert sample.lq is not None
@@ -248,24 +281,31 @@ class Evaluation:
         target = None if sample.gt is None else self.runtime.to_float(torch.from_numpy(sample.gt).unsqueeze(0))[0]
         return drift(upscaled.float(), lq, target, self.scale)
 
-    def _score_bicubic(self, sample: Sample, target: np.ndarray) -> None:
-        """Score bicubic upscaling of one image, once; of the first few, keep what the strips show."""
+    def _score_bicubic(self, sample: Sample, target: np.ndarray, before: Made | None) -> np.ndarray:
+        """Score bicubic upscaling of one image, once, and return it; of the first few, keep what the strips show."""
         assert sample.lq is not None
         bicubic = to_eight_bits(imresize(sample.lq, size=target.shape[:2]))
+        made = before and before.bicubic
         self._bicubic[sample.key] = {
-            f"{name}_bicubic": self._measure(name, sample, bicubic, target) for name in self.metrics
+            f"{name}_bicubic": self._measure(name, sample, bicubic, target, made)
+            for name in self._computable(target, before if made is not None else None)
         }
         if len(self._references) < STRIP_COUNT:
             enlarged = to_eight_bits(sample.lq).repeat(self.scale, axis=0).repeat(self.scale, axis=1)
             self._references[sample.key] = [center(enlarged), center(bicubic)]
             if self.before:
                 self._references[sample.key].append(center(self.output(self.before, sample.lq)))
+        return bicubic
 
-    def _measure(self, name: str, sample: Sample, output: np.ndarray, target: np.ndarray | None) -> float:
+    def _measure(
+        self, name: str, sample: Sample, output: np.ndarray, target: np.ndarray | None, made: np.ndarray | None
+    ) -> float:
+        """Return a score; `made` is what was made of the frame before in the same way as `output`."""
         call = self._calls[name]
         lq = to_eight_bits(sample.lq) if sample.lq is not None and "lq" in call.asked else None
+        target_before = self._last.target if made is not None and self._last else None
         try:
-            return call(output=output, target=target, lq=lq)
+            return call(output=output, target=target, lq=lq, previous_output=made, previous_target=target_before)
         except ValueError as error:
             raise MetricError(f"{self.name}: {name} cannot be computed for {sample.key}: {error}") from None
 
@@ -281,8 +321,9 @@ def frames(name: str, clip: Sample) -> list[Sample]:
     targets = [None] * len(clip.lq) if clip.gt is None else list(clip.gt)
     if len(targets) != len(clip.lq):
         raise DataError(f"{name}: {clip.key} has {len(clip.lq)} LQ frames and {len(targets)} of the ground truth.")
-    pairs = enumerate(zip(clip.lq, targets, strict=True))
-    return [Sample(lq, gt, f"{clip.key}/{number:04}") for number, (lq, gt) in pairs]
+    keys = [f"{clip.key}/{number:04}" for number in range(len(targets))]
+    found = zip(clip.lq, targets, keys, ["", *keys], strict=False)
+    return [Sample(lq, gt, key, previous=previous) for lq, gt, key, previous in found]
 
 
 def to_image(output: Tensor) -> np.ndarray:

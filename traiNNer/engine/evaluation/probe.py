@@ -108,7 +108,7 @@ def choose_crops(
     """Return held-out and training crops, and whether the first are really held out.
 
     Without enough crops of validation images, training images stand in. All have the side of the training crops; none
-    are found where that side is not fixed, or where the images have no LQ or GT, or are clips.
+    are found where that side is not fixed, or where the images have no LQ or GT, or GT are clips.
     """
     side = train_set.crop_size
     if side is None:
@@ -146,11 +146,12 @@ def _whole(dataset: ImageSet, index: int) -> Sample | None:
 def _cut(sample: Sample, share: float, side: int, scale: int) -> Sample | None:
     """Return the square of `side` LQ pixels at a share of the diagonal; None if the sample has none."""
     lq, gt = sample.lq, sample.gt
-    if lq is None or gt is None or lq.ndim != 3 or min(lq.shape[:2]) < side:
+    if lq is None or gt is None or min(lq.shape[-3:-1]) < side:
         return None
-    if gt.shape != (lq.shape[0] * scale, lq.shape[1] * scale, lq.shape[2]):
+    height, width = lq.shape[-3:-1]
+    if gt.shape != (height * scale, width * scale, lq.shape[-1]):
         return None
-    top, left = (int((length - side) * share) for length in lq.shape[:2])
-    small = lq[top : top + side, left : left + side].copy()
+    top, left = (int((length - side) * share) for length in (height, width))
+    small = lq[..., top : top + side, left : left + side, :].copy()
     large = gt[top * scale : (top + side) * scale, left * scale : (left + side) * scale].copy()
     return Sample(small, large, sample.key)

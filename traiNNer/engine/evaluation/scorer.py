@@ -136,7 +136,9 @@ class Scorer:
         while True:
             try:
                 with evaluating(self.network), self._writing(evaluation, iteration) as keep:
-                    places = self.runtime.share_of(len(evaluation.dataset), min(DEALT, self.runtime.at_once(1)))
+                    count = len(evaluation.dataset)
+                    dealt = count if evaluation.is_sequential else min(DEALT, self.runtime.at_once(1))
+                    places = self.runtime.share_of(count, dealt)
                     return evaluation.run(self._upscale, keep, stop_if_asked, reading, places)
             # Without a name: the error would keep the tensors of the failed attempt alive.
             except (RuntimeError, MemoryError):

@@ -106,11 +106,11 @@ class Showcase:
             return
         for choice in choices:
             sample = evaluation.dataset.whole(choice.place)
-            if sample.lq is None or sample.gt is None:
+            if sample.lq is None or sample.middle is None or sample.gt is None:
                 continue
             target = to_eight_bits(sample.gt)
             output = evaluation.output(self.runtime.upscaler(scorer.network), sample.lq)
-            bicubic = to_eight_bits(imresize(sample.lq, size=target.shape[:2]))
+            bicubic = to_eight_bits(imresize(sample.middle, size=target.shape[:2]))
             crops = {"output": output, "bicubic": bicubic, "gt": target}
             files = self._write(crops, hardest(output, target), f"{number}_{choice.rank}")
             values = scores.images[choice.key]

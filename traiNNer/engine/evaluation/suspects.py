@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from traiNNer.batch import ImageSet, Sample
+from traiNNer.batch import ImageSet, Sample, middle_of
 from traiNNer.engine.evaluation.scorer import evaluating
 from traiNNer.engine.log.logbook import Logbook
 from traiNNer.engine.reference import upscale
@@ -161,7 +161,7 @@ class Examination:
         output = upscale_image(self.runtime.upscaler(self.network), lq, self.scale, self.traits)
         if not bool(torch.isfinite(output).all()):
             return None
-        images = (output, target, upscale(lq, self.scale))
+        images = (output, target, upscale(middle_of(lq, 4), self.scale))
         output, target, bicubic = (one[0].float().cpu() for one in images)
         return judge(output, target), excess(output, target, bicubic)
 
@@ -188,14 +188,15 @@ class Examination:
 
 
 def central(sample: Sample, scale: int) -> Sample | None:
-    """Return the central square of a pair; None of clips, pairs of another scale, and images that are too small."""
+    """Return the central square of a pair; None of clips of GT, other scales, and images that are too small."""
     lq, gt = sample.lq, sample.gt
-    if lq is None or gt is None or lq.ndim != 3 or gt.shape[:2] != (lq.shape[0] * scale, lq.shape[1] * scale):
+    if lq is None or gt is None or gt.shape[:-1] != (lq.shape[-3] * scale, lq.shape[-2] * scale):
         return None
     side = SIDE // scale
-    top, left = (max(0, (length - side) // 2) for length in lq.shape[:2])
-    lq = lq[top : top + side, left : left + side]
-    if min(lq.shape[:2]) * scale < 8 * REACH:
+    top, left = (max(0, (length - side) // 2) for length in lq.shape[-3:-1])
+    lq = lq[..., top : top + side, left : left + side, :]
+    height, width = lq.shape[-3:-1]
+    if min(height, width) * scale < 8 * REACH:
         return None
-    large = gt[top * scale : (top + lq.shape[0]) * scale, left * scale : (left + lq.shape[1]) * scale]
+    large = gt[top * scale : (top + height) * scale, left * scale : (left + width) * scale]
     return Sample(np.ascontiguousarray(lq), np.ascontiguousarray(large), sample.key)

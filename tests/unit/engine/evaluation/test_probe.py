@@ -197,3 +197,14 @@ def test_training_images_stand_in_where_too_few_are_held_out():
     assert not choose_crops(train, [real], 2)[2]
     train.crop_size = None
     assert choose_crops(train, [Images(*[(9, 9)] * 9)], 2) == ([], [], False)
+
+
+def test_crops_of_clips_have_the_place_in_every_frame():
+    from traiNNer.engine.evaluation.probe import _cut
+
+    clip = np.random.default_rng(0).integers(0, 256, (3, 10, 12, 3), np.uint8)
+    target = clip[1].repeat(2, 0).repeat(2, 1)
+    crop = _cut(Sample(clip, target, "a"), 0.5, 4, 2)
+    assert np.array_equal(crop.lq, clip[:, 3:7, 4:8])
+    assert np.array_equal(crop.gt, target[6:14, 8:16])
+    assert _cut(Sample(clip, clip, "a"), 0.5, 4, 1) is None  # the ground truth is a clip
