@@ -69,6 +69,8 @@ def measure(network: ReadyNetwork, source: Source | Path) -> Cost:
 
 def _multiply_adds(source: Source) -> float:
     try:  # the shapes of the whole output; a network that reads numbers from its features cannot run on shapes alone
-        return multiply_adds_of(copy.deepcopy(source.released).to("meta"), source.traits, source.scale, only_shapes=True)
+        return multiply_adds_of(
+            copy.deepcopy(source.released).to("meta"), source.traits, source.scale, only_shapes=True
+        )
     except (RuntimeError, NotImplementedError):
         return multiply_adds_of(source.released, source.traits, source.scale)
