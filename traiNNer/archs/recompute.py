@@ -1,7 +1,7 @@
 """Activation checkpointing: blocks that keep no features for the backward pass and compute them again there."""
 
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from functools import cache, partial
 from typing import Any
@@ -37,7 +37,7 @@ def blocks(network: nn.Module) -> list[nn.Module]:
     return [block for block in found if id(block) not in inside]
 
 
-def _repeated(parents: list[nn.Module]) -> list[nn.Module]:
+def _repeated(parents: Sequence[nn.Module]) -> list[nn.Module]:
     """Return the children of several layers that have a brother or sister of their class, each once."""
     found: dict[int, nn.Module] = {}
     for parent in parents:

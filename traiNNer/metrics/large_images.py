@@ -82,7 +82,7 @@ def _moments(
     values = cv2.addWeighted(a, 1, b, sign, -level, dtype=cv2.CV_32F)
     if of_luma:
         values = cv2.transform(values, LUMA * np.float32(LUMA_UNIT))
-        level = np.float32(level * 219 / 255 + 16 * (1 + sign))
+        level = float(np.float32(level * 219 / 255 + 16 * (1 + sign)))
     means = _blur(values, level)
     variances = _blur(np.multiply(values, values, out=values), added[1])
     offsets = np.subtract(means, level, out=values[: means.shape[0], : means.shape[1]])
