@@ -2,4 +2,4 @@
 
 from traiNNer.traits import Requirement
 
-PYAV = Requirement("av", 'pip install "traiNNer[video]", or pip install av')
+PYAV = Requirement("av", 'pip install "trainner-sr[video]", or pip install av')

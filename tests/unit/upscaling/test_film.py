@@ -171,7 +171,7 @@ def test_missing_pyav_is_answered_by_its_command(place, monkeypatch, capsys):
     write_film(place / "in.mkv", times=TIMES[:2], sound=None)
     monkeypatch.setattr(film, "PYAV", Requirement("no_such_module", PYAV.install))
     assert upscale("in.mkv", "out.mkv") == 2
-    assert 'install it with: pip install "traiNNer[video]", or pip install av' in capsys.readouterr().err
+    assert 'install it with: pip install "trainner-sr[video]", or pip install av' in capsys.readouterr().err
 
 
 def test_film_into_a_folder_and_odd_sizes(place):
