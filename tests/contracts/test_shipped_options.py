@@ -61,7 +61,7 @@ def test_main_job_makes_its_demo_set_trains_and_is_tested(tmp_path):
     result = run("train.py", "-opt", options[0], *short, folder=tmp_path)
     assert result.code == 0, result.output
     assert result.output.count("datasets/demo/train/hr is missing: preparing the demo set…") == 1
-    assert "Demo set: 4 photos to train on and 2 to validate with, in datasets/demo" in result.output
+    assert "Demo set: 5 photos to train on and 2 to validate with, in datasets/demo" in result.output
     assert re.search(r"validation 15  demo: psnr \d\d\.\d\d \(bicubic 33\.44, -?\+?\d+\.\d\d\)", result.output)
     assert result.output.rstrip().endswith("finished: 30/30")
     for place in ("train/hr", "train/lr", "val/hr", "val/lr"):

@@ -13,7 +13,7 @@ def add(commands: Any) -> None:
     parser = commands.add_parser(
         "demo",
         help="prepare photos and option files to try things with",
-        description="Writes six photos that ship with traiNNer, and its option files where they are missing.",
+        description="Writes seven photos that ship with traiNNer, and its option files where they are missing.",
     )
     parser.add_argument("--root", type=Path, default=Path("datasets/demo"), help="where to put the photos")
     parser.add_argument("--options", type=Path, default=Path("options"), help="where to put the option files")

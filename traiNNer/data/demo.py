@@ -9,8 +9,8 @@ from traiNNer.imaging.image_file import read_image, write_image
 from traiNNer.utils.resize import imresize
 
 PHOTOS = Path(__file__).parent / "photos"
-"""Photos in the public domain or under a Creative Commons license: `LICENSES.md` there."""
-TRAIN = ("coffee.webp", "rocket.jpg", "china.jpg", "flower.jpg")
+"""Photos in the public domain, or CC0: `LICENSES.md` there."""
+TRAIN = ("coffee.webp", "rocket.jpg", "brick.webp", "grass.webp", "gravel.webp")
 VAL = ("astronaut.webp", "chelsea.webp")
 SCALE = 2
 MULTIPLE = 12  # sides that every scale up to 4 divides
