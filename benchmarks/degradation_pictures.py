@@ -33,6 +33,7 @@ SHOWN: dict[str, tuple[str, dict[str, Any]]] = {
     "noise: gray": ("noise", {"kinds": ["gaussian"], "sigma": [25, 25], "gray_prob": 1}),
     "jpeg: 12": ("jpeg", {"quality": [12, 12]}),
     "codec: webp 8": ("codec", {"quality": [8, 8]}),
+    "videocodec: 40": ("videocodec", {"crf": [40, 40]}),
     "chroma: 410": ("chroma", {"subsampling": ["410"]}),
     "usm": ("usm", {"radius": [5, 5], "amount": [1.5, 1.5], "threshold": 2}),
     "thicklines": ("thicklines", {"pixels": [2, 2], "strength": [0.8, 0.8]}),

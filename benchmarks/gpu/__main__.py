@@ -61,8 +61,9 @@ def parts_for(device: str) -> list[Part]:
         return [Part("tests", tests, 300), Part("speed of tiny", [*speed, "tiny", *arms], 200)]
     tests = [*pytest, "-m", "gpu"]
     return [
-        Part("tests of memory", [*tests, "tests/gpu/test_memory.py"], 90),
-        Part("tests of the device", [*tests, "tests/gpu/test_device.py"], 60),
+        Part("tests of memory", [*tests, "tests/gpu/test_memory.py"], 75),
+        Part("tests of the device", [*tests, "tests/gpu/test_device.py"], 45),
+        Part("tests of degradations", [*tests, "tests/gpu/test_degradations.py"], 30),
         Part("tests of precision", [*tests, "tests/gpu/test_precision.py"], 120),
         Part("speed of nano", [*speed, "nano"], 110),
         Part("speed of compact", [*speed, "compact"], 90),

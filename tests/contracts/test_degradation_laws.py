@@ -7,7 +7,7 @@ import pytest
 import torch
 from scipy import stats
 
-from traiNNer.degradations import codec
+from traiNNer.degradations import codec, video
 from traiNNer.degradations.draws import Draws
 from traiNNer.degradations.protocol import Images, Resizing
 from traiNNer.registry import DEGRADATIONS
@@ -107,6 +107,10 @@ LAWS = {
         {"formats": ["jpeg", "webp"], "format_weights": [1, 4], "quality": [40, 60]},
         {"format": one_of(jpeg=1, webp=4), "quality": whole(40, 60)},
     ),
+    "videocodec": (
+        {"crf": [20, 32], "presets": ["veryfast", "medium"]},
+        {"crf": whole(20, 32), "preset": one_of(veryfast=1, medium=1)},
+    ),
     "usm": ({"radius": [1, 4], "amount": [0.2, 0.8]}, {"radius": uniform(1, 4), "amount": uniform(0.2, 0.8)}),
     "thicklines": ({"pixels": [1, 3]}, {"pixels": whole(1, 3), "strength": uniform(0.3, 0.8)}),
     "quantize": (
@@ -135,7 +139,9 @@ def drawn(request):
         change(Images.of(pixels), draws, np.ones((COUNT, 2), dtype=np.int64))
     else:
         with pytest.MonkeyPatch.context() as patch:
-            patch.setattr(codec, "written", lambda image, *_: image)  # 10,000 files take longer than all the rest
+            # 10,000 files take longer than all the rest.
+            patch.setattr(codec, "written", lambda image, *_: image)
+            patch.setattr(video, "filmed", lambda clip, *_: clip)
             change.on(Images.of(pixels), draws)
     return laws, dict(notes[request.param])
 

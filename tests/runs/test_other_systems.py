@@ -101,10 +101,8 @@ def test_every_module_is_imported_without_what_only_posix_has(elsewhere):
     assert done.stdout.endswith("imported\n"), done.stderr
 
 
-@pytest.mark.parametrize(
-    "dataset",
-    ["DatasetOfAPlugin", *(pytest.param(name, marks=pytest.mark.nightly) for name in list(SETS)[:2])],
-)
+@pytest.mark.nightly
+@pytest.mark.parametrize("dataset", SETS)
 def test_dataset_trains_with_spawned_workers(elsewhere, tmp_path, dataset):
     write_pairs(tmp_path, 3, size=(16, 16), smooth=True)
     (tmp_path / "mine.py").write_text(PLUGIN)

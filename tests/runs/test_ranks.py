@@ -5,6 +5,7 @@ import signal
 
 import pytest
 import torch
+from imagekit import write_pairs
 from runkit import ranks, run, workplace, write_options
 from safetensors.torch import load_file
 
@@ -112,6 +113,7 @@ class Slow:
 
 def test_signal_to_one_rank_during_validation_stops_all(tmp_path):
     folder = workplace(tmp_path)
+    write_pairs(folder / "val", 5, (20, 24), seed=99, smooth=True)  # both ranks have some left when the signal comes
     (folder / "slow.py").write_text(SLOW_METRIC)
     changes = {"plugins": ["slow.py"], "dist": True, "val": {"val_freq": 3, "metrics": {"slow": {}}}}
     write_options(folder, changes)

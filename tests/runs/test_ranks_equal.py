@@ -103,6 +103,7 @@ def resumed(source, folder, batch):
     return "--set", f"datasets.train.batch_size_per_gpu={batch}", "--auto_resume"
 
 
+@pytest.mark.nightly
 def test_two_ranks_continue_a_run_of_one_with_the_same_samples(alone, tmp_path):
     results = [process.finish() for process in ranks(tmp_path, *resumed(alone, tmp_path, 4))]
     assert [result.code for result in results] == [0, 0], results[0].output
@@ -110,6 +111,7 @@ def test_two_ranks_continue_a_run_of_one_with_the_same_samples(alone, tmp_path):
     assert_equal(tmp_path, alone)
 
 
+@pytest.mark.nightly
 def test_one_process_continues_a_run_of_two_ranks_with_the_same_samples(alone, two, tmp_path):
     result = run("train.py", "-opt", "options.yml", *resumed(two, tmp_path, 8), folder=tmp_path)
     assert result.code == 0, result.output

@@ -125,7 +125,7 @@ def test_read_that_hangs_neither_holds_the_run_nor_outlives_it(tmp_path):
             "import os, time",
             "from traiNNer.data.datasets import image_files",
             "real = image_files.ImageFiles._decode",
-            "def decode(self, path):",
+            "def decode(self, path, rows=None):",
             "    while os.path.exists('hang'): time.sleep(0.1)",
             "    return real(self, path)",
             "image_files.ImageFiles._decode = decode",

@@ -36,7 +36,8 @@ def read_rows(path: Path, first: int, last: int, max_megapixels: float) -> np.nd
         ImageError: as `read_image` does.
     """
     library = _vips()
-    if library is None or path.suffix.lower() != ".png":
+    # The library takes names as UTF-8, which on Linux they need not be.
+    if library is None or path.suffix.lower() != ".png" or not _is_utf8(path):
         return None
     parsed, identity = read_parsed(path, max_megapixels)
     header = parsed.header
@@ -116,6 +117,14 @@ def _has_good_checksums(content: bytearray) -> bool:
             return True
         place = end + 4
     return False
+
+
+def _is_utf8(path: Path) -> bool:
+    try:
+        str(path).encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def _decoded(library: Any, path: Path, first: int, last: int, width: int) -> np.ndarray | None:

@@ -248,7 +248,7 @@ def _run(trainer: Trainer, train_set: ImageSet) -> str:
         if not is_out_of_memory(error):
             raise
         raise OutOfMemory(
-            f"Out of memory at batch {choice.batch_size_per_gpu} (iteration {trainer.iteration:,}). Try "
+            f"Out of memory at batch {choice.batch_size_per_gpu} (iteration {trainer.iteration + 1:,}). Try "
             f"datasets.train.batch_size_per_gpu: {max(1, choice.batch_size_per_gpu // 2)} with accum_iter: "
             f"{choice.accum_iter * 2}; {trainer.saver.last_good()}.\n{error}"
         ) from None

@@ -30,6 +30,7 @@ def test_table_has_medians_extremes_and_shares(script):
     assert "Beside one busy process 50% of the quiet pace are left (target: at least 33%)." in text
 
 
+@pytest.mark.nightly
 def test_measures_real_runs(tmp_path):
     options = write_options(workplace(tmp_path))
     for name in ("data", "val"):  # the runs have their own folder
