@@ -127,7 +127,7 @@ def test_read_that_hangs_neither_holds_the_run_nor_outlives_it(tmp_path):
             "real = image_files.ImageFiles._decode",
             "def decode(self, path, rows=None):",
             "    while os.path.exists('hang'): time.sleep(0.1)",
-            "    return real(self, path)",
+            "    return real(self, path, rows)",
             "image_files.ImageFiles._decode = decode",
         ]
     )
