@@ -398,7 +398,9 @@ def test_cost_of_samples_is_noted(workers):
 
 def test_hanging_read_ends_the_run_and_is_named(tmp_path, monkeypatch):
     write_pairs(tmp_path, 4)
-    dataset = PairedImageDataset(2, str(tmp_path / "lr"), str(tmp_path / "hr"), files=FileOptions(lq_size=8, cache="off"))
+    dataset = PairedImageDataset(
+        2, str(tmp_path / "lr"), str(tmp_path / "hr"), files=FileOptions(lq_size=8, cache="off")
+    )
     dataset.open("train", "t")
 
     def read(path, *arguments):  # as from a network share that is gone

@@ -29,7 +29,7 @@ FULL = {
 }
 NEUTRAL = {
     "name", "num_gpu", "dist", "plugins", "auto_resume", "stages", "path.*", "logger.*", "val.save_img",
-    "train.suspects",
+    "train.suspects", "use_checkpointing",
     *(f"datasets.{key}.{name}" for key in ("train", "val") for name in (
         "num_worker_per_gpu", "pin_memory", "dataroot_gt", "dataroot_lq", "cache", "cache_mb", "max_pixels", "strict",
         "split", "meta_info",

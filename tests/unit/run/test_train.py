@@ -164,7 +164,7 @@ def test_oom_is_reported_with_what_to_change(go, monkeypatch):
         raise torch.OutOfMemoryError("CUDA out of memory")
 
     monkeypatch.setattr(Trainer, "run", fail)
-    words = r"Out of memory at batch 2 \(iteration 0\)\. Try datasets\.train\.batch_size_per_gpu: 1 with accum_iter: 2"
+    words = r"Out of memory at batch 2 \(iteration 1\)\. Try datasets\.train\.batch_size_per_gpu: 1 with accum_iter: 2"
     with pytest.raises(OutOfMemory, match=words):
         go()
 
@@ -173,6 +173,8 @@ def test_other_errors_propagate_and_close_the_loader(go, monkeypatch):
     closed = []
 
     class Loader:
+        about = ""
+
         def news(self):
             return ()
 
