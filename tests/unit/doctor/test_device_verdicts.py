@@ -45,7 +45,7 @@ def test_machine_without_gpus_is_fine():
 @pytest.mark.parametrize(
     ("device", "settings", "graphics", "meaning", "fix"),
     [
-        (CPU_ONLY, {}, SEEN, "made for the CPU only", "Install torch with CUDA"),
+        (CPU_ONLY, {}, SEEN, "made for the CPU only", "--index-url"),
         (CPU, {"CUDA_VISIBLE_DEVICES": " -1"}, SEEN, "CUDA_VISIBLE_DEVICES=' -1' hides", "unset CUDA_VISIBLE_DEVICES"),
         (CPU, {"CUDA_VISIBLE_DEVICES": ""}, SEEN, "CUDA_VISIBLE_DEVICES='' hides", "unset CUDA_VISIBLE_DEVICES"),
         (CPU, {"CUDA_VISIBLE_DEVICES": "0"}, SEEN, "cannot use the driver 570.1. torch says: is too old", "Update"),
