@@ -27,7 +27,7 @@ SMALL = {
     "train.total_iter": STEPS,
     "train.warmup_iter": 0,
     "train.ema_decay": 0.5,
-    "val.val_freq": STEPS,
+    "val.val_freq": STEPS // 2,
     "logger.print_freq": 5,
     "logger.save_checkpoint_freq": 10,
     "logger.use_tb_logger": "false",
@@ -83,9 +83,11 @@ def test_recipe_trains_on_photos_and_resumes_exactly(place, purpose):
     whole = place / "experiments" / purpose
     stages = [whole / "fidelity", whole / "gan"] if purpose == "gan" else [whole]
 
-    pixel_losses = [line["loss/l1loss"] for line in lines(stages[0], "train")]
-    if purpose != "finetune":  # at a fifth of the rate it moves less in so few steps than photos differ
-        assert pixel_losses[-1] < 0.95 * pixel_losses[0]
+    # Means over five iterations each: that of the first iteration alone is of four crops, as easy as they happen to be.
+    means = [line["loss/l1loss"] for line in lines(stages[0], "train") if line["iter"] >= 10]
+    assert means[-1] < 0.95 * means[0]
+    scores = [line["val/val/psnr"] for line in lines(stages[0], "validation")]
+    assert scores[0] < scores[1]
     for stage in stages:
         assert_every_loss_has_a_gradient(lines(stage, "train"))
         assert lines(stage, "validation")[-1]["val/val/psnr"] > 10
