@@ -34,7 +34,7 @@ def conflict() -> str | None:
         if folder is None or not (folder / "cli/main.py").is_file() or _lies_in(other, folder):
             return (
                 f"{name} {other.version} is installed in this environment, and both are imported as traiNNer.\n"
-                "Give each an environment of its own (python -m venv), or keep this one:\n"
+                "Give each a separate environment (python -m venv), or keep this one:\n"
                 f"  pip uninstall {name}\n"
                 "  pip install --force-reinstall --no-deps trainner-sr"
             )

@@ -47,7 +47,7 @@ def _is_out_of_memory(error: Exception) -> bool:
 def run_guarded(run: Callable[[Logbook], str], quiet: bool = False, verbose: bool = False) -> int:
     """Run to the end or to an error, say why it ended as the last line, and return the exit code.
 
-    With `quiet` nothing is said but that; with `verbose` an error is told with the place that raised it.
+    With `quiet` nothing is said but that; with `verbose` an error is reported with the place that raised it.
     """
     book = Logbook(quiet)
     code, reason, label = 1, "", RunError.label

@@ -22,7 +22,7 @@ def add(commands: Any) -> None:
         description=(
             "Upscale files, folders and patterns with the network of a weights file: ours, one that spandrel knows, or "
             "ONNX. What exists is skipped. A bad image is named and does not stop the others. A film (-i film.mkv -o "
-            "out.mkv) keeps sound and timing; the same command goes on after an interruption."
+            "out.mkv) keeps sound and timing; the same command continues after an interruption."
         ),
         epilog="exit codes: 0, 1 an image failed, 2 weights file or options, 3 no images, 7 cannot write",
     )

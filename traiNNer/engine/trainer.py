@@ -153,7 +153,7 @@ class Trainer:
         """Save what was trained so far when the code of a component ends a run, unless an update is half done."""
         try:
             yield
-        except RunError:
+        except (RunError, EvaluationStopped):  # answered elsewhere
             raise
         except Exception:
             # One rank of several cannot save alone.

@@ -1,4 +1,4 @@
-"""Whether spandrel opens a weights file in a process of its own, as other programs do, and computes the same."""
+"""Whether spandrel opens a weights file in a separate process, as other programs do, and computes the same."""
 
 import os
 import subprocess

@@ -16,7 +16,7 @@ from traiNNer.measuring.breakdown import (
 )
 
 MOST_DATA, MOST_VALIDATION, MOST_LOSSES, MOST_AROUND = 0.15, 0.2, 0.3, 0.25
-"""Shares of the time from which on a part is what to look at first."""
+"""Shares of the time from which on a part is the first thing to change."""
 LITTLE_USE = 0.25
 """A share of the device's arithmetic below which something else than arithmetic limits the network."""
 

@@ -34,7 +34,7 @@ class Request:
     Args:
         path: the option file.
         axes: `key=a,b` and `key=low..high` texts.
-        seeds: runs of every combination, each with a seed of its own.
+        seeds: runs of every combination, each with another seed.
         trials: combinations to search for with optuna; None: all combinations of lists.
         name: of the sweep's folder; None: that of the file with `_sweep`.
         overrides: `key=value` texts for every run.

@@ -37,7 +37,7 @@ class Search:
 
         optuna.logging.set_verbosity(optuna.logging.ERROR)
         choices = self._choices()
-        # A new study each time, told all trials: a sweep that was stopped goes on as one that was not.
+        # A new study each time, told all trials: a sweep that was stopped continues like one that was not.
         sampler = optuna.samplers.TPESampler(seed=self.seed + len(trials))
         study = optuna.create_study(direction=self.direction, sampler=sampler)
         for trial in trials:

@@ -78,7 +78,7 @@ def _upscale(request: Request, film: FilmSource, network: ReadyNetwork, target: 
     if done:
         say([f"going on after {done * FRAMES:,} frames, which are in {parts.folder}"])
     else:
-        say([f"{parts.folder} keeps what is done: after an interruption the same command goes on"])
+        say([f"{parts.folder} keeps what is done: after an interruption the same command continues"])
     encoder = Encoder(request.codec, request.crf, film.look)
     count, made = _write_parts(parts, done, film, upscaler, encoder)
     notes = list(film.notes)

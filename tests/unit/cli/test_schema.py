@@ -31,7 +31,7 @@ class LossOfThePlugin(nn.Module):
 
 def test_schema_knows_the_components_of_plugins(tmp_path):
     (tmp_path / "mine.py").write_text(PLUGIN)
-    # In a process of its own: a plugin registers for good.
+    # In a separate process: a plugin registers for good.
     call = [sys.executable, "-m", "traiNNer", "schema", "--plugins", "mine.py", "-o", "my.schema.json"]
     environment = {"PYTHONPATH": str(REPOSITORY), "PATH": ""}
     done = subprocess.run(call, cwd=tmp_path, env=environment, capture_output=True, text=True, check=True)

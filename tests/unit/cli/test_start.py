@@ -92,3 +92,13 @@ def test_wrong_component_options_are_all_reported_with_minimal_imports(tmp_path)
     assert {"torch", "traiNNer.archs.paragonsr2.network"} <= loaded
     unused = {"torch._dynamo", "torchvision", "tensorboard", "scipy", "skimage", "lpips"}
     assert not loaded & {*unused, "traiNNer.run.train", "traiNNer.losses.perceptual", "traiNNer.metrics.learned"}
+
+
+@pytest.mark.parametrize("script", ["train.py", "test.py"])
+def test_python_without_the_packages_is_told_what_to_do(script, tmp_path):
+    command = [sys.executable, "-S", str(REPOSITORY / script), "-opt", "options.yml"]  # -S: nothing that is installed
+    done = subprocess.run(command, capture_output=True, check=False, text=True, cwd=tmp_path, env={})
+    assert done.returncode == 2
+    assert "has no package" in done.stderr
+    assert "pip install -e ." in done.stderr
+    assert "Traceback" not in done.stderr

@@ -19,6 +19,7 @@ from traiNNer.engine.checkpoint.saver import Saver
 from traiNNer.engine.checkpoint.store import CheckpointStore, Restored
 from traiNNer.engine.control.knobs import GRAD_SKIP, LR_FACTOR, Knobs
 from traiNNer.engine.evaluation.best import BestScores
+from traiNNer.engine.evaluation.evaluation import EvaluationStopped
 from traiNNer.engine.run_folder import RunFolder
 from traiNNer.engine.runtime.memory import DeviceMemory
 from traiNNer.engine.runtime.runtime import Runtime
@@ -301,6 +302,19 @@ def test_signal_leaves_a_validation_image_that_hangs_and_the_validation_stays_pe
         trainer._validate()
         assert trainer._signal() == signal.SIGTERM
     assert trainer.training.progress.validated == 0
+
+
+def test_interrupted_validation_leaves_saving_to_the_answer_to_the_signal(tmp_path):
+    trainer = make(tmp_path, 0)
+    trainer.training.advance([batch(0)])
+
+    def run(*_):
+        raise EvaluationStopped
+
+    trainer.scorer.run = run
+    trainer._validate()
+    assert trainer.training.progress.validated == 0
+    assert not (tmp_path / "training_states/1.state").exists()
 
 
 def test_signal_while_waiting_for_data_saves_what_was_trained(tmp_path):

@@ -21,7 +21,7 @@ QUICK_S = 0.001
 """An image that is decoded in less is not worth a place on the disk."""
 TIMED = 3
 WASTED_SHARE, LEAST_WASTED = 0.5, 64 * 2**20
-"""A store is begun anew where more than so much of it is no longer used."""
+"""A store is begun anew where more than this share of it is unused."""
 
 
 class DecodedImages:
@@ -148,7 +148,7 @@ class DecodedImages:
         return min(seconds, default=0.0)
 
     def _store(self, folder: Path) -> Store:
-        """Open a store, without its content where most of that is no longer used."""
+        """Open a store, without its content where most of that is unused."""
         store = Store(folder)
         size = store.size()
         if size > LEAST_WASTED and store.live_bytes() < (1 - WASTED_SHARE) * size and not store.refusal:

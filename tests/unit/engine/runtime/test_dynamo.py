@@ -9,7 +9,7 @@ import torch
 from traiNNer.engine.runtime import dynamo
 from traiNNer.engine.runtime.dynamo import NAME, without_compiler
 
-# In a process of its own: elsewhere the compiler may be loaded, and torch remembers what it did with it.
+# In a separate process: elsewhere the compiler may be loaded, and torch remembers what it did with it.
 PROGRAM = f"""
 import sys
 import torch
