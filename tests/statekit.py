@@ -1,5 +1,7 @@
 """The smallest training state that a store accepts."""
 
+from typing import Any
+
 from traiNNer.engine.checkpoint.state import FORMAT
 
 STREAM = {
@@ -13,3 +15,8 @@ STATE = {
     "window": {"count": 0, "sums": {}, "counts": {}}, "watch": {"streak": 0}, "rng": {"ranks": [{}]},
     **{name: {} for name in ("learners", "model", "snapshot", "best")},
 }  # fmt: skip
+
+
+def state_of(iteration: int) -> dict[str, Any]:
+    """Return the smallest state of an iteration."""
+    return {**STATE, "progress": {"iteration": iteration, "validated": 0}}

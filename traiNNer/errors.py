@@ -85,6 +85,13 @@ class TooFewHandles(DataError):
     label = "too few file handles"
 
 
+class TooFewAddresses(RunError):
+    """The process may not have the address space that torch needs; nothing was begun."""
+
+    exit_code = UNFIT_MACHINE
+    label = "too little address space"
+
+
 class CheckpointError(RunError):
     """A run cannot be resumed from what is on disk; the message names the file and the key."""
 

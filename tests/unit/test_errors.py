@@ -6,7 +6,7 @@ from traiNNer.errors import ConfigError, Interrupted, Problem, RunError
 CODES = {
     "RunError": 1, "ConfigError": 2, "DataError": 3, "MetricError": 3, "CheckpointError": 4, "FolderGone": 4,
     "TrainingDiverged": 5,
-    "FolderInUse": 6, "CannotWrite": 7, "OutOfMemory": 8, "TooFewHandles": 9,
+    "FolderInUse": 6, "CannotWrite": 7, "OutOfMemory": 8, "TooFewHandles": 9, "TooFewAddresses": 9,
 }  # fmt: skip
 
 

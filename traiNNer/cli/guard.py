@@ -11,7 +11,7 @@ from types import FrameType
 from traiNNer.engine.log.logbook import Logbook
 from traiNNer.engine.signals import end_process, interrupted_by, leave_at_once, listen
 from traiNNer.errors import ConfigError, OutOfMemory, RankLost, RunError
-from traiNNer.utils.limits import limit_error
+from traiNNer.utils.limits import limit_error, require_addresses
 from traiNNer.utils.plugin_files import is_raised_by_plugin, place_of
 from traiNNer.utils.printable import printable
 
@@ -58,6 +58,7 @@ def run_guarded(run: Callable[[Logbook], str], quiet: bool = False, verbose: boo
         warnings.simplefilter("default")
         warnings.showwarning = lambda message, *_: book.warn(str(message))
         try:
+            require_addresses()
             reason = run(book)
             code = 0
         except RunError as error:

@@ -36,6 +36,7 @@ from traiNNer.cli import (
 )
 from traiNNer.cli.parser import ListFormatter, Parser, add_command
 from traiNNer.errors import CannotWrite, RunError
+from traiNNer.utils.limits import require_addresses
 from traiNNer.utils.printable import printable
 
 COMMANDS = (
@@ -64,12 +65,15 @@ COMMANDS = (
     completion,
     docs,
 )
+WITHOUT_TORCH = ("audit", "cache", "compare", "completion", "explain-run", "report")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run a command. Returns the exit code."""
     args = build_parser().parse_args(arguments)
     try:
+        if args.command not in WITHOUT_TORCH:
+            require_addresses()
         return args.run(args) or 0
     except RunError as error:
         sys.stderr.write(printable(f"{error}\n"))

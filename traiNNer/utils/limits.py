@@ -2,10 +2,11 @@
 
 import errno
 from collections.abc import Iterator
+from importlib.util import find_spec
 from pathlib import Path
 from types import ModuleType
 
-from traiNNer.errors import OutOfMemory, RunError, TooFewHandles
+from traiNNer.errors import OutOfMemory, RunError, TooFewAddresses, TooFewHandles
 
 resource: ModuleType | None
 try:
@@ -18,6 +19,35 @@ HANDLES = ("too many open files", "items of ancdata")
 """Words of the system, and of Python where a file that another process handed over was lost."""
 MEMORY = ("failed to map segment", "cannot allocate memory", "can't start new thread")
 """Words of the dynamic linker, of the system, and of Python."""
+LEAST_ADDRESSES, FOR_CUDA = 2_500_000_000, 2_500_000_000
+"""Bytes of address space that torch and a tiny run were measured to need, and those of torch's CUDA libraries."""
+
+
+def require_addresses() -> None:
+    """Raise `TooFewAddresses` where this process may have less address space than torch and a tiny run need.
+
+    To be called before torch is imported: with a little too few addresses it aborts, and some threads wait for ever.
+    """
+    limit, needed = address_limit(), LEAST_ADDRESSES + (FOR_CUDA if _has_cuda_libraries() else 0)
+    if limit is not None and limit < needed:
+        raise TooFewAddresses(
+            f"Too little address space: this process may have {limit / 1e9:.1f} GB, and torch and the smallest run "
+            f"need {needed / 1e9:.1f} GB, most of which they never use. Raise or remove the limit (ulimit -v)."
+        )
+
+
+def address_limit() -> int | None:
+    """Return how many bytes of address space this process may have; None without a limit."""
+    if resource is None or not hasattr(resource, "RLIMIT_AS"):
+        return None
+    soft, _ = resource.getrlimit(resource.RLIMIT_AS)
+    return None if soft == resource.RLIM_INFINITY else soft
+
+
+def _has_cuda_libraries() -> bool:
+    """Whether the installed torch loads libraries for CUDA, found out without importing it."""
+    spec = find_spec("torch")
+    return bool(spec and spec.origin and (Path(spec.origin).parent / "lib" / "libtorch_cuda.so").exists())
 
 
 def require_handles(count: int) -> None:
@@ -35,7 +65,7 @@ def require_handles(count: int) -> None:
 
 def _too_few_handles() -> TooFewHandles:
     return TooFewHandles(
-        f"Too few file handles: this process may have {_limit('RLIMIT_NOFILE')} files open at once. Raise the limit "
+        f"Too few file handles: this process may have {_handle_limit()} files open at once. Raise the limit "
         "(ulimit -n 4096), or lower num_worker_per_gpu."
     )
 
@@ -47,12 +77,21 @@ def limit_error(error: BaseException) -> RunError | None:
         words = words_of(one).lower() if isinstance(one, OSError | RuntimeError | ImportError) else ""
         if number in (errno.EMFILE, errno.ENFILE) or any(part in words for part in HANDLES):
             return _too_few_handles()
-        if number == errno.ENOMEM or any(part in words for part in MEMORY):
-            return OutOfMemory(
-                f"Out of memory: {words_of(one)}. The limit of this process is {_limit('RLIMIT_AS')} bytes of address "
-                "space (ulimit -v): raise or remove it, or use fewer data workers and a smaller batch."
-            )
+        is_limited = isinstance(one, MemoryError) and address_limit() is not None
+        if is_limited or number == errno.ENOMEM or any(part in words for part in MEMORY):
+            return _out_of_memory(words_of(one))
     return None
+
+
+def _out_of_memory(words: str) -> OutOfMemory:
+    limit, cure = address_limit(), "fewer data workers and a smaller batch"
+    said = f"Out of memory: {words}." if words else "Out of memory."
+    if limit is None:
+        return OutOfMemory(f"{said} Close other programs, or use {cure}.")
+    return OutOfMemory(
+        f"{said} The limit of this process is {limit:,} bytes of address space (ulimit -v): raise or remove it, or use "
+        f"{cure}."
+    )
 
 
 def words_of(error: BaseException) -> str:
@@ -71,8 +110,8 @@ def _chain(error: BaseException | None) -> Iterator[BaseException]:
         error = error.__cause__ or error.__context__
 
 
-def _limit(name: str) -> str:
-    if resource is None or not hasattr(resource, name):
+def _handle_limit() -> str:
+    if resource is None:
         return "a limited number of"
-    soft, _ = resource.getrlimit(getattr(resource, name))
+    soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
     return "unlimited" if soft == resource.RLIM_INFINITY else f"{soft:,}"

@@ -9,6 +9,7 @@ from traiNNer import cli
 from traiNNer.cli import demo
 from traiNNer.cli.main import COMMANDS, main
 from traiNNer.errors import DataError
+from traiNNer.utils import limits
 
 
 def test_every_file_of_a_command_is_one(capsys):
@@ -71,3 +72,10 @@ def test_error_exits_with_its_code_and_message(ends, error, code, said):
 def test_internal_error_is_not_hidden(ends):
     with pytest.raises(ZeroDivisionError):
         ends(raising(ZeroDivisionError()))
+
+
+def test_commands_without_torch_do_with_any_address_space(monkeypatch, capsys):
+    monkeypatch.setattr(limits, "address_limit", lambda: 10**9)
+    assert main(["schema"]) == 9
+    assert "Too little address space" in capsys.readouterr().err
+    assert main(["completion", "bash"]) == 0

@@ -5,11 +5,13 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
-from traiNNer.errors import OutOfMemory, TooFewHandles
-from traiNNer.utils.limits import limit_error
+from traiNNer.errors import OutOfMemory, TooFewAddresses, TooFewHandles
+from traiNNer.utils import limits
+from traiNNer.utils.limits import limit_error, require_addresses
 
 
 @pytest.mark.parametrize(
@@ -36,11 +38,57 @@ def test_too_few_file_handles(error):
         RuntimeError("can't start new thread"),
     ],
 )
-def test_too_little_address_space(error):
+def test_too_little_address_space(monkeypatch, error):
+    monkeypatch.setattr(limits, "address_limit", lambda: 4 * 10**9)
     found = limit_error(error)
     assert type(found) is OutOfMemory
-    assert " bytes of address space (ulimit -v)" in str(found)
-    assert ". The limit of this process is " in str(found)
+    assert ". The limit of this process is 4,000,000,000 bytes of address space (ulimit -v): " in str(found)
+
+
+def test_limit_is_named_only_where_there_is_one(monkeypatch):
+    monkeypatch.setattr(limits, "address_limit", lambda: None)
+    assert "ulimit" not in str(limit_error(OSError(errno.ENOMEM, os.strerror(errno.ENOMEM))))
+    assert limit_error(MemoryError()) is None
+    monkeypatch.setattr(limits, "address_limit", lambda: 6 * 10**9)
+    assert str(limit_error(MemoryError())).startswith("Out of memory. The limit of this process is 6,000,000,000 bytes")
+
+
+@pytest.mark.parametrize(("with_cuda", "needed"), [(False, 2.5), (True, 5.0)])
+def test_less_address_space_than_torch_needs(monkeypatch, with_cuda, needed):
+    monkeypatch.setattr(limits, "_has_cuda_libraries", lambda: with_cuda)
+    for allowed in (None, needed * 1e9):
+        monkeypatch.setattr(limits, "address_limit", lambda allowed=allowed: allowed)
+        require_addresses()
+    monkeypatch.setattr(limits, "address_limit", lambda: needed * 1e9 - 1e8)
+    with pytest.raises(TooFewAddresses, match=f"may have {needed - 0.1:.1f} GB, .* need {needed:.1f} GB"):
+        require_addresses()
+
+
+def test_cuda_libraries_are_known_without_importing_torch(monkeypatch, tmp_path):
+    (tmp_path / "lib").mkdir()
+    monkeypatch.setattr(limits, "find_spec", lambda _: SimpleNamespace(origin=str(tmp_path / "__init__.py")))
+    assert not limits._has_cuda_libraries()
+    (tmp_path / "lib" / "libtorch_cuda.so").touch()
+    assert limits._has_cuda_libraries()
+    monkeypatch.setattr(limits, "find_spec", lambda _: None)
+    assert not limits._has_cuda_libraries()
+
+
+TIGHT = """
+import resource, sys
+resource.setrlimit(resource.RLIMIT_AS, (2_000_000_000, 2_000_000_000))
+from traiNNer.cli.main import main
+code = main(sys.argv[1:])
+print(code, "torch" in sys.modules)
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="other systems do not limit address space")
+@pytest.mark.parametrize("command", [["doctor"], ["train", "-opt", "missing.yml"]])
+def test_commands_say_it_before_torch_is_imported(command):
+    done = subprocess.run([sys.executable, "-c", TIGHT, *command], check=True, capture_output=True, text=True)
+    assert "Too little address space: this process may have 2.0 GB" in done.stdout + done.stderr
+    assert done.stdout.splitlines()[-1] == "9 False"
 
 
 LIMITED = """

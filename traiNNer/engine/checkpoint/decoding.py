@@ -29,7 +29,7 @@ class OldCheckpoint(CheckpointError):
 
 
 def decode_state(path: Path, data: bytes) -> dict[str, Any]:
-    """Return a training state. Raises `OldCheckpoint` for another format, `DamagedCheckpoint` for all else."""
+    """Return the training state `<iteration>.state`. Raises `OldCheckpoint` for another format, `DamagedCheckpoint` for all else."""
     try:
         state = read_torch(io.BytesIO(data), len(data))
     except ForeignFile as error:
@@ -45,7 +45,7 @@ def decode_state(path: Path, data: bytes) -> dict[str, Any]:
             "path.pretrain_network_g."
         )
     try:
-        check_state(state)
+        check_state(state, int(path.stem))
     except Misfit as error:
         raise DamagedCheckpoint(f"{path}: {error}") from None
     return state

@@ -149,6 +149,10 @@ def read_record(path: Path, iteration: int) -> Record:
     return record
 
 
-def check_state(state: object) -> None:
-    """Raise `Misfit` for a training state that lacks a part, or has one of another kind."""
-    bounded.check(_STATE, state)
+def check_state(state: object, iteration: int) -> None:
+    """Raise `Misfit` for a training state that lacks a part, has one of another kind, or is not of this iteration."""
+    progress = bounded.check(_STATE, state).progress
+    if progress.iteration != iteration:
+        raise bounded.Misfit(f"progress.iteration: {progress.iteration:,} in the state of {iteration:,}")
+    if progress.validated > iteration:
+        raise bounded.Misfit(f"progress.validated: {progress.validated:,} in the state of {iteration:,}")

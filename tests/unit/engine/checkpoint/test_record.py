@@ -45,7 +45,7 @@ def test_other_records_are_refused_with_the_place(tmp_path, text, words):
 
 def test_complete_state_is_accepted():
     one = {"l": torch.ones(())}
-    check_state({**STATE, "best": {"psnr": [30.5, 4]}, "window": {"count": 1, "sums": one, "counts": one}})
+    check_state({**STATE, "best": {"psnr": [30.5, 4]}, "window": {"count": 1, "sums": one, "counts": one}}, 1)
 
 
 @pytest.mark.parametrize("name", [name for name in STATE if name not in ("format", "snapshot")])
@@ -54,11 +54,11 @@ def test_every_part_of_a_state_is_needed_and_of_its_kind(name):
         if name in ("identity", "environment", "learners", "model") and isinstance(other, dict):
             continue
         with pytest.raises(Misfit, match=f"^{name}"):
-            check_state({**STATE, name: other})
+            check_state({**STATE, name: other}, 1)
     lacking = copy.copy(STATE)
     del lacking[name]
     with pytest.raises(Misfit, match=f"^{name}: Field required"):
-        check_state(lacking)
+        check_state(lacking, 1)
 
 
 @pytest.mark.parametrize(
@@ -75,7 +75,7 @@ def test_every_part_of_a_state_is_needed_and_of_its_kind(name):
 )
 def test_parts_that_are_compared_are_plain(stream):
     with pytest.raises(Misfit, match=f"^stream.{next(iter(stream))}"):
-        check_state({**STATE, "stream": {**STATE["stream"], **stream}})
+        check_state({**STATE, "stream": {**STATE["stream"], **stream}}, 1)
 
 
 @pytest.mark.parametrize(
@@ -84,4 +84,10 @@ def test_parts_that_are_compared_are_plain(stream):
 )
 def test_window_holds_single_numbers(window):
     with pytest.raises(Misfit, match=r"^window"):
-        check_state({**STATE, "window": {**STATE["window"], **window}})
+        check_state({**STATE, "window": {**STATE["window"], **window}}, 1)
+
+
+@pytest.mark.parametrize("progress", [{"iteration": 2}, {"validated": 2}])
+def test_state_is_of_its_iteration(progress):
+    with pytest.raises(Misfit, match=rf"^progress.{next(iter(progress))}: 2 in the state of 1"):
+        check_state({**STATE, "progress": {**STATE["progress"], **progress}}, 1)

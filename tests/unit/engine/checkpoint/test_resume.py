@@ -2,7 +2,7 @@ from types import SimpleNamespace
 
 import pytest
 import torch
-from statekit import STATE
+from statekit import state_of
 
 from traiNNer.engine.checkpoint.resume import (
     decide_start,
@@ -37,7 +37,7 @@ def save(folder: RunFolder, *iterations: int) -> CheckpointStore:
     store = CheckpointStore(folder)
     for iteration in iterations:
         weights = {"net_g": {"w": torch.full((2,), float(iteration))}}
-        store.save(iteration, weights, STATE, {"net_g": {}})
+        store.save(iteration, weights, state_of(iteration), {"net_g": {}})
     return store
 
 

@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 import torch
 from safetensors.torch import load as load_safetensors
-from statekit import STATE
+from statekit import STATE, state_of
 
 from traiNNer.engine.checkpoint.decoding import DamagedCheckpoint
 from traiNNer.engine.checkpoint.state import FORMAT
@@ -38,7 +38,7 @@ def weights(seed: int) -> dict[str, torch.Tensor]:
 
 
 def save(store: CheckpointStore, iteration: int) -> None:
-    state = {**STATE, "optimizer": {"step": torch.tensor(1.0)}, "list": [1, "a", None]}
+    state = {**state_of(iteration), "optimizer": {"step": torch.tensor(1.0)}, "list": [1, "a", None]}
     about = {role: {"arch": "x"} for role in ("net_g", "net_g_ema")}
     store.save(iteration, {"net_g": weights(iteration), "net_g_ema": weights(iteration + 1)}, state, about)
 
@@ -290,8 +290,7 @@ def test_undeletable_old_state_is_a_warning(folder, monkeypatch):
         raise OSError(5, "Input/output error", str(path))
 
     monkeypatch.setattr("pathlib.Path.unlink", refuse)
-    state = STATE
-    (warning,) = store.save(2, {"net_g": weights(2)}, state, {"net_g": {"arch": "x"}})
+    (warning,) = store.save(2, {"net_g": weights(2)}, state_of(2), {"net_g": {"arch": "x"}})
     assert warning.startswith("Could not delete the old state")
     assert "1.state: input/output error" in warning
     assert store.load(2).iteration == 2
@@ -321,7 +320,7 @@ def test_weights_are_known_by_their_content_where_two_folders_have_the_name(fold
     other = replace(folder, training_states=tmp_path / "other")
     folder.models.mkdir()
     other.training_states.mkdir()
-    CheckpointStore(other).save(3, {"net_g": weights(9)}, STATE, {"net_g": {"arch": "x"}})
+    CheckpointStore(other).save(3, {"net_g": weights(9)}, state_of(3), {"net_g": {"arch": "x"}})
     for models, resume_models in ((folder.models, moved), (moved, folder.models)):
         both = replace(folder, models=models, resume_models=resume_models)
         assert torch.equal(CheckpointStore(both).load(3).weights["net_g"]["count"], torch.tensor(3))
@@ -387,6 +386,16 @@ def test_whole_file_that_is_no_state_is_passed_over(folder, lost):
     assert f"20.state: {lost}: Field required" in warning
 
 
+def test_state_of_another_iteration_is_passed_over(folder):
+    store = CheckpointStore(folder)
+    save(store, 10)
+    save(store, 20)
+    rewrite(folder, 20, state_of(30))
+    restored, (warning,) = store.newest()
+    assert restored.iteration == 10
+    assert "20.state: progress.iteration: 30 in the state of 20" in warning
+
+
 @pytest.mark.parametrize("content", [[1], 5, "x", None, torch.ones(2)])
 def test_state_of_another_kind_is_passed_over(folder, content):
     store = CheckpointStore(folder)
@@ -425,7 +434,7 @@ def test_weights_that_are_not_finite_are_passed_over(folder, ending):
     save(store, 10)
     bad = weights(20)
     bad["conv.weight"][0, 0, 0, 0] = float("nan")
-    store.save(20, {"net_g": bad}, STATE, {"net_g": {"arch": "x"}})
+    store.save(20, {"net_g": bad}, state_of(20), {"net_g": {"arch": "x"}})
     restored, (warning,) = store.newest()
     assert restored.iteration == 10
     assert f"net_g_20.{ending}: conv.weight has a value that is not finite" in warning
@@ -459,7 +468,7 @@ def test_weights_of_no_checkpoint_are_found(folder):
 def test_names_and_kinds_of_a_network_come_back_as_they_are(folder, ending):
     tensors = {"module.generator.w": torch.ones(2), "module.generator.phase": torch.ones(2) + 1j}
     store = CheckpointStore(folder, ending)
-    store.save(5, {"net_d": tensors, "net_g": tensors}, STATE, {"net_g": {"arch": "x"}, "net_d": {"arch": "y"}})
+    store.save(5, {"net_d": tensors, "net_g": tensors}, state_of(5), {"net_g": {"arch": "x"}, "net_d": {"arch": "y"}})
     found = store.load(5).weights["net_d"]
     assert found.keys() == tensors.keys()
     assert torch.equal(found["module.generator.phase"], torch.ones(2) + 1j)
