@@ -29,7 +29,12 @@ class OldCheckpoint(CheckpointError):
 
 
 def decode_state(path: Path, data: bytes) -> dict[str, Any]:
-    """Return the training state `<iteration>.state`. Raises `OldCheckpoint` for another format, `DamagedCheckpoint` for all else."""
+    """Return the training state `<iteration>.state`.
+
+    Raises:
+        OldCheckpoint: it is of another format.
+        DamagedCheckpoint: it is no training state, or that of another iteration.
+    """
     try:
         state = read_torch(io.BytesIO(data), len(data))
     except ForeignFile as error:
