@@ -136,9 +136,13 @@ def _instead(group: list[Finding], node: Node) -> str:
 def _instead_of_text(kinds: set[str], value: str) -> str:
     if "bool_type" in kinds and value.lower() in ("yes", "on", "no", "off"):
         return f" (write {'true' if value.lower() in ('yes', 'on') else 'false'})"
-    number = value.replace("_", "")
+    if kinds & {"tuple_type", "list_type"} and "," in value:
+        return f" (write [{value.strip('()[] ')}])"
+    number, sign, comment = value.replace("_", "").partition("#")
+    # A comma separates thousands of a whole number, and the decimals of any other.
+    number = re.sub(r",(?=\d{3}\b)", "", number) if "int_type" in kinds else number.replace(",", ".", 1)
     if kinds & {"int_type", "float_type"} and re.fullmatch(r"[-+]?[0-9]+(\.[0-9]+)?([eE][-+]?[0-9]+)?", number):
-        return f" (write {number})"
+        return f" (write {number}{' ' if sign else ''}{sign}{comment})"
     return ""
 
 

@@ -12,6 +12,7 @@ from enum import Enum
 from io import BytesIO
 from typing import BinaryIO
 
+from traiNNer.imaging import orientation
 from traiNNer.imaging.color_profile import MOST_BYTES, profile_name
 from traiNNer.imaging.other_formats import READERS, open_with_plugin, what_it_is
 from traiNNer.imaging.tiff_tags import (
@@ -180,10 +181,10 @@ def _other(kind: str, file: BinaryIO, size: int) -> Read:
         raise Unusable(found)
     with found as image:
         channels = len(image.getbands()) if image.mode in ("L", "LA", "RGB", "RGBA") else 3
-        orientation = image.getexif().get(ORIENTATION, 1)
+        turned = image.getexif().get(ORIENTATION, 1)
         is_animated = getattr(image, "n_frames", 1) > 1
         width, height = image.size
-        header = Header(width, height, channels, 8, is_animated, orientation)
+        header = Header(width, height, channels, 8, is_animated, turned)
         return Parsed(header, image.info.get("icc_profile") or b"", Decoder.PILLOW), lambda: True
 
 
@@ -198,32 +199,26 @@ def _has(file: BinaryIO, position: int, mark: bytes) -> bool:
     return False
 
 
-def _exif_orientation(data: bytes) -> int:
-    data = data.removeprefix(b"Exif\0\0")
-    if data[:4] not in (b"II*\0", b"MM\0*"):
-        return 1
-    try:
-        return read_tiff_tags(BytesIO(data)).one(ORIENTATION, 1)
-    except (EOFError, struct.error):
-        return 1
-
-
 def _png(file: BinaryIO, size: int) -> Read:
     width, height, bits, color = struct.unpack(">IIBB", take(file, 16, 10))
     channels = {0: 1, 2: 3, 3: 3, 4: 2, 6: 4}.get(color)
     if channels is None:
         raise Unusable(f"damaged PNG: color type {color}")
-    is_animated, orientation, profile = False, 1, b""
+    is_animated, profile = False, b""
+    by_exif = by_text = orientation.UNTOLD
     seen: set[bytes] = set()
     for name, start, length in _png_chunks(file, size):
         if name == b"IDAT":
             break
         is_animated |= name == b"acTL"
+        if name in (b"tEXt", b"zTXt", b"iTXt"):
+            by_text = by_text or _told_by_text(file, name, start, length)
+            continue
         if name in seen:  # one of each is allowed, and read
             continue
         seen.add(name)
         if name == b"eXIf":
-            orientation = _exif_orientation(take(file, start, min(length, MOST_BYTES)))
+            by_exif = orientation.of_exif(take(file, start, min(length, MOST_BYTES)))
         elif name == b"iCCP":
             profile = _png_profile(take(file, start, min(length, MOST_BYTES)))
     file.seek(max(0, size - TAIL_BYTES))
@@ -233,13 +228,20 @@ def _png(file: BinaryIO, size: int) -> Read:
         (length,) = struct.unpack_from(">I", tail, place - 4)
         data, check = tail[place : place + 4 + length], tail[place + 4 + length : place + 8 + length]
         if check == struct.pack(">I", zlib.crc32(data)):
-            orientation = _exif_orientation(data[4:])
-    header = Header(width, height, channels, max(8, bits), is_animated, orientation)
+            by_exif = orientation.of_exif(data[4:])
+    header = Header(width, height, channels, max(8, bits), is_animated, by_exif or by_text)
 
     def is_complete() -> bool:
         return b"IEND" in tail or any(name == b"IEND" for name, _, _ in _png_chunks(file, size))
 
     return Parsed(header, profile, Decoder.STILL if is_animated else Decoder.OPENCV, is_animated), is_complete
+
+
+def _told_by_text(file: BinaryIO, kind: bytes, start: int, length: int) -> int:
+    """Return the orientation that a text of a PNG tells; a text with another keyword is not read."""
+    if not take(file, start, min(length, 32)).startswith(orientation.KEYWORDS):
+        return orientation.UNTOLD
+    return orientation.of_png_text(kind, take(file, start, min(length, MOST_BYTES)))
 
 
 def without_animation(content: bytes) -> bytes:
@@ -275,7 +277,8 @@ def _png_profile(data: bytes) -> bytes:
 
 def _jpeg(file: BinaryIO, size: int) -> Read:
     position, header, is_unusual = 2, None, False
-    orientation, profile = 1, {}
+    by_exif = by_xmp = orientation.UNTOLD
+    profile: dict[bytes, bytes] = {}
     for _ in range(MOST_SEGMENTS):
         marker, length = struct.unpack(">HH", take(file, position, 4))
         if marker == 0xFFFF:  # a fill byte
@@ -287,7 +290,9 @@ def _jpeg(file: BinaryIO, size: int) -> Read:
             header = _jpeg_frame(file, position)
             is_unusual = marker not in USUAL_JPEG_FRAMES
         elif marker == 0xFFE1 and (data := take(file, position + 4, length - 2)).startswith(b"Exif\0\0"):
-            orientation = _exif_orientation(data) if orientation == 1 else orientation
+            by_exif = by_exif or orientation.of_exif(data)
+        elif marker == 0xFFE1 and data.startswith(orientation.XMP_IN_JPEG):
+            by_xmp = by_xmp or orientation.of_xmp(data)
         elif marker == 0xFFE2 and (data := take(file, position + 4, length - 2)).startswith(b"ICC_PROFILE\0"):
             profile[data[12:13]] = data[14:]
         if marker == 0xFFDA:
@@ -295,7 +300,7 @@ def _jpeg(file: BinaryIO, size: int) -> Read:
         position += 2 + length
     if header is None:
         raise Unusable("damaged JPEG")
-    header = replace(header, orientation=orientation)
+    header = replace(header, orientation=by_exif or by_xmp)
 
     # Within the compressed data no other FF D9 can stand, but in a thumbnail before it there can.
     def is_complete() -> bool:
@@ -334,22 +339,25 @@ def _webp(file: BinaryIO, size: int) -> Read:
 def _extended_webp(file: BinaryIO, end: int) -> Parsed:
     flags, width, height = struct.unpack("<B3x3s3s", take(file, 20, 10))
     width, height = (int.from_bytes(side, "little") + 1 for side in (width, height))
-    orientation, profile, position = 1, b"", 30
+    by_exif = by_xmp = orientation.UNTOLD
+    profile, position = b"", 30
     seen: set[bytes] = set()
-    for _ in range(MOST_SEGMENTS if flags & 0x28 else 0):
+    for _ in range(MOST_SEGMENTS if flags & 0x2C else 0):
         if position + 8 > end:
             break
         name, length = struct.unpack("<4sI", take(file, position, 8))
         if name in seen:
             pass
         elif name == b"EXIF":
-            orientation = _exif_orientation(take(file, position + 8, min(length, MOST_BYTES)))
+            by_exif = orientation.of_exif(take(file, position + 8, min(length, MOST_BYTES)))
+        elif name == b"XMP ":
+            by_xmp = orientation.of_xmp(take(file, position + 8, min(length, MOST_BYTES)))
         elif name == b"ICCP":
             profile = take(file, position + 8, min(length, MOST_BYTES))
         seen.add(name)
         position += 8 + length + length % 2
     is_animated = bool(flags & 0x02)
-    header = Header(width, height, 4 if flags & 0x10 else 3, 8, is_animated, orientation)
+    header = Header(width, height, 4 if flags & 0x10 else 3, 8, is_animated, by_exif or by_xmp)
     return Parsed(header, profile, Decoder.PILLOW if is_animated else Decoder.OPENCV)
 
 

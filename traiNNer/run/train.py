@@ -173,7 +173,7 @@ def _open_files(folder: RunFolder, loaded: Loaded, store: CheckpointStore, start
         write_bytes_atomic(folder.root / "options.yml", loaded.text.encode())
         write_bytes_atomic(folder.root / "resolved.yml", loaded.effective().encode())
     except OSError as error:
-        raise CannotWrite(f"Cannot write to {folder.root} ({cause(error)}).") from None
+        raise CannotWrite(f"Cannot write to {error.filename or folder.root} ({cause(error)}).") from None
 
 
 def _begin(trainer: Trainer, start: resume.Start, train_set: ImageSet, book: Logbook) -> None:

@@ -49,8 +49,12 @@ def messages(values: dict, section: Section | None = None) -> dict[str, str]:
         ({"count": 2.0}, "must be a whole number (write 2)"),
         ({"count": 2.5}, "must be a whole number"),
         ({"count": "1_000"}, "must be a whole number (write 1000)"),
+        ({"count": "100,000"}, "must be a whole number (write 100000)"),
+        ({"count": "5#epochs"}, "must be a whole number (write 5 #epochs)"),
         ({"count": "many"}, "must be a whole number"),
         ({"rate": "1e-3"}, "must be a number (write 1e-3)"),
+        ({"rate": "2,5e-4"}, "must be a number (write 2.5e-4)"),
+        ({"rate": "1e-4#comment"}, "must be a number (write 1e-4 #comment)"),
         ({"rate": float("inf")}, "must be a finite number"),
         ({"on": "Yes"}, "must be true or false (write true)"),
         ({"on": "off"}, "must be true or false (write false)"),
@@ -59,6 +63,8 @@ def messages(values: dict, section: Section | None = None) -> dict[str, str]:
         ({"name": True}, 'must be text (write "true")'),
         ({"mode": "fats"}, "must be 'fast' or 'slow'; did you mean 'fast'?"),
         ({"inner": 3}, "must be a section (keys and values)"),
+        ({"pair": "(3, 6)"}, "must be a list (write [3, 6])"),
+        ({"pair": "pair"}, "must be a list"),
     ],
 )
 def test_invalid_value_reports_the_requirement(values, message):

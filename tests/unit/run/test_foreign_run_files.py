@@ -3,8 +3,10 @@
 import hashlib
 import io
 import json
+import os
 import random
 import shutil
+from pathlib import Path
 
 import pytest
 import torch
@@ -133,6 +135,17 @@ def test_marks_and_locks_with_other_content_end_in_a_sentence(resumed, name):
         return damage_json(root / name, mutator)
 
     check_many(resumed, damage, range(3), {0, 2})
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no named pipes on this system")
+@pytest.mark.parametrize("name", ["metrics.jsonl", "decisions.jsonl"])
+def test_pipe_in_place_of_a_record_is_named(resumed, name):
+    def replace(root):
+        (root / name).unlink(missing_ok=True)
+        os.mkfifo(root / name)
+
+    code, text = resumed(replace)
+    assert (code, text) == (7, f"Cannot write to {Path('experiments/run') / name} (not a regular file).")
 
 
 @pytest.mark.parametrize("name", ["metrics.jsonl", "decisions.jsonl"])

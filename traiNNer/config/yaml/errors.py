@@ -20,14 +20,15 @@ PHRASES = {
     "undefined tag handle": "tags are not allowed.",
     "maximum nesting depth": "is nested deeper than 32 levels.",  # the parser's own limit, in newer versions
 }
-OPENED_BEFORE = ("unexpected end of stream", "unexpected document")
+BEGUN_BEFORE = ("unexpected end of stream", "unexpected document", "expected ':'")
+"""What the parser notices after the place where it began."""
 
 
 def explain(error: yaml.YAMLError, written: Source) -> tuple[int | None, str]:
     """Return the line (from 1) and what is wrong there."""
     problem = str(getattr(error, "problem", None) or error)
     mark = getattr(error, "problem_mark", None)
-    if any(phrase in problem for phrase in OPENED_BEFORE):
+    if any(phrase in problem for phrase in BEGUN_BEFORE):
         mark = getattr(error, "context_mark", None) or mark
     if mark is None:
         return None, problem

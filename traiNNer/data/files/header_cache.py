@@ -20,7 +20,7 @@ from traiNNer.utils.threaded import threaded
 PATIENCE_S = 120.0
 MOST_BYTES = 1 << 30  # some four million files
 _KNOWN = TypeAdapter(dict[InstanceOf[str], tuple[str, list[int | float | str | bool | None], int]])
-VERSION = 2  # raise it when a header means something else than before
+VERSION = 3  # raise it when a header means something else than before
 
 
 def read_headers(paths: Sequence[Path], max_megapixels: float) -> dict[Path, Header | ImageError]:

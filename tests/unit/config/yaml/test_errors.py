@@ -23,7 +23,7 @@ def found(text: str) -> tuple[int | None, str]:
         ("a: 1\nb: [1, 2\nc: 3\n", 3, "a bracket or brace is not closed"),
         ("a:\n  b: 1\n c: 2\n", 3, "the indentation does not fit"),
         ("a: 1\nb: @c\n", 2, "put the text in quotes"),
-        ("a: 1\nb\nc: 2\n", 3, "a key without ': ' behind it"),
+        ("a: 1\nb\nc: 2\n", 2, "a key without ': ' behind it"),
         ("a: !x!y z\n", 1, "tags are not allowed"),
         ("a: 1\nb: !!python/name:os.x\n", 2, "tags are not allowed"),
         ("a:\n  b: 1\n\tc: 2\n", 3, "a tab in the indentation (column 1); use spaces"),
