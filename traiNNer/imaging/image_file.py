@@ -6,7 +6,7 @@
 | 16 bit (PNG, TIFF)           | uint16, full precision                              |
 | gray                         | three equal channels                                |
 | alpha                        | dropped; `read_seen` gives it apart                 |
-| EXIF or TIFF orientation     | turned as it is seen                                |
+| EXIF, XMP, TIFF orientation  | turned as it is seen                                |
 | color profile                | converted to sRGB; with 16 bits refused             |
 | CMYK, floating point         | refused                                             |
 | animated, several pages      | first frame                                         |

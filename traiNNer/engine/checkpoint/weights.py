@@ -9,7 +9,7 @@ from typing import Any
 from torch import Tensor, nn
 
 from traiNNer.archs.spandrel.detect import detect
-from traiNNer.engine.checkpoint.weights_file import WeightsFile, read_weights
+from traiNNer.engine.checkpoint.weights_file import WeightsFile, read_weights, some
 from traiNNer.errors import ConfigError
 from traiNNer.registry import ARCHS, UnknownComponent
 
@@ -26,14 +26,10 @@ class LoadReport:
     def __str__(self) -> str:
         text = f"loaded {self.loaded}/{self.total} tensors"
         if self.new:
-            text += f"; new: {_some(self.new)}"
+            text += f"; new: {some(self.new)}"
         if self.unused:
-            text += f"; not used: {_some(self.unused)}"
+            text += f"; not used: {some(self.unused)}"
         return text
-
-
-def _some(names: tuple[str, ...], limit: int = 6) -> str:
-    return ", ".join(names[:limit]) + (f" and {len(names) - limit} more" if len(names) > limit else "")
 
 
 def load_into(network: nn.Module, tensors: Mapping[str, Tensor]) -> LoadReport:

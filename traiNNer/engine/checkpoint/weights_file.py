@@ -1,7 +1,7 @@
 """Files of weights, also those of other programs: unwrapped and named as networks name them, or refused in a line."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -25,6 +25,7 @@ AVERAGED, COPIED = "ema_model.", "online_model."
 COUNTERS = ("n_averaged", "initted", "step")
 """What classes that average weights keep beside them (torch's SWA, ema-pytorch)."""
 DEEPEST = 4
+LONGEST_NAME = 100
 FLOATS = (torch.float16, torch.bfloat16, torch.float32, torch.float64)
 
 
@@ -106,11 +107,11 @@ def unwrap(loaded: Any, key: str | None) -> tuple[Mapping[Any, Any], object]:
     if {"optimizer", "learners"} & loaded.keys() and {"iteration", "progress"} & loaded.keys():
         raise ForeignFile(STATE)
     if key is not None and key not in loaded:
-        raise ForeignFile(f"has no entry '{key}' (path.param_key_g); it has: {_some(loaded)}")
+        raise ForeignFile(f"has no entry '{key}' (path.param_key_g); it has: {some(loaded)}")
     about = loaded.get("traiNNer")
     found = _Search().inside(loaded[key] if key is not None else loaded)
     if found is None:
-        raise ForeignFile(f"holds no named tensors; its entries: {_some(loaded)}")
+        raise ForeignFile(f"holds no named tensors; its entries: {some(loaded)}")
     return found, about if isinstance(about, str) else None
 
 
@@ -137,7 +138,7 @@ class _Search:
             return value
         inner = {name: found for name, item in value.items() if (found := self.inside(item, depth)) is not None}
         if len(inner) > 1:
-            raise ForeignFile(f"holds several sets of tensors: name one with path.param_key_g: {_some(inner)}")
+            raise ForeignFile(f"holds several sets of tensors: name one with path.param_key_g: {some(inner)}")
         return next(iter(inner.values()), None)
 
 
@@ -152,7 +153,7 @@ def plain_tensors(named: Mapping[Any, Any]) -> dict[str, Tensor]:
         raise ForeignFile("holds no tensors")
     for name, tensor in tensors.items():
         if problem := _problem(tensor):
-            raise ForeignFile(f"cannot be used: {name} {problem}")
+            raise ForeignFile(f"cannot be used: {_shown(name)} {problem}")
     return {name: tensor for name, tensor in tensors.items() if isinstance(tensor, Tensor)}
 
 
@@ -203,6 +204,14 @@ def _kind_of(value: Any) -> str:
     return "a tensor without a name" if isinstance(value, Tensor) else f"a {type(value).__name__}"
 
 
-def _some(names: Mapping[Any, Any], limit: int = 6) -> str:
-    shown = ", ".join(str(name)[:60] for name in list(names)[:limit])
+def some(names: Collection[Any], limit: int = 6) -> str:
+    """Return the first few of the names that a file holds, each as far as it can be shown."""
+    if not names:
+        return "none"
+    shown = ", ".join(_shown(name) for name in list(names)[:limit])
     return shown + (f" and {len(names) - limit} more" if len(names) > limit else "")
+
+
+def _shown(name: object) -> str:
+    text = str(name)
+    return text if len(text) <= LONGEST_NAME else f"{text[:LONGEST_NAME]}…"

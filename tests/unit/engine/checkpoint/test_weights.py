@@ -71,6 +71,8 @@ def test_unknown_arch_file_is_reported(tmp_path):
 def test_report_counts_and_names():
     report = load_into(Tiny(2), {"body.weight": torch.zeros(4, 3, 3, 3), "extra": torch.ones(1)})
     assert str(report) == "loaded 1/4 tensors; new: body.bias, up.weight, up.bias; not used: extra"
+    long = load_into(Tiny(2), {"k" * 1_000_000: torch.ones(1)})
+    assert str(long).endswith(f"not used: {'k' * 100}…")
 
 
 def test_old_weights_with_another_alpha_are_refused(tmp_path):

@@ -166,6 +166,15 @@ def test_values_that_are_not_finite_are_refused_by_name(tmp_path, kind, value):
         read_weights(tmp_path / "w.safetensors")
 
 
+def test_endless_names_are_cut_and_no_names_are_told(tmp_path):
+    torch.save({"k" * 1_000_000: torch.tensor(float("nan"))}, tmp_path / "w.pth")
+    with pytest.raises(ConfigError, match=f"cannot be used: {'k' * 100}… has a value"):
+        read_weights(tmp_path / "w.pth")
+    torch.save({}, tmp_path / "w.pth")
+    with pytest.raises(ConfigError, match=r"holds no named tensors; its entries: none$"):
+        read_weights(tmp_path / "w.pth")
+
+
 @pytest.mark.filterwarnings("ignore:torch.quantize_per_tensor")
 @pytest.mark.parametrize(
     ("change", "words"),
