@@ -14,8 +14,7 @@ from traiNNer.audit.deep import Deep, estimate_seconds, look_deep
 from traiNNer.audit.findings import KINDS, Finding, by_kind
 from traiNNer.audit.survey import Survey, survey
 from traiNNer.audit.table import audit_report
-from traiNNer.data.files.folders import require_folder
-from traiNNer.data.files.listing import list_images
+from traiNNer.data.files.folders import images_below
 from traiNNer.data.files.meta_info import ENTRY
 from traiNNer.errors import CannotWrite, ConfigError, DataError
 from traiNNer.utils.console import PlainConsole
@@ -90,16 +89,10 @@ def _check(options: AuditOptions) -> None:
 
 def _others(options: AuditOptions) -> dict[Path, list[Path]]:
     named = [("--val-gt", options.val_gt)] if options.val_gt else []
-    others = {}
-    for name, folder in [*named, *(("--against", folder) for folder in options.against)]:
-        require_folder(name, folder)
-        try:
-            others[folder] = list(list_images(folder).files.values())
-        except OSError as error:
-            raise DataError(f"{name}: cannot read the folder {error.filename} ({error.strerror}).") from None
-        if not others[folder]:
-            raise DataError(f"{name} has no images in {folder}.")
-    return others
+    return {
+        folder: images_below(name, folder)
+        for name, folder in [*named, *(("--against", folder) for folder in options.against)]
+    }
 
 
 def _say_speed(console: PlainConsole, found: Survey, seconds: float) -> None:

@@ -8,12 +8,11 @@ from pathlib import Path
 
 from rich.progress import Progress
 
-from traiNNer.data.files.folders import require_folder
-from traiNNer.data.files.listing import list_images
+from traiNNer.data.files.folders import images_below
 from traiNNer.errors import CannotWrite, DataError
 from traiNNer.estimate.picture import Picture, inspect
 from traiNNer.estimate.recipe import recipe_text, report_lines
-from traiNNer.imaging.image_file import SUFFIXES, ImageError
+from traiNNer.imaging.image_file import ImageError
 from traiNNer.utils.console import PlainConsole
 from traiNNer.utils.files import write_bytes_atomic
 
@@ -71,13 +70,7 @@ def run_estimate(options: EstimateOptions) -> int:
 
 
 def _chosen(options: EstimateOptions) -> tuple[Sequence[Path], int]:
-    require_folder("--lq", options.lq)
-    try:
-        files = list(list_images(options.lq).files.values())
-    except OSError as error:
-        raise DataError(f"--lq: cannot read the folder {error.filename} ({error.strerror}).") from None
-    if not files:
-        raise DataError(f"--lq has no images in {options.lq}. Allowed: {', '.join(SUFFIXES)}.")
+    files = images_below("--lq", options.lq)
     count = min(options.most, len(files))
     return [files[place * len(files) // count] for place in range(count)], len(files)
 

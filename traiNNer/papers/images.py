@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
+from traiNNer.data.files.folders import no_images
 from traiNNer.data.files.listing import list_images
 from traiNNer.errors import ConfigError, DataError
 from traiNNer.imaging.image_file import ImageError, read_seen
@@ -47,7 +48,7 @@ def parse_set(text: str) -> ImageSet:
         raise DataError(f"--set {name}: {folder} is not a folder")
     files = list_images(folder).files
     if not files:
-        raise DataError(f"--set {name}: {folder} holds no images")
+        raise no_images(f"--set {name}", folder)
     return ImageSet(name, files)
 
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path, PurePath
 
-from traiNNer.data.files.folders import require_folder
+from traiNNer.data.files.folders import no_images, require_folder
 from traiNNer.data.files.listing import list_images, stem_of, told
 from traiNNer.errors import ConfigError, DataError
 from traiNNer.imaging.encode import ENDINGS, Format
@@ -113,7 +113,7 @@ def _below(root: Path, output: Path, notes: list[str]) -> Iterator[tuple[PurePat
     within = output.resolve() if output.resolve() != root.resolve() else None
     files = {name: path for name, path in listing.files.items() if not (within and within in path.resolve().parents)}
     if not files:
-        raise DataError(f"-i {root} holds no images. Allowed: {', '.join(SUFFIXES)}.")
+        raise no_images("-i", root)
     yield from ((PurePath(name), path) for name, path in files.items())
 
 

@@ -55,7 +55,7 @@ def test_sixteen_bits_become_eight(tmp_path):
         ("Set5", ConfigError, "write NAME=FOLDER"),
         ("=x", ConfigError, "write NAME=FOLDER"),
         ("Set5={0}/none", DataError, "is not a folder"),
-        ("Set5={0}", DataError, "holds no images"),
+        ("Set5={0}", DataError, "--set Set5 has no images in "),
     ],
 )
 def test_set_that_cannot_be_used_is_refused(tmp_path, text, error, said):

@@ -61,7 +61,7 @@ def test_results_in_a_folder_of_the_input_are_no_input(photos):
     [
         (["nothing"], "-i: no such folder nothing"),
         (["photos/*.tif"], r"-i photos/\*\.tif matches no images"),
-        (["empty"], "-i empty holds no images"),
+        (["empty"], "-i has no images in empty"),
         (["photos/*/../../outside/*.png"], "would lie outside of out"),
         (["photos/a.png", "a.png"], "would both be written to out/a.png: rename one"),
     ],

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Collection, Sequence
 from pathlib import Path
 
+from traiNNer.data.files.listing import list_images, told
 from traiNNer.data.files.pairing import Pairing, gt_alone, pair_folders
 from traiNNer.errors import DataError
 from traiNNer.imaging.image_file import SUFFIXES
@@ -42,7 +43,7 @@ def find_gt(name: str, gt_roots: Sequence[Path], names: Collection[str] | None) 
         require_folder(f"{name}.dataroot_gt", root)
         pairing = _readable(name, lambda root=root: gt_alone(root, names))
         if not pairing.pairs and names is None:
-            raise _no_images(name, root)
+            raise no_images(name, root)
         pairings.append(pairing)
     return pairings
 
@@ -57,8 +58,24 @@ def pair_or_refuse(name: str, gt_root: Path | None, lq_root: Path, names: Collec
     if not pairing.pairs and names is None:
         for root, others in ((gt_root, pairing.without_lq), (lq_root, pairing.without_gt)):
             if root and not others:
-                raise _no_images(name, root)
+                raise no_images(name, root)
     return pairing
+
+
+def images_below(name: str, root: Path) -> list[Path]:
+    """Return every image below a folder; `name` is what the user calls it.
+
+    Raises:
+        DataError: it is missing, cannot be read or holds no images.
+    """
+    require_folder(name, root)
+    try:
+        files = list(list_images(root).files.values())
+    except OSError as error:
+        raise DataError(f"{name}: cannot read the folder {error.filename} ({error.strerror}).") from None
+    if not files:
+        raise no_images(name, root)
+    return files
 
 
 def _readable(name: str, pair: Callable[[], Pairing]) -> Pairing:
@@ -68,8 +85,10 @@ def _readable(name: str, pair: Callable[[], Pairing]) -> Pairing:
         raise DataError(f"{name}: cannot read the folder {error.filename} ({error.strerror}).") from None
 
 
-def _no_images(name: str, root: Path) -> DataError:
-    return DataError(f"{name} has no images in {root}. Allowed: {', '.join(SUFFIXES)}.")
+def no_images(name: str, root: Path) -> DataError:
+    """Return the error for a folder without images; it tells what was passed over there."""
+    passed_over = "".join(f" {line}." for line in told(list_images(root).passed_over))
+    return DataError(f"{name} has no images in {root}.{passed_over} Allowed: {', '.join(SUFFIXES)}.")
 
 
 def require_folder(name: str, root: Path) -> None:

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from imagekit import write_pairs
 
-from traiNNer.data.files.folders import find_gt, find_pairs, pair_or_refuse, require_folder
+from traiNNer.data.files.folders import find_gt, find_pairs, images_below, pair_or_refuse, require_folder
 from traiNNer.errors import DataError
 
 
@@ -58,6 +58,17 @@ def test_folder_without_images_is_named(tmp_path, part):
     words = f"set has no images in {tmp_path / 'empty'}. Allowed: .png"
     assert refused(lambda: pair_or_refuse("set", roots["hr"], roots["lr"])).startswith(words)
     assert refused(lambda: find_gt("set", [tmp_path / "empty"], None)).startswith(words)
+    assert refused(lambda: images_below("set", tmp_path / "empty")).startswith(words)
+
+
+def test_images_that_are_not_read_are_counted_where_there_are_no_others(tmp_path):
+    for name in ("a.gif", "b.gif", "@eaDir/c.png"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).touch()
+    assert refused(lambda: find_gt("set", [tmp_path], None)).startswith(
+        f"set has no images in {tmp_path}. 2 images with endings that are not read are left out (gif 2); convert them "
+        "to PNG. 1 images in folders that a NAS or macOS made are left out (@eaDir 1). Allowed: .png"
+    )
 
 
 @pytest.mark.parametrize(("part", "option"), [("hr", "dataroot_gt"), ("lr", "dataroot_lq")])
