@@ -69,6 +69,11 @@ def run_benchmark(request: Request) -> Result:
     if twice:
         raise ConfigError(f"--set {twice[0]} is given twice")
     network = open_network(request.model, open_runtime(request.use_cpu), request.scale)
+    if network.frames > 1:
+        raise ConfigError(
+            f"{network.name} takes clips of {network.frames} frames, and the papers' sets are single images: "
+            "trainner test scores it on clips"
+        )
     source = _source(request, network)
     metrics, missing = build_metrics(network.scale)
     _say(f"{network.name}, {network.scale}x. {network.runtime.about}")

@@ -5,7 +5,7 @@ from exportkit import weights_file
 
 from traiNNer.errors import NotExported
 from traiNNer.export.onnx_graph import describe, write_onnx
-from traiNNer.export.source import open_source
+from traiNNer.export.source import open_source, shape_of
 from traiNNer.upscaling.command import open_runtime
 from traiNNer.upscaling.network import open_network
 
@@ -49,8 +49,8 @@ def test_family_computes_the_same_in_onnx(member: Member, tmp_path):
         return
     assert written.agreement.largest < 1e-4
     opened = open_network(tmp_path / "x.onnx", open_runtime(use_cpu=True))
-    images = torch.rand(1, 3, max(41, source.least_side), max(67, source.least_side))
-    assert opened.scale == member.scale
+    images = torch.rand(*shape_of(1, source.frames), max(41, source.least_side), max(67, source.least_side))
+    assert (opened.scale, opened.frames) == (member.scale, source.frames)
     torch.testing.assert_close(opened.call(images), source.upscaled(images), rtol=1e-4, atol=1e-4)
     if member.component.name in OFTEN:
         assert written.notes == ()  # by torch's exporter, at the first attempt
