@@ -165,8 +165,9 @@ def _reason(error: Exception) -> str:
     cause: BaseException = error
     while cause.__cause__ is not None:
         cause = cause.__cause__
-    lines = [line.strip() for line in str(cause).splitlines() if line.strip()]
-    return f"{type(cause).__name__}: {lines[0] if lines else 'no reason given'}"[:300]
+    lines = [line.strip() for line in str(cause).splitlines() if line.strip()] or ["no reason given"]
+    said = " ".join(lines[:2] if lines[0].endswith(":") else lines[:1])  # a title alone says nothing
+    return f"{type(cause).__name__}: {said}"[:300]
 
 
 def describe(path: Path, about: dict[str, str]) -> None:
