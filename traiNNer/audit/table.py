@@ -5,13 +5,13 @@ from collections.abc import Iterator, Sequence
 from statistics import median
 
 from rich.console import Group
-from rich.table import Table
 from rich.text import Text
 
 from traiNNer.audit.deep import Deep
 from traiNNer.audit.findings import KINDS, Finding
 from traiNNer.audit.survey import Survey
 from traiNNer.utils.printable import printable_name
+from traiNNer.utils.rows import FoldingTable
 
 NAMES_SHOWN = 5
 
@@ -21,7 +21,7 @@ def audit_report(found: Survey, deep: Deep | None, findings: Sequence[Finding]) 
     rows = [Text(line) for line in _summary(found, deep)]
     if not findings:
         return Group(*rows, Text("No problems found."))
-    table = Table("count", "problem", "names", "what to do")
+    table = FoldingTable("count", "problem", "names", "what to do")
     table.columns[0].justify = "right"
     counts = Counter(finding.kind for finding in findings)
     for key in (key for key in KINDS if key in counts):

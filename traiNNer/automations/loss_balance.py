@@ -127,9 +127,9 @@ class DynamicLossScheduling(Automation):
 
     def _table(self, units: Mapping[str, float], factors: Mapping[str, float]) -> str:
         before, after = self._shares(units, dict.fromkeys(units, 1.0)), self._shares(units, factors)
-        head = f"{'loss':<20} {'weight':>8} {'factor':>10} {'share before':>13} {'share after':>12}"
+        head = f"{'loss':<20} {'weight':>8} {'factor':>10} {'before':>7} {'after':>7}"
         rows = [
-            f"{name:<20} {weight:>8.3g} {factors[name]:>10.4g} {before[name]:>13.1%} {after[name]:>12.1%}"
+            f"{name:<20} {weight:>8.3g} {factors[name]:>10.4g} {before[name]:>7.1%} {after[name]:>7.1%}"
             for name, weight in self._weights.items()
         ]
         return "\n".join([f"shares of the gradient over {BATCHES} batches", head, *rows])

@@ -55,13 +55,17 @@ def run(args: argparse.Namespace) -> int:
     """Print one row per network as soon as it is known. Returns the exit code."""
     chosen = _chosen(args.names)
     from traiNNer.measuring.networks import measure_network, usual_scale
+    from traiNNer.utils.rows import entries, terminal_width
 
-    columns = (*COLUMNS, TIMED) if args.time else COLUMNS
-    print(printable("  ".join(title.ljust(width) for title, width in columns).rstrip()))
+    head, widths = zip(*COLUMNS, *[TIMED] * args.time, strict=True)
+    line = "  ".join(f"{{:{width}}}" for width in widths)
+    screen = terminal_width()
+    narrow = screen if screen and screen < len(line.format(*head)) else None
+    if not narrow:
+        print(printable(line.format(*head).rstrip()))
     for component in chosen:
-        cost = measure_network(component, usual_scale(component.traits, args.scale), args.time)
-        cells = zip(_cells(component, cost), columns, strict=True)
-        print(printable("  ".join(text.ljust(width) for text, (_, width) in cells).rstrip()), flush=True)
+        cells = _cells(component, measure_network(component, usual_scale(component.traits, args.scale), args.time))
+        print(printable(entries(head, cells, narrow) if narrow else line.format(*cells).rstrip()), flush=True)
     return 0
 
 

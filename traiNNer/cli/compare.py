@@ -30,10 +30,11 @@ def run(args: argparse.Namespace) -> None:
     """Print the tables of a comparison and write the page that was asked for."""
     from traiNNer.errors import ConfigError
     from traiNNer.report.compare import grouped, sheets
-    from traiNNer.report.formats import latex, markdown
+    from traiNNer.report.formats import fitted, latex
     from traiNNer.report.record import find_run, read_record
     from traiNNer.utils.files import write_bytes_atomic
     from traiNNer.utils.printable import printable
+    from traiNNer.utils.rows import terminal_width
 
     if len(args.names) < 2:
         raise ConfigError("compare needs two runs or more.")
@@ -41,7 +42,7 @@ def run(args: argparse.Namespace) -> None:
         raise ConfigError("--seed must be 0 or more.")
     groups = grouped([read_record(find_run(args.root, name)) for name in args.names])
     found = sheets(groups, args.seed)
-    sys.stdout.write(printable((latex if args.latex else markdown)(found)))
+    sys.stdout.write(printable(latex(found) if args.latex else fitted(found, terminal_width())))
     if args.html:
         from traiNNer.report.overlay import comparison_page
 

@@ -44,7 +44,7 @@ def compare(source: Source, call: Callable[[Tensor], Tensor], title: str, half: 
 
     Args:
         source: the network, as it was trained.
-        call: the exported file as a function from B, 3, h, w float32 to B, 3, s*h, s*w.
+        call: the exported file as a function from B, 3, h, w (or clips) float32 to B, 3, s*h, s*w.
         title: what the exported file is called, for messages.
         half: it computes in half precision, so it may differ by what no eye sees.
 
@@ -54,7 +54,7 @@ def compare(source: Source, call: Callable[[Tensor], Tensor], title: str, half: 
     largest, squares, count = 0.0, 0.0, 0
     for place, (height, width) in enumerate(SIZES):
         # Other colors each time: a network that chooses its way by the image must choose in the file too.
-        images = pattern(max(height, source.least_side), max(width, source.least_side), place)
+        images = pattern(max(height, source.least_side), max(width, source.least_side), place, source.frames)
         wanted = source.upscaled(images)
         found = _called(call, images, title)
         if found.shape != wanted.shape:
@@ -68,7 +68,7 @@ def compare(source: Source, call: Callable[[Tensor], Tensor], title: str, half: 
     db = math.inf if squares == 0 else -10 * math.log10(squares / count)
     if half and db < LEAST_DB:
         raise NotExported(f"{title} is {db:.1f} dB from float32, less than {LEAST_DB:g}: the network needs float32.")
-    images = pattern(*(max(side, source.least_side) for side in SIZES[0]))
+    images = pattern(*(max(side, source.least_side) for side in SIZES[0]), frames=source.frames)
     return Agreement(largest, db, _milliseconds(source.upscaled, images), _milliseconds(call, images))
 
 
@@ -81,8 +81,16 @@ def _called(call: Callable[[Tensor], Tensor], images: Tensor, title: str) -> Ten
         raise NotExported(f"{title} fails for images of {_size(images)} ({reason}).") from None
 
 
-def pattern(height: int, width: int, kind: int = 0) -> Tensor:
-    """Return an image, 1, 3, H, W in [0, 1], the same every time: waves, edges and noise; dark; or noise alone."""
+def pattern(height: int, width: int, kind: int = 0, frames: int = 1) -> Tensor:
+    """Return an image, 1, 3, H, W in [0, 1], the same every time: waves, edges and noise; dark; or noise alone.
+
+    Of more than one frame it is a clip, 1, frames, 3, H, W, that moves by a pixel a frame.
+    """
+    image = _pattern(height, width, kind)
+    return image if frames == 1 else torch.stack([image.roll(place, -1) for place in range(frames)], 1)
+
+
+def _pattern(height: int, width: int, kind: int) -> Tensor:
     rows, columns = torch.arange(height).view(-1, 1), torch.arange(width).view(1, -1)
     waves = [torch.sin(rows / period + columns / (2 * period)) for period in (3.0, 7.0, 19.0)]
     noise = torch.rand(3, height, width, generator=torch.Generator().manual_seed(0))

@@ -1,6 +1,7 @@
 """Exporting a network: everything is written aside and compared, and only then put in place."""
 
 import json
+import math
 import shutil
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -11,7 +12,7 @@ from tempfile import mkdtemp
 
 from traiNNer.config.names import refusal
 from traiNNer.engine.run_folder import cause
-from traiNNer.errors import CannotWrite, ConfigError
+from traiNNer.errors import CannotWrite, ConfigError, NotExported
 from traiNNer.export.int8 import Calibration, write_int8
 from traiNNer.export.model_card import Release, model_card
 from traiNNer.export.onnx_graph import PACKAGES, describe, write_onnx
@@ -99,6 +100,8 @@ def run_export(request: Request) -> None:
     """
     _check(request)
     source = open_source(request.model.expanduser(), request.scale)
+    if request.int8 and source.frames > 1:
+        raise ConfigError(f"--int8 calibrates with single images, and {source.arch} takes clips: leave --int8 out")
     record = run_of(source.path)
     name = _name(request, record)
     if request.wants_onnx(source) or request.fp16:
@@ -161,7 +164,12 @@ def _write(request: Request, work: _Work) -> None:
 def _weights(work: _Work, precision: Precision) -> None:
     path = work.path(".safetensors" if precision == "fp32" else f"_{precision}.safetensors")
     write_weights(work.source, path, precision)
-    if precision == "fp32":
+    if precision == "fp32" and work.source.frames > 1:
+        found = rounding_db(work.source, path)
+        if not math.isinf(found):
+            raise NotExported(f"{path.name}: read back it is {found:.1f} dB from the network.")
+        work.say(f"{path.name}: read back, it computes the same; spandrel opens no networks of clips")
+    elif precision == "fp32":
         work.say(prove(work.source, path, work.folder))
     else:
         work.say(f"{path.name}: {rounding_db(work.source, path):.1f} dB from float32")

@@ -75,7 +75,9 @@ def _facts(source: Source, record: Record | None) -> Iterator[Sequence[str]]:
         f"{source.arch} ({', '.join(f'{key}: {value}' for key, value in options.items()) or 'as published'})",
     )
     yield ("parameters", f"{parameter_count(source.released, trained=False):,} when released")
-    yield ("images", "RGB in [0, 1], B x 3 x H x W, of any size" + _least(source))
+    clips = f"{source.frames} x " if source.frames > 1 else ""
+    middle = "; the middle one of the frames is made" if clips else ""
+    yield ("images", f"RGB in [0, 1], B x {clips}3 x H x W, of any size{_least(source)}{middle}")
     if source.arch in ARCHS and source.traits.license:
         yield ("license of the network's code", source.traits.license)
     yield ("license of the weights", "not stated: its author decides")
@@ -92,7 +94,8 @@ def _least(source: Source) -> str:
 
 def _use(release: Release) -> Iterator[str]:
     weights = f"{release.name}.safetensors"
-    yield f"- `trainner upscale -m {weights} -i IMAGES -o OUT`"
+    source_name = "FILM" if release.source.frames > 1 else "IMAGES"
+    yield f"- `trainner upscale -m {weights} -i {source_name} -o OUT`"
     if release.source.is_known_elsewhere:
         yield f"- chaiNNer, ComfyUI and other programs that use spandrel open `{weights}`."
     else:

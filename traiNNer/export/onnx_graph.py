@@ -66,7 +66,7 @@ def write_onnx(source: Source, path: Path, half: bool = False) -> OnnxFile:
     failures: list[str] = []
     for way in WAYS:
         height, width = (max(side, source.least_side) for side in EXAMPLE)
-        example = pattern(height, width).expand(way.batch, -1, -1, -1).contiguous()
+        example = torch.cat([pattern(height, width, frames=source.frames)] * way.batch)
         if way.traces and decides_by_values(source.released, example):
             failures.append(f"{way.title}: {CHOOSES}")
             continue
@@ -90,7 +90,7 @@ def write_onnx(source: Source, path: Path, half: bool = False) -> OnnxFile:
 
 
 def _by_export(network: nn.Module, example: Tensor, path: Path) -> None:
-    dynamic = {2: torch.export.Dim.DYNAMIC, 3: torch.export.Dim.DYNAMIC}
+    dynamic = dict.fromkeys((example.ndim - 2, example.ndim - 1), torch.export.Dim.DYNAMIC)
     if len(example) > 1:
         dynamic[0] = torch.export.Dim.DYNAMIC
     torch.onnx.export(
@@ -107,13 +107,13 @@ def _by_export(network: nn.Module, example: Tensor, path: Path) -> None:
 
 
 def _by_tracing(network: nn.Module, example: Tensor, path: Path) -> None:
-    axes = {2: "height", 3: "width"}
+    sizes = {example.ndim - 2: "height", example.ndim - 1: "width"}
     torch.onnx.export(
         network,
         (example,),
         str(path),
         dynamo=False,
-        dynamic_axes={INPUT: axes, OUTPUT: axes},
+        dynamic_axes={INPUT: sizes, OUTPUT: {2: "height", 3: "width"}},
         input_names=[INPUT],
         output_names=[OUTPUT],
         opset_version=OPSET,
@@ -165,8 +165,9 @@ def _reason(error: Exception) -> str:
     cause: BaseException = error
     while cause.__cause__ is not None:
         cause = cause.__cause__
-    lines = [line.strip() for line in str(cause).splitlines() if line.strip()]
-    return f"{type(cause).__name__}: {lines[0] if lines else 'no reason given'}"[:300]
+    lines = [line.strip() for line in str(cause).splitlines() if line.strip()] or ["no reason given"]
+    said = " ".join(lines[:2] if lines[0].endswith(":") else lines[:1])  # a title alone says nothing
+    return f"{type(cause).__name__}: {said}"[:300]
 
 
 def describe(path: Path, about: dict[str, str]) -> None:

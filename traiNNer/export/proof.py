@@ -52,7 +52,7 @@ def prove(source: Source, weights: Path, folder: Path) -> str:
         NotExported: spandrel does not open it, or computes something else.
     """
     side = source.traits.fitting(max(64, source.least_side))
-    images = pattern(side, side)
+    images = pattern(side, side, frames=source.frames)
     save_file({"images": images}, folder / IMAGES)
     needed = "0" if source.is_known_elsewhere else str(source.scale)
     identifier = _run([str(weights), str(folder), needed], weights.name)

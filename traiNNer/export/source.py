@@ -29,7 +29,7 @@ class AnySize(nn.Module):
     """A network for sides that are multiples of a number, for images of any size: padded, and cut back.
 
     Args:
-        network: B, 3, H, W to B, 3, scale*H, scale*W or more.
+        network: B, 3, H, W to B, 3, scale*H, scale*W or more; one of clips takes B, frames, 3, H, W.
         multiple: what sides are padded to.
         scale: of the network.
         mode: of the padding, as `torch.nn.functional.pad` knows it.
@@ -43,13 +43,15 @@ class AnySize(nn.Module):
         self.scale = scale
 
     def forward(self, x: Tensor) -> Tensor:
-        """Map B, 3, H, W to B, 3, scale*H, scale*W."""
+        """Map B, 3, H, W, or a clip, to B, 3, scale*H, scale*W."""
         height, width = x.shape[-2:]
         # In this form an exporter sees that the padded sides are multiples, whatever the image. Nothing negative is
         # divided: Python rounds down, the integer division of ONNX towards zero.
         multiple = self.multiple
         bottom, right = ((side + multiple - 1) // multiple * multiple - side for side in (height, width))
-        output = self.network(F.pad(x, (0, right, 0, bottom), mode=self.mode))
+        images = x.flatten(0, 1) if x.ndim > 4 else x  # of clips reflection takes the frames
+        padded = F.pad(images, (0, right, 0, bottom), mode=self.mode)
+        output = self.network(padded.unflatten(0, x.shape[:2]) if x.ndim > 4 else padded)
         return output[..., : height * self.scale, : width * self.scale]
 
 
@@ -66,6 +68,7 @@ class Source:
         traits: what the arch declares.
         tensors: of the file, by name.
         about: what the file says of itself.
+        frames: of the clips that it takes, B, frames, 3, H, W; 1 for images.
     """
 
     path: Path
@@ -76,6 +79,7 @@ class Source:
     traits: ArchTraits
     tensors: Mapping[str, Tensor]
     about: Mapping[str, Any]
+    frames: int = 1
 
     @property
     def is_known_elsewhere(self) -> bool:
@@ -89,7 +93,7 @@ class Source:
         return max(self.traits.least_size, padded)
 
     def upscaled(self, images: Tensor) -> Tensor:
-        """Return B, 3, H, W images upscaled by the network as it was trained."""
+        """Return B, 3, H, W images, or the middle frames of clips, upscaled by the network as it was trained."""
         with torch.inference_mode():
             return upscale_image(self.network, images, self.scale, self.traits)
 
@@ -126,7 +130,7 @@ def open_source(path: Path, scale: int | None = None) -> Source:
     if path.suffix.lower() == ".onnx":
         raise ConfigError(f"{path} is an ONNX file already: export the weights file that it was made of")
     file = read_weights(path)
-    found = identify(file)
+    found, frames = identify(file), 1
     if found is None:
         network, traits = foreign_network(file)
         arch, known = type(network).__name__, None
@@ -138,29 +142,31 @@ def open_source(path: Path, scale: int | None = None) -> Source:
         network, traits = rebuild(file, wanted), ARCHS[arch].traits
         if traits.discriminates:
             raise ConfigError(f"{path} holds weights of {arch}, which judges images and makes none")
+        options = {key: found[key] for key in found if key not in ("type", "scale")}
+        frames = traits.frames(ARCHS[arch].options.parse(options).model_dump()) if traits.frames_option else 1
     network = network.eval().requires_grad_(False)
-    found_scale = _scale_of(path, network, traits)
+    found_scale = _scale_of(path, network, traits, frames)
     if scale not in (None, found_scale):
         raise ConfigError(f"{path} is of scale {found_scale}, not {scale}: leave --scale out")
-    return Source(
-        path, arch, network, released(network, traits, found_scale), found_scale, traits, file.tensors, file.about
-    )
+    form = released(network, traits, found_scale, frames)
+    return Source(path, arch, network, form, found_scale, traits, file.tensors, file.about, frames)
 
 
-def released(network: nn.Module, traits: ArchTraits, scale: int) -> nn.Module:
+def released(network: nn.Module, traits: ArchTraits, scale: int, frames: int = 1) -> nn.Module:
     """Return the form of a network that is exported: fused where its arch knows how, for images of any size."""
     form = (traits.release(network) if traits.release else network).eval().requires_grad_(False)
-    found = _padding_of(form, traits, scale)
+    found = _padding_of(form, traits, scale, frames)
     return AnySize(form, *found).eval() if found else form
 
 
-def _padding_of(network: nn.Module, traits: ArchTraits, scale: int) -> tuple[int, int, str] | None:
+def _padding_of(network: nn.Module, traits: ArchTraits, scale: int, frames: int) -> tuple[int, int, str] | None:
     """Return multiple, scale and mode of the padding that is done here or by the network itself; None without any.
 
     A network that pads for itself asks whether it has to, and an export keeps one answer. Padded from outside to the
     same multiple it never has to. That multiple is the largest one with which the output stays what it is.
     """
-    images = [torch.rand(1, 3, *(max(side, traits.least_size) for side in size)) for size in TRIED]
+    sizes = [[max(side, traits.least_size) for side in size] for size in TRIED]
+    images = [torch.rand(*shape_of(1, frames), *size) for size in sizes]
     with torch.inference_mode():
         wanted = [upscale_image(network, image, scale, traits) for image in images]
         for multiple in (multiple for multiple in MULTIPLES if multiple % traits.size_multiple == 0):
@@ -172,11 +178,16 @@ def _padding_of(network: nn.Module, traits: ArchTraits, scale: int) -> tuple[int
     return None if traits.size_multiple == 1 else (traits.size_multiple, scale, MODES[0])
 
 
-def _scale_of(path: Path, network: nn.Module, traits: ArchTraits) -> int:
+def shape_of(batch: int, frames: int) -> tuple[int, ...]:
+    """Return the first sizes of images, or of clips: what comes before height and width."""
+    return (batch, 3) if frames == 1 else (batch, frames, 3)
+
+
+def _scale_of(path: Path, network: nn.Module, traits: ArchTraits, frames: int) -> int:
     side = traits.fitting(16)
     try:
         with torch.inference_mode():
-            shape = tuple(network(torch.rand(1, 3, side, side)).shape)
+            shape = tuple(network(torch.rand(*shape_of(1, frames), side, side)).shape)
     except (RuntimeError, ValueError) as error:
         raise ConfigError(f"{path} does not take RGB images ({str(error).splitlines()[0]})") from None
     scale = shape[-1] // side

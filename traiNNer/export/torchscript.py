@@ -19,7 +19,7 @@ def write_torchscript(source: Source, path: Path) -> Agreement:
     Raises:
         NotExported: it cannot be traced, or the trace holds for one size alone.
     """
-    example = pattern(*(max(48, source.least_side) for _ in range(2)))
+    example = pattern(*(max(48, source.least_side) for _ in range(2)), frames=source.frames)
     if decides_by_values(source.released, example):
         raise NotExported(f"{source.arch} cannot be written as TorchScript: {CHOOSES}.")
     with warnings.catch_warnings():

@@ -34,7 +34,7 @@ def _converted(tensor: Tensor, kind: torch.dtype) -> Tensor:
 
 def rounding_db(source: Source, path: Path) -> float:
     """Return how far the written weights, read back, are from the network, as PSNR of an output in [0, 1]."""
-    images = pattern(*(max(64, source.least_side) for _ in range(2)))
+    images = pattern(*(max(64, source.least_side) for _ in range(2)), frames=source.frames)
     difference = open_source(path, source.scale).upscaled(images) - source.upscaled(images)
     error = float(difference.double().square().mean())
     return math.inf if error == 0 else -10 * math.log10(error)

@@ -14,12 +14,13 @@ from traiNNer.papers.cost import measure
 from traiNNer.papers.images import parse_set
 from traiNNer.papers.scores import build_metrics, score_set
 from traiNNer.papers.tables import Result, as_json, bicubic_notes, sheets
-from traiNNer.report.formats import latex, markdown
+from traiNNer.report.formats import fitted, latex, markdown
 from traiNNer.upscaling.command import open_runtime
 from traiNNer.upscaling.image import Picture, Upscaler
 from traiNNer.upscaling.network import ReadyNetwork, open_network
 from traiNNer.utils.files import write_bytes_atomic
 from traiNNer.utils.printable import printable
+from traiNNer.utils.rows import terminal_width
 from traiNNer.utils.upscaling import Tiling
 
 WRITERS: Mapping[str, Callable[[Result], str]] = {
@@ -68,6 +69,11 @@ def run_benchmark(request: Request) -> Result:
     if twice:
         raise ConfigError(f"--set {twice[0]} is given twice")
     network = open_network(request.model, open_runtime(request.use_cpu), request.scale)
+    if network.frames > 1:
+        raise ConfigError(
+            f"{network.name} takes clips of {network.frames} frames, and the papers' sets are single images: "
+            "trainner test scores it on clips"
+        )
     source = _source(request, network)
     metrics, missing = build_metrics(network.scale)
     _say(f"{network.name}, {network.scale}x. {network.runtime.about}")
@@ -82,7 +88,7 @@ def run_benchmark(request: Request) -> Result:
     result = Result(network.name, arch, network.scale, found, measure(network, source), missing)
     for note in bicubic_notes(result):
         _say(f"Warning: {note}")
-    print(printable("\n" + markdown(sheets(result))), flush=True)
+    print(printable("\n" + fitted(sheets(result), terminal_width())), flush=True)
     for path in request.outputs:
         write_bytes_atomic(path, WRITERS[path.suffix.lower()](result).encode("utf-8", "replace"))
         _say(f"Written: {path}")

@@ -7,13 +7,13 @@ from pathlib import Path
 from typing import Any
 
 from rich.console import Group
-from rich.table import Table
 from rich.text import Text
 
 from traiNNer.config.names import refusal
 from traiNNer.errors import ConfigError
 from traiNNer.utils.bounded import read_lines
 from traiNNer.utils.printable import printable
+from traiNNer.utils.rows import FoldingTable
 
 RECORD = "decisions.jsonl"
 Decision = Mapping[str, Any]
@@ -64,11 +64,9 @@ def _hint(name: str, runs: Sequence[str]) -> str:
     return f"; {'nearest' if near else 'there'}: {', '.join(listed)}" if listed else "; there is none"
 
 
-def _table(decisions: Sequence[Decision]) -> Table:
-    table = Table("iteration", "automation", "change", "reason", "evidence")
+def _table(decisions: Sequence[Decision]) -> FoldingTable:
+    table = FoldingTable("iteration", "automation", "change", "reason", "evidence")
     table.columns[0].justify = "right"
-    for column in table.columns[:2]:
-        column.no_wrap = True
     for decision in decisions:
         table.add_row(*(Text(printable(cell)) for cell in _cells(decision)))
     return table

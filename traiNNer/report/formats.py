@@ -1,9 +1,11 @@
-"""Tables as Markdown and LaTeX."""
+"""Tables as Markdown and LaTeX, and for a screen."""
 
+import textwrap
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 from traiNNer.utils.printable import printable_name
+from traiNNer.utils.rows import entries
 
 LATEX = {
     "\\": r"\textbackslash{}",
@@ -39,6 +41,27 @@ def _markdown(sheet: Sheet) -> str:
     rule = "|" + "|".join("-" * (width + 2) for width in widths) + "|"
     note = [sheet.note, ""] if sheet.note else []
     return "\n".join([f"## {sheet.title}", "", *note, lines[0], rule, *lines[1:], ""])
+
+
+def fitted(sheets: Sequence[Sheet], width: int | None) -> str:
+    """Return tables for a screen: as Markdown, but those that are wider as a list with the titles beside the numbers.
+
+    Args:
+        sheets: the tables.
+        width: columns of the screen; None where there is none, which leaves all as Markdown.
+    """
+    return "\n".join(_markdown(sheet) if _fits(sheet, width) else _listed(sheet, width or 0) for sheet in sheets)
+
+
+def _fits(sheet: Sheet, width: int | None) -> bool:
+    rows = [line for line in _markdown(sheet).splitlines() if line.startswith("|")]
+    return width is None or max(map(len, rows), default=0) <= width
+
+
+def _listed(sheet: Sheet, width: int) -> str:
+    head, *rows = [[printable_name(cell) for cell in row] for row in (sheet.head, *sheet.rows)]
+    note = [textwrap.fill(sheet.note, width), ""] if sheet.note else []
+    return "\n".join([f"## {sheet.title}", "", *note, *(entries(head, row, width) for row in rows), ""])
 
 
 def latex(sheets: Sequence[Sheet]) -> str:

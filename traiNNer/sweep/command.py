@@ -13,7 +13,7 @@ from traiNNer.config.stages import has_stages
 from traiNNer.engine.log.logbook import Logbook
 from traiNNer.errors import ConfigError, DataError, OutOfMemory, RunError, TrainingDiverged
 from traiNNer.report.compare import grouped, sheets
-from traiNNer.report.formats import Sheet, markdown
+from traiNNer.report.formats import Sheet, fitted, markdown
 from traiNNer.report.record import read_record
 from traiNNer.report.verdict import scores_of
 from traiNNer.run.train import train
@@ -21,6 +21,7 @@ from traiNNer.sweep.axes import Axis, Point, Range, parse_axes, points
 from traiNNer.sweep.record import SweepRecord, Trial
 from traiNNer.sweep.search import Search, written
 from traiNNer.utils.files import write_bytes_atomic
+from traiNNer.utils.rows import terminal_width
 
 COMPARISON = "comparison.md"
 FAILURES = (TrainingDiverged, OutOfMemory)
@@ -190,7 +191,7 @@ class Sweep:
             found.insert(0, self._trials())
         text = markdown(found)
         write_bytes_atomic(self.folder / COMPARISON, text.encode("utf-8", "replace"))
-        self.book.console.print(text, markup=False, highlight=False, soft_wrap=True)
+        self.book.console.print(fitted(found, terminal_width()), markup=False, highlight=False, soft_wrap=True)
         return f"finished: {len(good)} run{'s' * (len(good) != 1)} compared in {self.folder / COMPARISON}"
 
     def _trials(self) -> Sheet:

@@ -88,7 +88,8 @@ def test_without_auto_calibrate_the_shares_are_only_reported():
     loop = Loop(auto=False).go(100)
     assert all(knob.value == 1.0 for knob in loop.knobs.values() if knob.value != 0 and not math.isinf(knob.value))
     (table,) = [decision.text for _, decision in loop.log if isinstance(decision, Say)]
-    assert "share before" in table
+    assert table.splitlines()[1].split() == ["loss", "weight", "factor", "before", "after"]
+    assert max(map(len, table.splitlines())) <= 60
     assert "99.6%" in table
     assert loop.automation.summary().startswith("measured (")
 

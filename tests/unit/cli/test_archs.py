@@ -35,6 +35,17 @@ def test_scale_and_time_are_shown_when_asked_for(capsys):
     assert row.endswith(" s")
 
 
+def test_narrow_terminal_shows_every_number_whole(capsys, monkeypatch):
+    monkeypatch.setattr("traiNNer.utils.rows.terminal_width", lambda: 60)
+    assert main(["archs", "superultracompact"]) == 0
+    assert capsys.readouterr().out.splitlines() == [
+        "superultracompact",
+        "  at: 2x   parameters: 45.2 k   multiply-adds: 10.3 G",
+        "  scales: 1, 2, 3, 4   sides: any   license: BSD-3-Clause",
+        "  opens as: Compact",
+    ]
+
+
 def test_unknown_name_is_refused(capsys):
     assert main(["archs", "spam"]) == 2
     assert "spam: no such arch; did you mean 'span'?" in capsys.readouterr().err

@@ -1,6 +1,8 @@
 import json
 
 import pytest
+from archkit import everyday
+from exportkit import weights_file
 from imagekit import photo
 from upscalekit import write_weights
 
@@ -69,3 +71,9 @@ def test_onnx_file_is_measured(place, capsys):
     model = traced(tiny_network(), place / "x.onnx")
     assert main(["benchmark", "-m", str(model), "--set", f"Mine={place / 'mine'}", "--cpu"]) == 0
     assert "x.onnx (ONNX)" in capsys.readouterr().out
+
+
+def test_network_of_clips_is_refused(place, capsys):
+    member = next(member for member in everyday() if member.component.name == "temporalspan")
+    assert main(["benchmark", "-m", str(weights_file(place, member)), "--set", f"Mine={place / 'mine'}", "--cpu"]) == 2
+    assert "temporalspan.safetensors takes clips of 5 frames, and the papers' sets are" in capsys.readouterr().err

@@ -2,7 +2,7 @@ import hashlib
 import json
 
 import pytest
-from archkit import everyday
+from archkit import Member, everyday
 from exportkit import weights_file
 from imagekit import photo
 from reportkit import event, write
@@ -13,6 +13,7 @@ from traiNNer.errors import NotExported
 from traiNNer.export import command
 from traiNNer.export.command import Request, run_export
 from traiNNer.imaging.image_file import write_image
+from traiNNer.registry import ARCHS
 
 
 def names(folder):
@@ -147,6 +148,25 @@ def test_request_that_cannot_be_met_is_refused(tmp_path, capsys, asked, code, sa
     assert main(["export", "-m", str(model), *asked]) == code
     assert said in capsys.readouterr().err
     assert names(tmp_path) == ["tiny.safetensors"]
+
+
+def test_network_of_clips_is_written_without_what_takes_single_images(tmp_path, capsys, monkeypatch):
+    def onnx(work, half):
+        work.path(".onnx").write_bytes(b"x")
+
+    monkeypatch.setattr(command, "_onnx", onnx)
+    monkeypatch.setattr(command, "require", lambda *_: None)
+    member = Member(ARCHS["temporalspan"], {"num_frames": 3, "feature_channels": 8, "history_channels": 1})
+    model = weights_file(tmp_path, member)
+    assert main(["export", "-m", str(model), "--int8", "--calibration", str(tmp_path)]) == 2
+    assert "--int8 calibrates with single images, and temporalspan takes clips" in capsys.readouterr().err
+    assert main(["export", "-m", str(model), "--release", "--fp16", "--torchscript", "-o", str(tmp_path / "out")]) == 0
+    said = capsys.readouterr().out
+    assert "temporalspan.safetensors: read back, it computes the same" in said
+    assert "temporalspan.torchscript.pt: largest difference 0.0e+00 (equal)" in said
+    page = (tmp_path / "out/temporalspan/README.md").read_text()
+    assert "B x 3 x 3 x H x W, of any size; the middle one of the frames is made" in page
+    assert "`trainner upscale -m temporalspan.safetensors -i FILM -o OUT`" in page
 
 
 def test_name_of_a_run_that_is_none_for_a_folder_is_not_used(quick, tmp_path, monkeypatch):

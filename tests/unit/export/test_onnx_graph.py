@@ -5,7 +5,7 @@ from exportkit import weights_file
 
 from traiNNer.errors import NotExported
 from traiNNer.export.onnx_graph import describe, write_onnx
-from traiNNer.export.source import open_source
+from traiNNer.export.source import open_source, shape_of
 from traiNNer.upscaling.command import open_runtime
 from traiNNer.upscaling.network import open_network
 
@@ -49,8 +49,8 @@ def test_family_computes_the_same_in_onnx(member: Member, tmp_path):
         return
     assert written.agreement.largest < 1e-4
     opened = open_network(tmp_path / "x.onnx", open_runtime(use_cpu=True))
-    images = torch.rand(1, 3, max(41, source.least_side), max(67, source.least_side))
-    assert opened.scale == member.scale
+    images = torch.rand(*shape_of(1, source.frames), max(41, source.least_side), max(67, source.least_side))
+    assert (opened.scale, opened.frames) == (member.scale, source.frames)
     torch.testing.assert_close(opened.call(images), source.upscaled(images), rtol=1e-4, atol=1e-4)
     if member.component.name in OFTEN:
         assert written.notes == ()  # by torch's exporter, at the first attempt
@@ -93,10 +93,11 @@ def test_network_that_cannot_be_exported_is_told_with_every_reason(tmp_path, mon
         torch.onnx.export(torch.nn.Upsample(scale_factor=2), (example,), str(path), dynamo=False, opset_version=17)
 
     def fail(*_):
-        raise RuntimeError("cannot do it")
+        raise RuntimeError("cannot do it:\nthis operator is unknown\nadvice")
 
     monkeypatch.setattr(module, "WAYS", (module._Way("one", fail, 1), module._Way("another", other, 1)))
-    with pytest.raises(NotExported, match=r"compact cannot be exported to ONNX:\n  one: RuntimeError: cannot do it"):
+    reason = r"  one: RuntimeError: cannot do it: this operator is unknown\n"
+    with pytest.raises(NotExported, match=r"compact cannot be exported to ONNX:\n" + reason):
         write_onnx(open_source(weights_file(tmp_path, compact())), tmp_path / "x.onnx")
     assert not (tmp_path / "x.onnx").exists()
 

@@ -143,3 +143,25 @@ def test_discriminator_is_refused(tmp_path):
     (tmp_path / "d.safetensors").write_bytes(save(tensors, {"traiNNer": about}))
     with pytest.raises(ConfigError, match="which judges images and makes none"):
         open_source(tmp_path / "d.safetensors")
+
+
+def test_network_of_clips_takes_clips(tmp_path):
+    source = open_source(weights_file(tmp_path, member("temporalspan")))
+    assert (source.frames, source.scale, source.released) == (5, 2, source.network)
+    assert source.upscaled(torch.rand(1, 5, 3, 9, 7)).shape == (1, 3, 18, 14)
+
+
+class Middle(nn.Module):
+    """Makes the middle frame of a clip whose sides are multiples of 8."""
+
+    def forward(self, clip):
+        assert clip.ndim == 5
+        assert [side % 8 for side in clip.shape[-2:]] == [0, 0]
+        return clip.mean(dim=(3, 4), keepdim=True)[:, 1] + clip[:, 1]
+
+
+def test_clips_are_padded_like_images():
+    form = released(Middle(), ArchTraits(size_multiple=8, frames_option="frames"), 1, 3)
+    assert isinstance(form, AnySize)
+    clip = torch.rand(2, 3, 3, 13, 10)
+    torch.testing.assert_close(form(clip), upscale_image(Middle(), clip, 1, ArchTraits(size_multiple=8)))

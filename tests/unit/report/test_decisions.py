@@ -50,6 +50,20 @@ def test_every_decision_is_a_row(explain):
     ]
 
 
+def test_narrow_terminal_shows_all_of_it(explain, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "60")
+    monkeypatch.setattr("sys.stdout.isatty", lambda: True, raising=False)
+    _, output, _ = explain(lines_of(*ENTRIES))
+    assert max(map(len, output.splitlines())) <= 60
+    assert output.splitlines()[:5] == [
+        "1200",
+        f"  automation: {RATE}",
+        "  change: lr_factor 1 -> 0.5   reason: because",
+        "  evidence: slope -1.235e-06, window 2000",
+        "1300",
+    ]
+
+
 def test_every_automation_line_counts(explain):
     _, output, _ = explain(lines_of(*ENTRIES))
     assert output.splitlines()[-2:] == [

@@ -45,6 +45,12 @@ def test_colors_of_our_own_reach_the_terminal():
     assert said == f"\x1b[1;31m{SHOWN}\x1b[0m\n"
 
 
+def test_no_color_is_respected(monkeypatch):
+    monkeypatch.setenv("NO_COLOR", "1")
+    said = shown(Text("warning", "yellow"), force_terminal=True, color_system="standard")
+    assert said == "warning\n"
+
+
 def test_progress_shows_names_as_they_are():
     file = io.StringIO()
     console = PlainConsole(file=file, width=200, force_terminal=True, color_system=None)

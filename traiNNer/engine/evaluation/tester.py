@@ -8,7 +8,6 @@ from typing import Any
 
 import numpy as np
 from rich.box import SIMPLE_HEAD
-from rich.table import Table
 from rich.text import Text
 
 from traiNNer.engine.evaluation.ahead import ImageWriter
@@ -19,6 +18,7 @@ from traiNNer.errors import CannotWrite, OutOfMemory
 from traiNNer.models.protocol import Upscaler
 from traiNNer.utils.files import write_bytes_atomic
 from traiNNer.utils.printable import printable_name
+from traiNNer.utils.rows import FoldingTable
 
 USUAL_TILE = 256
 
@@ -86,10 +86,9 @@ class Tester:
 
     def _show(self, results: dict[str, Scores]) -> None:
         """Show a row for each metric of each set: whatever their number, no score is cut off."""
-        table = Table(box=SIMPLE_HEAD, pad_edge=False)
+        table = FoldingTable(box=SIMPLE_HEAD, pad_edge=False)
         for title in ("set", "images", "metric", "score", "bicubic", "gain"):
-            is_name = title in ("set", "metric")
-            table.add_column(title, overflow="fold", no_wrap=not is_name, justify="left" if is_name else "right")
+            table.add_column(title, justify="left" if title in ("set", "metric") else "right")
         for title, scores in results.items():
             first = (title, str(len(scores.images)))
             for row in _rows(scores.mean()):

@@ -14,9 +14,9 @@ from typing import IO, Any
 
 import numpy as np
 from pydantic import BaseModel, ConfigDict, TypeAdapter
-from rich.progress import BarColumn, Progress, ProgressColumn, Task, TaskProgressColumn, TextColumn, TimeRemainingColumn
-from rich.text import Text
+from rich.progress import Progress
 
+from traiNNer.engine.log.progress import progress_bar
 from traiNNer.engine.log.screen import drop_unwritten, screen
 from traiNNer.engine.log.tensorboard import TensorBoard
 from traiNNer.engine.log.trackers import Trackers
@@ -26,14 +26,6 @@ from traiNNer.utils.files import open_own, write_bytes_atomic
 from traiNNer.utils.printable import printable, printable_name
 
 CURVES = ("train", "validation", "prediction")
-
-
-class PaceColumn(ProgressColumn):
-    """Iterations per second of the last while."""
-
-    def render(self, task: Task) -> Text:
-        """Return them, or nothing before they are known."""
-        return Text(f"{task.speed:.2f} it/s" if task.speed else "")
 
 
 class Logbook:
@@ -131,16 +123,7 @@ class Logbook:
         self._total, self._last = total, done
         if not self.console.is_terminal or self.console.quiet:
             return
-        columns = (
-            TextColumn("{task.completed:,}/{task.total:,}"),
-            BarColumn(bar_width=None),
-            TaskProgressColumn(),
-            PaceColumn(),
-            TextColumn("eta"),
-            TimeRemainingColumn(),
-            TextColumn("{task.description}", markup=False),
-        )
-        self._progress = Progress(*columns, console=self.console, transient=True, refresh_per_second=4)
+        self._progress = progress_bar(self.console)
         self._progress.add_task("", total=total, completed=done)
         self._progress.start()
 

@@ -3,6 +3,45 @@
 import math
 from collections.abc import Mapping
 
+from rich.cells import cell_len
+from rich.console import Console
+from rich.progress import BarColumn, Progress, ProgressColumn, Task
+from rich.table import Column
+from rich.text import Text
+
+LEAST_BAR = 6
+"""Columns of the screen that are left to the bar, with the space beside it."""
+
+
+class FittingColumn(ProgressColumn):
+    """`60/240  25%  10.49 it/s  eta 0:20  loss 0.0295  lr 4.73e-03`: whole parts, as many as the screen is wide."""
+
+    def __init__(self, console: Console) -> None:
+        super().__init__(Column(no_wrap=True))
+        self.console = console
+
+    def render(self, task: Task) -> Text:
+        """Return the parts that fit; the last ones are left out."""
+        total = f"{task.total or 0:,.0f}"
+        parts = [f"{task.completed:,.0f}".rjust(len(total)) + f"/{total}", f"{task.percentage:3.0f}%"]
+        if task.speed:
+            parts.append(f"{task.speed:.2f} it/s")
+        if task.time_remaining is not None:
+            parts.append(f"eta {duration(task.time_remaining)}")
+        text = ""
+        for part in (*parts, *task.description.split("  ")):
+            joined = f"{text}  {part}" if text else part
+            if cell_len(joined) > self.console.width - LEAST_BAR:
+                break
+            text = joined
+        return Text(text)
+
+
+def progress_bar(console: Console) -> Progress:
+    """Return a bar with how far it is, the pace, and what is said beside it, in one line of any screen."""
+    columns = (BarColumn(bar_width=None), FittingColumn(console))
+    return Progress(*columns, console=console, transient=True, refresh_per_second=4)
+
 
 def describe(values: Mapping[str, float], eta_s: float) -> tuple[str, str]:
     """Return what a window of training showed, and the pace, in words: `loss 0.0213  lr 2.00e-04`, `6.10 it/s …`."""

@@ -111,8 +111,9 @@ def test_table_has_a_row_per_metric_with_the_gain_over_bicubic(tmp_path, capsys)
     assert title == ["set", "images", "metric", "score", "bicubic", "gain"]
 
 
-def test_many_metrics_are_not_cut_off_at_80_columns(tmp_path, capsys, monkeypatch):
-    monkeypatch.setenv("COLUMNS", "80")
+@pytest.mark.parametrize("width", [40, 60, 80])
+def test_many_metrics_are_not_cut_off_on_a_narrow_screen(tmp_path, capsys, monkeypatch, width):
+    monkeypatch.setenv("COLUMNS", str(width))
     made = made_for(tmp_path, Pictures(1))
     (evaluation,) = made.evaluations
     names = {f"psnr_of_a_long_name_with_number_{number}": PSNR(0) for number in range(6)}
