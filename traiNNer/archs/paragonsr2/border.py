@@ -12,6 +12,9 @@ import torch.nn.functional as F
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
+LEAST_PIXELS = 2**14
+"""Pixels of a batch at the output's size below which the border costs more than the other pixels save."""
+
 
 def rows(x: Tensor) -> Tensor:
     """Return a view of the first and the last row of B, C, H, W."""

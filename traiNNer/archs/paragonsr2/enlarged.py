@@ -34,7 +34,8 @@ def may_convolve_first(x: Tensor, smooth: tuple[Tensor, Tensor], conv: nn.Conv2d
     Trained or unequal filters cannot change places with it, and in half precision the sums of taps would be rounded.
     """
     is_exact = x.dtype.itemsize >= 4 and x.dtype == conv.weight.dtype
-    is_image = min(x.shape[2:]) > 1 and has_channels_innermost(x)
+    is_large = x.numel() * scale**2 >= border.LEAST_PIXELS * x.shape[1]
+    is_image = is_large and min(x.shape[2:]) > 1 and has_channels_innermost(x)
     if x.device.type != "cpu" or not is_exact or not is_image or scale not in SCALES:
         return False
     are_equal = all(taps.numel() == len(taps) * TAPS and bool((taps == taps[:1]).all()) for taps in smooth)

@@ -30,7 +30,8 @@ def may_merge(x: Tensor, conv_out: nn.Conv2d) -> bool:
     """
     is_exact = x.dtype.itemsize >= 4 and x.dtype == conv_out.weight.dtype
     is_even = x.shape[2] % 2 == x.shape[3] % 2 == 0
-    is_quick = conv_out.out_channels <= FEW and x.shape[1] >= LEAST
+    is_large = x.numel() >= border.LEAST_PIXELS * x.shape[1]
+    is_quick = is_large and conv_out.out_channels <= FEW and x.shape[1] >= LEAST
     return x.device.type == "cpu" and is_exact and is_even and is_quick and has_channels_innermost(x)
 
 

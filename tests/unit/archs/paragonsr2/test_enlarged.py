@@ -4,9 +4,15 @@ import pytest
 import torch
 from torch import nn
 
+from traiNNer.archs.paragonsr2 import border
 from traiNNer.archs.paragonsr2.enlarged import conv_first, enlarge, may_convolve_first
 
 LAST = torch.channels_last
+
+
+@pytest.fixture(autouse=True)
+def _however_small(monkeypatch):
+    monkeypatch.setattr(border, "LEAST_PIXELS", 0)
 
 
 def case(*shape: int, outer: int = 4, dtype: torch.dtype = torch.float64) -> tuple:
@@ -55,3 +61,9 @@ def test_other_scales_lines_of_pixels_and_half_precision_keep_the_order(shape, s
 def test_other_layouts_keep_the_order():
     x, smooth, conv = case(1, 6, 4, 4)
     assert not may_convolve_first(x.contiguous(), smooth, conv, 2)
+
+
+@pytest.mark.parametrize(("side", "exchanges"), [(31, False), (32, True)])
+def test_small_images_are_not_worth_their_border(monkeypatch, side, exchanges):
+    monkeypatch.undo()
+    assert may_convolve_first(*case(4, 2, side, 32), 2) is exchanges

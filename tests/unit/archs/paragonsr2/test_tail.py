@@ -5,9 +5,15 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
+from traiNNer.archs.paragonsr2 import border
 from traiNNer.archs.paragonsr2.tail import few_outputs, may_merge, merged_tail, plain_tail
 
 LAST = torch.channels_last
+
+
+@pytest.fixture(autouse=True)
+def _however_small(monkeypatch):
+    monkeypatch.setattr(border, "LEAST_PIXELS", 0)
 
 
 def case(*shape: int, out: int = 3, dtype: torch.dtype = torch.float64) -> tuple:
@@ -57,3 +63,10 @@ def test_merging_is_for_few_outputs_of_many_channels_in_full_precision(shape, ou
     x, _, _, conv_out = case(*shape, out=out, dtype=dtype)
     assert may_merge(x, conv_out) is merges
     assert not may_merge(x.contiguous(), conv_out)
+
+
+@pytest.mark.parametrize(("side", "merges"), [(126, False), (128, True)])
+def test_small_images_are_not_worth_their_border(monkeypatch, side, merges):
+    monkeypatch.undo()
+    x, _, _, conv_out = case(1, 17, side, 128, dtype=torch.float32)
+    assert may_merge(x, conv_out) is merges
