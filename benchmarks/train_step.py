@@ -35,7 +35,6 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.utils._python_dispatch import TorchDispatchMode
-from torch.utils.flop_counter import flop_registry
 
 from benchmarks.plain_networks import PLAIN
 from traiNNer import build_network
@@ -105,6 +104,13 @@ def now() -> float:
     return time.process_time() if torch.get_num_threads() == 1 else time.perf_counter()
 
 
+def _operations(name: str, arguments: Any, result: Any) -> int:
+    """Return the multiplications and additions of a convolution, or of those gradients of it that are asked for."""
+    forward = name == CONVOLUTIONS[0]
+    outputs, weight = (result, arguments[1]) if forward else (arguments[0], arguments[2])
+    return 2 * outputs.numel() * weight[0].numel() * (1 if forward else sum(arguments[-1][:2]))
+
+
 class Convolutions(TorchDispatchMode):
     """Notes the convolutions of a block; then they can be called alone, on other numbers of the same shapes."""
 
@@ -118,7 +124,7 @@ class Convolutions(TorchDispatchMode):
         result = func(*args, **(kwargs or {}))
         if func.name() in CONVOLUTIONS:
             self.calls.append((func, tuple(map(self._like, args))))
-            self.flops += flop_registry[func.overloadpacket](*args, out_val=result)
+            self.flops += _operations(func.name(), args, result)
         return result
 
     def _like(self, value: Any) -> Any:
