@@ -40,7 +40,7 @@ class Part:
 PARTS = (
     Part("start.py", "How long does a start take?", ("--runs", "5"), ("--runs", "1", "--images", "8", "--no-check")),
     Part("data_path.py", "What does a training sample cost?"),
-    Part("train_step.py", "What does a training step cost?", (), ("--rounds", "1", "--steps", "1")),
+    Part("train_step.py", "What does a training step cost?", (), ("--rounds", "1", "--steps", "1", "--lq-size", "8")),
     Part("bookkeeping.py", "What comes on top of the step?", ("--iterations", "300"), ("--iterations", "2")),
     Part("checkpointing.py", "What does use_checkpointing save?"),
     Part("validation.py", "What do the metrics of a validation cost?"),

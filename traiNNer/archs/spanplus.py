@@ -13,54 +13,11 @@ from pydantic import Field
 from torch import Tensor, nn
 
 from traiNNer.archs.traits import Recipe, arch
+from traiNNer.archs.triple_conv import TripleConv
 from traiNNer.archs.variants import variant
 
 Count = Annotated[int, Field(gt=0)]
 Upsampler = Literal["dys", "ps", "conv"]
-
-
-class TripleConv(nn.Module):
-    """A 3 x 3 convolution that is trained as three in a row beside a 1 x 1, and evaluated as the one they amount to.
-
-    `eval_conv` is that one in the weights file, for programs that read it there; it is never trained.
-    """
-
-    def __init__(self, inner: int, outer: int, gain: int = 2) -> None:
-        super().__init__()
-        self.sk = nn.Conv2d(inner, outer, 1)
-        self.conv = nn.Sequential(
-            nn.Conv2d(inner, inner * gain, 1),
-            nn.Conv2d(inner * gain, outer * gain, 3),
-            nn.Conv2d(outer * gain, outer, 1),
-        )
-        self.eval_conv = nn.Conv2d(inner, outer, 3, padding=1).requires_grad_(False)
-        nn.init.trunc_normal_(self.sk.weight, std=0.02)
-        self.register_state_dict_pre_hook(TripleConv._write_fused)
-
-    def _write_fused(self, *_: Any) -> None:
-        with torch.no_grad():
-            for own, fused in zip((self.eval_conv.weight, _bias(self.eval_conv)), self.fused(), strict=True):
-                own.copy_(fused)
-
-    def fused(self) -> tuple[Tensor, Tensor]:
-        """Return kernel and bias of the one convolution, differentiable."""
-        expand, spread, reduce = (part for part in self.conv if isinstance(part, nn.Conv2d))
-        kernel = torch.einsum("om,mnhw,ni->oihw", reduce.weight[..., 0, 0], spread.weight, expand.weight[..., 0, 0])
-        bias = torch.einsum("om,mnhw,n->o", reduce.weight[..., 0, 0], spread.weight, _bias(expand))
-        bias = bias + reduce.weight[..., 0, 0] @ _bias(spread) + _bias(reduce) + _bias(self.sk)
-        return kernel + F.pad(self.sk.weight, (1, 1, 1, 1)), bias
-
-    def forward(self, x: Tensor) -> Tensor:
-        """Map B, inner, H, W to B, outer, H, W."""
-        if self.training:
-            return self.conv(F.pad(x, (1, 1, 1, 1))) + self.sk(x)
-        kernel, bias = self.fused()
-        return F.conv2d(x, kernel, bias, padding=1)
-
-
-def _bias(conv: nn.Conv2d) -> Tensor:
-    assert conv.bias is not None
-    return conv.bias
 
 
 class AttentionBlock(nn.Module):

@@ -13,8 +13,8 @@ import torch.nn.functional as F
 from pydantic import AfterValidator, Field
 from torch import Tensor, nn
 
-from traiNNer.archs.spanplus import TripleConv
 from traiNNer.archs.traits import Recipe, arch
+from traiNNer.archs.triple_conv import TripleConv
 
 Count = Annotated[int, Field(gt=0)]
 GROUPS = 8

@@ -4,7 +4,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from traiNNer.archs.spanplus import DySample, TripleConv, infer_options
+from traiNNer.archs.spanplus import DySample, infer_options
 from traiNNer.registry import ARCHS
 
 
@@ -36,16 +36,6 @@ def test_output_is_that_of_the_original(scale, options, numbers):
     network = ARCHS.build("spanplus", {"feature_channels": 8, **options}, scale=scale)
     fill(network)
     assert probe(network) == pytest.approx(numbers, abs=2e-6)
-
-
-def test_one_convolution_amounts_to_three():
-    layer, x = TripleConv(3, 5), torch.randn(1, 3, 6, 7)
-    trained = layer.train()(x)
-    torch.testing.assert_close(layer.eval()(x), trained, rtol=0, atol=1e-5)
-    state = layer.state_dict()  # holds the one that it amounts to, whatever was evaluated before
-    stored = F.conv2d(x, state["eval_conv.weight"], state["eval_conv.bias"], padding=1)
-    torch.testing.assert_close(stored, trained, rtol=0, atol=1e-5)
-    assert not layer.eval_conv.weight.requires_grad
 
 
 def test_new_upsampler_enlarges_linearly():

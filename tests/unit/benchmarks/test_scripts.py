@@ -44,7 +44,10 @@ IMPORTED = {
 }
 PRINTED = {
     "bookkeeping.py": (["--iterations", "2"], ["forward, backward, optimizer", "bookkeeping: "]),
-    "train_step.py": (["--rounds", "1", "--steps", "1"], ["plain ", "ours / plain: ", "largest difference "]),
+    "train_step.py": (
+        ["--rounds", "1", "--steps", "1", "--lq-size", "8"],
+        ["paragonsr2_nano ", "compact ", "span ", "plain / ours: ", "ours / convolutions: ", "largest difference "],
+    ),
     "data_path.py": (["--quick"], ["| 176x160 | kept | ", "| 176x160 | cache: off | ", " has paid | "]),
     "start.py": (
         ["--runs", "1", "--images", "8"],

@@ -215,5 +215,9 @@ class HRBlock(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Map B, C, H, W to the same."""
+        return self.conv2(self.activated(x)).add_(x)
+
+    def activated(self, x: Tensor) -> Tensor:
+        """Return what `conv2` takes: B, C, H, W."""
         # In place: at this size a fresh map costs as much as the arithmetic on it.
-        return self.conv2(F.leaky_relu_(self.conv1(x), LEAK)).add_(x)
+        return F.leaky_relu_(self.conv1(x), LEAK)

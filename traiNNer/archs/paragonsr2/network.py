@@ -7,10 +7,12 @@ from typing import Annotated
 from pydantic import AfterValidator, Field
 from torch import Tensor, compiler, jit, nn
 
+from traiNNer.archs.paragonsr2.enlarged import conv_first, enlarge, may_convolve_first
 from traiNNer.archs.paragonsr2.layers import DynamicTransformer, EvalKernels, HRBlock, ParagonBlock, ResidualGroup
 from traiNNer.archs.paragonsr2.release import ReleasedParagonSR2
 from traiNNer.archs.paragonsr2.start import Start, start_from_identity
 from traiNNer.archs.paragonsr2.state import VARIANTS, adapt_state, infer_options
+from traiNNer.archs.paragonsr2.tail import may_merge, merged_tail
 from traiNNer.archs.paragonsr2.upsampler import MagicUpsampler
 from traiNNer.archs.traits import Recipe, arch
 from traiNNer.archs.variants import variant
@@ -93,7 +95,7 @@ class ParagonSR2(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Map B, in_chans, H, W in [0, 1] to B, in_chans, scale*H, scale*W, not clamped."""
-        if not (self.training or self._kernels_checked or _is_exported()):
+        if not (self.training or self._kernels_checked or _is_recorded()):
             self._check_kernels()
         f = self.conv_in(x)
         # In half precision a layer scale of 1e-5 inside a weight would be rounded off.
@@ -101,8 +103,22 @@ class ParagonSR2(nn.Module):
         g = f
         for group in self.body:
             g = group(g, folding)
-        u = self.conv_fuse(g).add_(f)
-        return self.conv_out(self.hr_head(self.hr_conv_in(self.magic_upsampler(u))))
+        return self._image(self.conv_fuse(g).add_(f))
+
+    def _image(self, u: Tensor) -> Tensor:
+        """Map features, B, num_feat, H, W, to the image; where it is quicker, with convolutions merged or exchanged."""
+        is_recorded, up = _is_recorded(), self.magic_upsampler
+        u = up.sharpened(u)
+        if not is_recorded and may_convolve_first(u, up.smooth, self.hr_conv_in, self.scale):
+            h = conv_first(u, up.smooth, self.hr_conv_in, self.scale)
+        else:
+            h = self.hr_conv_in(enlarge(u, up.smooth, self.scale))
+        last = self.hr_head[-1] if len(self.hr_head) else None
+        # Not by isinstance: a block that is computed again in the backward pass must keep nothing, so it runs whole.
+        if is_recorded or type(last) is not HRBlock or not may_merge(h, self.conv_out):
+            return self.conv_out(self.hr_head(h))
+        h = self.hr_head[:-1](h)
+        return merged_tail(h, last.activated(h), last.conv2, self.conv_out)
 
     def transformers(self) -> list[DynamicTransformer]:
         """Return the dynamic layers, in order."""
@@ -131,8 +147,8 @@ class ParagonSR2(nn.Module):
         return ReleasedParagonSR2(plain, groups, self.magic_upsampler)
 
 
-def _is_exported() -> bool:
-    """Whether the forward pass is being recorded, by `torch.export` or by tracing: then values cannot be read."""
+def _is_recorded() -> bool:
+    """Whether the forward pass is being recorded, to compile or to export it: then values cannot be read."""
     return compiler.is_compiling() or jit.is_tracing()  # pyright: ignore[reportPrivateImportUsage] - documented
 
 

@@ -108,15 +108,33 @@ def filter_shared(x: Tensor, kernels: Tensor, bias: Tensor | None = None) -> Ten
 
 def enlarge_rows(x: Tensor, kernels: Tensor, scale: int) -> Tensor:
     """Repeat each row `scale` times, then filter along the columns with `kernels` (C, 1, k, 1), zero-padded."""
-    return filter_shared(_repeat(x, scale, 1), kernels)
+    return filter_shared(repeat(x, scale, 1), kernels)
 
 
 def enlarge_columns(x: Tensor, kernels: Tensor, scale: int) -> Tensor:
     """Repeat each column `scale` times, then filter along the rows with `kernels` (C, 1, 1, k), zero-padded."""
-    return filter_shared(_repeat(x, 1, scale), kernels)
+    return filter_shared(repeat(x, 1, scale), kernels)
 
 
-def _repeat(x: Tensor, rows: int, columns: int) -> Tensor:
+def repeat(x: Tensor, rows: int, columns: int) -> Tensor:
+    """Repeat each pixel of B, C, H, W so many times along the columns and along the rows."""
     if rows == columns == 1:
         return x
     return F.interpolate(x, size=(x.shape[2] * rows, x.shape[3] * columns), mode="nearest")
+
+
+def shuffle(x: Tensor, scale: int) -> Tensor:
+    """Turn B, scale^2 * C, H, W into B, C, scale*H, scale*W; the first C channels are the upper left pixels.
+
+    Unlike in `torch.nn.PixelShuffle` the channels of a pixel lie together, before and after.
+    """
+    batch, _, height, width = x.shape
+    pixels = x.permute(0, 2, 3, 1).view(batch, height, width, scale, scale, -1).transpose(2, 3)
+    return pixels.reshape(batch, height * scale, width * scale, -1).permute(0, 3, 1, 2)
+
+
+def unshuffle(x: Tensor, scale: int) -> Tensor:
+    """Do the opposite of `shuffle`."""
+    batch, _, height, width = x.shape
+    pixels = x.permute(0, 2, 3, 1).reshape(batch, height // scale, scale, width // scale, scale, -1).transpose(2, 3)
+    return pixels.reshape(batch, height // scale, width // scale, -1).permute(0, 3, 1, 2)

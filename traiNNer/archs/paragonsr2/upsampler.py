@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor, nn
 
-from traiNNer.archs.paragonsr2.stencil import enlarge_columns, enlarge_rows
+from traiNNer.archs.paragonsr2.enlarged import enlarge
 
 # Magic Kernel Sharp 2021, https://johncostella.com/magic/: the correction that makes the kernel's response flat.
 SHARPEN_TAPS = tuple(tap / 144 for tap in (-1, 6, -35, 204, -35, 6, -1))
@@ -43,8 +43,13 @@ class MagicUpsampler(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Sharpen and enlarge."""
-        if self.alpha > 0:
-            x = x.lerp(self.sharpen(x), self.alpha)
-        # The filter is separable, so each axis is filtered right after it grew: the first on half the pixels.
-        x = enlarge_rows(x, self.resample_conv.conv_v.weight, self.scale)
-        return enlarge_columns(x, self.resample_conv.conv_h.weight, self.scale)
+        return enlarge(self.sharpened(x), self.smooth, self.scale)
+
+    def sharpened(self, x: Tensor) -> Tensor:
+        """Return what is enlarged, B, C, H, W."""
+        return x.lerp(self.sharpen(x), self.alpha) if self.alpha > 0 else x
+
+    @property
+    def smooth(self) -> tuple[Tensor, Tensor]:
+        """The resampling filters along columns, C, 1, k, 1, and along rows, C, 1, 1, k."""
+        return self.resample_conv.conv_v.weight, self.resample_conv.conv_h.weight

@@ -9,7 +9,10 @@ from spandrel.architectures.PLKSR import PLKSR as SpandrelPLKSR  # noqa: N811
 from spandrel.architectures.PLKSR import RealPLKSR as SpandrelRealPLKSR
 from spandrel.architectures.RCAN import RCAN as SpandrelRCAN  # noqa: N811
 from spandrel.architectures.SeemoRe import SeemoRe as SpandrelSeemoRe
+from spandrel.architectures.SPAN.__arch.span import Conv3XC as SpandrelConv3XC
 from torch import Tensor, nn
+
+from traiNNer.archs.triple_conv import amounts_to
 
 
 class RCAN(SpandrelRCAN):
@@ -75,3 +78,31 @@ class DRCT(SpandrelDRCT):
         """Map B, C, H, W to B, C, scale*H, scale*W."""
         height, width = x.shape[-2:]
         return super().forward(_padded(x, self._multiple))[..., : height * self._scale, : width * self._scale]
+
+
+class Conv3XC(SpandrelConv3XC):
+    """Conv3XC that computes in training too the one convolution that its four amount to: a quarter of the arithmetic.
+
+    Evaluation stays the original's, which computes the same and writes it into `eval_conv`.
+    """
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Map B, c_in, H, W to B, c_out, H, W."""
+        if not self.training:
+            return super().forward(x)
+        kernel, bias = amounts_to(self.conv, self.sk)
+        return F.conv2d(x, kernel, bias, padding=1)
+
+
+def train_as_one(network: nn.Module) -> nn.Module:
+    """Let every `Conv3XC` of spandrel in a network be trained as one convolution, and return the network.
+
+    Raises:
+        LookupError: there is none, or one of another kind, so the class is not what it was.
+    """
+    found = [part for part in network.modules() if isinstance(part, SpandrelConv3XC)]
+    if not found or any(part.stride != 1 or part.has_relu for part in found):
+        raise LookupError(f"{type(network).__name__} has no triple convolutions that could be computed as one")
+    for part in found:
+        part.__class__ = Conv3XC
+    return network

@@ -35,8 +35,8 @@ def span(
 ) -> nn.Module:
     """SPAN, convolutions with an attention that has no parameters.
 
-    Each convolution is trained as three in a row beside a 1 x 1, and evaluated as the one that they amount to. The
-    weights file holds that one too; it is computed anew at every evaluation and never trained itself.
+    Each convolution has the weights of three in a row beside a 1 x 1, and is computed as the one that they amount to.
+    The weights file holds that one too; it is computed anew at every evaluation and never trained itself.
 
     Args:
         num_in_ch: Channels of the input.
@@ -46,10 +46,12 @@ def span(
     """
     from spandrel.architectures.SPAN import SPAN
 
+    from traiNNer.archs.spandrel.fixed import train_as_one
+
     network = SPAN(
         num_in_ch=num_in_ch, num_out_ch=num_out_ch, feature_channels=feature_channels, upscale=scale, norm=norm
     )
-    return freeze(network, r"\.eval_conv\.")
+    return freeze(train_as_one(network), r"\.eval_conv\.")
 
 
 span_s = variant("span_s", span, feature_channels=48)

@@ -9,7 +9,9 @@ import torch.nn.functional as F
 from pydantic import ValidationError
 from torch import Tensor, nn
 
+from traiNNer.archs.paragonsr2 import border
 from traiNNer.archs.paragonsr2.network import ParagonSR2, paragonsr2_nano
+from traiNNer.archs.recompute import recompute_blocks
 from traiNNer.errors import ConfigError
 from traiNNer.registry import ARCHS
 
@@ -105,10 +107,11 @@ def test_tensor_names_are_the_published_ones():
     assert len(state) == 92
 
 
-@pytest.mark.parametrize("scale", [1, 2, 3])
+@pytest.mark.parametrize("scale", [1, 2, 3, 4])
 @pytest.mark.parametrize("innermost", [False, True])
-def test_training_forward_and_gradients_match_a_float64_reference(scale, innermost):
+def test_training_forward_and_gradients_match_a_float64_reference(scale, innermost, monkeypatch):
     torch.manual_seed(0)
+    monkeypatch.setattr(border, "LEAST_PIXELS", 0)
     network = visible(ParagonSR2(scale, 24, 1, 2, 1.5, 5, upsampler_alpha=0.7)).double()
     plain = copy.deepcopy(network)
     x = torch.rand(3, 3, 7, 10, dtype=torch.float64)
@@ -226,3 +229,19 @@ def test_users_guide_options_build():
     network = ARCHS.build("ParagonSR2", options, scale=2)
     assert "body.2.blocks.3.attention.qkv.weight" in network.state_dict()
     assert network.body[0].blocks[0].attention.heads == 3
+
+
+def test_last_block_keeps_nothing_where_blocks_are_recomputed(monkeypatch):
+    torch.manual_seed(0)
+    monkeypatch.setattr(border, "LEAST_PIXELS", 0)
+    network = ParagonSR2(2, 24, 1, 2, hr_blocks=2).to(memory_format=torch.channels_last)
+    calls, x = [], torch.rand(1, 3, 6, 8).contiguous(memory_format=torch.channels_last)
+    network.hr_head[-1].conv1.register_forward_hook(lambda *_: calls.append(1))
+    plain = network(x)
+    plain.sum().backward()
+    assert len(calls) == 1
+    recompute_blocks(network)
+    again = network(x)
+    again.sum().backward()
+    assert len(calls) == 3
+    torch.testing.assert_close(again, plain, rtol=0, atol=1e-5)

@@ -3,7 +3,7 @@
 import pytest
 import torch
 from archkit import TINY
-from spandrel.architectures import DRCT, PLKSR, RCAN, SeemoRe
+from spandrel.architectures import DRCT, PLKSR, RCAN, SPAN, SeemoRe
 
 from traiNNer.archs.spandrel import fixed
 from traiNNer.registry import ARCHS
@@ -78,3 +78,25 @@ def test_large_kernels_stay_out_of_place_after_every_switch():
         network.train(mode)
         assert {module.training for name, module in network.named_modules() if name.endswith(".lk")} == {True}
         assert network.training is mode
+
+
+def test_span_trains_the_one_convolution_that_four_amount_to():
+    torch.manual_seed(0)
+    ours, theirs = (network.double().train() for network in pair("span", SPAN.SPAN))
+    assert any(isinstance(part, fixed.Conv3XC) for part in ours.modules())
+    assert not any(isinstance(part, fixed.Conv3XC) for part in theirs.modules())
+    x, weights = torch.rand(2, 3, 9, 8).double(), torch.randn(2, 3, 18, 16).double()
+    trained = [name for name, parameter in ours.named_parameters() if parameter.requires_grad]
+    outputs, gradients = [], []
+    for network in (ours, theirs):
+        outputs.append(network(x))
+        parameters = [network.get_parameter(name) for name in trained]
+        gradients.append(torch.autograd.grad((outputs[-1] * weights).sum(), parameters))
+    torch.testing.assert_close(*outputs, rtol=0, atol=1e-10)
+    for name, one, other in zip(trained, *gradients, strict=True):
+        torch.testing.assert_close(one, other, rtol=1e-10, atol=1e-10, msg=name)
+
+
+def test_networks_without_triple_convolutions_are_not_taken_for_span():
+    with pytest.raises(LookupError, match="Sequential has no triple convolutions"):
+        fixed.train_as_one(torch.nn.Sequential(torch.nn.Conv2d(3, 3, 3)))
