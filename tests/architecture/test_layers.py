@@ -1,6 +1,7 @@
 """Imports point down the layers, siblings do not import each other, and one file owns the device."""
 
 import ast
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -35,8 +36,18 @@ RUNTIME_ONLY = ("torch.distributed", "torch.compile", "channels_last", "autocast
 ONLY_NAMES = {"use_channels_last", "torch.compile does not work here"}
 
 
+@cache
 def files() -> list[Path]:
     return sorted(PACKAGE.rglob("*.py"))
+
+
+def name(path: Path) -> str:
+    return path.relative_to(PACKAGE).as_posix()
+
+
+@cache
+def tree_of(path: Path) -> ast.Module:
+    return ast.parse(path.read_text(encoding="utf-8"))
 
 
 def part(path: Path) -> str:
@@ -49,7 +60,7 @@ def room(path: Path) -> str:
 
 def imports(tree: ast.AST) -> set[str]:
     """Return the modules that are imported; `traiNNer.__init__` for the package's own names."""
-    found = set()
+    found: set[str] = set()
     for node in ast.walk(tree):
         if isinstance(node, ast.Import):
             found |= {alias.name for alias in node.names}
@@ -68,16 +79,24 @@ def is_module(name: str) -> bool:
     return (PACKAGE / f"{name.split('.')[1]}.py").is_file()
 
 
-@pytest.mark.parametrize("path", files(), ids=lambda p: p.relative_to(PACKAGE).as_posix())
-def test_imports_point_down(path):
-    here = part(path)
-    for name in imports(ast.parse(path.read_text())):
-        there = name.split(".")[1]
-        if there == here or there not in LAYER:
-            continue
-        assert LAYER[there] <= LAYER[here], f"{here} imports {there}, which lies above it"
-        sibling = LAYER[there] == LAYER[here] == COMPONENTS
-        assert not sibling, f"{here} imports its sibling {there}"
+def points_down(here: str, there: str) -> bool:
+    """Return whether a part may import another: what lies below it, and beside it unless both are components."""
+    return there == here or LAYER[there] < LAYER[here] or (LAYER[there] == LAYER[here] != COMPONENTS)
+
+
+def test_imports_point_down():
+    wrong = []
+    for path in files():
+        theirs = {name.split(".")[1] for name in imports(tree_of(path))} & LAYER.keys()
+        wrong += [(name(path), there) for there in theirs if not points_down(part(path), there)]
+    assert wrong == []
+
+
+def test_import_up_or_of_a_sibling_is_found():
+    assert points_down("cli", "engine")
+    assert points_down("run", "export")
+    assert not points_down("engine", "cli")
+    assert not points_down("archs", "losses")
 
 
 def engine_files() -> list[Path]:
@@ -90,9 +109,9 @@ def wrong_arrows(here: str, tree: ast.AST) -> list[str]:
     return sorted(there for there in theirs if ENGINE[there] >= ENGINE[here])
 
 
-@pytest.mark.parametrize("path", engine_files(), ids=lambda p: p.relative_to(PACKAGE).as_posix())
-def test_imports_inside_the_engine_point_down(path):
-    assert not wrong_arrows(room(path), ast.parse(path.read_text()))
+def test_imports_inside_the_engine_point_down():
+    wrong = {name(path): wrong_arrows(room(path), tree_of(path)) for path in engine_files()}
+    assert {file: theirs for file, theirs in wrong.items() if theirs} == {}
 
 
 @pytest.mark.parametrize("statement", ["import traiNNer.engine.step", "from traiNNer.engine.evaluation import best"])
@@ -107,23 +126,21 @@ def test_package_itself_is_its_root(statement):
     assert imports(ast.parse("from traiNNer import losses")) == {"traiNNer.losses"}
 
 
-@pytest.mark.parametrize("path", files(), ids=lambda p: p.relative_to(PACKAGE).as_posix())
-def test_every_part_has_a_layer(path):
-    assert part(path) in LAYER
+def test_every_part_has_a_layer():
+    assert {part(path) for path in files()} - LAYER.keys() == set()
 
 
-@pytest.mark.parametrize("path", sorted(PACKAGE.rglob("*/__init__.py")), ids=lambda p: p.parent.name)
-def test_every_package_has_a_one_sentence_docstring(path):
-    first = (ast.get_docstring(ast.parse(path.read_text())) or "").split("\n\n")[0]
-    assert first.endswith(".")
-    assert first.count(". ") == 0
+def test_every_package_has_a_one_sentence_docstring():
+    packages = [path for path in files() if path.name == "__init__.py" and path.parent != PACKAGE]
+    firsts = {name(path): (ast.get_docstring(tree_of(path)) or "").split("\n\n")[0] for path in packages}
+    assert {file: text for file, text in firsts.items() if not text.endswith(".") or ". " in text} == {}
 
 
 def test_there_is_no_import_cycle():
     graph: dict[str, set[str]] = {}
     for path in files():
         module = "traiNNer." + ".".join(path.relative_to(PACKAGE).with_suffix("").parts)
-        graph[module] = imports(ast.parse(path.read_text()))
+        graph[module] = imports(tree_of(path))
     graph = {module: {name for name in names if name in graph} for module, names in graph.items()}
     while ready := [module for module, names in graph.items() if not names & graph.keys() - {module}]:
         for module in ready:
@@ -131,11 +148,12 @@ def test_there_is_no_import_cycle():
     assert not graph, f"import cycle among {sorted(graph)}"
 
 
-@pytest.mark.parametrize("path", files(), ids=lambda p: p.relative_to(PACKAGE).as_posix())
-def test_only_the_runtime_names_devices_ranks_and_precision(path):
-    if path.is_relative_to(PACKAGE / "engine/runtime"):
-        return
-    text = path.read_text()
-    for name in ONLY_NAMES:
-        text = text.replace(name, "")
-    assert not [word for word in RUNTIME_ONLY if word in text]
+def test_only_the_runtime_names_devices_ranks_and_precision():
+    found = []
+    for path in files():
+        text = path.read_text()
+        for mentioned in ONLY_NAMES:
+            text = text.replace(mentioned, "")
+        if not path.is_relative_to(PACKAGE / "engine/runtime"):
+            found += [(name(path), word) for word in RUNTIME_ONLY if word in text]
+    assert found == []

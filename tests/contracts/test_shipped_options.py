@@ -57,13 +57,13 @@ def test_every_line_with_a_value_is_explained_or_plain(path):
 def test_main_job_makes_its_demo_set_trains_and_is_tested(tmp_path):
     """A real run of the same files with fewer iterations."""
     options = (REPOSITORY / MAIN, REPOSITORY / "options/test/2x_paragonsr2.yml")
-    short = ("--set", "train.total_iter=30", "--set", "val.val_freq=15", "--set", "logger.use_tb_logger=false")
+    short = ("--set", "train.total_iter=8", "--set", "val.val_freq=4", "--set", "logger.use_tb_logger=false")
     result = run("train.py", "-opt", options[0], *short, folder=tmp_path)
     assert result.code == 0, result.output
     assert result.output.count("datasets/demo/train/hr is missing: preparing the demo set…") == 1
     assert "Demo set: 5 photos to train on and 2 to validate with, in datasets/demo" in result.output
-    assert re.search(r"validation 15  demo: psnr \d\d\.\d\d \(bicubic 33\.44, -?\+?\d+\.\d\d\)", result.output)
-    assert result.output.rstrip().endswith("finished: 30/30")
+    assert re.search(r"validation 4  demo: psnr \d\d\.\d\d \(bicubic 33\.44, -?\+?\d+\.\d\d\)", result.output)
+    assert result.output.rstrip().endswith("finished: 8/8")
     for place in ("train/hr", "train/lr", "val/hr", "val/lr"):
         assert list((tmp_path / "datasets/demo" / place).glob("*.png"))
     kinds = {entry["event"] for entry in record(tmp_path, "2x_paragonsr2")}
