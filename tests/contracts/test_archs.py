@@ -208,6 +208,19 @@ def test_weights_say_what_they_are_at_every_scale(member: Member):
         assert [name for name in state if name not in again] == []
 
 
+@each([member for member in OURS if member.component.traits.infer_options])
+def test_weights_of_our_own_say_what_they_are_at_every_scale(member: Member):
+    for scale in member.scales:
+        state = member.build(scale).state_dict()
+        found = member.component.traits.infer_options(state)
+        assert found is not None
+        assert found.pop("scale") in (scale, None)  # no tensor of ParagonSR2 depends on it
+        again = ARCHS[found.pop("type")].build(found, scale=scale).state_dict()
+        assert {name: tensor.shape for name, tensor in again.items()} == {
+            name: tensor.shape for name, tensor in state.items()
+        }
+
+
 @each(OURS)
 def test_gradient_step_lowers_the_loss(member: Member):
     x, network = member.images(), member.build()

@@ -25,22 +25,23 @@ class TripleConv(nn.Module):
     `eval_conv` is that one in the weights file, for programs that read it there; it is never trained.
     """
 
-    def __init__(self, inner: int, outer: int, gain: int = 2) -> None:
+    def __init__(self, inner: int, outer: int, gain: int = 2, bias: bool = True) -> None:
         super().__init__()
-        self.sk = nn.Conv2d(inner, outer, 1)
+        self.sk = nn.Conv2d(inner, outer, 1, bias=bias)
         self.conv = nn.Sequential(
-            nn.Conv2d(inner, inner * gain, 1),
-            nn.Conv2d(inner * gain, outer * gain, 3),
-            nn.Conv2d(outer * gain, outer, 1),
+            nn.Conv2d(inner, inner * gain, 1, bias=bias),
+            nn.Conv2d(inner * gain, outer * gain, 3, bias=bias),
+            nn.Conv2d(outer * gain, outer, 1, bias=bias),
         )
-        self.eval_conv = nn.Conv2d(inner, outer, 3, padding=1).requires_grad_(False)
+        self.eval_conv = nn.Conv2d(inner, outer, 3, padding=1, bias=bias).requires_grad_(False)
         nn.init.trunc_normal_(self.sk.weight, std=0.02)
         self.register_state_dict_pre_hook(TripleConv._write_fused)
 
     def _write_fused(self, *_: Any) -> None:
         with torch.no_grad():
-            for own, fused in zip((self.eval_conv.weight, _bias(self.eval_conv)), self.fused(), strict=True):
-                own.copy_(fused)
+            for own, fused in zip((self.eval_conv.weight, self.eval_conv.bias), self.fused(), strict=True):
+                if own is not None:
+                    own.copy_(fused)
 
     def fused(self) -> tuple[Tensor, Tensor]:
         """Return kernel and bias of the one convolution, differentiable."""
@@ -59,8 +60,7 @@ class TripleConv(nn.Module):
 
 
 def _bias(conv: nn.Conv2d) -> Tensor:
-    assert conv.bias is not None
-    return conv.bias
+    return conv.weight.new_zeros(conv.out_channels) if conv.bias is None else conv.bias
 
 
 class AttentionBlock(nn.Module):
