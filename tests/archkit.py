@@ -44,6 +44,7 @@ TINY: dict[str, dict[str, Any]] = {
     "safmn": {"dim": 8, "n_blocks": 1},
     "scunet": {"config": [1, 1, 1, 1, 1, 1, 1]},
     "sebica": {"N": 4},
+    "scunet_aaf6aa": {"config": [1, 1, 1, 1, 1, 1, 1], "noise": 0.0},
     "seemore_t": {},
     "span": {"feature_channels": 8},
     "spanplus": {"feature_channels": 8, "blocks": [1, 1]},
@@ -53,7 +54,8 @@ TINY: dict[str, dict[str, Any]] = {
 }
 """Options that make the base of a family as small as it goes."""
 
-SLOW = ("grl",)
+SLOWEST = ("scunet_aaf6aa",)
+SLOW = ("grl", *SLOWEST)
 
 
 @dataclass(frozen=True)
@@ -100,11 +102,12 @@ def everyday() -> list[Member]:
 def each(members: list[Member], slow: bool = False) -> pytest.MarkDecorator:
     """Parametrize `member` by the bases of families, and at night by every arch with its own defaults.
 
-    Families whose windows make even a tiny image large wait for the night as well, unless it is `slow`'s turn.
+    Families whose windows make even a tiny image large wait for the night as well; `slow` tests have all but the
+    slowest of them.
     """
     names = {member.component.name for member in members}
     asis = [Member(component) for component in upscalers() if (component.traits.family or component.name) in names]
-    waiting = () if slow else SLOW
+    waiting = SLOWEST if slow else SLOW
     return pytest.mark.parametrize(
         "member",
         [
@@ -117,18 +120,18 @@ def each(members: list[Member], slow: bool = False) -> pytest.MarkDecorator:
     )
 
 
-def fill(network: nn.Module) -> None:
+def fill(network: nn.Module, gain: float = 0.2) -> None:
     """Give every trained parameter numbers that any implementation can repeat."""
     with torch.no_grad():
         for place, (_, part) in enumerate(sorted(network.named_parameters(), key=lambda named: named[0])):
-            values = (torch.arange(part.numel(), dtype=torch.float64) * 0.37 + place).sin() * 0.2
+            values = (torch.arange(part.numel(), dtype=torch.float64) * 0.37 + place).sin() * gain
             if part.requires_grad:
                 part.copy_(values.view(part.shape).float())
 
 
-def probe(network: nn.Module, height: int = 7, width: int = 6) -> list[float]:
+def probe(network: nn.Module, height: int = 7, width: int = 6, gain: float = 0.2) -> list[float]:
     """Return mean, deviation and one pixel of what the network, filled, makes of a fixed image."""
-    fill(network)
+    fill(network, gain)
     pixels = (torch.arange(3 * height * width, dtype=torch.float64) * 0.61).cos() * 0.5 + 0.5
     with torch.no_grad():
         y = network.eval()(pixels.view(1, 3, height, width).float())

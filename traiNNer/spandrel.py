@@ -34,10 +34,13 @@ OWN = {
     "MoSRv2": "mosrv2",
     "RTMoSR": "rtmosr",
     "Sebica": "sebica",
+    "SCUNet_aaf6aa": "scunet_aaf6aa",
 }
 """Identifiers for spandrel, and the archs."""
+BEFORE = {"SCUNet_aaf6aa": ("SCUNet",)}
+"""Archs of spandrel that take files of ours for theirs."""
 USUAL_SCALE = 2
-CHANNELS = ("in_chans", "num_in_ch", "in_ch", "in_channels", "colors")
+CHANNELS = ("in_chans", "num_in_ch", "in_ch", "in_channels", "colors", "in_nc")
 """Options that say how many channels images have."""
 
 
@@ -91,4 +94,5 @@ def install(scale: int = USUAL_SCALE) -> None:
     known = {support.architecture.id for support in MAIN_REGISTRY}
     for identifier, arch in OWN.items():
         if identifier not in known:
-            MAIN_REGISTRY.add(ArchSupport.from_architecture(OwnArchitecture(identifier, arch, scale)))
+            own = OwnArchitecture(identifier, arch, scale)
+            MAIN_REGISTRY.add(ArchSupport.from_architecture(own, before=BEFORE.get(identifier, ())))

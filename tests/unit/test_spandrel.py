@@ -29,7 +29,7 @@ def trained(name, scale=2):
 def test_saved_file_opens_with_equal_output_after_installing(tmp_path, identifier, name):
     network, path = trained(name), tmp_path / "net.safetensors"
     save_file(network.state_dict(), path)
-    with pytest.raises(UnsupportedModelError):
+    with pytest.raises((UnsupportedModelError, RuntimeError)):  # the latter where spandrel takes it for its own
         ModelLoader().load_from_file(path)
     install()
     count = len(MAIN_REGISTRY)

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from traiNNer.config.tree import Node, Report, node_of
-from traiNNer.registry import DATASETS, fold
+from traiNNer.registry import ARCHS, DATASETS, fold
 
 MADE = ("realesrgandataset", "realesrganpaireddataset", "otfdataset")
 """Datasets that make LQ, by folded name."""
@@ -88,7 +88,8 @@ def _translate(root: Node, dataset: Node, kind: Node, is_paired: bool, report: R
         return
     for key in [key for key in dataset.entries() if key in given]:
         report.changed(dataset.value.pop(key), "read as a part of degradations")
-    new = "PairedImageDataset" if is_paired else "SingleGTDataset"
+    frames = _frames(root)
+    new = "PairedImageDataset" if is_paired else "SingleGTDataset" if frames is None else "SingleVideoDataset"
     report.changed(kind, f"read as {new} with {len(steps)} degradations")
     kind.value = new
     if is_paired:
@@ -97,7 +98,21 @@ def _translate(root: Node, dataset: Node, kind: Node, is_paired: bool, report: R
         _put(dataset, "made_of_gt", 1 - share if known else share)
     elif (unused := dataset.value.pop("dataroot_lq", None)) is not None:
         report.changed(unused, "passed over; LQ is made of dataroot_gt")
+    elif frames is not None:
+        _put(dataset, "clip_size", frames)
     _put(dataset, "degradations", steps)
+
+
+def _frames(root: Node) -> Any:
+    """Return how many frames the network of a file sees at once, as the file has it; None for one of images."""
+    network = root.at(("network_g", "type"))
+    if network is None or not isinstance(network.value, str) or network.value not in ARCHS:
+        return None
+    option = ARCHS[network.value].traits.frames_option
+    if not option:
+        return None
+    given = root.at(("network_g", option))
+    return given.plain() if given is not None else ARCHS[network.value].options.model_fields[option].default
 
 
 def _put(dataset: Node, key: str, value: Any) -> None:

@@ -84,6 +84,15 @@ def test_pairs_are_mixed_in_by_their_share(load, base):
     assert [step.type for step in train.degradations][:2] == ["resize", "jpeg"]
 
 
+@pytest.mark.parametrize(("option", "frames"), [("", 5), ("  num_frames: 3\n", 3)])
+def test_a_network_of_clips_gets_clips(load, base, option, frames):
+    text = file(base).replace("network_g:\n  type: TinyNet\n", f"network_g:\n  type: temporalspan\n{option}")
+    text = text.replace("    type: PairedImageDataset\n", f"    type: PairedVideoDataset\n    clip_size: {frames}\n")
+    train = load(text).options.datasets["train"]
+    assert (train.type, train.options.clip_size) == ("singlevideodataset", frames)
+    assert [step.type for step in train.degradations][:2] == ["resize", "jpeg"]
+
+
 @pytest.mark.parametrize(
     ("top", "key"),
     [
