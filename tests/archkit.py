@@ -48,6 +48,7 @@ TINY: dict[str, dict[str, Any]] = {
     "seemore_t": {},
     "span": {"feature_channels": 8},
     "spanplus": {"feature_channels": 8, "blocks": [1, 1]},
+    "srformer": {"embed_dim": 16, "depths": [2], "num_heads": [2], "window_size": 8},
     "swin2sr": {"embed_dim": 16, "depths": [2], "num_heads": [2], "img_size": 32},
     "swinir": {"embed_dim": 16, "depths": [2], "num_heads": [2], "img_size": 32},
     "temporalspan": {"feature_channels": 24, "history_channels": 4},

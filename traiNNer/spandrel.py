@@ -9,6 +9,7 @@ Programs that bring their own spandrel, such as chaiNNer and ComfyUI, cannot be 
 
 from spandrel import (
     MAIN_REGISTRY,
+    ArchId,
     Architecture,
     ArchSupport,
     ImageModelDescriptor,
@@ -34,10 +35,11 @@ OWN = {
     "MoSRv2": "mosrv2",
     "RTMoSR": "rtmosr",
     "Sebica": "sebica",
+    "SRFormer": "srformer",
     "SCUNet_aaf6aa": "scunet_aaf6aa",
 }
 """Identifiers for spandrel, and the archs."""
-BEFORE = {"SCUNet_aaf6aa": ("SCUNet",)}
+BEFORE = {"SCUNet_aaf6aa": (ArchId("SCUNet"),)}
 """Archs of spandrel that take files of ours for theirs."""
 USUAL_SCALE = 2
 CHANNELS = ("in_chans", "num_in_ch", "in_ch", "in_channels", "colors", "in_nc")

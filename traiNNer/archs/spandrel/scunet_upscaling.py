@@ -123,17 +123,18 @@ class UpscalingSCUNet(SCUNet):
         self.m_res = nn.Sequential(nn.Conv2d(dim, dim, 3, padding=1, bias=False)) if residual else None
         self.m_upsample = None
         if scale > 1:
-            for stage, channels in ((self.m_up3, 8 * dim), (self.m_up2, 4 * dim), (self.m_up1, 2 * dim)):
-                stage[0] = Doubling(channels, channels // 2)
+            for name, channels in (("m_up3", 8 * dim), ("m_up2", 4 * dim), ("m_up1", 2 * dim)):
+                self.get_submodule(name).add_module("0", Doubling(channels, channels // 2))
             self.m_upsample = nn.Sequential(Enlarging(dim, scale))
 
     def forward(self, x0: Tensor) -> Tensor:
         """Map B, C, H, W in [0, 1] to B, C, scale*H, scale*W, not clamped; sides are multiples of 64."""
-        shallow = self.m_head(x0)
-        first = self.m_down1(shallow)
-        second = self.m_down2(first)
-        third = self.m_down3(second)
-        x = self.m_up3(self.m_body(third) + third)
-        x = self.m_up1(self.m_up2(x + second) + first)
+        stage = self.get_submodule  # spandrel types its stages as lists
+        shallow = stage("m_head")(x0)
+        first = stage("m_down1")(shallow)
+        second = stage("m_down2")(first)
+        third = stage("m_down3")(second)
+        x = stage("m_up3")(stage("m_body")(third) + third)
+        x = stage("m_up1")(stage("m_up2")(x + second) + first)
         x = x + (shallow if self.m_res is None else self.m_res(shallow))
-        return self.m_tail(x if self.m_upsample is None else self.m_upsample(x))
+        return stage("m_tail")(x if self.m_upsample is None else self.m_upsample(x))
