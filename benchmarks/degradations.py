@@ -32,13 +32,37 @@ from traiNNer.degradations.recipe import Recipe, Step, one_thread
 from traiNNer.registry import DEGRADATIONS
 
 KERNEL = 21
+FIRST = {
+    "blur_prob": 0.8,
+    "sinc_prob": 0.1,
+    "kernel_range": [7, KERNEL],
+    "gaussian_noise_prob": 0.5,
+    "gray_noise_prob": 0.4,
+}
+PAPER = {
+    **FIRST,
+    **{f"{key}2": value for key, value in FIRST.items()},
+    "blur_sigma": [0.2, 3],
+    "resize_range": [0.15, 1.5],
+    "noise_range": [1, 30],
+    "poisson_scale_range": [0.05, 3],
+    "blur_sigma2": [0.2, 1.5],
+    "resize_range2": [0.3, 1.2],
+    "noise_range2": [1, 25],
+    "poisson_scale_range2": [0.05, 2.5],
+    "jpeg_range": [30, 95],
+    "jpeg_range2": [30, 95],
+    "final_sinc_prob": 0.8,
+    "final_kernel_range": [7, KERNEL],
+}
+"""What the paper of Real-ESRGAN says of both orders."""
 NOT_OPTIONS = ("type", "prob", "either", "target")
 
 
 def real_esrgan() -> Recipe:
     """Return the recipe of the paper."""
     steps = []
-    for step in steps_of({**AT_TOP, **IN_DATASET}):
+    for step in steps_of({**AT_TOP, **IN_DATASET, **PAPER}):
         options = {key: value for key, value in step.items() if key not in NOT_OPTIONS}
         change = DEGRADATIONS.build(step["type"], options)
         steps.append(Step(step["type"], change, step.get("prob", 1.0), step.get("either")))

@@ -101,12 +101,12 @@ def run(script: str, *arguments: str, folder: Path, timeout: float = PATIENCE_S,
     return Run(script, *arguments, folder=folder, **environment).finish(timeout)
 
 
-def ranks(folder: Path, *arguments: str) -> list[Run]:
+def ranks(folder: Path, *arguments: str, **environment: str) -> list[Run]:
     """Start the two ranks of a run."""
     with socket.socket() as server:
         server.bind(("127.0.0.1", 0))
         port = str(server.getsockname()[1])
-    common = {"WORLD_SIZE": "2", "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": port}
+    common = environment | {"WORLD_SIZE": "2", "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": port}
     return [
         Run("train.py", "-opt", "options.yml", *arguments, folder=folder, RANK=str(r), LOCAL_RANK=str(r), **common)
         for r in range(2)

@@ -7,14 +7,43 @@
 Programs that bring their own spandrel, such as chaiNNer and ComfyUI, cannot be taught.
 """
 
-from spandrel import MAIN_REGISTRY, Architecture, ArchSupport, ImageModelDescriptor, StateDict, UnsupportedModelError
+from spandrel import (
+    MAIN_REGISTRY,
+    ArchId,
+    Architecture,
+    ArchSupport,
+    ImageModelDescriptor,
+    SizeRequirements,
+    StateDict,
+    UnsupportedModelError,
+)
 from torch import nn
 
 from traiNNer.registry import ARCHS
 
-OWN = {"ParagonSR2": "paragonsr2", "MAN": "man", "SPANPlus": "spanplus"}
+OWN = {
+    "ParagonSR2": "paragonsr2",
+    "MAN": "man",
+    "SPANPlus": "spanplus",
+    "ArtCNN": "artcnn",
+    "DIS": "dis",
+    "EIMN": "eimn",
+    "ELAN": "elan",
+    "GateRV3": "gaterv3",
+    "LKFMixer": "lkfmixer",
+    "LMLT": "lmlt",
+    "MoSRv2": "mosrv2",
+    "RTMoSR": "rtmosr",
+    "Sebica": "sebica",
+    "SRFormer": "srformer",
+    "SCUNet_aaf6aa": "scunet_aaf6aa",
+}
 """Identifiers for spandrel, and the archs."""
+BEFORE = {"SCUNet_aaf6aa": (ArchId("SCUNet"),)}
+"""Archs of spandrel that take files of ours for theirs."""
 USUAL_SCALE = 2
+CHANNELS = ("in_chans", "num_in_ch", "in_ch", "in_channels", "colors", "in_nc")
+"""Options that say how many channels images have."""
 
 
 class OwnArchitecture(Architecture[nn.Module]):
@@ -41,7 +70,8 @@ class OwnArchitecture(Architecture[nn.Module]):
             network = ARCHS.build(arch, found, scale=scale, seed=0)
         except (LookupError, ValueError, TypeError) as error:
             raise UnsupportedModelError(f"{self.id} with tensors of other shapes ({error})") from None
-        channels = found.get("in_chans") or found.get("num_in_ch") or 3
+        traits = ARCHS[arch].traits
+        channels = next((found[option] for option in CHANNELS if option in found), 3)
         return ImageModelDescriptor(
             network,
             self.adapt(state_dict)[0] if self.adapt else state_dict,
@@ -52,12 +82,13 @@ class OwnArchitecture(Architecture[nn.Module]):
             supports_bfloat16=True,
             scale=scale,
             input_channels=channels,
-            output_channels=found.get("num_out_ch") or channels,
+            output_channels=found.get("num_out_ch") or found.get("out_channels") or channels,
+            size_requirements=SizeRequirements(minimum=traits.least_size, multiple_of=traits.size_multiple),
         )
 
 
 def install(scale: int = USUAL_SCALE) -> None:
-    """Register ParagonSR2, MAN and SPANPlus in spandrel's `MAIN_REGISTRY`; those that it has already are left.
+    """Register every arch that is ours in spandrel's `MAIN_REGISTRY`; those that it has already are left.
 
     Args:
         scale: of ParagonSR2 files, which do not record theirs; published ones are 2x.
@@ -65,4 +96,5 @@ def install(scale: int = USUAL_SCALE) -> None:
     known = {support.architecture.id for support in MAIN_REGISTRY}
     for identifier, arch in OWN.items():
         if identifier not in known:
-            MAIN_REGISTRY.add(ArchSupport.from_architecture(OwnArchitecture(identifier, arch, scale)))
+            own = OwnArchitecture(identifier, arch, scale)
+            MAIN_REGISTRY.add(ArchSupport.from_architecture(own, before=BEFORE.get(identifier, ())))

@@ -9,6 +9,7 @@ from traiNNer.registry import ARCHS, Component
 
 SMALL = {
     "dunet": {"num_feat": 4},
+    "metagan2": {"dims": (8, 16), "blocks": (1, 1)},
     "metagan3": {"dims": (8, 16, 16), "blocks": (1, 1)},
     "multiscalepatchgandiscriminatorsn": {"ndf": 4, "num_d": 2},
     "patchgandiscriminatorsn": {"ndf": 4},

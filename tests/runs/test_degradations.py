@@ -2,9 +2,10 @@
 
 import signal
 
+import pytest
 import torch
 from imagekit import write_pairs
-from runkit import record, run, write_options
+from runkit import ranks, record, run, write_options
 from safetensors.torch import load_file
 
 RECIPE = [
@@ -95,21 +96,38 @@ def test_another_recipe_is_named_at_a_resume(tmp_path):
     assert "Exact resume is off: datasets.train.degradations" in result.output
 
 
-def test_left_to_the_step_they_are_the_same_and_exact(tmp_path):
+@pytest.fixture(scope="module")
+def at_step(tmp_path_factory):
     """As on a device: the recipe is made for the batch after it was moved there."""
-    runs = {name: tmp_path / name for name in ("alone", "at_step", "resumed")}
+    folder = tmp_path_factory.mktemp("at_step")
+    prepare(folder)
+    result = run("train.py", "-opt", "options.yml", folder=folder, AT_STEP="1")
+    assert result.code == 0, result.output
+    return folder
+
+
+def test_left_to_the_step_they_are_the_same_and_exact(at_step, tmp_path):
+    runs = {name: tmp_path / name for name in ("alone", "resumed")}
     for folder in runs.values():
         folder.mkdir()
     prepare(runs["alone"])
-    prepare(runs["at_step"])
     prepare(runs["resumed"], workers=2)
-    for name, environment in (("alone", {}), ("at_step", {"AT_STEP": "1"})):
-        result = run("train.py", "-opt", "options.yml", folder=runs[name], **environment)
-        assert result.code == 0, result.output
+    result = run("train.py", "-opt", "options.yml", folder=runs["alone"])
+    assert result.code == 0, result.output
     resumed = stopped_and_resumed(runs["resumed"], AT_STEP="1")
     assert resumed.code == 0, resumed.output
     assert "Resuming run at iteration 5 (exact)." in resumed.output
-    assert same(weights(runs["at_step"]), weights(runs["resumed"]))
-    losses = [first_loss(runs[name]) for name in ("alone", "at_step")]
+    assert same(weights(at_step), weights(runs["resumed"]))
+    losses = [first_loss(folder) for folder in (runs["alone"], at_step)]
     assert losses[0] != losses[1]  # libjpeg rounds in another way
     assert abs(losses[0] - losses[1]) < 0.02 * losses[0]
+
+
+def test_two_ranks_make_the_images_of_one_process_at_the_step(at_step, tmp_path):
+    prepare(tmp_path, batch_size_per_gpu=1)
+    results = [process.finish() for process in ranks(tmp_path, AT_STEP="1")]
+    assert [result.code for result in results] == [0, 0], results[0].output
+    assert first_loss(tmp_path) == pytest.approx(first_loss(at_step), abs=1e-6)  # other seeds differ by far more
+    mine, theirs = weights(tmp_path), weights(at_step)
+    for name, tensor in mine.items():
+        torch.testing.assert_close(tensor, theirs[name], rtol=0, atol=2e-4, msg=name)

@@ -14,7 +14,7 @@ def amounts_to(conv: nn.Sequential, skip: nn.Conv2d) -> tuple[Tensor, Tensor]:
     result is the same at the border too. For C channels it takes 9 C^2 products a pixel instead of 41 C^2.
 
     Args:
-        conv: 1 x 1, 3 x 3 and 1 x 1, each with a bias and without padding.
+        conv: 1 x 1, 3 x 3 and 1 x 1, without padding, with biases or without.
         skip: the 1 x 1 beside them.
 
     Returns:
@@ -39,23 +39,24 @@ class TripleConv(nn.Module):
     `eval_conv` is that one in the weights file, for programs that read it there; it is never trained.
     """
 
-    def __init__(self, inner: int, outer: int, gain: int = 2) -> None:
+    def __init__(self, inner: int, outer: int, gain: int = 2, bias: bool = True) -> None:
         super().__init__()
-        self.sk = nn.Conv2d(inner, outer, 1)
+        self.sk = nn.Conv2d(inner, outer, 1, bias=bias)
         self.conv = nn.Sequential(
-            nn.Conv2d(inner, inner * gain, 1),
-            nn.Conv2d(inner * gain, outer * gain, 3),
-            nn.Conv2d(outer * gain, outer, 1),
+            nn.Conv2d(inner, inner * gain, 1, bias=bias),
+            nn.Conv2d(inner * gain, outer * gain, 3, bias=bias),
+            nn.Conv2d(outer * gain, outer, 1, bias=bias),
         )
-        self.eval_conv = nn.Conv2d(inner, outer, 3, padding=1).requires_grad_(False)
+        self.eval_conv = nn.Conv2d(inner, outer, 3, padding=1, bias=bias).requires_grad_(False)
         nn.init.trunc_normal_(self.sk.weight, std=0.02)
         self.register_state_dict_pre_hook(TripleConv._write_fused)
 
     def _write_fused(self, *_: Any) -> None:
         with torch.no_grad():
             fused = amounts_to(self.conv, self.sk)
-            for own, value in zip((self.eval_conv.weight, _bias(self.eval_conv)), fused, strict=True):
-                own.copy_(value)
+            for own, value in zip((self.eval_conv.weight, self.eval_conv.bias), fused, strict=True):
+                if own is not None:
+                    own.copy_(value)
 
     def forward(self, x: Tensor) -> Tensor:
         """Map B, inner, H, W to B, outer, H, W."""
@@ -64,5 +65,4 @@ class TripleConv(nn.Module):
 
 
 def _bias(conv: nn.Conv2d) -> Tensor:
-    assert conv.bias is not None
-    return conv.bias
+    return conv.weight.new_zeros(conv.out_channels) if conv.bias is None else conv.bias

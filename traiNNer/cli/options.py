@@ -18,9 +18,7 @@ def add(commands: Any) -> None:
         description="Writes a short option file to edit. `trainner init` makes one by measuring instead.",
     )
     parser.add_argument("--arch", required=True, metavar="NAME", help="the network")
-    parser.add_argument(
-        "--recipe", required=True, metavar="NAME", help="fidelity, finetune, gan, or video (realworld: not yet)"
-    )
+    parser.add_argument("--recipe", required=True, metavar="NAME", help="fidelity, finetune, gan, realworld, or video")
     parser.add_argument("--scale", type=int, help="how many times larger the output is (default: 2, if it can)")
     parser.add_argument("--gt", metavar="DIR", help="folder of the large images")
     parser.add_argument("--lq", metavar="DIR", help="folder of the small ones")

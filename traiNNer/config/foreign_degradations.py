@@ -4,30 +4,28 @@ from collections.abc import Mapping
 from typing import Any
 
 from traiNNer.config.tree import Node, Report, node_of
-from traiNNer.registry import DATASETS, fold
+from traiNNer.registry import ARCHS, DATASETS, fold
 
 MADE = ("realesrgandataset", "realesrganpaireddataset", "otfdataset")
 """Datasets that make LQ, by folded name."""
 SWITCH = "high_order_degradation"
 KEYS: Mapping[str, Any] = {
-    "blur_prob": 0.8,
+    "blur_prob": 0.0,
     "resize_prob": [0.2, 0.7, 0.1],
     "resize_mode_list": ["bilinear", "bicubic", "nearest-exact", "lanczos"],
     "resize_mode_prob": [0.25, 0.25, 0.25, 0.25],
-    "resize_range": [0.15, 1.5],
-    "gaussian_noise_prob": 0.5,
-    "noise_range": [1, 30],
-    "poisson_scale_range": [0.05, 3],
-    "gray_noise_prob": 0.4,
+    "resize_range": [0.4, 1.5],
+    "gaussian_noise_prob": 0.0,
+    "noise_range": [0, 0],
+    "poisson_scale_range": [0, 0],
+    "gray_noise_prob": 0.0,
     "jpeg_prob": 1.0,
-    "jpeg_range": [30, 95],
+    "jpeg_range": [75, 95],
 }
 KEYS_2: Mapping[str, Any] = {
     **{f"{key}2": value for key, value in KEYS.items()},
     "resize_prob2": [0.3, 0.4, 0.3],
-    "resize_range2": [0.3, 1.2],
-    "noise_range2": [1, 25],
-    "poisson_scale_range2": [0.05, 2.5],
+    "resize_range2": [0.6, 1.2],
     "resize_mode_list3": KEYS["resize_mode_list"],
     "resize_mode_prob3": KEYS["resize_mode_prob"],
 }
@@ -41,17 +39,17 @@ OTHERS: Mapping[str, Any] = {
 KERNELS: Mapping[str, Any] = {
     "kernel_list": ["iso", "aniso", "generalized_iso", "generalized_aniso", "plateau_iso", "plateau_aniso"],
     "kernel_prob": [0.45, 0.25, 0.12, 0.03, 0.12, 0.03],
-    "kernel_range": [7, 21],
-    "sinc_prob": 0.1,
-    "blur_sigma": [0.2, 3],
+    "kernel_range": [5, 17],
+    "sinc_prob": 0.0,
+    "blur_sigma": [0.2, 2],
     "betag_range": [0.5, 4],
     "betap_range": [1, 2],
 }
-KERNELS_2: Mapping[str, Any] = {f"{key}2": value for key, value in KERNELS.items()} | {"blur_sigma2": [0.2, 1.5]}
-LAST: Mapping[str, Any] = {"final_sinc_prob": 0.8, "final_kernel_range": [7, 21]}
+KERNELS_2: Mapping[str, Any] = {f"{key}2": value for key, value in KERNELS.items()} | {"blur_sigma2": [0.2, 1]}
+LAST: Mapping[str, Any] = {"final_sinc_prob": 0.0, "final_kernel_range": [5, 17]}
 AT_TOP = {**KEYS, **KEYS_2, **OTHERS}
 IN_DATASET = {**KERNELS, **KERNELS_2, **LAST}
-"""What stands where, with the value of the Real-ESRGAN paper where a file leaves it out."""
+"""What stands where, with what traiNNer-redux takes where a file leaves it out: most of it is off."""
 FILTERS = {"nearest-exact": "nearest", "nearest": "nearest"}
 USM_RADIUS = 25
 """Of the ground truth: a Gaussian of 51 pixels, as in Real-ESRGAN."""
@@ -90,7 +88,8 @@ def _translate(root: Node, dataset: Node, kind: Node, is_paired: bool, report: R
         return
     for key in [key for key in dataset.entries() if key in given]:
         report.changed(dataset.value.pop(key), "read as a part of degradations")
-    new = "PairedImageDataset" if is_paired else "SingleGTDataset"
+    frames = _frames(root)
+    new = "PairedImageDataset" if is_paired else "SingleGTDataset" if frames is None else "SingleVideoDataset"
     report.changed(kind, f"read as {new} with {len(steps)} degradations")
     kind.value = new
     if is_paired:
@@ -99,7 +98,21 @@ def _translate(root: Node, dataset: Node, kind: Node, is_paired: bool, report: R
         _put(dataset, "made_of_gt", 1 - share if known else share)
     elif (unused := dataset.value.pop("dataroot_lq", None)) is not None:
         report.changed(unused, "passed over; LQ is made of dataroot_gt")
+    elif frames is not None:
+        _put(dataset, "clip_size", frames)
     _put(dataset, "degradations", steps)
+
+
+def _frames(root: Node) -> Any:
+    """Return how many frames the network of a file sees at once, as the file has it; None for one of images."""
+    network = root.at(("network_g", "type"))
+    if network is None or not isinstance(network.value, str) or network.value not in ARCHS:
+        return None
+    option = ARCHS[network.value].traits.frames_option
+    if not option:
+        return None
+    given = root.at(("network_g", option))
+    return given.plain() if given is not None else ARCHS[network.value].options.model_fields[option].default
 
 
 def _put(dataset: Node, key: str, value: Any) -> None:

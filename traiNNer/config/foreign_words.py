@@ -48,6 +48,7 @@ MIXING = "mixing images is written `use_moa: true` with moa_augs and moa_probs i
 AS_LOSS = "is an old spelling: write an item `{type: ..., loss_weight: ...}` of train.losses"
 # With realesrgandataset they are translated before; else high_order_degradation is refused already.
 OF_DEGRADATION = passed_over("degradations are made while training only with high_order_degradation")
+SHOWN = passed_over("`trainner preview` shows degraded images, and what was drawn for each")
 SAMPLE_ORDER = passed_over("the sample order is a function of manual_seed")
 PLAIN_MODELS = ("SRGANModel", "ESRGANModel", "RealESRNetModel", "RealESRGANModel", "SwinIRModel", "otf")
 """Models of BasicSR and neosr that the networks and datasets of a file tell."""
@@ -58,17 +59,14 @@ SECOND_WEIGHTS = Word("only network_g starts from weights of a file. Remove it")
 DEGRADATION = (
     *_numbered("blur_prob", "resize_prob", "resize_mode_list", "resize_mode_prob", "resize_range", "noise_range"),
     *_numbered("gaussian_noise_prob", "poisson_scale_range", "gray_noise_prob", "jpeg_prob", "jpeg_range"),
-    "high_order_degradations_debug",
-    "high_order_degradations_debug_limit",
     "thicklines_prob",
     "dataroot_lq_prob",
     "lq_usm",
     "lq_usm_radius_range",
     "gt_usm",
-    "queue_size",
 )
 KERNELS = (
-    *_numbered("blur_kernel_size", "kernel_list", "kernel_prob", "kernel_range", "sinc_prob", "blur_sigma"),
+    *_numbered("kernel_list", "kernel_prob", "kernel_range", "sinc_prob", "blur_sigma"),
     *_numbered("betag_range", "betap_range"),
     "final_sinc_prob",
     "final_kernel_range",
@@ -77,6 +75,8 @@ COMPILED = passed_over("use_compile knows one mode")
 WORDS: Mapping[str, Mapping[str, Word]] = {
     "": {
         **dict.fromkeys(DEGRADATION, OF_DEGRADATION),
+        "queue_size": passed_over("there is no queue: every image has parameters drawn for it alone"),
+        **dict.fromkeys(("high_order_degradations_debug", "high_order_degradations_debug_limit"), SHOWN),
         "high_order_degradation": Word(NO_DEGRADATION, note="it is off"),
         "compile_mode": COMPILED,
         **dict.fromkeys(("l1_gt_usm", "percep_gt_usm", "gan_gt_usm"), Word("no image is sharpened. Remove it")),
@@ -100,6 +100,7 @@ WORDS: Mapping[str, Mapping[str, Word]] = {
     },
     "datasets.<name>": {
         **dict.fromkeys(KERNELS, OF_DEGRADATION),
+        **dict.fromkeys(_numbered("blur_kernel_size"), passed_over("kernels are as large as kernel_range says")),
         "prefetch_mode": READING,
         "prefetch_factor": READING,
         "persistent_workers": READING,

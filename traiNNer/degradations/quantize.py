@@ -9,11 +9,12 @@ from torch import Tensor
 
 from traiNNer.degradations import opencv_filters
 from traiNNer.degradations.blur import LineBlur, blurred, gaussian_lines
+from traiNNer.degradations.diffusion import diffused
 from traiNNer.degradations.draws import Draws
-from traiNNer.degradations.protocol import Degradation, Span, Weights, column, require_span, require_weights
+from traiNNer.degradations.protocol import Degradation, Images, Span, Weights, column, require_span, require_weights
 from traiNNer.registry import DEGRADATIONS
 
-Dither = Literal["none", "ordered", "noise"]
+Dither = Literal["none", "ordered", "noise", "diffusion"]
 Levels = tuple[Annotated[int, Field(ge=2, le=256)], Annotated[int, Field(ge=2, le=256)]]
 SIDE = 8
 
@@ -25,14 +26,14 @@ class Quantize(Degradation):
     Args:
         levels: least and most levels of each color.
         dithers: how the steps are hidden, one drawn for each image: not at all, by an ordered pattern of 8 x 8 pixels
-            (Bayer 1973), or by noise.
+            (Bayer 1973), by noise, or by `diffusion` of the error to the pixels to come (Floyd and Steinberg 1976).
         dither_weights: how often each is drawn; equally often when left out.
     """
 
     def __init__(
         self,
         levels: Levels = (6, 32),
-        dithers: Annotated[tuple[Dither, ...], Field(min_length=1)] = ("none", "ordered", "noise"),
+        dithers: Annotated[tuple[Dither, ...], Field(min_length=1)] = ("none", "ordered", "noise", "diffusion"),
         dither_weights: Weights = (),
     ) -> None:
         require_span(levels, "levels", 2)
@@ -41,16 +42,28 @@ class Quantize(Degradation):
 
     def __call__(self, images: Tensor, draws: Draws) -> Tensor:
         """Return the images in few colors, B, C, H, W."""
+        return self.on(Images.of(images), draws).pixels
+
+    def on(self, images: Images, draws: Draws) -> Images:
+        """Return the same for images of several sizes."""
+        return images.with_pixels(self._made(images.pixels, draws, images.sizes))
+
+    def _made(self, images: Tensor, draws: Draws, sizes: np.ndarray) -> Tensor:
         steps = column(draws.integer("levels", *self.levels) - 1, images)
         chosen = draws.choice("dither", self.dithers, self.weights)
         offset = torch.full_like(images, 0.5)
         for place, dither in enumerate(self.dithers):
             here = torch.from_numpy(np.flatnonzero(chosen == place)).to(images.device)
-            if not len(here) or dither == "none":
+            if not len(here) or dither in ("none", "diffusion"):
                 continue
             pattern = _bayer(images) if dither == "ordered" else draws.field("noise", images)[here]
             offset = offset.index_copy(0, here, pattern.expand(len(here), *images.shape[1:]))
-        return torch.floor(images * steps + offset).clamp(min=0).minimum(steps) / steps
+        made = torch.floor(images * steps + offset).clamp(min=0).minimum(steps) / steps
+        spread = np.flatnonzero([self.dithers[place] == "diffusion" for place in chosen])
+        if not len(spread):
+            return made
+        here = torch.from_numpy(spread).to(images.device)
+        return made.index_copy(0, here, diffused(images[here], steps[here], sizes[spread]))
 
 
 def bayer() -> np.ndarray:

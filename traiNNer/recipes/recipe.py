@@ -10,10 +10,6 @@ from traiNNer.recipes.gan import gan_stages
 from traiNNer.registry import ARCHS, UnknownComponent
 from traiNNer.traits import ArchTraits
 
-MISSING = {
-    "realworld": "needs degradations that are made while training, which are not there yet",
-}
-"""Purposes that people ask for and that nothing here can serve."""
 COLUMN = 28
 USUAL_CROP, USUAL_RATE, USUAL_BATCH = 48, 5e-4, 8
 TRAIN, VAL = "datasets/train", "datasets/val"
@@ -34,6 +30,8 @@ class Purpose:
     """Whether a GAN stage follows."""
     clips: bool = False
     """Whether it is for networks that see several frames at once."""
+    photos: bool = False
+    """Whether the small images are made of the large ones while training."""
 
 
 PURPOSES = {
@@ -48,6 +46,10 @@ PURPOSES = {
     "gan": Purpose(
         "sharp, with texture that is likely, not certain: first for fidelity, then as a GAN",
         500_000, 1.0, (0.5, 0.8, 0.9, 0.95), 0, pretrained=False, stages=True,
+    ),
+    "realworld": Purpose(
+        "images as they are found, blurred, noisy and compressed: the small ones are made of photos while training",
+        500_000, 1.0, (0.5, 0.8, 0.9, 0.95), 0, pretrained=False, photos=True,
     ),
     "video": Purpose(
         "films, by a network that sees the frames around each one and makes it from all of them",
@@ -74,7 +76,7 @@ def write_recipe(
 
     Args:
         arch: name of the network, in any case.
-        purpose: `fidelity`, `finetune`, `gan` or `video`.
+        purpose: `fidelity`, `finetune`, `gan`, `realworld` or `video`.
         scale: by default 2, or the smallest above 1 that the arch is made for.
         places: folders of images.
         schema: path of the JSON schema relative to the file, for editors; empty for none.
@@ -95,7 +97,8 @@ def write_recipe(
     values = _values(component.name, component.traits, chosen, scale, places or Places())
     values |= _of_clips(component.traits.frames(component.options().model_dump()))
     title = name or f"{scale}x_{component.name}_{purpose}"
-    text = TEMPLATE.format(name=title, about=f"{purpose}: {chosen.title}", **values)
+    data = (PHOTOS if chosen.photos else PAIRS).format(**values)
+    text = TEMPLATE.format(name=title, about=f"{purpose}: {chosen.title}", data=data, **values)
     text = aligned(f"{text}\n{gan_stages(float(values['rate']))}" if chosen.stages else text)
     return (f"# yaml-language-server: $schema={schema}\n" if schema else "") + text
 
@@ -103,8 +106,7 @@ def write_recipe(
 def _purpose(name: str) -> Purpose:
     if name in PURPOSES:
         return PURPOSES[name]
-    reason = f" {MISSING[name]};" if name in MISSING else ""
-    raise ConfigError(f"--recipe {name}:{reason or ' no such recipe;'} known: {', '.join(PURPOSES)}")
+    raise ConfigError(f"--recipe {name}: no such recipe; known: {', '.join(PURPOSES)}")
 
 
 def _scale(arch: str, scales: tuple[int, ...], wanted: int | None) -> int:
@@ -160,17 +162,7 @@ def aligned(text: str) -> str:
     return "\n".join(lines) + "\n"
 
 
-TEMPLATE = """\
-# {about}
-#   trainner train -opt FILE.yml --check    looks whether everything is in order, and shows every value
-
-name: {name}  # the run's folder: experiments/{name}
-scale: {scale}  # the output is so many times as large as the input
-num_gpu: auto  # auto: the GPU if there is one; 0: the CPU
-use_amp: true  # forward in half precision where the network can
-amp_bf16: true  # bfloat16, which needs no scaled loss; older GPUs than the RTX 30 series: false
-manual_seed: 42  # same seed, same samples
-
+PAIRS = """\
 datasets:
   train:
     type: {dataset}
@@ -188,7 +180,44 @@ datasets:
     dataroot_gt: {val_gt}  # images that are never trained on
     dataroot_lq: {val_lq}{clip}
 
-network_g:
+"""
+PHOTOS = """\
+datasets:
+  train:
+    type: SingleGTDataset
+    dataroot_gt: {gt}  # photos, as sharp as there are; one folder, or a list of folders
+    lq_size: {lq_size}  # side of the random crops, in small pixels
+    batch_size_per_gpu: {batch}  # crops per step
+    num_worker_per_gpu: 4  # processes that read images
+    use_hflip: true  # random mirroring
+    use_rot: true  # random turns by 90 degrees
+    degradations: &spoil  # what the small images go through: `trainner preview -opt FILE.yml` shows it,
+      # and `trainner estimate --lq DIR` proposes a list for images of yours
+      - {{type: blur, kernels: [iso, aniso], sigma: [0.2, 1.5], prob: 0.7}}
+      - {{type: resize, factor: [0.7, 1.2], prob: 0.5}}
+      - {{type: noise, kinds: [gaussian, poisson], sigma: [1, 10], gray_prob: 0.4, prob: 0.6}}
+      - shrink
+      - {{type: jpeg, quality: [40, 95], prob: 0.8}}
+
+  val:
+    name: val
+    type: SingleGTDataset
+    dataroot_gt: {val_gt}  # photos that are never trained on
+    degradations: *spoil  # the same for a photo at every validation
+
+"""
+TEMPLATE = """\
+# {about}
+#   trainner train -opt FILE.yml --check    looks whether everything is in order, and shows every value
+
+name: {name}  # the run's folder: experiments/{name}
+scale: {scale}  # the output is so many times as large as the input
+num_gpu: auto  # auto: the GPU if there is one; 0: the CPU
+use_amp: true  # forward in half precision where the network can
+amp_bf16: true  # bfloat16, which needs no scaled loss; older GPUs than the RTX 30 series: false
+manual_seed: 42  # same seed, same samples
+
+{data}network_g:
   type: {arch}
 {pretrained}
 train:

@@ -30,7 +30,7 @@ def test_weights_of_a_finetuning(tmp_path):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (("--recipe", "realworld"), "needs degradations that are made while training"),
+        (("--recipe", "real"), "--recipe real: no such recipe"),
         (("--arch", "nothing_like_it"), "no such arch"),
         (("--weights", "x.pth"), "--weights: only the recipe finetune begins with weights"),
     ],

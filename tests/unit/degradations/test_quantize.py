@@ -11,7 +11,7 @@ from traiNNer.degradations.quantize import Banding, Quantize, bayer
 RAMP = torch.linspace(0, 1, 256).expand(1, 3, 64, 256).contiguous()
 
 
-@pytest.mark.parametrize("dither", ["none", "ordered", "noise"])
+@pytest.mark.parametrize("dither", ["none", "ordered", "noise", "diffusion"])
 def test_there_are_as_many_levels_as_asked_for(dither):
     made = Quantize(levels=(5, 5), dithers=(dither,))(RAMP, Draws([1], "q"))
     assert np.allclose(np.unique(made.numpy()), np.linspace(0, 1, 5))

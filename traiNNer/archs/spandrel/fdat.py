@@ -1,15 +1,21 @@
 """FDAT (sharekhan, 2025): a fast dual attention network for images and video."""
 
+import math
 from typing import Annotated, Literal
 
 from torch import nn
 
 from traiNNer.archs.spandrel.frozen import freeze
 from traiNNer.archs.spandrel.kinds import Chance, Count, Ratio, only
+from traiNNer.archs.spanplus import DySample
 from traiNNer.archs.traits import Recipe, arch
 from traiNNer.archs.variants import variant
 
-Upsampler = Literal["conv", "pixelshuffledirect", "pixelshuffle", "nearest+conv", "transpose+conv", "lda", "pa_up"]
+GROUPS = 4
+"""Groups of channels that `dysample` samples in places of their own."""
+Upsampler = Literal[
+    "conv", "pixelshuffledirect", "pixelshuffle", "nearest+conv", "dysample", "transpose+conv", "lda", "pa_up"
+]
 
 
 @arch(scales=(1, 2, 3, 4), least_size=8, opens_as="FDAT", license="MIT", recipe=Recipe(5e-4, 64, 8))
@@ -46,7 +52,7 @@ def fdat(
         group_block_pattern: The order of layers, which is fixed.
         drop_path_rate: Chance that a layer is skipped in training, for the last one; earlier ones less. The author
             took 0.05 to 0.1.
-        mid_dim: Channels of the upsampler.
+        mid_dim: Channels of the upsampler, with `dysample` a multiple of 4.
         upsampler_type: How the image is enlarged.
         img_range: Largest value of an image.
         unshuffle_mod: At scales 1 and 2 fold pixels into channels first, which is faster.
@@ -71,6 +77,13 @@ def fdat(
         img_range=img_range,
         unshuffle_mod=unshuffle_mod,
     )
+    last = network.upsampler[-1]
+    if upsampler_type == "dysample" and not isinstance(last, nn.Conv2d):
+        # spandrel's own asks for memory that only the driver of a GPU can give.
+        offset = last.get_submodule("offset")
+        assert isinstance(offset, nn.Conv2d)
+        inside = math.isqrt(offset.out_channels // (2 * GROUPS))  # unshuffle_mod folds small scales
+        network.upsampler[-1] = DySample(offset.in_channels, num_out_ch, inside, GROUPS)
     # Spatial and channel layers take turns, and each uses one of the two gates that it has.
     return freeze(network, r"\.blocks\.\d*[02468]\.inter\.sg\.|\.blocks\.\d*[13579]\.inter\.cg\.")
 

@@ -1,6 +1,7 @@
 """The families of spandrel have the published sizes, and refuse what no weights file would bring back."""
 
 import pytest
+import torch
 from pydantic import ValidationError
 
 from traiNNer.archs.spandrel import (  # noqa: F401 - held by this test, imported where they are asked for
@@ -31,6 +32,7 @@ from traiNNer.archs.spandrel import (  # noqa: F401 - held by this test, importe
     swin2sr,
     swinir,
 )
+from traiNNer.archs.spandrel.detect import detect
 from traiNNer.registry import ARCHS
 from traiNNer.utils.meta import parameter_count, shapes_only
 
@@ -120,3 +122,25 @@ def test_stochastic_depth_is_off_unless_asked_for():
     dropping = [component for component in ARCHS if "drop_path_rate" in component.options.model_fields]
     assert len(dropping) > 30
     assert {component.options.model_fields["drop_path_rate"].default for component in dropping} == {0.0}
+
+
+@pytest.mark.parametrize("scale", [2, 3, 4])
+def test_fdat_samples_as_spandrels_does_and_is_told_by_its_weights(scale, monkeypatch):
+    from spandrel.architectures.FDAT import FDAT
+
+    torch.manual_seed(0)
+    options = {"embed_dim": 16, "num_groups": 1, "depth_per_group": 1, "num_heads": 2, "upsampler_type": "dysample"}
+    network, x = ARCHS.build("fdat", options | {"mid_dim": 8}, scale=scale).eval(), torch.rand(1, 3, 16, 24)
+    theirs = FDAT(**options, mid_dim=8, scale=scale).eval()
+    theirs.load_state_dict(network.state_dict())
+    made = network(x)
+    plain = torch.tensor
+
+    def unpinned(*given, pin_memory=False, **options):
+        del pin_memory  # needs a GPU
+        return plain(*given, **options)
+
+    monkeypatch.setattr(torch, "tensor", unpinned)
+    torch.testing.assert_close(theirs(x), made, rtol=0, atol=1e-5)
+    found = detect(network.state_dict())
+    assert (found["type"], found["upsampler_type"], found["scale"]) == ("fdat", "dysample", scale)
