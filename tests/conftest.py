@@ -35,6 +35,13 @@ def pytest_collection_finish():
     gc.freeze()
 
 
+@pytest.fixture(autouse=True, scope="module")
+def what_came_before_is_frozen():
+    """Freeze also what earlier modules imported: code under test collects garbage, among millions of objects."""
+    gc.collect()
+    gc.freeze()
+
+
 @pytest.fixture(autouse=True)
 def own_cache(tmp_path_factory, monkeypatch):
     """Keep the caches of the user who runs the tests out of them. Returns the folder."""

@@ -2,6 +2,7 @@
 
 import struct
 import zlib
+from functools import cache
 from pathlib import Path
 
 import cv2
@@ -122,10 +123,16 @@ def write_pairs(
 
 def photo(name: str = "astronaut.png", size: tuple[int, int] = (256, 256), top: int = 0, left: int = 0) -> np.ndarray:
     """Return a part of a photo that ships with scikit-image, as H, W, 3 RGB."""
+    return np.ascontiguousarray(_decoded(name)[top : top + size[0], left : left + size[1], ::-1])
+
+
+@cache
+def _decoded(name: str) -> np.ndarray:
     import skimage
 
-    image = cv2.imread(str(Path(skimage.__file__).parent / "data" / name), cv2.IMREAD_COLOR)[:, :, ::-1]
-    return np.ascontiguousarray(image[top : top + size[0], left : left + size[1]])
+    image = cv2.imread(str(Path(skimage.__file__).parent / "data" / name), cv2.IMREAD_COLOR)
+    image.flags.writeable = False
+    return image
 
 
 def jpeg(image: np.ndarray, quality: int) -> np.ndarray:

@@ -1,5 +1,7 @@
 import re
+import shutil
 from collections import Counter
+from pathlib import Path
 
 import cv2
 import numpy as np
@@ -18,12 +20,19 @@ PARTS = [
 ]
 
 
+@pytest.fixture(scope="module")
+def nine(tmp_path_factory):
+    """Write nine clean pairs, 00 to 08, once."""
+    folder = tmp_path_factory.mktemp("nine")
+    for number in range(len(PARTS)):
+        put(folder, number, clean(number))
+    return folder
+
+
 @pytest.fixture
-def root(tmp_path):
-    """Write nine clean pairs, 00 to 08."""
-    for number, (name, top, left) in enumerate(PARTS):
-        put(tmp_path, number, photo(name, (240, 240), top, left))
-    return tmp_path
+def root(nine, tmp_path):
+    """Copy the nine clean pairs."""
+    return Path(shutil.copytree(nine, tmp_path, dirs_exist_ok=True))
 
 
 def put(root, number, gt=None, lq=None):

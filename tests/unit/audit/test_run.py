@@ -1,4 +1,5 @@
 import shutil
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -9,16 +10,23 @@ from traiNNer.cli import main
 from traiNNer.utils.resize import imresize
 
 
-@pytest.fixture
-def root(tmp_path, monkeypatch):
-    """Write 12 good pairs, 1 to 12, and change to their folder."""
-    monkeypatch.chdir(tmp_path)
+@pytest.fixture(scope="module")
+def good(tmp_path_factory):
+    """Write 12 good pairs, 1 to 12, once."""
+    folder = tmp_path_factory.mktemp("good")
     for number in range(1, 13):
         name = ("astronaut.png", "coffee.png", "motorcycle_left.png")[number % 3]
         gt = photo(name, (160, 160), 20 * number, 10 * number)
-        write_png(tmp_path / f"hr/{number}.png", gt)
-        write_png(tmp_path / f"lr/{number}.png", imresize(gt, 0.5))
-    return tmp_path
+        write_png(folder / f"hr/{number}.png", gt)
+        write_png(folder / f"lr/{number}.png", imresize(gt, 0.5))
+    return folder
+
+
+@pytest.fixture
+def root(good, tmp_path, monkeypatch):
+    """Copy the good pairs, and change to their folder."""
+    monkeypatch.chdir(tmp_path)
+    return Path(shutil.copytree(good, tmp_path, dirs_exist_ok=True))
 
 
 def audit(capsys, *arguments):

@@ -1,14 +1,12 @@
 """Every benchmark that can be called is run by a test in its smallest form, so that none breaks unnoticed."""
 
 import json
-import os
-import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 from imagekit import write_pairs
-from runkit import REPOSITORY
+from runkit import REPOSITORY, run
 
 from benchmarks import audit_faults, frozen_runs, gan_demo, house, picture
 from benchmarks.automations.simulate import SIMULATIONS
@@ -75,15 +73,19 @@ PRINTED = {
 
 def call(script: str, *arguments: object, folder: Path) -> str:
     """Run a benchmark in a folder and return what it printed."""
-    environment = os.environ | {"PYTHONPATH": str(REPOSITORY), "OMP_NUM_THREADS": "1"}
-    command = [sys.executable, str(FOLDER / script), *map(str, arguments)]
-    done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, check=False)
-    assert "Traceback" not in done.stderr, done.stderr
-    assert done.returncode in (0, 1), done.stdout + done.stderr  # 1: a target is missed, as in so short a run
-    return done.stdout
+    done = run(f"benchmarks/{script}", *map(str, arguments), folder=folder, PYTHONPATH=str(REPOSITORY))
+    assert "Traceback" not in done.output, done.output
+    assert done.code in (0, 1), done.output  # 1: a target is missed, as in so short a run
+    return done.output
 
 
-@pytest.mark.parametrize("script", PRINTED)
+LONG = ("bookkeeping.py", "scaling.py", "start.py", "train_step.py")
+"""Start many processes or train a whole network; performance.py, which calls bookkeeping.py, is called every day."""
+
+
+@pytest.mark.parametrize(
+    "script", [pytest.param(name, marks=[pytest.mark.nightly] * (name in LONG)) for name in PRINTED]
+)
 def test_measurement_prints_its_figures(script, tmp_path):
     arguments, expected = PRINTED[script]
     write_pairs(tmp_path / "photos", 2, (200, 280), smooth=True)

@@ -86,7 +86,7 @@ def make(answers: bool = True):
     return net, stepper, knobs
 
 
-def train(orders: dict[int, list[str]], steps: int = 40):
+def train(orders: dict[int, list[str]], steps: int = 16):
     net, stepper, knobs = make()
     for step in range(steps):
         knobs[MICRO_BATCH].set(8, 0)
@@ -98,7 +98,7 @@ def train(orders: dict[int, list[str]], steps: int = 40):
 @pytest.mark.parametrize("where", ["forward", "backward"])
 def test_weights_after_retries_equal_those_of_a_run_without(where):
     _, clean = train({})
-    net, faulty = train({step: [where] for step in range(0, 40, 3)})
+    net, faulty = train({step: [where] for step in range(0, 16, 3)})
     assert {4} < set(net.sizes)
     for a, b in zip(clean, faulty, strict=True):
         assert (a - b).abs().max() < 1e-12

@@ -1,5 +1,7 @@
 """Statistics of a network move once a step, however the batch is cut: parameters and buffers of a whole batch."""
 
+from functools import cache
+
 import pytest
 import torch
 from enginekit import stepper_of
@@ -64,6 +66,7 @@ def state(network):
     return {name: value.detach().clone() for name, value in network.state_dict().items()}
 
 
+@cache
 def whole():
     network, stepper, _ = made()
     for step in range(4):

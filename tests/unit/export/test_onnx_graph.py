@@ -12,14 +12,15 @@ from traiNNer.upscaling.network import open_network
 pytest.importorskip("onnx")
 pytest.importorskip("onnxruntime")
 pytest.importorskip("onnxscript")
-OFTEN = ("paragonsr2", "span")
+PLAIN = ("paragonsr2", "span")
+DAILY = PLAIN[:1]
 """Compact is exported every day by tests/unit/cli/test_export.py."""
 REFUSED = {"seemore_t": "the network chooses by the values of an image what it computes"}
 """Families that no exporter can write for images of any size, and what is said."""
 UNDECIDED = ("atd", "craft", "dat", "dctlsa", "drct", "fdat", "grl", "hat", "rgt", "scunet", "swin2sr")
 """Families of which exporters of one version write a file and those of another do not: both are right if told."""
 MEMBERS = [
-    pytest.param(member, id=member.component.name, marks=[pytest.mark.nightly] * (member.component.name not in OFTEN))
+    pytest.param(member, id=member.component.name, marks=[pytest.mark.nightly] * (member.component.name not in DAILY))
     for member in everyday()
 ]
 pytestmark = [pytest.mark.filterwarnings("ignore:torch.meshgrid")]
@@ -52,7 +53,7 @@ def test_family_computes_the_same_in_onnx(member: Member, tmp_path):
     images = torch.rand(*shape_of(1, source.frames), max(41, source.least_side), max(67, source.least_side))
     assert (opened.scale, opened.frames) == (member.scale, source.frames)
     torch.testing.assert_close(opened.call(images), source.upscaled(images), rtol=1e-4, atol=1e-4)
-    if member.component.name in OFTEN:
+    if member.component.name in PLAIN:
         assert written.notes == ()  # by torch's exporter, at the first attempt
 
 

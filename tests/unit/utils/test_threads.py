@@ -65,8 +65,15 @@ def test_threads_sleep_before_torch_is_loaded(entry, tmp_path):
     assert set(noted(ENTRIES[entry], tmp_path)) == {"OMP_WAIT_POLICY=passive GOMP_SPINCOUNT=8000"}
 
 
-@pytest.mark.parametrize("entry", ["train.py", "test.py", "trainner", "tests"])
-@pytest.mark.parametrize(("name", "value"), [("OMP_WAIT_POLICY", "active"), ("GOMP_SPINCOUNT", "7")])
+@pytest.mark.parametrize(
+    ("entry", "name", "value"),
+    [
+        ("train.py", "OMP_WAIT_POLICY", "active"),
+        ("test.py", "GOMP_SPINCOUNT", "7"),
+        ("trainner", "GOMP_SPINCOUNT", "7"),
+        ("tests", "OMP_WAIT_POLICY", "active"),
+    ],
+)
 def test_user_decisions_are_kept(entry, name, value, tmp_path):
     assert set(noted(ENTRIES[entry], tmp_path, **{name: value})) == {f"{name}={value}"}
 

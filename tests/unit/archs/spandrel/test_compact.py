@@ -1,11 +1,8 @@
 """Compact: what is trained here opens with spandrel, and what is published opens here."""
 
-import subprocess
-import sys
-
 import pytest
 import torch
-from runkit import workplace, write_options
+from runkit import run, workplace, write_options
 from safetensors.torch import save_file
 from spandrel import ModelLoader
 from torch import nn
@@ -96,7 +93,6 @@ def test_weights_of_another_variant_are_refused_with_their_own_name(tmp_path):
 def test_spandrel_is_imported_only_for_its_networks(tmp_path, network, is_imported):
     write_options(workplace(tmp_path), {"network_g": network})
     call = "import sys; from traiNNer.cli import main; print(main(sys.argv[1:]), 'spandrel' in sys.modules)"
-    arguments = [sys.executable, "-c", call, "train", "-opt", "options.yml", "--check"]
-    environment = {"PYTHONPATH": ":".join(sys.path), "PATH": "", "XDG_CACHE_HOME": str(tmp_path)}
-    done = subprocess.run(arguments, check=True, capture_output=True, text=True, cwd=tmp_path, env=environment)
-    assert done.stdout.splitlines()[-1] == f"0 {is_imported}"
+    (tmp_path / "call.py").write_text(call)
+    done = run(str(tmp_path / "call.py"), "train", "-opt", "options.yml", "--check", folder=tmp_path, PATH="")
+    assert done.output.splitlines()[-1] == f"0 {is_imported}"

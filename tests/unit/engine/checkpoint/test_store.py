@@ -95,7 +95,7 @@ def damage_pointer(path, rng):
 def test_every_damage_is_reported_and_the_previous_state_is_used(folder, damage, name):
     store = CheckpointStore(folder)
     rng = random.Random(1)
-    for _ in range(10):
+    for _ in range(10 if damage in (damage_flip, damage_cut) else 1):  # the others damage alike every time
         save(store, 10)
         save(store, 20)
         damage(folder.root / name, rng)
