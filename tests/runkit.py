@@ -18,6 +18,8 @@ from imagekit import write_pairs
 
 REPOSITORY = Path(__file__).parents[1]
 PATIENCE_S = 600.0  # ends what hangs; far above what a busy machine needs
+SMALL = {"type": "paragonsr2", "num_feat": 8, "num_groups": 1, "num_blocks": 1}
+"""The network of nearly every run: with all kinds of layers, and quick."""
 _context = multiprocessing.get_context("forkserver")
 # Modules that nearly every run needs, components included, which are otherwise imported on demand.
 _context.set_forkserver_preload(
@@ -127,7 +129,7 @@ def base_options() -> dict[str, Any]:
             | {"num_worker_per_gpu": 0},
             "val": data | {"dataroot_gt": "val/hr", "dataroot_lq": "val/lr"},
         },
-        "network_g": {"type": "paragonsr2_nano"},
+        "network_g": SMALL,
         "train": {
             "total_iter": 12,
             "optim_g": {"type": "AdamW", "lr": 1e-3},
@@ -140,11 +142,13 @@ def base_options() -> dict[str, Any]:
 
 
 def merged(tree: dict[str, Any], changes: dict[str, Any]) -> dict[str, Any]:
-    """Return a tree with changes merged in deeply; None removes a key."""
+    """Return a tree with changes merged in deeply; None removes a key, and another type of network replaces it."""
     result = dict(tree)
     for key, value in changes.items():
         if value is None:
             result.pop(key, None)
+        elif key == "network_g" and value.get("type", SMALL["type"]) != SMALL["type"]:
+            result[key] = value
         elif isinstance(value, dict) and isinstance(result.get(key), dict):
             result[key] = merged(result[key], value)
         else:

@@ -116,7 +116,7 @@ def test_weights_file_describes_its_own_network(straight, name):
         about = json.loads(file.metadata()["traiNNer"])
     assert about["role"] == name.removesuffix("_12")
     assert about["iteration"] == 12
-    arch = {"net_g": "paragonsr2_nano", "net_d": "patchdiscriminator"}[name[:5]]
+    arch = {"net_g": "paragonsr2", "net_d": "patchdiscriminator"}[name[:5]]
     assert about["arch"] == arch
     assert about["options"].get("width") == (4 if arch == "patchdiscriminator" else None)
 

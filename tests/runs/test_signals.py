@@ -157,7 +157,7 @@ def test_killed_run_leaves_no_reader_behind(tmp_path):
     )
     write_options(tmp_path, LONG | {"plugins": ["hang.py"], "datasets": {"train": {"num_worker_per_gpu": 1}}})
     training = Run("train.py", "-opt", "options.yml", folder=tmp_path)
-    training.wait_for("paragonsr2_nano 2x")
+    training.wait_for("paragonsr2 2x")
     children = Path(f"/proc/{training.pid}/task/{training.pid}/children")
     limit = time.monotonic() + 60
     while not (pids := children.read_text().split()) or "SigIgn:\t0000000000000000" in status(pids[0]):
