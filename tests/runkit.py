@@ -47,27 +47,39 @@ class Result:
     output: str
 
 
-def _child(script: str, arguments: list[str], folder: str, log: str, environment: dict[str, str]) -> None:
+def _child(
+    script: str, arguments: list[str], folder: str, log: str, environment: dict[str, str], terminal: str | None
+) -> None:
     gc.freeze()
     os.chdir(folder)
-    with Path(log).open("wb") as file:
-        os.dup2(file.fileno(), 1)
-        os.dup2(file.fileno(), 2)
+    if terminal:
+        os.setsid()
+        handle = os.open(terminal, os.O_RDWR)  # a leader of a session without a terminal is now controlled by this one
+        for number in range(3):
+            os.dup2(handle, number)
+        os.close(handle)
+    else:
+        with Path(log).open("wb") as file:
+            os.dup2(file.fileno(), 1)
+            os.dup2(file.fileno(), 2)
     sys.stdout = os.fdopen(1, "w", buffering=1, closefd=False)
     sys.stderr = os.fdopen(2, "w", buffering=1, closefd=False)
     os.environ.update(environment)
     signal.signal(signal.SIGINT, signal.default_int_handler)
+    signal.signal(signal.SIGHUP, signal.SIG_IGN if os.environ.get("NOHUP") else signal.SIG_DFL)
     sys.argv = [script, *arguments]
     runpy.run_path(str(REPOSITORY / script), run_name="__main__")
 
 
 class Run:
-    """One process that runs a script of the repository in a folder."""
+    """One process that runs a script of the repository in a folder, and in a terminal if its name is given."""
 
-    def __init__(self, script: str, *arguments: str, folder: Path, **environment: str) -> None:
+    def __init__(
+        self, script: str, *arguments: str, folder: Path, terminal: str | None = None, **environment: str
+    ) -> None:
         self.log = folder / f"output-{time.monotonic_ns()}.txt"
         environment = {"XDG_CACHE_HOME": str(folder / "cache"), "TORCH_HOME": str(folder / "torch")} | environment
-        call = (script, [str(a) for a in arguments], str(folder), str(self.log), environment)
+        call = (script, [str(a) for a in arguments], str(folder), str(self.log), environment, terminal)
         self.process = _context.Process(target=_child, args=call)
         self.process.start()
 

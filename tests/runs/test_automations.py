@@ -93,8 +93,13 @@ def merged(*trees):
     return result
 
 
-TOTAL = 40
+TOTAL = 60
 BASE = {"train": {"total_iter": TOTAL, "scheduler": None}, "val": {"val_freq": 20}}
+
+
+def lasting(iterations):
+    """Return the change that makes a run shorter."""
+    return {"train": {"total_iter": iterations}}
 
 
 def weights(folder, iteration=TOTAL, name="run"):
@@ -130,17 +135,18 @@ def test_master_off_is_bit_identical_to_no_section(tmp_path):
         "plain": {"train": {"grad_clip": True}},
         "off": automations(enabled=False),
         "shadow": automations(
-            {"IntelligentLearningRateScheduler": QUICK["IntelligentLearningRateScheduler"]}, shadow=True
+            {"IntelligentLearningRateScheduler": QUICK["IntelligentLearningRateScheduler"] | {"plateau_patience": 4}},
+            shadow=True,
         ),
     }.items():
-        write_options(folder, merged(BASE, changes, {"name": name}))
+        write_options(folder, merged(BASE, changes, {"name": name}, lasting(40)))
         result = run("train.py", "-opt", "options.yml", folder=folder)
         assert result.code == 0, result.output
-    assert same(weights(folder, name="plain"), weights(folder, name="off"))
+    assert same(weights(folder, 40, "plain"), weights(folder, 40, "off"))
     assert record(folder, "plain")[1:-1] == record(folder, "off")[1:-1]
     assert decisions(folder, "off") == []
     assert decisions(folder, "shadow")
-    assert same(weights(folder, name="plain"), weights(folder, name="shadow"))
+    assert same(weights(folder, 40, "plain"), weights(folder, 40, "shadow"))
 
 
 def test_every_automation_decides_and_logs_it(straight):
@@ -203,7 +209,7 @@ def faulty(folder, *trees):
 
 def test_oom_step_is_retried(tmp_path):
     automation = automations({"DynamicBatchSizeOptimizer": {}})
-    folder = faulty(tmp_path, automation)
+    folder = faulty(tmp_path, automation, lasting(16))
     clean = run("train.py", "-opt", "options.yml", "--set", "name=clean", folder=folder)
     assert clean.code == 0, clean.output
     result = run("train.py", "-opt", "options.yml", folder=folder, FAULTS="oom:7")
@@ -245,7 +251,7 @@ def test_oom_on_one_rank_ends_the_other(tmp_path):
 
 def test_run_of_nan_losses_is_rolled_back(tmp_path):
     rate = {"plateau_patience": 8, "log_every": 1000}
-    folder = faulty(tmp_path, automations({"IntelligentLearningRateScheduler": rate}))
+    folder = faulty(tmp_path, automations({"IntelligentLearningRateScheduler": rate}), lasting(30))
     result = run("train.py", "-opt", "options.yml", folder=folder, FAULTS="nan:16-27")
     assert result.code == 0, result.output
     assert "Rolled back to the last good weights; training continues." in result.output
@@ -266,7 +272,7 @@ def test_run_of_nan_losses_is_rolled_back(tmp_path):
 
 def test_spikes_are_skipped(tmp_path):
     clip = {"monitoring_frequency": 3, "gradient_history_size": 20}
-    folder = faulty(tmp_path, automations({"AdaptiveGradientClipping": clip}))
+    folder = faulty(tmp_path, automations({"AdaptiveGradientClipping": clip}), lasting(37))
     result = run("train.py", "-opt", "options.yml", folder=folder, FAULTS="nangrad:30,1e9:35")
     assert result.code == 0, result.output
     assert re.search(r"Automations: clipping: [\d.]+ % of steps", result.output)
@@ -329,15 +335,19 @@ def test_resumed_stopped_run_reports_why_and_stays_stopped(stopped, tmp_path):
     assert "training_automations.IntelligentEarlyStopping.enabled (true -> false)" in on.output
 
 
-def test_restore_best_off_leaves_the_last_weights(tmp_path):
-    folder = workplace(tmp_path)
-    automation = {"IntelligentEarlyStopping": STOP["IntelligentEarlyStopping"] | {"restore_best": False}}
-    write_options(folder, merged(BASE, automations(automation), STOPPING))
-    result = run("train.py", "-opt", "options.yml", folder=folder)
+def test_restore_best_off_leaves_the_last_weights(stopped, tmp_path):
+    """From the last checkpoint before the stop on."""
+    shutil.copytree(stopped[0], tmp_path, dirs_exist_ok=True)
+    states = tmp_path / "experiments/run/training_states"
+    (tmp_path / "experiments/run/models/net_g_final.safetensors").unlink()
+    max(states.glob("*.json"), key=lambda path: int(path.stem)).unlink()
+    off = ("--set", "train.training_automations.IntelligentEarlyStopping.restore_best=false")
+    result = run("train.py", "-opt", "options.yml", "--auto_resume", *off, folder=tmp_path)
     assert result.code == 0, result.output
-    at = re.search(r"finished: (\d+)/200", result.output).group(1)
-    final = load_file(folder / "experiments/run/models/net_g_final.safetensors")
-    assert same(final, weights(folder, at))
+    at = re.search(r"finished: (\d+)/200 \(stopped early: ", result.output).group(1)
+    final = load_file(tmp_path / "experiments/run/models/net_g_final.safetensors")
+    assert same(final, weights(tmp_path, at))
+    assert not same(final, load_file(tmp_path / "experiments/run/models/net_g_best_psnr.safetensors"))
 
 
 def test_watching_one_dataset_keeps_its_best_weights(tmp_path):
