@@ -142,7 +142,8 @@ def two_ranks(seed: int, iterations: int, start: str = "spawn") -> tuple[float, 
         port = server.getsockname()[1]
         server.close()
         context = mp.get_context(start)
-        processes = [context.Process(target=_rank, args=(r, port, seed, iterations, place)) for r in range(2)]
+        new = context.Process  # pyright: ignore[reportAttributeAccessIssue] - every real context has it
+        processes = [new(target=_rank, args=(r, port, seed, iterations, place)) for r in range(2)]
         for process in processes:
             process.start()
         for process in processes:
