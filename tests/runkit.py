@@ -18,6 +18,8 @@ from imagekit import write_pairs
 
 REPOSITORY = Path(__file__).parents[1]
 PATIENCE_S = 600.0  # ends what hangs; far above what a busy machine needs
+SMALL = {"type": "paragonsr2", "num_feat": 8, "num_groups": 1, "num_blocks": 1}
+"""The network of nearly every run: with all kinds of layers, and quick."""
 _context = multiprocessing.get_context("forkserver")
 # Modules that nearly every run needs, components included, which are otherwise imported on demand.
 _context.set_forkserver_preload(
@@ -45,27 +47,39 @@ class Result:
     output: str
 
 
-def _child(script: str, arguments: list[str], folder: str, log: str, environment: dict[str, str]) -> None:
+def _child(
+    script: str, arguments: list[str], folder: str, log: str, environment: dict[str, str], terminal: str | None
+) -> None:
     gc.freeze()
     os.chdir(folder)
-    with Path(log).open("wb") as file:
-        os.dup2(file.fileno(), 1)
-        os.dup2(file.fileno(), 2)
+    if terminal:
+        os.setsid()
+        handle = os.open(terminal, os.O_RDWR)  # a leader of a session without a terminal is now controlled by this one
+        for number in range(3):
+            os.dup2(handle, number)
+        os.close(handle)
+    else:
+        with Path(log).open("wb") as file:
+            os.dup2(file.fileno(), 1)
+            os.dup2(file.fileno(), 2)
     sys.stdout = os.fdopen(1, "w", buffering=1, closefd=False)
     sys.stderr = os.fdopen(2, "w", buffering=1, closefd=False)
     os.environ.update(environment)
     signal.signal(signal.SIGINT, signal.default_int_handler)
+    signal.signal(signal.SIGHUP, signal.SIG_IGN if os.environ.get("NOHUP") else signal.SIG_DFL)
     sys.argv = [script, *arguments]
     runpy.run_path(str(REPOSITORY / script), run_name="__main__")
 
 
 class Run:
-    """One process that runs a script of the repository in a folder."""
+    """One process that runs a script of the repository in a folder, and in a terminal if its name is given."""
 
-    def __init__(self, script: str, *arguments: str, folder: Path, **environment: str) -> None:
+    def __init__(
+        self, script: str, *arguments: str, folder: Path, terminal: str | None = None, **environment: str
+    ) -> None:
         self.log = folder / f"output-{time.monotonic_ns()}.txt"
         environment = {"XDG_CACHE_HOME": str(folder / "cache"), "TORCH_HOME": str(folder / "torch")} | environment
-        call = (script, [str(a) for a in arguments], str(folder), str(self.log), environment)
+        call = (script, [str(a) for a in arguments], str(folder), str(self.log), environment, terminal)
         self.process = _context.Process(target=_child, args=call)
         self.process.start()
 
@@ -127,7 +141,7 @@ def base_options() -> dict[str, Any]:
             | {"num_worker_per_gpu": 0},
             "val": data | {"dataroot_gt": "val/hr", "dataroot_lq": "val/lr"},
         },
-        "network_g": {"type": "paragonsr2_nano"},
+        "network_g": SMALL,
         "train": {
             "total_iter": 12,
             "optim_g": {"type": "AdamW", "lr": 1e-3},
@@ -140,11 +154,13 @@ def base_options() -> dict[str, Any]:
 
 
 def merged(tree: dict[str, Any], changes: dict[str, Any]) -> dict[str, Any]:
-    """Return a tree with changes merged in deeply; None removes a key."""
+    """Return a tree with changes merged in deeply; None removes a key, and another type of network replaces it."""
     result = dict(tree)
     for key, value in changes.items():
         if value is None:
             result.pop(key, None)
+        elif key == "network_g" and value.get("type", SMALL["type"]) != SMALL["type"]:
+            result[key] = value
         elif isinstance(value, dict) and isinstance(result.get(key), dict):
             result[key] = merged(result[key], value)
         else:

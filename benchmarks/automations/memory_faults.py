@@ -132,14 +132,18 @@ def _rank(rank: int, port: int, seed: int, iterations: int, place: str) -> None:
     dist.destroy_process_group()
 
 
-def two_ranks(seed: int, iterations: int) -> tuple[float, int]:
-    """Return the largest difference and the number of faults; infinity when the ranks hung or failed."""
+def two_ranks(seed: int, iterations: int, start: str = "spawn") -> tuple[float, int]:
+    """Return the largest difference and the number of faults; infinity when the ranks hung or failed.
+
+    `start` is how multiprocessing starts them.
+    """
     with socket.socket() as server, tempfile.TemporaryDirectory() as place:
         server.bind(("127.0.0.1", 0))
         port = server.getsockname()[1]
         server.close()
-        context = mp.get_context("spawn")
-        processes = [context.Process(target=_rank, args=(r, port, seed, iterations, place)) for r in range(2)]
+        context = mp.get_context(start)
+        new = context.Process  # pyright: ignore[reportAttributeAccessIssue] - every real context has it
+        processes = [new(target=_rank, args=(r, port, seed, iterations, place)) for r in range(2)]
         for process in processes:
             process.start()
         for process in processes:

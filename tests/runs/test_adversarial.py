@@ -116,7 +116,7 @@ def test_weights_file_describes_its_own_network(straight, name):
         about = json.loads(file.metadata()["traiNNer"])
     assert about["role"] == name.removesuffix("_12")
     assert about["iteration"] == 12
-    arch = {"net_g": "paragonsr2_nano", "net_d": "patchdiscriminator"}[name[:5]]
+    arch = {"net_g": "paragonsr2", "net_d": "patchdiscriminator"}[name[:5]]
     assert about["arch"] == arch
     assert about["options"].get("width") == (4 if arch == "patchdiscriminator" else None)
 
@@ -135,7 +135,7 @@ def test_record_keeps_the_losses_of_the_two_apart(straight):
     assert 0 < state(straight)["model"]["lead"] < 1
 
 
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGKILL])
+@pytest.mark.parametrize("number", [signal.SIGTERM, pytest.param(signal.SIGKILL, marks=pytest.mark.nightly)])
 def test_stopped_run_resumes_exactly(straight, tmp_path, number):
     folder = prepare(tmp_path)
     first = train(folder, KILL_AT="7", KILL_WITH=str(int(number)))

@@ -93,11 +93,16 @@ def merged(*trees):
     return result
 
 
-SMALL = {"type": "paragonsr2", "num_feat": 8, "num_groups": 1, "num_blocks": 1}
-BASE = {"train": {"total_iter": 60, "scheduler": None}, "val": {"val_freq": 20}, "network_g": SMALL}
+TOTAL = 60
+BASE = {"train": {"total_iter": TOTAL, "scheduler": None}, "val": {"val_freq": 20}}
 
 
-def weights(folder, iteration=60, name="run"):
+def lasting(iterations):
+    """Return the change that makes a run shorter."""
+    return {"train": {"total_iter": iterations}}
+
+
+def weights(folder, iteration=TOTAL, name="run"):
     return load_file(folder / f"experiments/{name}/models/net_g_ema_{iteration}.safetensors")
 
 
@@ -117,7 +122,7 @@ def straight(tmp_path_factory):
     balance = {"train": {"losses": [{"type": "L1Loss"}, {"type": "MSELoss"}]}}
     balance["train"]["dynamic_loss_scheduling"] = {"enabled": True}
     write_options(
-        folder, merged(BASE, automations(), balance, {"logger": {"save_checkpoint_freq": 1, "keep_last": 60}})
+        folder, merged(BASE, automations(), balance, {"logger": {"save_checkpoint_freq": 1, "keep_last": TOTAL}})
     )
     result = run("train.py", "-opt", "options.yml", folder=folder)
     assert result.code == 0, result.output
@@ -130,16 +135,18 @@ def test_master_off_is_bit_identical_to_no_section(tmp_path):
         "plain": {"train": {"grad_clip": True}},
         "off": automations(enabled=False),
         "shadow": automations(
-            {"IntelligentLearningRateScheduler": QUICK["IntelligentLearningRateScheduler"]}, shadow=True
+            {"IntelligentLearningRateScheduler": QUICK["IntelligentLearningRateScheduler"] | {"plateau_patience": 4}},
+            shadow=True,
         ),
     }.items():
-        write_options(folder, merged(BASE, changes, {"name": name}))
+        write_options(folder, merged(BASE, changes, {"name": name}, lasting(40)))
         result = run("train.py", "-opt", "options.yml", folder=folder)
         assert result.code == 0, result.output
-    assert same(weights(folder, name="plain"), weights(folder, name="off"))
+    assert same(weights(folder, 40, "plain"), weights(folder, 40, "off"))
     assert record(folder, "plain")[1:-1] == record(folder, "off")[1:-1]
     assert decisions(folder, "off") == []
-    assert same(weights(folder, name="plain"), weights(folder, name="shadow"))
+    assert decisions(folder, "shadow")
+    assert same(weights(folder, 40, "plain"), weights(folder, 40, "shadow"))
 
 
 def test_every_automation_decides_and_logs_it(straight):
@@ -162,10 +169,10 @@ def test_every_automation_decides_and_logs_it(straight):
     moves = {entry["iter"]: entry["new"] for entry in found if entry["knob"] == "lr_factor"}
     for iteration, rate in rates.items():
         factor = [new for at, new in moves.items() if at < iteration]
-        assert rate == pytest.approx(1e-3 * (factor[-1] if factor else 1.0) * finish(iteration - 1, 60))
+        assert rate == pytest.approx(1e-3 * (factor[-1] if factor else 1.0) * finish(iteration - 1, TOTAL))
 
 
-SOME = sorted(random.Random(3).sample(range(1, 59), 7))
+SOME = sorted(random.Random(3).sample(range(1, TOTAL - 1), 7))
 LATER = [pytest.param(iteration, marks=pytest.mark.nightly) for iteration in SOME[3:]]
 
 
@@ -181,7 +188,8 @@ def test_resume_at_any_iteration_decides_the_same(straight, tmp_path, iteration)
     for later in (tmp_path / "experiments/run/training_states").glob("[!.]*"):
         if int(later.stem) > iteration:
             later.unlink()
-    result = run("train.py", "-opt", "options.yml", "--auto_resume", folder=tmp_path)
+    seldom = ("--set", "logger.save_checkpoint_freq=100")
+    result = run("train.py", "-opt", "options.yml", "--auto_resume", *seldom, folder=tmp_path)
     assert result.code == 0, result.output
     assert f"Resuming run at iteration {iteration} (exact)." in result.output
     assert decisions(tmp_path) == decisions(folder)
@@ -201,7 +209,7 @@ def faulty(folder, *trees):
 
 def test_oom_step_is_retried(tmp_path):
     automation = automations({"DynamicBatchSizeOptimizer": {}})
-    folder = faulty(tmp_path, automation)
+    folder = faulty(tmp_path, automation, lasting(16))
     clean = run("train.py", "-opt", "options.yml", "--set", "name=clean", folder=folder)
     assert clean.code == 0, clean.output
     result = run("train.py", "-opt", "options.yml", folder=folder, FAULTS="oom:7")
@@ -243,8 +251,8 @@ def test_oom_on_one_rank_ends_the_other(tmp_path):
 
 def test_run_of_nan_losses_is_rolled_back(tmp_path):
     rate = {"plateau_patience": 8, "log_every": 1000}
-    folder = faulty(tmp_path, automations({"IntelligentLearningRateScheduler": rate}))
-    result = run("train.py", "-opt", "options.yml", folder=folder, FAULTS="nan:20-31")
+    folder = faulty(tmp_path, automations({"IntelligentLearningRateScheduler": rate}), lasting(30))
+    result = run("train.py", "-opt", "options.yml", folder=folder, FAULTS="nan:16-27")
     assert result.code == 0, result.output
     assert "Rolled back to the last good weights; training continues." in result.output
     assert any(entry.get("action") == "rollback" for entry in decisions(folder))
@@ -257,15 +265,15 @@ def test_run_of_nan_losses_is_rolled_back(tmp_path):
         "--set",
         "train.training_automations.enabled=false",
         folder=folder,
-        FAULTS="nan:20-31",
+        FAULTS="nan:16-27",
     )
     assert lost.code == 5
 
 
 def test_spikes_are_skipped(tmp_path):
     clip = {"monitoring_frequency": 3, "gradient_history_size": 20}
-    folder = faulty(tmp_path, automations({"AdaptiveGradientClipping": clip}))
-    result = run("train.py", "-opt", "options.yml", folder=folder, FAULTS="nangrad:30,1e9:40")
+    folder = faulty(tmp_path, automations({"AdaptiveGradientClipping": clip}), lasting(37))
+    result = run("train.py", "-opt", "options.yml", folder=folder, FAULTS="nangrad:30,1e9:35")
     assert result.code == 0, result.output
     assert re.search(r"Automations: clipping: [\d.]+ % of steps", result.output)
 
@@ -327,15 +335,19 @@ def test_resumed_stopped_run_reports_why_and_stays_stopped(stopped, tmp_path):
     assert "training_automations.IntelligentEarlyStopping.enabled (true -> false)" in on.output
 
 
-def test_restore_best_off_leaves_the_last_weights(tmp_path):
-    folder = workplace(tmp_path)
-    automation = {"IntelligentEarlyStopping": STOP["IntelligentEarlyStopping"] | {"restore_best": False}}
-    write_options(folder, merged(BASE, automations(automation), STOPPING))
-    result = run("train.py", "-opt", "options.yml", folder=folder)
+def test_restore_best_off_leaves_the_last_weights(stopped, tmp_path):
+    """From the last checkpoint before the stop on."""
+    shutil.copytree(stopped[0], tmp_path, dirs_exist_ok=True)
+    states = tmp_path / "experiments/run/training_states"
+    (tmp_path / "experiments/run/models/net_g_final.safetensors").unlink()
+    max(states.glob("*.json"), key=lambda path: int(path.stem)).unlink()
+    off = ("--set", "train.training_automations.IntelligentEarlyStopping.restore_best=false")
+    result = run("train.py", "-opt", "options.yml", "--auto_resume", *off, folder=tmp_path)
     assert result.code == 0, result.output
-    at = re.search(r"finished: (\d+)/200", result.output).group(1)
-    final = load_file(folder / "experiments/run/models/net_g_final.safetensors")
-    assert same(final, weights(folder, at))
+    at = re.search(r"finished: (\d+)/200 \(stopped early: ", result.output).group(1)
+    final = load_file(tmp_path / "experiments/run/models/net_g_final.safetensors")
+    assert same(final, weights(tmp_path, at))
+    assert not same(final, load_file(tmp_path / "experiments/run/models/net_g_best_psnr.safetensors"))
 
 
 def test_watching_one_dataset_keeps_its_best_weights(tmp_path):

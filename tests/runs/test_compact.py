@@ -17,12 +17,12 @@ OPTIMIZERS = {"safetensors": {"type": "Muon"}, "pth": {"type": "AdamW", "lr": 1e
 @pytest.fixture(scope="module", params=OPTIMIZERS)
 def trained(request, tmp_path_factory):
     folder = workplace(tmp_path_factory.mktemp("compact"))
-    train = {"optim_g": OPTIMIZERS[request.param], "total_iter": 60, "scheduler": None}
-    logger = {"print_freq": 30, "save_checkpoint_freq": 60, "save_checkpoint_format": request.param}
-    write_options(folder, {"network_g": SMALL, "train": train, "val": {"val_freq": 60}, "logger": logger})
+    train = {"optim_g": OPTIMIZERS[request.param], "total_iter": 40, "scheduler": None}
+    logger = {"print_freq": 20, "save_checkpoint_freq": 40, "save_checkpoint_format": request.param}
+    write_options(folder, {"network_g": SMALL, "train": train, "val": {"val_freq": 40}, "logger": logger})
     result = run("train.py", "-opt", "options.yml", folder=folder)
     assert result.code == 0, result.output
-    return folder, f"experiments/run/models/net_g_ema_60.{request.param}"
+    return folder, f"experiments/run/models/net_g_ema_40.{request.param}"
 
 
 def test_weights_open_with_spandrel_and_give_the_same_image(trained):

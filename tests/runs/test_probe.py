@@ -47,8 +47,7 @@ def note(kind, iteration, values):
     with open("heard.jsonl", "a") as file:
         file.write(json.dumps([kind, iteration, *values]) + "\\n")
 '''
-SMALL = {"type": "paragonsr2", "num_feat": 8, "num_groups": 1, "num_blocks": 1}
-BASE = {"network_g": SMALL, "train": {"grad_clip": True, "total_iter": 14, "scheduler": None}}
+BASE = {"train": {"grad_clip": True, "total_iter": 14, "scheduler": None}}
 WATCHED = {"plugins": ["watcher.py"], "train": {"training_automations": {"enabled": True, "Watcher": {}}}}
 EVERY_STATE = {"logger": {"save_checkpoint_freq": 1, "keep_last": 20}}
 

@@ -140,6 +140,6 @@ def test_unreadable_files_on_rank_0_end_every_rank_with_the_cause(tmp_path):
 
 def test_two_ranks_retry_exactly_when_one_of_them_runs_out_of_memory():
     """Weights and running statistics, in float64, against the same run without faults."""
-    distance, faults = memory_faults.two_ranks(seed=2, iterations=8)
+    distance, faults = memory_faults.two_ranks(seed=2, iterations=8, start="forkserver")
     assert faults == 1
     assert distance <= 1e-12

@@ -22,7 +22,6 @@ RECIPE = [{"type": "noise"}, {"type": "jpeg", "prob": 0.5}]
 OPTIONS = {
     "plugins": ["float64.py"],
     "model": {"type": "adversarial"},
-    "network_g": {"type": "paragonsr2_nano"},
     "network_d": {"type": "unetdiscriminatorsn", "num_feat": 4},
     "datasets": {
         "train": {

@@ -1,6 +1,5 @@
 """Stop signals, killed owners and second runs."""
 
-import fcntl
 import os
 import pty
 import re
@@ -8,7 +7,6 @@ import select
 import signal
 import subprocess
 import sys
-import termios
 import time
 from pathlib import Path
 
@@ -157,7 +155,7 @@ def test_killed_run_leaves_no_reader_behind(tmp_path):
     )
     write_options(tmp_path, LONG | {"plugins": ["hang.py"], "datasets": {"train": {"num_worker_per_gpu": 1}}})
     training = Run("train.py", "-opt", "options.yml", folder=tmp_path)
-    training.wait_for("paragonsr2_nano 2x")
+    training.wait_for("paragonsr2 2x")
     children = Path(f"/proc/{training.pid}/task/{training.pid}/children")
     limit = time.monotonic() + 60
     while not (pids := children.read_text().split()) or "SigIgn:\t0000000000000000" in status(pids[0]):
@@ -187,30 +185,23 @@ def test_terminal_that_goes_away_costs_nothing(tmp_path, is_ignored):
     workplace(tmp_path)
     write_options(tmp_path, LONG | {"val": {"val_enabled": False}})
     main, side = pty.openpty()
-
-    def attach():
-        os.setsid()
-        fcntl.ioctl(0, termios.TIOCSCTTY, 0)
-        signal.signal(signal.SIGHUP, signal.SIG_IGN if is_ignored else signal.SIG_DFL)
-
-    environment = os.environ | {"TERM": "xterm", "PYTHONPATH": str(REPOSITORY), "XDG_CACHE_HOME": str(tmp_path / "c")}
-    command = [sys.executable, str(REPOSITORY / "train.py"), "-opt", "options.yml"]
-    given = {"stdin": side, "stdout": side, "stderr": side, "cwd": tmp_path, "env": environment}
-    process = subprocess.Popen(command, preexec_fn=attach, **given)  # noqa: PLW1509 - as a terminal starts it
-    os.close(side)
+    terminal, nohup = os.ttyname(side), {"NOHUP": "1"} if is_ignored else {}
+    training = Run("train.py", "-opt", "options.yml", folder=tmp_path, terminal=terminal, TERM="xterm", **nohup)
     seen = b""
     while b"iter 10/" not in seen:
-        assert process.poll() is None, seen.decode(errors="replace")
+        assert training.process.is_alive(), seen.decode(errors="replace")
         if select.select([main], [], [], 1)[0]:
             seen += os.read(main, 65536)
+    assert os.tcgetpgrp(main) == training.pid  # which is who hears that it goes away
+    os.close(side)
     os.close(main)
     if is_ignored:
         time.sleep(1)
-        assert process.poll() is None
-        process.terminate()
-    assert process.wait(60) == (143 if is_ignored else 129)
+        assert training.process.is_alive()
+        training.signal(signal.SIGTERM)
+    assert training.finish(60).code == (143 if is_ignored else 129)
     assert list((tmp_path / "experiments/run/training_states").glob("*.state"))
-    assert record(tmp_path)[-1]["exit_code"] == process.returncode
+    assert record(tmp_path)[-1]["exit_code"] == training.process.exitcode
 
 
 def test_closed_pipe_does_not_end_the_run(tmp_path):

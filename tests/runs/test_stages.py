@@ -1,6 +1,7 @@
 """A fidelity stage and a GAN stage from one option file: trained, stopped early, interrupted, resumed."""
 
 import json
+import shutil
 
 import pytest
 import torch
@@ -121,7 +122,13 @@ def test_each_stage_has_a_record(straight):
 @pytest.mark.parametrize(("stage", "iteration"), [("fidelity", 5), ("gan", 3)])
 def test_stopped_run_continues_in_its_stage_and_ends_the_same(straight, tmp_path, stage, iteration):
     folder, _ = straight
-    first = train(prepare(tmp_path), KILL_AT=f"{stage} {iteration}")
+    if stage == "fidelity":
+        prepare(tmp_path)
+    else:
+        shutil.copytree(folder, tmp_path, dirs_exist_ok=True)
+        shutil.rmtree(tmp_path / "experiments/run/gan")
+        (tmp_path / "experiments/run" / RECORD).write_text(json.dumps({"finished": ["fidelity"]}))
+    first = train(tmp_path, *(["--auto_resume"] if stage == "gan" else []), KILL_AT=f"{stage} {iteration}")
     assert first.code == 143, first.output
     result = train(tmp_path, "--auto_resume")
     assert result.code == 0, result.output

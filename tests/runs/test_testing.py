@@ -18,7 +18,7 @@ WEIGHTS = "experiments/run/models/net_g_ema_12.safetensors"
 @pytest.fixture(scope="module")
 def trained(tmp_path_factory):
     folder = workplace(tmp_path_factory.mktemp("trained"))
-    write_options(folder, {"train": {"total_iter": 12}})
+    write_options(folder, {"network_g": {"type": "paragonsr2_nano"}})
     result = run("train.py", "-opt", "options.yml", folder=folder)
     assert result.code == 0, result.output
     return folder

@@ -110,8 +110,9 @@ def test_stop_signal_raises_after_saving(place):
     before = signal.getsignal(signal.SIGINT)
     thread = threading.Thread(target=press_ctrl_c)
     thread.start()
+    slow = {"network_g": {"type": "paragonsr2_nano"}, "train": {"total_iter": 100_000}}
     with pytest.raises(Interrupted, match=r"Ctrl\+C"):
-        traiNNer.train(options(train={"total_iter": 100_000}, logger={"print_freq": 1}), quiet=True)
+        traiNNer.train(options(**slow, logger={"print_freq": 1}), quiet=True)
     thread.join()
     assert signal.getsignal(signal.SIGINT) == before
     assert "Interrupted (Ctrl+C)" in metrics.read_text()
