@@ -23,7 +23,10 @@ from benchmarks.scaling import about
 FOLDER = Path(__file__).resolve().parent
 ROOT = FOLDER.parent
 PEERS = FOLDER / "data/peers.json"
-PROGRESS = re.compile(r"^(\x1b\[|\d[\d,]*/[\d,]+ )|^(iter|validation|Warning:|Report:|Weights |Next:|best |Best )")
+PROGRESS = re.compile(
+    r"^(\x1b\[|\d[\d,]*/[\d,]+ )|^(iter|validation|Warning:|Report:|Weights |Next:|best |Best )"
+    r"|^(datasets/|Demo set:|Device:|Decoded images|finished:|\S+ \dx: )"
+)
 """Lines of a run inside a script; what it found comes after them."""
 
 

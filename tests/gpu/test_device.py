@@ -1,5 +1,6 @@
 """What happens on the device while a run trains: rewinds, skips, waits, and the choice of the card."""
 
+import numpy as np
 import pytest
 import torch
 from torch.profiler import ProfilerActivity, profile
@@ -9,6 +10,7 @@ from traiNNer.engine.runtime.device import find_device
 from traiNNer.engine.runtime.optimizer import step_if
 from traiNNer.engine.runtime.runtime import Runtime
 from traiNNer.models.protocol import MAIN
+from traiNNer.utils.lpips_network import random_lpips_network
 
 pytestmark = pytest.mark.filterwarnings("default")
 WAITS = ("cudaStreamSynchronize", "cudaDeviceSynchronize", "cudaEventSynchronize", "aten::_local_scalar_dense")
@@ -93,6 +95,17 @@ def test_validation_tries_out_no_algorithms(device):
     finally:
         torch.backends.cudnn.benchmark = before
     assert seen == [False] * 6
+
+
+def test_a_learned_metric_is_the_same_on_every_device(device, monkeypatch):
+    from traiNNer.metrics import learned
+
+    monkeypatch.setattr(learned, "_lpips", lambda net, weights: random_lpips_network(net))
+    pair = np.random.default_rng(0).integers(0, 256, (2, 72, 80, 3), dtype=np.uint8)
+    there, here = learned.LPIPS(scale=2), learned.LPIPS(scale=2)
+    Runtime(device, "test").place(there.network)
+    assert there(*pair) == pytest.approx(here(*pair), rel=1e-4)
+    assert there(*pair) > 0
 
 
 @pytest.mark.gpu

@@ -6,7 +6,7 @@ from typing import Annotated
 import numpy as np
 import torch
 from pydantic import Field
-from torch import Tensor
+from torch import Tensor, nn
 
 from traiNNer.metrics.protocol import Direction, comparable, size
 from traiNNer.registry import METRICS
@@ -16,7 +16,7 @@ from traiNNer.utils.lpips_network import SMALLEST_SIDE, Backbone, lpips_network
 
 @METRICS.register(name="lpips")
 class LPIPS:
-    """Learned perceptual distance (the `lpips` package, version 0.1, on the CPU); 0 for equal images.
+    """Learned perceptual distance (the `lpips` package, version 0.1); 0 for equal images.
 
     Zhang et al., "The Unreasonable Effectiveness of Deep Features as a Perceptual Metric", 2018. Always in RGB.
 
@@ -40,7 +40,7 @@ class LPIPS:
         weights: str | None = None,
     ) -> None:
         self.crop_border = scale if crop_border is None else crop_border
-        self._network = _lpips(net, weights)
+        self.network = _lpips(net, weights)
 
     def __call__(self, output: np.ndarray, target: np.ndarray | None) -> float:
         """Return the score of H, W, 3 RGB uint8 images.
@@ -52,12 +52,13 @@ class LPIPS:
         if min(first.shape[:2]) < SMALLEST_SIDE:
             raise ValueError(f"LPIPS needs a side of {SMALLEST_SIDE} pixels inside crop_border, not {size(first)}")
         with torch.inference_mode():
-            return float(self._network(2 * _to_tensor(first) - 1, 2 * _to_tensor(second) - 1))
+            a, b = (2 * _planes(image, self.network) - 1 for image in (first, second))
+            return float(self.network(a, b))
 
 
 @METRICS.register(name="dists")
 class DISTS:
-    """Deep similarity of structure and texture, on the CPU; 0 for equal images.
+    """Deep similarity of structure and texture; 0 for equal images.
 
     Ding, Ma, Wang and Simoncelli, "Image Quality Assessment: Unifying Structure and Texture Similarity", 2020. Always
     in RGB, at the size of the image.
@@ -82,7 +83,7 @@ class DISTS:
         dists_weights: str | None = None,
     ) -> None:
         self.crop_border = scale if crop_border is None else crop_border
-        self._network = _dists(weights, dists_weights)
+        self.network = _dists(weights, dists_weights)
 
     def __call__(self, output: np.ndarray, target: np.ndarray | None) -> float:
         """Return the score of H, W, 3 RGB uint8 images.
@@ -92,7 +93,7 @@ class DISTS:
         """
         first, second = comparable(output, target, self.crop_border)
         with torch.inference_mode():
-            return float(self._network(_to_tensor(first), _to_tensor(second)))
+            return float(self.network(_planes(first, self.network), _planes(second, self.network)))
 
 
 # A run builds its metrics several times: to try them, for their directions, for every set.
@@ -100,7 +101,7 @@ _lpips = lru_cache(maxsize=4)(lambda net, weights: lpips_network(net, "metric lp
 _dists = lru_cache(maxsize=4)(lambda weights, shares: dists_network("metric dists", weights, shares))
 
 
-def _to_tensor(image: np.ndarray) -> Tensor:
-    """Return 1, 3, H, W in [0, 1]."""
+def _planes(image: np.ndarray, network: nn.Module) -> Tensor:
+    """Return an H, W, 3 uint8 image as 1, 3, H, W float32 in [0, 1], where a fixed network is."""
     planes = torch.from_numpy(np.ascontiguousarray(image)).permute(2, 0, 1).unsqueeze(0)
-    return planes.float() / 255
+    return planes.to(next(network.buffers())) / 255

@@ -3,6 +3,7 @@
 from typing import Any, Literal, Protocol
 
 import numpy as np
+from torch import nn
 
 from traiNNer.utils.color import rgb_to_y
 from traiNNer.utils.named_call import NamedCall
@@ -17,7 +18,10 @@ frame of a scene on.
 
 
 class Metric(Protocol):
-    """A score of one image. The framework averages scores over a set."""
+    """A score of one image. The framework averages scores over a set.
+
+    A metric that looks through a network keeps it as its attribute `network`: a run moves that to its device.
+    """
 
     direction: Direction
     """Which scores are better."""
@@ -27,6 +31,12 @@ class Metric(Protocol):
     def __call__(self, *images: Any, **named: Any) -> float:
         """Score one image. Written with the parameters that it asks for, out of `INPUTS`."""
         ...
+
+
+def network_of(metric: Metric) -> nn.Module | None:
+    """Return the network that a metric looks through, if it has one."""
+    network = getattr(metric, "network", None)
+    return network if isinstance(network, nn.Module) else None
 
 
 def named_call(name: str, metric: Metric) -> NamedCall:

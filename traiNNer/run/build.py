@@ -27,7 +27,7 @@ from traiNNer.engine.runtime.out_of_memory import is_out_of_memory
 from traiNNer.engine.runtime.runtime import Runtime
 from traiNNer.errors import ConfigError, RunError
 from traiNNer.losses.weighted import Span, WeightedLosses
-from traiNNer.metrics.protocol import named_call
+from traiNNer.metrics.protocol import named_call, network_of
 from traiNNer.models.protocol import Networks, TrainableModel, Upscaler
 from traiNNer.optim.optimizers import build_optimizer
 from traiNNer.optim.schedules import Schedule, compose, finish
@@ -172,6 +172,8 @@ def build_evaluations(
     The strips show what the network `before` makes, too.
     """
     metrics = build_metrics(options)
+    for network in filter(None, map(network_of, metrics.values())):
+        runtime.place(network)
     return [
         Evaluation(
             options.datasets[key].name or key,

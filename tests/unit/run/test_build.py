@@ -113,6 +113,16 @@ def test_every_evaluation_dataset_is_evaluated_under_its_name(loaded):
     assert (found.name, sorted(found.metrics)) == ("set5", ["psnr", "ssim"])
 
 
+def test_network_of_a_metric_is_placed_where_the_run_is(loaded, monkeypatch):
+    network, placed = torch.nn.Linear(1, 1), []
+    own = {"__init__": lambda self: setattr(self, "network", network), "direction": "lower", "needs_target": True}
+    METRICS.register(type("Looking", (), own | {"__call__": lambda self, output, target: 0.0}))
+    monkeypatch.setattr(RUNTIME, "place", placed.append)
+    options = loaded("val.metrics={looking: {}, psnr: {}}").options
+    build.build_evaluations(options, {key: [] for key in options.datasets}, RUNTIME)
+    assert placed == [network]
+
+
 def test_loader_starts_at_the_iteration_of_the_run(loaded, book):
     options = loaded("train.total_iter=4").options
     dataset = build.open_dataset(options, "train", book)

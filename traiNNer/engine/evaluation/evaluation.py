@@ -4,6 +4,7 @@ import math
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field, replace
+from functools import partial
 
 import numpy as np
 import torch
@@ -14,7 +15,7 @@ from traiNNer.engine.evaluation.ahead import ReadAhead
 from traiNNer.engine.evaluation.drift import drift
 from traiNNer.engine.runtime.runtime import Runtime
 from traiNNer.errors import DataError, MetricError
-from traiNNer.metrics.protocol import Metric, named_call
+from traiNNer.metrics.protocol import Metric, named_call, network_of
 from traiNNer.models.protocol import Upscaler
 from traiNNer.traits import ArchTraits
 from traiNNer.utils.plugin_errors import naming
@@ -42,6 +43,8 @@ class Scores:
     """The keys of the inputs that have 16 bits; outputs have 8."""
     places: dict[str, int] = field(default_factory=dict)
     """The place in the set of the sample that each image is of."""
+    on_cpu: set[str] = field(default_factory=set)
+    """The metrics whose networks the device has no memory for."""
 
     @classmethod
     def merged(cls, shares: "Sequence[Scores]") -> "Scores":
@@ -59,6 +62,7 @@ class Scores:
             {key: strips[key] for key in shown},
             [key for key in keys if key in deep],
             {key: places[key] for key in keys},
+            {metric for one in shares for metric in one.on_cpu},
         )
 
     def mean(self) -> dict[str, float]:
@@ -73,7 +77,8 @@ class Scores:
         """Return what the mean does not show: scores that count as `PERFECT`, and outputs that are not finite."""
         infinite = [(key, name) for key, values in self.images.items() for name in values if values[name] == math.inf]
         broken = [key for key, values in self.images.items() if any(map(math.isnan, values.values()))]
-        texts = [f"{key}: {name} is infinite and counts as {PERFECT:g} in the mean." for key, name in infinite]
+        texts = [f"{name}: the device has no memory left for its network; the CPU computes it." for name in self.on_cpu]
+        texts += [f"{key}: {name} is infinite and counts as {PERFECT:g} in the mean." for key, name in infinite]
         return texts + [f"{key}: the output is not finite, so its scores are NaN." for key in broken]
 
 
@@ -123,6 +128,7 @@ class Evaluation:
         self.measures_drift = measures_drift
         self.before = before
         self._calls = {metric: named_call(metric, call) for metric, call in metrics.items()}
+        self._on_cpu: set[str] = set()
         self.has_little_memory = False
         """Whether memory ran out before: nothing is computed together any more."""
         self._longest = 0
@@ -167,6 +173,7 @@ class Evaluation:
                 if len(waiting) >= self._at_once(sample):
                     self._finish(scores, upscale, waiting, keep)
             self._finish(scores, upscale, waiting, keep)
+        scores.on_cpu |= self._on_cpu
         return scores
 
     def _read(self, index: int) -> Sample:
@@ -304,10 +311,24 @@ class Evaluation:
         call = self._calls[name]
         lq = to_eight_bits(sample.lq) if sample.lq is not None and "lq" in call.asked else None
         target_before = self._last.target if made is not None and self._last else None
+        score = partial(call, output=output, target=target, lq=lq, previous_output=made, previous_target=target_before)
         try:
-            return call(output=output, target=target, lq=lq, previous_output=made, previous_target=target_before)
+            return self._with_memory(name, score)
         except ValueError as error:
             raise MetricError(f"{self.name}: {name} cannot be computed for {sample.key}: {error}") from None
+
+    def _with_memory(self, name: str, score: Callable[[], float]) -> float:
+        """Return a score; where the device has no memory for a network of a metric, the CPU computes it from now on."""
+        network = network_of(self.metrics[name])
+        try:
+            return score()
+        except RuntimeError as error:
+            if network is None or name in self._on_cpu or not self.runtime.ran_out_of_memory(error):
+                raise
+        self._on_cpu.add(name)
+        network.cpu()
+        self.runtime.release_memory()
+        return score()
 
 
 def _shape(sample: Sample) -> tuple[int, ...]:

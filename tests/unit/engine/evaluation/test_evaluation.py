@@ -288,3 +288,36 @@ def test_every_module_mode_is_restored():
     with evaluating(network):
         assert not network[0].training
     assert [m.training for m in network.modules()] == [True, True, False]
+
+
+class Looks:
+    """A metric whose network has memory for one image where it is first."""
+
+    direction, needs_target = "lower", True
+
+    def __init__(self):
+        self.network, self.asked = torch.nn.Linear(1, 1), []
+        self.network.cpu = lambda: self.asked.append("moved")
+
+    def __call__(self, output, target):
+        self.asked.append("score")
+        if self.asked.count("score") == 2:
+            raise torch.OutOfMemoryError("CUDA out of memory")
+        return float(self.asked.count("score"))
+
+
+def test_metric_without_memory_on_the_device_is_computed_on_the_cpu_from_then_on():
+    metric = Looks()
+    one = Evaluation("set", Pictures(), {"looks": metric}, 2, RUNTIME)
+    scores = one.run(nearest)
+    assert metric.asked == ["score", "score", "moved", *["score"] * 5]
+    assert [values["looks"] for values in scores.images.values()] == [1.0, 4.0, 6.0]
+    text = "looks: the device has no memory left for its network; the CPU computes it."
+    assert Scores.merged([scores, Scores()]).notices() == [text]
+
+
+def test_metric_without_memory_on_the_cpu_is_no_reason_to_go_on():
+    metric = Looks()
+    metric.network = None
+    with pytest.raises(torch.OutOfMemoryError):
+        Evaluation("set", Pictures(), {"looks": metric}, 2, RUNTIME).run(nearest)
