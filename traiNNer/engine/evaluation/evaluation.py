@@ -173,7 +173,7 @@ class Evaluation:
                 if len(waiting) >= self._at_once(sample):
                     self._finish(scores, upscale, waiting, keep)
             self._finish(scores, upscale, waiting, keep)
-        scores.on_cpu |= self._on_cpu
+        scores.on_cpu.update(self._on_cpu)
         return scores
 
     def _read(self, index: int) -> Sample:
