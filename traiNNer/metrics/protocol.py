@@ -3,7 +3,6 @@
 from typing import Any, Literal, Protocol
 
 import numpy as np
-from torch import nn
 
 from traiNNer.utils.color import rgb_to_y
 from traiNNer.utils.named_call import NamedCall
@@ -31,12 +30,6 @@ class Metric(Protocol):
     def __call__(self, *images: Any, **named: Any) -> float:
         """Score one image. Written with the parameters that it asks for, out of `INPUTS`."""
         ...
-
-
-def network_of(metric: Metric) -> nn.Module | None:
-    """Return the network that a metric looks through, if it has one."""
-    network = getattr(metric, "network", None)
-    return network if isinstance(network, nn.Module) else None
 
 
 def named_call(name: str, metric: Metric) -> NamedCall:

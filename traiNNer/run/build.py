@@ -20,14 +20,14 @@ from traiNNer.degradations.draws import Notes
 from traiNNer.engine.control.automation import Automation
 from traiNNer.engine.control.knobs import Knobs
 from traiNNer.engine.ending import Ending, Timing
-from traiNNer.engine.evaluation.evaluation import Evaluation
+from traiNNer.engine.evaluation.evaluation import Evaluation, network_of
 from traiNNer.engine.learner import Learner
 from traiNNer.engine.log.logbook import Logbook
 from traiNNer.engine.runtime.out_of_memory import is_out_of_memory
 from traiNNer.engine.runtime.runtime import Runtime
 from traiNNer.errors import ConfigError, RunError
 from traiNNer.losses.weighted import Span, WeightedLosses
-from traiNNer.metrics.protocol import named_call, network_of
+from traiNNer.metrics.protocol import named_call
 from traiNNer.models.protocol import Networks, TrainableModel, Upscaler
 from traiNNer.optim.optimizers import build_optimizer
 from traiNNer.optim.schedules import Schedule, compose, finish

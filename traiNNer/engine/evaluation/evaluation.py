@@ -8,14 +8,14 @@ from functools import partial
 
 import numpy as np
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from traiNNer.batch import ImageSet, Sample
 from traiNNer.engine.evaluation.ahead import ReadAhead
 from traiNNer.engine.evaluation.drift import drift
 from traiNNer.engine.runtime.runtime import Runtime
 from traiNNer.errors import DataError, MetricError
-from traiNNer.metrics.protocol import Metric, named_call, network_of
+from traiNNer.metrics.protocol import Metric, named_call
 from traiNNer.models.protocol import Upscaler
 from traiNNer.traits import ArchTraits
 from traiNNer.utils.plugin_errors import naming
@@ -329,6 +329,12 @@ class Evaluation:
         network.cpu()
         self.runtime.release_memory()
         return score()
+
+
+def network_of(metric: Metric) -> nn.Module | None:
+    """Return the network that a metric looks through, if it has one."""
+    network = getattr(metric, "network", None)
+    return network if isinstance(network, nn.Module) else None
 
 
 def _shape(sample: Sample) -> tuple[int, ...]:
