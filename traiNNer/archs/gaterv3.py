@@ -11,7 +11,8 @@ import torch.nn.functional as F
 from pydantic import Field
 from torch import Tensor, nn
 
-from traiNNer.archs.mosrv2 import Surroundings, begin_small
+from traiNNer.archs.mosrv2 import BAND, begin_small
+from traiNNer.archs.paragonsr2.layers import InceptionContext
 from traiNNer.archs.reading import count_parts, name_of
 from traiNNer.archs.rtmosr import Norm
 from traiNNer.archs.traits import Recipe, arch
@@ -55,7 +56,7 @@ class Gated(nn.Module):
         self.parts = (wide, wide - channels, channels)
         self.norm = Norm(channels)
         self.fc1 = nn.Conv2d(channels, 2 * wide, 1)
-        self.token_mix = Surroundings(channels)
+        self.token_mix = InceptionContext(channels, BAND)
         self.fc2 = nn.Conv2d(wide, channels, 1)
         begin_small(self)
 

@@ -13,6 +13,7 @@ from pydantic import Field
 from torch import Tensor, nn
 
 from traiNNer.archs.man import ChannelNorm
+from traiNNer.archs.paragonsr2.layers import InceptionContext
 from traiNNer.archs.traits import Recipe, arch
 from traiNNer.archs.upsampling import Upsampler, Way, read_record
 
@@ -20,6 +21,7 @@ Count = Annotated[int, Field(gt=0)]
 FOLDED = 4
 """Scale that small scales are folded to."""
 BAND = 11
+"""Pixels in a row, and in a column, that an eighth of the channels sees."""
 
 
 class RootNorm(nn.Module):
@@ -34,23 +36,6 @@ class RootNorm(nn.Module):
         """Normalize B, C, H, W."""
         size = x.float().square().mean(1, keepdim=True).sqrt().to(x.dtype)
         return self.scale * (x / (size + 1e-6)) + self.offset
-
-
-class Surroundings(nn.Module):
-    """An eighth of the channels sees a square, one a row and one a column (Yu et al., "InceptionNeXt", 2024)."""
-
-    def __init__(self, channels: int) -> None:
-        super().__init__()
-        part, middle = channels // 8, BAND // 2
-        self.parts = (channels - 3 * part, part, part, part)
-        self.dwconv_hw = nn.Conv2d(part, part, 3, padding=1, groups=part)
-        self.dwconv_w = nn.Conv2d(part, part, (1, BAND), padding=(0, middle), groups=part)
-        self.dwconv_h = nn.Conv2d(part, part, (BAND, 1), padding=(middle, 0), groups=part)
-
-    def forward(self, x: Tensor) -> Tensor:
-        """Map B, C, H, W to the same."""
-        same, square, row, column = x.split(self.parts, dim=1)
-        return torch.cat([same, self.dwconv_hw(square), self.dwconv_w(row), self.dwconv_h(column)], dim=1)
 
 
 def begin_small(network: nn.Module) -> None:
@@ -71,7 +56,7 @@ class Block(nn.Module):
         self.parts = (wide, wide - channels, channels)
         self.norm = RootNorm(channels) if rms_norm else ChannelNorm(channels)
         self.fc1 = nn.Conv2d(channels, 2 * wide, 3, padding=1)
-        self.conv = Surroundings(channels)
+        self.conv = InceptionContext(channels, BAND)
         self.fc2 = nn.Conv2d(wide, channels, 3, padding=1)
         self.gamma = nn.Parameter(torch.ones(1, channels, 1, 1))
         begin_small(self)

@@ -4,7 +4,8 @@ import pytest
 import torch
 from archkit import probe
 
-from traiNNer.archs.mosrv2 import Surroundings, infer_options
+from traiNNer.archs.mosrv2 import BAND, infer_options
+from traiNNer.archs.paragonsr2.layers import InceptionContext
 from traiNNer.registry import ARCHS
 
 
@@ -31,7 +32,7 @@ def test_options_are_read_from_the_weights(way, unshuffle_mod):
 
 def test_surroundings_are_a_square_a_row_and_a_column():
     torch.manual_seed(0)
-    layer, x = Surroundings(8), torch.rand(1, 8, 17, 17, requires_grad=True)
+    layer, x = InceptionContext(8, BAND), torch.rand(1, 8, 17, 17, requires_grad=True)
     for channel, count in ((4, 1), (5, 9), (6, 11), (7, 11)):
         gradient = torch.autograd.grad(layer(x)[0, channel, 8, 8], x)[0]
         assert int((gradient != 0).sum()) == count
