@@ -316,7 +316,7 @@ def test_metric_without_memory_on_the_device_is_computed_on_the_cpu_from_then_on
     assert Scores.merged([scores, Scores()]).notices() == [text]
 
 
-def test_metric_without_memory_on_the_cpu_is_no_reason_to_go_on():
+def test_metric_without_a_network_that_has_no_memory_ends_the_validation():
     metric = Looks()
     metric.network = None
     with pytest.raises(torch.OutOfMemoryError):
