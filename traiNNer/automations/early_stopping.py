@@ -10,7 +10,7 @@ from typing import Annotated, Any, Literal
 from pydantic import Field, NonNegativeFloat, NonNegativeInt
 
 from traiNNer.automations.outlook import Schedule, milestones, with_fallback
-from traiNNer.automations.trend import Trend, clearly_lower, dependence, noise_sd, theil_sen
+from traiNNer.automations.trend import Trend, clearly_lower, correlation, dependence, noise_sd, theil_sen
 from traiNNer.config.automation_rules import OptionFacts, OptionProblem, OptionWarning, check_order, check_score
 from traiNNer.engine.control.automation import NEVER, Automation
 from traiNNer.engine.control.events import (
@@ -284,7 +284,8 @@ class IntelligentEarlyStopping(Automation):
         if len(self.values) - bisect_right(self.iterations, since) < length:
             return None
         at, values = self.iterations[-length:], self.values[-length:]
-        widening = dependence(self.val_freq, min(self.run.average_iter, at[-1] / YOUNG))
+        window = min(self.run.average_iter, at[-1] / YOUNG)
+        widening = dependence(self.val_freq, window, correlation(at, values))
         return theil_sen(at, values, self.confidence, self.changes, widening)
 
     # The rules
@@ -315,10 +316,12 @@ class IntelligentEarlyStopping(Automation):
 
     def _overfitting(self, trend: Trend) -> Stop | None:
         # The best is the highest of many smoothed values, so one more low triple is not a fall: the window must be low,
-        # or the training crops must have become better since.
+        # or the training crops must have become better since. A dip that the newest value has left is none either:
+        # weights that wander move all crops at once, which their paired comparison cannot tell from a fall.
         (held_out, training), (best_held_out, best_training) = self.crops, self.best_crops
         learns = clearly_lower(training, best_training, self.confidence)
-        low = self._smoothed() if learns else max(self._smoothed(), median(self.values[-self.length :]))
+        highest = max(self.values[-RECENT:])
+        low = highest if learns else max(highest, median(self.values[-self.length :]))
         fall = self.best[0] - low
         threshold = max(self.min_projected_gain, 1.5 * self._noise()) * (1 if learns else 2)
         falls = trend.upper < 0 or clearly_lower(best_held_out, held_out, self.confidence)

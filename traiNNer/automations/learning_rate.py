@@ -37,6 +37,8 @@ BLOCK, PARTS, MOST_BLOCKS = 50, 5, 1000
 SPACED = 10
 """Least distance of probes that confirm each other, however short the patience: what the first steps of an optimizer do
 is noise on any shorter scale."""
+RECOVERING = 0.5
+"""Share of the rise that is left in the second probe of a run that comes back: it is looked at once more."""
 MAX_ROLLBACKS = 3
 UNPROVEN, STUCK, QUARTER = 200, 8, 0.25
 """Iterations in which the rate is unproven, at least; three times the warm-up if that is more. So many probes in a row
@@ -108,6 +110,7 @@ class IntelligentLearningRateScheduler(Automation):
             self.saved: list[float] = []
             self.saved_at = 0
             self.suspected_at: int | None = None
+            self.suspected = 0.0
             self.asked_at = self.moved_at = self.undone_at = LONG_AGO
             self.cut_at: int | None = None
             self.proven_at, self.stuck, self.usual = 0, list[int](), 0.0
@@ -208,8 +211,8 @@ class IntelligentLearningRateScheduler(Automation):
             yield from self._answer(event.iteration, "no better than before", evidence)
         elif not (is_bad and self._is_rising):
             yield from self._clear(event)
-        elif self.suspected_at is None:
-            self.suspected_at = event.iteration
+        elif self.suspected_at is None or self._is_recovering(event.iteration, change.value):
+            self.suspected_at, self.suspected = event.iteration, change.value
         elif event.iteration >= self.suspected_at + self.apart:
             yield from self._answer(event.iteration, "divergence", rules.evidence_of(change, least), place)
 
@@ -263,6 +266,11 @@ class IntelligentLearningRateScheduler(Automation):
             least = self.adaptation_threshold if len(self.run.losses) < 2 else rules.MUCH_WORSE
             self.stuck = [*self.stuck, iteration] if average.value > least else []
         return len(self.stuck) >= STUCK
+
+    def _is_recovering(self, iteration: int, rise: float) -> bool:
+        """Whether the second probe of a suspicion finds a run on its way back: no divergence halves by itself."""
+        is_second = self.suspected_at is not None and iteration >= self.suspected_at + self.apart
+        return is_second and rise < RECOVERING * self.suspected
 
     def _clear(self, event: ProbeFinished) -> Iterator[Decision]:
         """Take back suspicion and alarm; keep what is best so far."""

@@ -13,6 +13,8 @@ from numpy.typing import NDArray
 POINTS = 64
 """Longer series are averaged down to this many points: the number of pairs grows with the square."""
 MAD_TO_SD = 1.4826
+LEAST_CORRELATED, MOST_CORRELATED = 10, 0.95
+"""Values that a correlation is estimated from, at least; the most that is believed."""
 
 
 @dataclass(frozen=True)
@@ -35,13 +37,30 @@ class Trend:
         return {"estimate": self.slope * per, "se": self.se * per, "upper": self.upper * per, "window": self.window}
 
 
-def dependence(spacing: float, window: float) -> float:
+def dependence(spacing: float, window: float, seen: float = 0.0) -> float:
     """Return by how much the interval of a trend widens where values every `spacing` are averages over a `window`.
 
-    Neighbors correlate by exp(-spacing / window), which multiplies the variance by (1 + r) / (1 - r).
+    Neighbors correlate by r = exp(-spacing / window), or by what was `seen` if that is more, which multiplies the
+    variance by (1 + r) / (1 - r).
     """
-    correlation = math.exp(-spacing / window) if window > 0 else 0.0
-    return math.sqrt((1 + correlation) / (1 - correlation))
+    r = max(seen, math.exp(-spacing / window) if window > 0 else 0.0)
+    return math.sqrt((1 + r) / (1 - r))
+
+
+def correlation(x: Sequence[float], y: Sequence[float]) -> float:
+    """Return how much a value depends on the one before it, apart from their trend (lag 1); 0 unless it clearly does.
+
+    Weights wander: what one step moves, the next ones do not take back at once, and scores stay high or low for a
+    while, longer than the window of the average explains. The estimate of a short series is too small by
+    (2 + 4 r) / n, which is added (Kendall, "Note on Bias in the Estimation of Autocorrelation", Biometrika 41, 1954).
+    """
+    n = len(y)
+    if n < LEAST_CORRELATED:
+        return 0.0
+    rest = np.asarray(y) - np.polyval(np.polyfit(x, y, 1), x)
+    power = float(rest @ rest)
+    raw = float(rest[1:] @ rest[:-1]) / power if power > 0 else 0.0
+    return min((raw + 2 / n) / (1 - 4 / n), MOST_CORRELATED) if raw > 2 / math.sqrt(n) else 0.0
 
 
 def theil_sen(
