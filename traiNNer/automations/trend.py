@@ -15,6 +15,8 @@ POINTS = 64
 MAD_TO_SD = 1.4826
 LEAST_CORRELATED, MOST_CORRELATED = 10, 0.95
 """Values that a correlation is estimated from, at least; the most that is believed."""
+ROUNDING = 1e-9
+"""Share of a value that its distance from a straight line has by rounding alone."""
 
 
 @dataclass(frozen=True)
@@ -59,7 +61,8 @@ def correlation(x: Sequence[float], y: Sequence[float]) -> float:
         return 0.0
     rest = np.asarray(y) - np.polyval(np.polyfit(x, y, 1), x)
     power = float(rest @ rest)
-    raw = float(rest[1:] @ rest[:-1]) / power if power > 0 else 0.0
+    is_straight = power <= n * (ROUNDING * np.abs(y).max()) ** 2
+    raw = 0.0 if is_straight else float(rest[1:] @ rest[:-1]) / power
     return min((raw + 2 / n) / (1 - 4 / n), MOST_CORRELATED) if raw > 2 / math.sqrt(n) else 0.0
 
 
