@@ -328,10 +328,10 @@ def test_resumed_stopped_run_reports_why_and_stays_stopped(stopped, tmp_path):
         "--set",
         key,
         "--set",
-        "train.total_iter=80",
+        "train.total_iter=150",
         folder=tmp_path,
     )
-    assert "finished: 80/80" in on.output, on.output
+    assert "finished: 150/150" in on.output, on.output
     assert "training_automations.IntelligentEarlyStopping.enabled (true -> false)" in on.output
 
 

@@ -1,6 +1,8 @@
+import json
 import math
 import pickle
 import random
+from pathlib import Path
 
 import pytest
 from hypothesis import given, settings
@@ -9,6 +11,7 @@ from hypothesis import strategies as st
 from traiNNer.automations.early_stopping import IntelligentEarlyStopping, StoppingFallback, clearly_lower
 from traiNNer.engine.control.events import KnobChanged, ProbeFinished, RunStarted, Say, Stop, ValidationFinished
 from traiNNer.engine.control.knobs import Knobs
+from traiNNer.engine.control.prediction import LOG_TO_DB
 from traiNNer.optim.schedules import CosineAnnealingLR, MultiStepLR
 from traiNNer.registry import AUTOMATIONS, StrictOptions
 
@@ -296,6 +299,46 @@ def test_warmup_iterations_are_not_inspected():
     assert stop_of(start(hard | {"warmup_iterations": 1000})[0], spiked)[0] is not None
     assert stop_of(start(hard | {"warmup_iterations": 4000})[0], spiked)[0] is None
     assert stop_of(start(hard | {"warmup_iterations": 1000}, warmup_iter=4000)[0], spiked)[0] is None
+
+
+def test_run_that_wanders_is_not_stopped():
+    """Its scores fell for fifty iterations, and rose again: a stop at 508 lost 0.15 dB."""
+    recorded = json.loads((Path(__file__).parent / "wandering_run.json").read_text())
+    total, freq, scores, gaps = 640, 4, recorded["psnr"], dict(recorded["gaps"])
+    options = {"preset": "fidelity", "patience": 40, "min_improvement": 0.0005, "min_iterations": 40}
+    automation, _ = start(
+        options | {"warmup_iterations": 8}, total, freq, schedule=CosineAnnealingLR(total, 5e-3), average_iter=8.0
+    )
+
+    def probes(iteration):
+        for at in range(iteration - freq + 1, iteration + 1):
+            if at in gaps:
+                live = [error + gaps[at] / LOG_TO_DB for error in crops(-3)]
+                list(automation.on_probe(ProbeFinished(at, live, crops(-3))))
+
+    assert stop_of(automation, lambda t: scores[t // freq - 1], first=freq, last=total, freq=freq, hook=probes) == (
+        None,
+        None,
+    )
+
+
+@pytest.mark.parametrize(("last", "stops"), [(31.99, False), (31.6, True)])
+def test_dip_that_is_over_is_no_overfitting(last, stops):
+    """Weights that wander make all held-out crops worse at once, while training crops have improved since the best."""
+    dip = {24_000: 31.6, 25_000: 31.5, 26_000: last}
+    automation, _ = start({"min_iterations": 0})
+
+    def held_out(iteration):
+        worse = 0.05 if iteration in dip else 0.0
+        list(automation.on_probe(ProbeFinished(iteration, crops(-3 + worse), crops(-3 + worse))))
+
+    found = []
+    for iteration in range(FREQ, 26_001, FREQ):
+        held_out(iteration)
+        score = dip.get(iteration, 30 + min(iteration, 17_000) / 8_500 + noise(iteration))
+        event = ValidationFinished(iteration, {"val/psnr": score}, crops(-3 - iteration / 50_000))
+        found += [one for one in automation.on_validation(event) if isinstance(one, Stop)]
+    assert any(one.reason.startswith("overfitting") for one in found) == stops
 
 
 def test_no_stop_at_the_last_iteration():

@@ -234,6 +234,27 @@ def test_divergence_takes_two_probes():
     assert not loop.go(4600).of(Rollback)
 
 
+@pytest.mark.parametrize(("left", "returns"), [(0.15, 0), (0.45, 0), (0.6, 1)])
+def test_run_on_its_way_back_is_looked_at_once_more(left, returns):
+    """The first steps of AdamW at 2e-3 made nano far worse; it was nearly back when a second probe cut it for good."""
+
+    def coming_back(iteration):
+        return 0.0 if iteration <= 2 else 1.0 if iteration <= 10 else left if iteration <= 20 else -0.001 * iteration
+
+    loop = Loop(coming_back, 0.005, a_run(warmup_iter=12), plateau_patience=12).go(29)
+    assert len(loop.of(Rollback)) == returns
+    assert bool(loop.of(SetKnob)) == bool(returns)
+    assert not Loop(lambda i: 0.3 * (i > 2), 0.005, a_run(warmup_iter=12), plateau_patience=12).go(9).of(Rollback)
+
+
+def test_run_that_stays_halfway_is_answered_in_the_third_probe():
+    def halfway(iteration):
+        return 0.0 if iteration <= 2 else 1.0 if iteration <= 10 else 0.4
+
+    ((at, _),) = Loop(halfway, 0.005, a_run(warmup_iter=12), plateau_patience=12).go(40).of(Rollback)[:1]
+    assert at == 23
+
+
 def test_live_weights_far_off_become_their_average():
     live = until_rollback(rising(4000, 0.6), falling(0.01))
     loop = Loop(live, 0.01, live=live, average=falling(0.01))

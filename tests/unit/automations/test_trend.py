@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy.stats import theilslopes
 
-from traiNNer.automations.trend import dependence, noise_sd, theil_sen
+from traiNNer.automations.trend import correlation, dependence, noise_sd, theil_sen
 
 
 @pytest.mark.parametrize("n", [10, 11, 21, 50])
@@ -120,3 +120,35 @@ def test_interval_of_correlated_averages_holds_a_flat_trend_as_often_as_it_says(
 def test_values_without_an_average_are_independent():
     assert dependence(100, 0.0) == 1.0
     assert dependence(10_000, 100.0) == pytest.approx(1.0)
+
+
+def wandering(rng, n, r):
+    values = [rng.normal() / np.sqrt(1 - r**2)]
+    for _ in range(n - 1):
+        values.append(r * values[-1] + rng.normal())
+    return np.array(values)
+
+
+@pytest.mark.parametrize("r", [0.6, 0.8])
+def test_correlation_is_estimated_without_the_bias_of_short_series(r):
+    rng, x = np.random.default_rng(5), np.arange(40.0)
+    found = [correlation(x, 0.3 * x + wandering(rng, 40, r)) for _ in range(1000)]
+    assert np.median(found) == pytest.approx(r, abs=0.07)
+
+
+def test_independent_values_and_straight_lines_have_no_correlation():
+    rng, x = np.random.default_rng(6), np.arange(20.0)
+    assert np.mean([correlation(x, 0.3 * x + rng.normal(size=20)) > 0 for _ in range(1000)]) < 0.03
+    assert correlation(x, 30 + 0.3 * x) == correlation(x, 30 + 0 * x) == correlation(x[:9], x[:9] ** 2) == 0
+
+
+def test_interval_covers_the_slope_of_values_that_wander():
+    """At r = 0.8 an interval that takes them for independent holds the true slope in every second series."""
+    rng, x, plain, wide = np.random.default_rng(7), np.arange(40.0), [], []
+    for _ in range(400):
+        y = 0.3 * x + wandering(rng, 40, 0.8)
+        for found, seen in ((plain, 0.0), (wide, correlation(x, y))):
+            trend = theil_sen(x, y, 0.9, widening=dependence(1, 0, seen))
+            found.append(trend.lower <= 0.3 <= trend.upper)
+    assert np.mean(plain) < 0.6
+    assert np.mean(wide) >= 0.85
