@@ -1,20 +1,23 @@
 """What each part of the recipe for a time budget is worth: every arm trains for the same time, with one part changed.
 
-    python -m benchmarks.recipe --data DIR --test DIR [--seconds 60] [--seeds 3] [--work DIR] [--only ARM …]
+    python -m benchmarks.recipe --data DIR --test DIR [--seconds 60] [--seeds 3] [--jobs 1] [--work DIR] [--only ARM …]
 
 The first arm is the file that `trainner init --budget` writes for the photos of --data, as it is. The others change one
 part of it. All end by the clock after the same time, so nothing else should run. Scores are PSNR on luma in dB of the
-averaged weights, on the images that are held out and on --test. Arms of one seed run one after the other; finished runs
-are kept in --work, and the same command continues where it was interrupted.
+averaged weights, on the images that are held out and on --test. Arms of one seed run one after the other, or --jobs at
+a time, which then share the processor's threads; finished runs are kept in --work, and the same command continues where
+it was interrupted.
 """
 
 import argparse
 import json
 import math
+import os
 import statistics
 import subprocess
 import sys
 from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -86,7 +89,8 @@ def train(args: argparse.Namespace, base: Tree, arm: str, change: Tree, seed: in
     tree = merged(base, change) | {"name": name, "manual_seed": seed}
     (args.work / f"{name}.yml").write_text(yaml.safe_dump(tree, sort_keys=False), encoding="utf-8")
     command = [sys.executable, str(REPOSITORY / "train.py"), "-opt", f"{name}.yml", "--overwrite"]
-    subprocess.run(command, cwd=args.work, env=environment(), check=True, stdout=subprocess.DEVNULL)
+    threads = {} if args.jobs == 1 else {"OMP_NUM_THREADS": str(max(1, (os.cpu_count() or 1) // args.jobs))}
+    subprocess.run(command, cwd=args.work, env=environment() | threads, check=True, stdout=subprocess.DEVNULL)
     lines = (args.work / "experiments" / name / "metrics.jsonl").read_text(encoding="utf-8").splitlines()
     last = [event for event in map(json.loads, lines) if event["event"] == "validation"][-1]
     scores = {key.split("/")[1]: value for key, value in last.items() if key.endswith("/psnr")}
@@ -127,6 +131,7 @@ def main() -> None:
     parser.add_argument("--test", type=Path, required=True, help="folder of sharp photos to score with")
     parser.add_argument("--seconds", type=int, default=60, help="time of one run")
     parser.add_argument("--seeds", type=int, default=3, help="runs of every arm")
+    parser.add_argument("--jobs", type=int, default=1, help="runs at a time")
     parser.add_argument("--work", type=Path, default=Path("benchmark-recipe"), help="folder for runs and results")
     parser.add_argument("--only", nargs="+", metavar="ARM", help="arms to run besides the first")
     args = parser.parse_args()
@@ -136,13 +141,14 @@ def main() -> None:
     results = [json.loads(line) for line in record.read_text().splitlines()] if record.exists() else []
     wanted = {arm: change for arm, change in arms(args.seconds).items() if arm in (BASE, *(args.only or arms(1)))}
     base = base_tree(args)
-    for seed in range(args.seeds):
-        for arm, change in wanted.items():
-            if not any((one["arm"], one["seed"]) == (arm, seed) for one in results):
-                results.append(train(args, base, arm, change, seed))
-                with record.open("a") as file:
-                    file.write(json.dumps(results[-1]) + "\n")
-                print(json.dumps(results[-1]), flush=True)
+    done = {(one["arm"], one["seed"]) for one in results}
+    missing = [(arm, seed) for seed in range(args.seeds) for arm in wanted if (arm, seed) not in done]
+    with ThreadPoolExecutor(args.jobs) as pool:
+        for result in pool.map(lambda run: train(args, base, run[0], wanted[run[0]], run[1]), missing):
+            results.append(result)
+            with record.open("a") as file:
+                file.write(json.dumps(result) + "\n")
+            print(json.dumps(result), flush=True)
     print(f"\n{table(results)}")
 
 

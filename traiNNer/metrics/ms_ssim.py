@@ -5,7 +5,7 @@ from typing import Annotated
 import numpy as np
 from pydantic import Field
 
-from traiNNer.metrics.protocol import Direction, comparable, size
+from traiNNer.metrics.protocol import Direction, comparable, lumas, size
 from traiNNer.metrics.ssim import similarity_map
 from traiNNer.metrics.ssim_window import WINDOW
 from traiNNer.registry import METRICS
@@ -41,7 +41,8 @@ class MSSSIM:
         Raises:
             ValueError: the images cannot be compared, or are smaller than the window.
         """
-        first, second = comparable(output, target, self.crop_border, self.test_y_channel)
+        images = comparable(output, target, self.crop_border)
+        first, second = lumas(*images) if self.test_y_channel else images
         if min(first.shape[:2]) < WINDOW:
             raise ValueError(f"MS-SSIM needs {WINDOW}x{WINDOW} pixels inside crop_border, not {size(first)}")
         return multi_scale_similarity(first.astype(np.float64), second.astype(np.float64))

@@ -1,12 +1,16 @@
 """The contract of a metric, and what metrics do with their images first."""
 
-from typing import Any, Literal, Protocol
+from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeVar
 
 import numpy as np
 
 from traiNNer.utils.color import rgb_to_y
 from traiNNer.utils.named_call import NamedCall
 
+if TYPE_CHECKING:
+    from torch import Tensor
+
+Image = TypeVar("Image", np.ndarray, "Tensor")
 Direction = Literal["higher", "lower"]
 INPUTS = {"output": "", "target": "", "lq": "", "previous_output": "", "previous_target": ""}
 """What a metric may ask for: H, W, 3 RGB uint8 arrays; `target` is None where there is no ground truth.
@@ -19,7 +23,9 @@ frame of a scene on.
 class Metric(Protocol):
     """A score of one image. The framework averages scores over a set.
 
-    A metric that looks through a network keeps it as its attribute `network`: a run moves that to its device.
+    A metric that looks through a network keeps it as its attribute `network`: a run moves that to its device. One that
+    compares with the ground truth may have a method `on_device(output, target)` besides, which takes H, W, 3 uint8
+    tensors: it scores the images of a CUDA device where they are.
     """
 
     direction: Direction
@@ -37,10 +43,8 @@ def named_call(name: str, metric: Metric) -> NamedCall:
     return NamedCall(name, metric, INPUTS)
 
 
-def comparable(
-    output: np.ndarray, target: np.ndarray | None, border: int, to_luma: bool = False
-) -> tuple[np.ndarray, np.ndarray]:
-    """Return both images without `border` pixels on each side, as they are or as their H, W float64 luma.
+def comparable(output: Image, target: Image | None, border: int) -> tuple[Image, Image]:
+    """Return both images without `border` pixels on each side.
 
     Raises:
         ValueError: there is no target, the sizes differ, or nothing is left inside the border.
@@ -52,8 +56,7 @@ def comparable(
     if min(output.shape[:2]) <= 2 * border:
         raise ValueError(f"an image of {size(output)} has nothing left inside crop_border {border}")
     inside = (slice(border, output.shape[0] - border), slice(border, output.shape[1] - border))
-    first, second = output[inside], target[inside]
-    return lumas(first, second) if to_luma else (first, second)
+    return output[inside], target[inside]
 
 
 def lumas(first: np.ndarray, second: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -61,6 +64,6 @@ def lumas(first: np.ndarray, second: np.ndarray) -> tuple[np.ndarray, np.ndarray
     return rgb_to_y(first), rgb_to_y(second)
 
 
-def size(image: np.ndarray) -> str:
+def size(image: "np.ndarray | Tensor") -> str:
     """Return `width x height` of an image."""
     return f"{image.shape[1]}x{image.shape[0]}"

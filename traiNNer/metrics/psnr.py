@@ -1,7 +1,7 @@
 """Peak signal-to-noise ratio."""
 
 import math
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import cv2
 import numpy as np
@@ -10,6 +10,9 @@ from pydantic import Field
 from traiNNer.metrics.large_images import luma_squared_error
 from traiNNer.metrics.protocol import Direction, comparable
 from traiNNer.registry import METRICS
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 PEAK = 255.0
 
@@ -35,8 +38,13 @@ class PSNR:
     def __call__(self, output: np.ndarray, target: np.ndarray | None) -> float:
         """Return the score of H, W, 3 RGB uint8 images. Raises `ValueError` for images that cannot be compared."""
         images = comparable(output, target, self.crop_border)
-        error = luma_squared_error(*images) if self.test_y_channel else mean_squared_error(*images)
-        return 10 * math.log10(PEAK**2 / error) if error else math.inf
+        return decibels(luma_squared_error(*images) if self.test_y_channel else mean_squared_error(*images))
+
+    def on_device(self, output: "Tensor", target: "Tensor") -> float:
+        """Return the score of images that are on a device."""
+        from traiNNer.metrics.on_device import squared_error  # torch takes long to import
+
+        return decibels(squared_error(*comparable(output, target, self.crop_border), of_luma=self.test_y_channel))
 
 
 @METRICS.register(name="psnr_y")
@@ -48,6 +56,11 @@ def psnr_y(scale: int, crop_border: Annotated[int, Field(ge=0)] | None = None) -
         crop_border: Pixels left out on each side; by default the scale.
     """
     return PSNR(scale, crop_border, test_y_channel=True)
+
+
+def decibels(error: float) -> float:
+    """Return the PSNR of a mean squared error."""
+    return 10 * math.log10(PEAK**2 / error) if error else math.inf
 
 
 def mean_squared_error(first: np.ndarray, second: np.ndarray) -> float:

@@ -1,15 +1,18 @@
 """Structural similarity."""
 
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import cv2
 import numpy as np
 from pydantic import Field
 
 from traiNNer.metrics.large_images import quick_similarity
-from traiNNer.metrics.protocol import Direction, comparable, lumas, size
+from traiNNer.metrics.protocol import Direction, Image, comparable, lumas, size
 from traiNNer.metrics.ssim_window import C1, C2, SIGMA, WINDOW
 from traiNNer.registry import METRICS
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 STRIP_ROWS = 64
 LARGE = 2**18
@@ -43,15 +46,25 @@ class SSIM:
         Raises:
             ValueError: the images cannot be compared, or are smaller than the window.
         """
+        first, second = self._inside(output, target)
+        if first.shape[0] * first.shape[1] >= LARGE:
+            return quick_similarity(first, second, self.test_y_channel)
+        return mean_similarity(*lumas(first, second) if self.test_y_channel else (first, second))
+
+    def on_device(self, output: "Tensor", target: "Tensor") -> float:
+        """Return the score of images that are on a device, in float64."""
+        from traiNNer.metrics.on_device import similarity  # torch takes long to import
+
+        return similarity(*self._inside(output, target), of_luma=self.test_y_channel)
+
+    def _inside(self, output: Image, target: Image | None) -> tuple[Image, Image]:
         first, second = comparable(output, target, self.crop_border)
         if min(first.shape[:2]) < WINDOW:
             raise ValueError(
                 f"SSIM needs {WINDOW}x{WINDOW} pixels, but an image of {size(output)} leaves {size(first)} "
                 f"inside crop_border {self.crop_border}"
             )
-        if first.shape[0] * first.shape[1] >= LARGE:
-            return quick_similarity(first, second, self.test_y_channel)
-        return mean_similarity(*lumas(first, second) if self.test_y_channel else (first, second))
+        return first, second
 
 
 @METRICS.register(name="ssim_y")

@@ -7,7 +7,7 @@ import cv2
 import numpy as np
 from pydantic import Field
 
-from traiNNer.metrics.protocol import Direction, comparable, size
+from traiNNer.metrics.protocol import Direction, comparable, lumas, size
 from traiNNer.metrics.psnr import PEAK
 from traiNNer.registry import METRICS
 from traiNNer.utils.color import rgb_to_y
@@ -47,8 +47,10 @@ class TemporalPSNR:
         previous_target: np.ndarray | None,
     ) -> float:
         """Return the score of H, W, 3 RGB uint8 images. Raises `ValueError` for images that cannot be compared."""
-        now = comparable(output, target, self.crop_border, self.test_y_channel)
-        before = comparable(previous_output, previous_target, self.crop_border, self.test_y_channel)
+        now = comparable(output, target, self.crop_border)
+        before = comparable(previous_output, previous_target, self.crop_border)
+        if self.test_y_channel:
+            now, before = lumas(*now), lumas(*before)
         made, wanted = (one.astype(np.float64) - other for one, other in zip(now, before, strict=True))
         error = float(np.mean(np.square(made - wanted)))
         return 10 * math.log10(PEAK**2 / error) if error else math.inf

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from traiNNer.metrics.protocol import comparable
+from traiNNer.metrics.protocol import comparable, lumas
 
 
 def image(height, width, seed=0):
@@ -16,7 +16,7 @@ def test_border_is_left_out_on_every_side():
 
 
 def test_luma_has_no_channels():
-    assert comparable(image(9, 12), image(9, 12), 1, to_luma=True)[0].shape == (7, 10)
+    assert lumas(*comparable(image(9, 12), image(9, 12), 1))[0].shape == (7, 10)
 
 
 def test_incomparable_runs_are_reported():

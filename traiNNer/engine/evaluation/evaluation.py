@@ -44,7 +44,7 @@ class Scores:
     places: dict[str, int] = field(default_factory=dict)
     """The place in the set of the sample that each image is of."""
     on_cpu: set[str] = field(default_factory=set)
-    """The metrics whose networks the device has no memory for."""
+    """The metrics that the device has no memory for."""
 
     @classmethod
     def merged(cls, shares: "Sequence[Scores]") -> "Scores":
@@ -77,7 +77,7 @@ class Scores:
         """Return what the mean does not show: scores that count as `PERFECT`, and outputs that are not finite."""
         infinite = [(key, name) for key, values in self.images.items() for name in values if values[name] == math.inf]
         broken = [key for key, values in self.images.items() if any(map(math.isnan, values.values()))]
-        texts = [f"{name}: the device has no memory left for its network; the CPU computes it." for name in self.on_cpu]
+        texts = [f"{name}: the device has no memory left for it; the CPU computes it." for name in self.on_cpu]
         texts += [f"{key}: {name} is infinite and counts as {PERFECT:g} in the mean." for key, name in infinite]
         return texts + [f"{key}: the output is not finite, so its scores are NaN." for key in broken]
 
@@ -255,12 +255,16 @@ class Evaluation:
     def _score(self, scores: Scores, sample: Sample, upscaled: Tensor) -> None:
         """Score one output, 3, H, W. One that is not finite has NaN scores: as an image it would pass for black."""
         values: dict[str, float] = {}
-        output, is_finite = to_image(upscaled), bool(torch.isfinite(upscaled).all())
+        levels, is_finite = to_levels(upscaled), bool(torch.isfinite(upscaled).all())
+        output = levels.cpu().numpy()
         target = None if sample.gt is None else to_eight_bits(sample.gt)
+        there = None
+        if target is not None and self.runtime.scores_images:
+            there = levels, torch.from_numpy(target).to(levels.device)
         before = self._last if self._last and self._last.key == sample.previous else None
         for name in self._computable(target, before):
             made = before and before.output
-            values[name] = self._measure(name, sample, output, target, made) if is_finite else math.nan
+            values[name] = self._measure(name, sample, output, target, made, there) if is_finite else math.nan
         if self.measures_drift:
             values |= self._drift(sample, upscaled)
         bicubic = None
@@ -305,28 +309,42 @@ class Evaluation:
         return bicubic
 
     def _measure(
-        self, name: str, sample: Sample, output: np.ndarray, target: np.ndarray | None, made: np.ndarray | None
+        self,
+        name: str,
+        sample: Sample,
+        output: np.ndarray,
+        target: np.ndarray | None,
+        made: np.ndarray | None,
+        there: tuple[Tensor, Tensor] | None = None,
     ) -> float:
-        """Return a score; `made` is what was made of the frame before in the same way as `output`."""
+        """Return a score.
+
+        `made` is what was made of the frame before in the same way as `output`; `there` are output and target on the
+        device, where that scores them.
+        """
         call = self._calls[name]
         lq = to_eight_bits(sample.lq) if sample.lq is not None and "lq" in call.asked else None
         target_before = self._last.target if made is not None and self._last else None
         score = partial(call, output=output, target=target, lq=lq, previous_output=made, previous_target=target_before)
+        on_device = getattr(self.metrics[name], "on_device", None) if there else None
         try:
-            return self._with_memory(name, score)
+            return self._with_memory(name, score, partial(on_device, *there) if there and on_device else None)
         except ValueError as error:
             raise MetricError(f"{self.name}: {name} cannot be computed for {sample.key}: {error}") from None
 
-    def _with_memory(self, name: str, score: Callable[[], float]) -> float:
-        """Return a score; where the device has no memory for a network of a metric, the CPU computes it from now on."""
+    def _with_memory(self, name: str, score: Callable[[], float], on_device: Callable[[], float] | None) -> float:
+        """Return a score; where the device has no memory for what a metric needs, the CPU computes it from now on."""
         network = network_of(self.metrics[name])
-        try:
+        if name in self._on_cpu or (network is None and on_device is None):
             return score()
+        try:
+            return (on_device or score)()
         except RuntimeError as error:
-            if network is None or name in self._on_cpu or not self.runtime.ran_out_of_memory(error):
+            if not self.runtime.ran_out_of_memory(error):
                 raise
         self._on_cpu.add(name)
-        network.cpu()
+        if network is not None:
+            network.cpu()
         self.runtime.release_memory()
         return score()
 
@@ -355,8 +373,13 @@ def frames(name: str, clip: Sample) -> list[Sample]:
 
 def to_image(output: Tensor) -> np.ndarray:
     """Turn one network output, [T,] 3, H, W around [0, 1], into [T,] H, W, 3 uint8: clamped and rounded."""
+    return to_levels(output).cpu().numpy()
+
+
+def to_levels(output: Tensor) -> Tensor:
+    """Do the same, and leave the result where it is."""
     levels = output.float().nan_to_num(0.0).clamp(0, 1).mul(255).round().to(torch.uint8)
-    return levels.movedim(-3, -1).contiguous().cpu().numpy()
+    return levels.movedim(-3, -1).contiguous()
 
 
 def to_eight_bits(image: np.ndarray) -> np.ndarray:

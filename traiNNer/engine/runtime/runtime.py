@@ -61,6 +61,11 @@ class Runtime(Ranks):
         """Whether what is done to the images of a batch is better done here, at once, than in the data workers."""
         return self.device.type != "cpu"
 
+    @property
+    def scores_images(self) -> bool:
+        """Whether images are scored where they are made: CUDA devices have float64, others may not."""
+        return self.device.type == "cuda"
+
     def at_once(self, pixels: int) -> int:
         """Return how many images of so many pixels are computed together where each alone would do.
 

@@ -312,8 +312,41 @@ def test_metric_without_memory_on_the_device_is_computed_on_the_cpu_from_then_on
     scores = one.run(nearest)
     assert metric.asked == ["score", "score", "moved", *["score"] * 5]
     assert [values["looks"] for values in scores.images.values()] == [1.0, 4.0, 6.0]
-    text = "looks: the device has no memory left for its network; the CPU computes it."
+    text = "looks: the device has no memory left for it; the CPU computes it."
     assert Scores.merged([scores, Scores()]).notices() == [text]
+
+
+class Scoring(Runtime):
+    """A CPU that scores images as a device does."""
+
+    scores_images = True
+
+
+def test_images_are_scored_on_the_device_where_that_can():
+    metrics = {"psnr": PSNR(2), "ssim": SSIM(2)}
+    asked = []
+    for metric in metrics.values():
+        there = metric.on_device
+        metric.on_device = lambda *images, there=there: asked.append(images[0].dtype) or there(*images)
+    on_device = Evaluation("set", Pictures(), metrics, 2, Scoring(RUNTIME.device, "test")).run(nearest)
+    on_cpu = Evaluation("set", Pictures(), metrics, 2, RUNTIME).run(nearest)
+    assert asked == [torch.uint8] * 2 * len(Pictures())
+    for key, values in on_cpu.images.items():
+        assert on_device.images[key] == pytest.approx(values, abs=1e-6)
+
+
+def test_score_that_the_device_has_no_memory_for_is_computed_on_the_cpu():
+    metric, tries = PSNR(2), []
+
+    def full(*_):
+        tries.append(1)
+        raise torch.OutOfMemoryError("CUDA out of memory")
+
+    metric.on_device = full
+    scores = Evaluation("set", Pictures(), {"psnr": metric}, 2, Scoring(RUNTIME.device, "test")).run(nearest)
+    assert len(tries) == 1
+    assert scores.on_cpu == {"psnr"}
+    assert scores.images == Evaluation("set", Pictures(), {"psnr": PSNR(2)}, 2, RUNTIME).run(nearest).images
 
 
 def test_metric_without_a_network_that_has_no_memory_ends_the_validation():
