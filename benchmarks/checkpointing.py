@@ -1,9 +1,11 @@
 """What `use_checkpointing` saves in memory and costs in time, network by network.
 
     OMP_NUM_THREADS=1 python benchmarks/checkpointing.py [--quick] [--rounds N] [--json FILE]
+    python benchmarks/checkpointing.py --network hat_l --scale 4 --side 64
 
 Memory is counted, not sampled: the bytes that autograd keeps between forward and backward. Times are processor
-seconds of forward and backward together, alternating.
+seconds of forward and backward together, alternating. With --network it is the memory of that network alone, beside
+what a run keeps of its weights.
 """
 
 import argparse
@@ -11,6 +13,7 @@ import json
 import statistics
 import sys
 import time
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +29,8 @@ from traiNNer.utils.host_memory import keep_freed_memory
 NETWORKS = ("paragonsr2_nano", "span", "swinir_s")
 QUICK = ("paragonsr2_nano",)
 SCALE, BATCH, SIDE = 2, 1, 32
+COPIES = 5
+"""Float32 values that a run keeps for every weight."""
 
 
 def step(network: nn.Module, images: Tensor) -> float:
@@ -50,6 +55,17 @@ def kept_bytes(network: nn.Module, images: Tensor) -> int:
         output = network(images)
     del output
     return sum(storage.nbytes() for place, storage in storages.items() if place not in weights)
+
+
+def memory(name: str, scale: int, side: int) -> Iterator[tuple[str, float]]:
+    """Yield what one network needs for a crop, in MB."""
+    network = ARCHS.build(name, scale=scale).train().to(memory_format=torch.channels_last)
+    images = torch.rand(1, 3, side, side).contiguous(memory_format=torch.channels_last)
+    yield "weights, gradients, both moments, average", COPIES * 4e-6 * sum(p.numel() for p in network.parameters())
+    recompute_blocks(network)
+    yield "kept with use_checkpointing", kept_bytes(network, images) / 1e6
+    network = ARCHS.build(name, scale=scale).train().to(memory_format=torch.channels_last)
+    yield "kept without", kept_bytes(network, images) / 1e6
 
 
 def rows(quick: bool = False, rounds: int = 5) -> list[tuple[str, float, float, float]]:
@@ -77,7 +93,14 @@ def main() -> None:
     parser.add_argument("--quick", action="store_true", help="one small network")
     parser.add_argument("--rounds", type=int, default=None, help="steps of each side")
     parser.add_argument("--json", type=Path, help="write the rows there, too")
+    parser.add_argument("--network", help="the memory of this network instead")
+    parser.add_argument("--scale", type=int, default=SCALE, help="scale of --network")
+    parser.add_argument("--side", type=int, default=SIDE, help="LQ pixels of the crop of --network")
     options = parser.parse_args()
+    if options.network:
+        for what, megabytes in memory(options.network, options.scale, options.side):
+            print(f"{what:42}{megabytes:10.1f} MB", flush=True)
+        return
     found = rows(options.quick, options.rounds or (1 if options.quick else 5))
     print(f"{'':24}{'with':>10}{'without':>10}{'ratio':>8}")
     for name, less, plain, ratio in found:

@@ -8,7 +8,7 @@ import pytest
 from imagekit import write_pairs
 from runkit import REPOSITORY, run
 
-from benchmarks import audit_faults, frozen_runs, gan_demo, house, picture
+from benchmarks import audit_faults, checkpointing, frozen_runs, gan_demo, house, picture
 from benchmarks.automations.simulate import SIMULATIONS
 from traiNNer import build_network
 
@@ -103,6 +103,16 @@ def test_planted_faults_are_counted(tmp_path, monkeypatch, capsys):
     assert "Headers of 2 PNGs, 1440x1440, uncached: " in said
     for fault, kind in (("wrong scale", "wrong_scale"), ("black image", "flat"), ("exact duplicate", "exact")):
         assert f"| {fault} | {kind} | 2 | 2 | 100.0% | True |" in said
+
+
+@pytest.mark.filterwarnings("ignore:torch.meshgrid")
+def test_memory_of_one_network_is_counted(capsys, monkeypatch):
+    monkeypatch.setattr(sys, "argv", ["checkpointing.py", "--network", "swinir_s", "--side", "16"])
+    checkpointing.main()
+    found = {line[:42].rstrip(): float(line[42:].split()[0]) for line in capsys.readouterr().out.splitlines()}
+    count = sum(parameter.numel() for parameter in build_network("swinir_s", scale=2).parameters())
+    assert found["weights, gradients, both moments, average"] == pytest.approx(20e-6 * count, abs=0.05)
+    assert found["kept without"] > 2 * found["kept with use_checkpointing"] > 0
 
 
 def test_picture_of_the_first_page_has_four_panels(tmp_path, monkeypatch, capsys):
