@@ -37,7 +37,7 @@ YOUNG = 9
 """In the beginning the window of the averaged weights is this fraction of the iterations so far."""
 REACH = 2
 """A trend is not projected further ahead than this many times the window that it was read from."""
-WORTH_SAVING = 0.05
+WORTH_SAVING = 0.1
 """Share of the run below which a stop saves nothing worth a mistake: the rate is next to zero there."""
 NOISE_VALIDATIONS = 30
 """Validations that the noise is estimated from: with ten, one estimate in twenty is less than half the true sd."""

@@ -13,8 +13,9 @@ from numpy.typing import NDArray
 POINTS = 64
 """Longer series are averaged down to this many points: the number of pairs grows with the square."""
 MAD_TO_SD = 1.4826
-LEAST_CORRELATED, MOST_CORRELATED = 10, 0.95
-"""Values that a correlation is estimated from, at least; the most that is believed."""
+LEAST_CORRELATED, MOST_CORRELATED = 10, 0.85
+"""Values that a correlation is estimated from, at least; the most that is believed: any curve that bends away from its
+line looks like wandering, and one that fell for five patiences would never be stopped."""
 ROUNDING = 1e-9
 """Share of a value that its distance from a straight line has by rounding alone."""
 
