@@ -63,6 +63,7 @@ def parts_for(device: str) -> list[Part]:
     return [
         Part("tests of memory", [*tests, "tests/gpu/test_memory.py"], 75),
         Part("tests of the device", [*tests, "tests/gpu/test_device.py"], 45),
+        Part("tests of scores", [*tests, "tests/gpu/test_scores.py"], 10),
         Part("tests of degradations", [*tests, "tests/gpu/test_degradations.py"], 30),
         Part("tests of precision", [*tests, "tests/gpu/test_precision.py"], 120),
         Part("speed of nano", [*speed, "nano"], 110),

@@ -68,7 +68,10 @@ class StopSignals:
 
     @contextmanager
     def answered_at_once(self) -> Iterator[None]:
-        """Leave a block as soon as a stop signal arrives: with `StoppedWaiting`, wherever in it that is."""
+        """Leave a block as soon as a stop signal arrives: with `StoppedWaiting`, wherever in it that is.
+
+        Only what libvips calls back goes on, and whoever looks at `received` next answers.
+        """
         self._is_waiting = True
         try:
             if self.received:
@@ -77,10 +80,19 @@ class StopSignals:
         finally:
             self._is_waiting = False
 
-    def _on_signal(self, number: int, _: FrameType | None) -> None:
+    def _on_signal(self, number: int, frame: FrameType | None) -> None:
         if self.received:
             leave_at_once(number)
         self.received = number
-        if self._is_waiting:
+        if self._is_waiting and not _is_in_callback(frame):
             self._is_waiting = False
             raise StoppedWaiting
+
+
+def _is_in_callback(frame: FrameType | None) -> bool:
+    """Whether pyvips is at work, whose callbacks no exception can leave: it would be printed, and lost."""
+    while frame is not None:
+        if frame.f_globals.get("__name__", "").partition(".")[0] == "pyvips":
+            return True
+        frame = frame.f_back
+    return False

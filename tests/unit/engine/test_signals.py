@@ -65,6 +65,18 @@ def test_signal_leaves_a_wait_at_once():
         assert begun == []
 
 
+def test_signal_while_a_library_calls_back_is_answered_next():
+    """No exception can leave such a function: cffi prints and drops it, and the run would never stop."""
+    library = {"__name__": "pyvips.gobject", "signal": signal}
+    exec("def called_back():\n    signal.raise_signal(signal.SIGTERM)\n    return 'read'", library)
+    with StopSignals() as stop:
+        with stop.answered_at_once():
+            assert library["called_back"]() == "read"
+        assert stop.received == signal.SIGTERM
+        with pytest.raises(StoppedWaiting), stop.answered_at_once():
+            pass
+
+
 def test_second_signal_leaves_no_process_behind():
     code = """
 import multiprocessing, os, signal, time
