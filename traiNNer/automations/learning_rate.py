@@ -226,7 +226,9 @@ class IntelligentLearningRateScheduler(Automation):
         if event.knob == LR_FACTOR:
             self._restart(event.iteration + self.plateau_patience // 2)
         elif event.knob in (GRAD_CLIP, BATCH_SIZE, LR_BATCH) or event.knob.startswith(LOSS_WEIGHT):
-            self.moved_at = event.iteration
+            # A limit up to the user's own makes no step larger than the user allows.
+            if event.knob != GRAD_CLIP or event.new > max(event.old, self.knobs[GRAD_CLIP].start):
+                self.moved_at = event.iteration
             if event.knob != GRAD_CLIP:
                 self.level.forget()
                 self._restart(event.iteration + self.knobs[event.knob].ramp)
@@ -302,6 +304,7 @@ class IntelligentLearningRateScheduler(Automation):
         is_suspect = self.moved_at >= iteration - self.run.memory_of_optimizer > self.undone_at
         if is_suspect:
             self.undone_at = iteration
+            self._test_anew(iteration)
             yield Undo(reason, evidence)
         if self.rollback and self.returns < MAX_ROLLBACKS:
             self.returns += 1
@@ -311,11 +314,17 @@ class IntelligentLearningRateScheduler(Automation):
         if not is_suspect:
             yield from self._cut(iteration, began, reason, evidence)
 
+    def _test_anew(self, iteration: int) -> bool:
+        """Test a rate that is not proven yet for as long again; whether it is one."""
+        is_unproven = iteration <= self.proven_at
+        if is_unproven:
+            self.proven_at = iteration + max(2 * self.run.warmup_iter, UNPROVEN)
+        return is_unproven
+
     def _cut(self, iteration: int, began: int, reason: str, evidence: Evidence) -> Iterator[Decision]:
         """Cut for a while; for good when it is the second time within a patience or the rate was never proven."""
         before, self.cut_at = self.cut_at, iteration
-        if iteration <= self.proven_at:
-            self.proven_at = iteration + max(2 * self.run.warmup_iter, UNPROVEN)
+        if self._test_anew(iteration):
             share = min(1.0, self.run.schedule(began) / (self.run.schedule(self.run.warmup_iter) or 1.0))
             value = QUARTER * share * self._knob.at(began)
             yield from self._set(value, f"{reason} at an unproven rate", evidence, True)

@@ -26,7 +26,7 @@ from traiNNer.engine.control.events import (
     ValidationFinished,
     WindowFinished,
 )
-from traiNNer.engine.control.knobs import Knobs
+from traiNNer.engine.control.knobs import Knobs, Range
 from traiNNer.registry import AUTOMATIONS
 
 TOTAL, CROPS = 20_000, 16
@@ -50,7 +50,7 @@ class Loop:
         self.automation = IntelligentLearningRateScheduler(**{"plateau_patience": 400, **options})
         self.run = run or a_run()
         self.automation.attach(Knobs(losses=("l1", "ssim")))
-        for name, wanted in self.automation.ranges(self.run).items():
+        for name, wanted in {"grad_clip": Range(start=1.0), **self.automation.ranges(self.run)}.items():
             self.automation.knobs[name].configure(wanted)
         self.level, self.score, self.window = level, score, window or self.automation.every
         self.average = average or (lambda iteration: level(iteration) or 0.0)
@@ -370,6 +370,26 @@ def test_undoing_is_no_new_suspect():
         loop.go(loop.at + 10)
     loop.automation.on_change(KnobChanged(loop.of(Undo)[0][0], "grad_clip", 2.0, 1.0))
     assert len(loop.go(4400).of(Undo)) == 1
+
+
+@pytest.mark.parametrize(("old", "new"), [(1.0, 0.4), (0.3, 0.4), (0.4, 1.0)])
+def test_limit_up_to_the_users_own_is_no_suspect(old, new):
+    """It was: a rate that Compact could not bear was never cut, for the limit had just been moved below the user's."""
+    loop = Loop(rising(4000, 0.5), 0.01).go(3900)
+    loop.automation.on_change(KnobChanged(3900, "grad_clip", old, new))
+    loop.go(4300)
+    assert not loop.of(Undo)
+    assert loop.of(SetKnob)
+
+
+def test_unproven_rate_is_tested_anew_after_another_move_was_undone():
+    """Three Compact runs stayed at the level of bicubic upscaling for good: the test of their rate had ended."""
+    stuck = lambda iteration: 0.0 if iteration < 100 else 0.03  # noqa: E731
+    loop = Loop(stuck, 0.005, a_run(warmup_iter=12)).go(110)
+    loop.automation.on_change(KnobChanged(110, "batch_size", 8.0, 16.0))
+    loop.go(600)
+    kinds = [type(item) for _, item in loop.log if isinstance(item, (Undo, SetKnob))]
+    assert kinds[:2] == [Undo, SetKnob]
 
 
 # Warm-up

@@ -28,6 +28,8 @@ class Range:
 class Knob:
     """One number. `ramp`: over how many iterations a change takes effect; `claimed`: an automation moves it.
 
+    `start` is the user's value, or that of the section of its automation.
+
     `pending` is how far the automation that moves it is on the way to lowering it, as a share of the evidence that it
     needs (0 to 1): a plain fact that it states, for others to wait for.
     """
@@ -42,19 +44,19 @@ class Knob:
     is_frozen: bool = False
     pending: float = 0.0
     _applied: bool = True
-    _start: float = field(init=False)
+    start: float = field(init=False)
     _before: float = field(init=False)
     _since: int = 0
     _over: int = field(init=False)
 
     def __post_init__(self) -> None:
-        self._start = self._before = self.fallback = self.value
+        self.start = self._before = self.fallback = self.value
         self._over = self.ramp
 
     def at(self, iteration: int = 0) -> float:
         """Return the active value at an iteration."""
         if not self._applied:
-            return self._start
+            return self.start
         if self.is_disabled:
             return self.fallback(iteration) if callable(self.fallback) else self.fallback
         if self._over and iteration < self._since + self._over:
@@ -83,7 +85,7 @@ class Knob:
         self.high = self.high if wanted.high is None else wanted.high
         if wanted.start is not None:
             self.value = self._before = wanted.start
-            self._start = wanted.start if self._applied else self._start
+            self.start = wanted.start if self._applied else self.start
         if wanted.fallback is not None:
             self.fallback = wanted.fallback
 
