@@ -61,6 +61,7 @@ def upscale(images: Tensor, scale: int) -> Tensor:
 
 
 @lru_cache(maxsize=16)
+@torch.inference_mode(mode=False)
 def matrix(side: int, scale: int, dtype: torch.dtype, device: torch.device) -> Tensor:
-    """Return the sH x H matrix that enlarges one axis; kept, so that a device gets it once."""
+    """Return the sH x H matrix that enlarges one axis; kept, so that a device gets it once, for training as well."""
     return torch.from_numpy(enlarging_matrix(side, scale)).to(device, dtype, copy=True)

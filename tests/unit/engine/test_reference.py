@@ -3,7 +3,7 @@ import pytest
 import torch
 
 from traiNNer.batch import Batch
-from traiNNer.engine.reference import BicubicReference, ReferenceInTime, upscale
+from traiNNer.engine.reference import BicubicReference, ReferenceInTime, matrix, upscale
 from traiNNer.losses.pixel import L1Loss, MSELoss
 from traiNNer.utils.resize import imresize
 
@@ -36,3 +36,12 @@ def test_reference_is_that_of_the_first_active_loss():
     expected = {1: l1(batch), 5: l1(batch), 6: mse(batch), 9: mse(batch)}
     assert all(torch.equal(reference(batch, at), value) for at, value in expected.items())
     assert torch.isnan(reference(batch, 10))
+
+
+def test_kept_matrix_is_for_training_too():
+    """Whoever asks first may validate, and autograd refuses to save a tensor of inference."""
+    matrix.cache_clear()
+    with torch.inference_mode():
+        kept = matrix(8, 2, torch.float32, torch.device("cpu"))
+    assert not kept.is_inference()
+    assert matrix.cache_info().currsize == 1

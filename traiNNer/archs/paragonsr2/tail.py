@@ -60,11 +60,13 @@ def merged_tail(x: Tensor, activated: Tensor, conv2: nn.Conv2d, conv_out: nn.Con
 
 
 @cache
+@torch.inference_mode(mode=False)
 def _falls(dtype: torch.dtype) -> Tensor:
     """Return where each of the 81 pairs of taps falls, 81, 49.
 
     All fall on one of the 25 taps of the merged kernel; those with the pixel between the two outside of the image also
-    on one of the line at that edge: top, bottom, left, right (5 each), and the 4 corners.
+    on one of the line at that edge: top, bottom, left, right (5 each), and the 4 corners. A validation may be the first
+    to ask, so it is no tensor of inference, which autograd refuses in training.
     """
     falls = torch.zeros(3, 3, 3, 3, 49, dtype=dtype)
     for first_y, first_x, y, x in torch.cartesian_prod(*[torch.arange(3)] * 4).tolist():
@@ -80,6 +82,7 @@ def _falls(dtype: torch.dtype) -> Tensor:
 
 
 @cache
+@torch.inference_mode(mode=False)
 def _falls_of_constant(dtype: torch.dtype) -> Tensor:
     """Return the like for the 9 taps on a constant: inside, top, bottom, left, right, 4 corners, of the taps."""
     lines = torch.zeros(3, 3, 9, dtype=dtype)

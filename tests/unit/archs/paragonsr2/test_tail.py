@@ -5,8 +5,9 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
+from traiNNer import build_network
 from traiNNer.archs.paragonsr2 import border
-from traiNNer.archs.paragonsr2.tail import few_outputs, may_merge, merged_tail, plain_tail
+from traiNNer.archs.paragonsr2.tail import _falls, _falls_of_constant, few_outputs, may_merge, merged_tail, plain_tail
 
 LAST = torch.channels_last
 
@@ -70,3 +71,17 @@ def test_small_images_are_not_worth_their_border(monkeypatch, side, merges):
     monkeypatch.undo()
     x, _, _, conv_out = case(1, 17, side, 128, dtype=torch.float32)
     assert may_merge(x, conv_out) is merges
+
+
+@pytest.mark.filterwarnings("ignore:ParagonSR2 evaluates with identity kernels")
+def test_network_that_was_validated_first_can_be_trained():
+    """`trainner init` validates before it trains: what the tail keeps was a tensor of inference, and a step failed."""
+    _falls.cache_clear()
+    _falls_of_constant.cache_clear()
+    network = build_network("paragonsr2_nano", scale=2).to(memory_format=LAST)
+    image = torch.rand(1, 3, 16, 16).contiguous(memory_format=LAST)
+    with torch.inference_mode():
+        network.eval()(image)
+    assert _falls.cache_info().currsize == 1
+    network.train()(image).mean().backward()
+    assert all(parameter.grad is not None for parameter in network.parameters() if parameter.requires_grad)
