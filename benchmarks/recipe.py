@@ -143,12 +143,15 @@ def main() -> None:
     base = base_tree(args)
     done = {(one["arm"], one["seed"]) for one in results}
     missing = [(arm, seed) for seed in range(args.seeds) for arm in wanted if (arm, seed) not in done]
-    with ThreadPoolExecutor(args.jobs) as pool:
+    pool = ThreadPoolExecutor(args.jobs)
+    try:
         for result in pool.map(lambda run: train(args, base, run[0], wanted[run[0]], run[1]), missing):
             results.append(result)
             with record.open("a") as file:
                 file.write(json.dumps(result) + "\n")
             print(json.dumps(result), flush=True)
+    finally:
+        pool.shutdown(cancel_futures=True)
     print(f"\n{table(results)}")
 
 

@@ -70,7 +70,7 @@ class StopSignals:
     def answered_at_once(self) -> Iterator[None]:
         """Leave a block as soon as a stop signal arrives: with `StoppedWaiting`, wherever in it that is.
 
-        Only what libvips calls back goes on, and whoever looks at `received` next answers.
+        A callback of libvips continues; the next check of `received` answers.
         """
         self._is_waiting = True
         try:

@@ -8,7 +8,7 @@ import numpy as np
 from pydantic import Field
 
 from traiNNer.metrics.protocol import Direction, comparable, lumas, size
-from traiNNer.metrics.psnr import PEAK
+from traiNNer.metrics.psnr import decibels
 from traiNNer.registry import METRICS
 from traiNNer.utils.color import rgb_to_y
 
@@ -52,8 +52,7 @@ class TemporalPSNR:
         if self.test_y_channel:
             now, before = lumas(*now), lumas(*before)
         made, wanted = (one.astype(np.float64) - other for one, other in zip(now, before, strict=True))
-        error = float(np.mean(np.square(made - wanted)))
-        return 10 * math.log10(PEAK**2 / error) if error else math.inf
+        return decibels(float(np.mean(np.square(made - wanted))))
 
 
 @METRICS.register(name="warpdiff")

@@ -66,7 +66,7 @@ def _falls(dtype: torch.dtype) -> Tensor:
 
     All fall on one of the 25 taps of the merged kernel; those with the pixel between the two outside of the image also
     on one of the line at that edge: top, bottom, left, right (5 each), and the 4 corners. A validation may be the first
-    to ask, so it is no tensor of inference, which autograd refuses in training.
+    to ask, so it is created outside of inference mode: autograd refuses other tensors in training.
     """
     falls = torch.zeros(3, 3, 3, 3, 49, dtype=dtype)
     for first_y, first_x, y, x in torch.cartesian_prod(*[torch.arange(3)] * 4).tolist():
