@@ -10,7 +10,7 @@ from bookkit import Book
 from torch import nn
 
 from traiNNer.batch import ImageSet, Sample
-from traiNNer.engine.evaluation.probe import HELD_OUT, TRAINING, Probe, choose_crops, read_crops
+from traiNNer.engine.evaluation.probe import HELD_OUT, LARGEST, TRAINING, Probe, choose_crops, read_crops
 from traiNNer.engine.runtime.runtime import Runtime
 
 
@@ -197,6 +197,15 @@ def test_training_images_stand_in_where_too_few_are_held_out():
     assert not choose_crops(train, [real], 2)[2]
     train.crop_size = None
     assert choose_crops(train, [Images(*[(9, 9)] * 9)], 2) == ([], [], False)
+
+
+def test_large_training_crops_do_not_make_the_probe_expensive():
+    train = Images(*[(80, 90)] * 16)
+    train.crop_size = 64
+    held_out, training, is_held_out = choose_crops(train, [Images(*[(40, 50)] * 8)], 2)
+    assert is_held_out  # images smaller than a training crop are large enough
+    assert {crop.lq.shape for crop in held_out + training} == {(LARGEST, LARGEST, 3)}
+    assert {crop.gt.shape for crop in held_out + training} == {(2 * LARGEST, 2 * LARGEST, 3)}
 
 
 def test_crops_of_clips_have_the_place_in_every_frame():
