@@ -77,3 +77,11 @@ def test_wrong_file_is_detected():
 
 def test_wrong_name_is_detected():
     assert missing_files("`ImageSet.sample` (`batch.py`), `ImageSet.gone` (`batch.py`)") == ["ImageSet.gone"]
+
+
+def test_index_of_decisions_has_a_row_for_every_section_in_order():
+    folder = ROOT / "docs/decisions"
+    rows = re.findall(r"^\| (\d+) \|.*\(([\w.]+)#", (folder / "README.md").read_text(encoding="utf-8"), re.M)
+    pages = {page.name: page.read_text(encoding="utf-8") for page in sorted(folder.glob("*.md"))}
+    sections = [(number, name) for name, text in pages.items() for number in re.findall(r"^## (\d+)\. ", text, re.M)]
+    assert rows == sorted(sections, key=lambda section: int(section[0]))

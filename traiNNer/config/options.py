@@ -291,8 +291,8 @@ class CommonOptions(StrictOptions):
     """Memory format that is faster for convolutions, on the CPU too."""
     fast_matmul: Annotated[bool, Influence.RUNTIME] = False
     """Allow TF32 on CUDA: faster, slightly less exact."""
-    use_compile: Annotated[bool, Influence.RUNTIME] = False
-    """Compile the network: the first iteration and validation take minutes, later ones less time."""
+    use_compile: Annotated[bool | Literal["auto"], Influence.RUNTIME] = False
+    """Compile the network: slow first steps, faster later ones. `auto`: in training, where one step can be compiled."""
     dist: Annotated[bool, Influence.NEUTRAL] = False
     """Insist on several processes, started by torchrun or `--launcher auto`; those that are there are used anyway."""
     # Their content is compared, not their place.

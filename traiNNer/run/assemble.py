@@ -39,6 +39,7 @@ from traiNNer.run.build import (
     describe_networks,
     directions,
 )
+from traiNNer.run.compiling import settle_compiling
 from traiNNer.run.identity import identity, stream_identity
 from traiNNer.run.pretrained import starting_network
 
@@ -69,6 +70,7 @@ def assemble_training(
         probe_sets: the opened image sets by key, from which the automations' probe is cut; None for no probe.
         ending: a further factor on the learning rate, of a run that the clock ends.
     """
+    settle_compiling(options, runtime, networks[MAIN], train_set, book)
     knobs = build_knobs(options)
     learners = build_learners(options, networks, runtime, knobs, ending)
     losses = build_losses(options)

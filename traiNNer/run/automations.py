@@ -199,7 +199,7 @@ def describe_run(
         is_clipping=train.grad_clip,
         has_memory=runtime.has_memory,
         coupled_by=coupled_by(options, networks),
-        is_compiled=options.use_compile,
+        is_compiled=runtime.use_compile,
         average_iter=average_iter(train),
         has_probe=has_probe,
         beta2=getattr(train.optim_g.options, "betas", (0.0, RunStarted.beta2))[1],

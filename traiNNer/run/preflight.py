@@ -56,7 +56,7 @@ def _try_network(
     upscale: Callable[[Tensor], Tensor], options: CommonOptions, shape: tuple[int, int, int, int], title: str
 ) -> None:
     images, channels, height, width = shape
-    lq = _synthetic(shape, clip_frames(options), torch.Generator().manual_seed(0))
+    lq = synthetic_images(shape, clip_frames(options), torch.Generator().manual_seed(0))
     # What an untrained network warns of says nothing about the run, and what it draws must not move the run's own.
     with torch.no_grad(), torch.random.fork_rng(devices=[]), warnings.catch_warnings():
         warnings.simplefilter("ignore")
@@ -71,7 +71,7 @@ def _try_network(
         )
 
 
-def _synthetic(shape: tuple[int, int, int, int], frames: int, random: torch.Generator) -> Tensor:
+def synthetic_images(shape: tuple[int, int, int, int], frames: int, random: torch.Generator) -> Tensor:
     """Return B, 3, H, W images, or B, frames, 3, H, W clips for a network of clips."""
     images, *rest = shape
     return torch.rand(shape if frames == 1 else (images, frames, *rest), generator=random)
@@ -116,7 +116,7 @@ def check_model(options: TrainOptions, networks: Mapping[str, nn.Module], train_
         return  # the restoration model is the network and the losses, which are checked by themselves
     title, side = f"model: {options.model.type}", crop_side(options, train_set)
     random = torch.Generator().manual_seed(0)
-    lq = _synthetic((2, 3, side, side), clip_frames(options), random)
+    lq = synthetic_images((2, 3, side, side), clip_frames(options), random)
     gt = torch.rand(2, 3, side * options.scale, side * options.scale, generator=random)
     copies = {name: deepcopy(network).train() for name, network in networks.items()}
     with torch.random.fork_rng(devices=[]), warnings.catch_warnings():

@@ -15,16 +15,19 @@ from traiNNer.errors import ConfigError
 
 
 def choose_compiling(options: CommonOptions, device: torch.device, warnings: list[str]) -> bool:
-    """Return whether networks are compiled; adds a warning where that was asked for and nothing here can do it."""
-    if not options.use_compile:
+    """Return whether networks are compiled; adds a warning where that was asked for and nothing here can do it.
+
+    With `auto` they are not until a step was tried.
+    """
+    if options.use_compile is not True:
         return False
-    missing = _missing(device)
+    missing = what_is_missing(device)
     if missing:
         warnings.append(f"use_compile is ignored: {missing}. Networks run as they are.")
     return not missing
 
 
-def _missing(device: torch.device) -> str | None:
+def what_is_missing(device: torch.device) -> str | None:
     """Return what compiling for a device needs and this machine lacks."""
     if device.type == "cuda":
         return None if find_spec("triton") else "it needs the package triton, which is not installed"
@@ -43,12 +46,17 @@ def compiler_errors() -> Iterator[None]:
     except RuntimeError as error:
         if not _is_of_compiler(error) or is_out_of_memory(error):
             raise
-        lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-        # The first line names the part of the compiler, the second what went wrong in it.
         raise ConfigError(
-            f"use_compile: the network cannot be compiled ({' '.join(lines[:2])[:300]}). Set use_compile: false; "
+            f"use_compile: the network cannot be compiled ({reason_of(error)}). Set use_compile: false; "
             "a run that has saved continues with --auto_resume."
         ) from error
+
+
+def reason_of(error: BaseException) -> str:
+    """Return a failure of the compiler in one line."""
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    # The first line names the part of the compiler, the second what went wrong in it.
+    return " ".join(lines[:2])[:300] or type(error).__name__
 
 
 def _is_of_compiler(error: BaseException) -> bool:

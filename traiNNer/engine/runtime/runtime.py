@@ -88,6 +88,10 @@ class Runtime(Ranks):
         run: Any = torch.compile(network) if self.use_compile else network
         return run if self.half is None else in_half_precision(run, self.device, self.half)
 
+    def switch_compiling(self, to: bool) -> None:
+        """Compile the networks of all upscalers from here on, or of none."""
+        self.use_compile = to
+
     def move(self, batch: Batch, degrade: BatchDegrade | None = None) -> Batch:
         """Bring a batch of 8 or 16 bit images to the device as float32 in [0, 1]; the conversion happens there.
 

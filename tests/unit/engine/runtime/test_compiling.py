@@ -29,7 +29,7 @@ def test_without_a_compiler_networks_run_as_they_are(monkeypatch, there):
     compiles, warnings = chosen(CPU, use_compile=True)
     assert compiles is there
     assert [text in warning for warning in warnings] == [True] * (not there)
-    assert chosen(CPU, use_compile=False) == (False, [])
+    assert chosen(CPU, use_compile=False) == chosen(CPU, use_compile="auto") == (False, [])
 
 
 def test_compiler_that_the_environment_names_is_sought(monkeypatch):
