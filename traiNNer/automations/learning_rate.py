@@ -49,6 +49,10 @@ FINISHES = (
     "the file has no scheduler: the learning rate is constant, and from iteration {:,} on falls along a line to zero "
     "(`finish: false` switches that off)"
 )
+STILL_TOO_HIGH = (
+    "{}, and the learning rate is at its lowest already: min_lr_factor {:g} allows no more. Give a lower "
+    "train.optim_g.lr, or a lower min_lr_factor"
+)
 USUAL = 0.2
 """Share of the newest probe in the usual distance of live weights from their average: some networks live 6 dB off."""
 VETO_VALIDATIONS, MOST_VALIDATIONS, VETO = 5, 512, math.log(10)
@@ -100,6 +104,7 @@ class IntelligentLearningRateScheduler(Automation):
         self.every = max(1, min(BLOCK, self.plateau_patience // 4) // PARTS)
         self.apart = self.every * math.ceil(SPACED / self.every)
         self.metric: str | None = None
+        self.has_warned = False
         with self.remembering():
             self.blocks, self.level = rules.Blocks(0), rules.Level()
             self.part: list[float] = []
@@ -393,6 +398,9 @@ class IntelligentLearningRateScheduler(Automation):
         """Move the factor within its bounds, unless that changes next to nothing or is not allowed any more."""
         value = self._knob.clamp(value)
         if abs(value - self._knob.value) < LEAST_MOVE * self._knob.value or (self._knob.is_frozen and not forced):
+            if forced and value <= self.min_lr_factor and not self.has_warned:
+                self.has_warned = True
+                yield Say(STILL_TOO_HIGH.format(reason, self.min_lr_factor), warn=True)
             return
         self.adjustments += not forced
         yield SetKnob(LR_FACTOR, value, reason, evidence, forced, dip, hold)

@@ -488,6 +488,20 @@ def test_quarter_stays_within_the_bounds():
     assert loop.factor == pytest.approx(0.3)
 
 
+def test_rate_that_may_not_be_cut_further_is_said_once():
+    """A run of the fidelity preset at ten times its rate stayed at the level of bicubic upscaling, and nobody said."""
+    warned = []
+    for least in (0.9, 1e-4):
+        said = Loop(rising(100, 0.8), 0.01, a_run(), min_lr_factor=least).go(200).of(Say)
+        warned.append([item.text for _, item in said if item.warn])
+    assert len(warned[0]) == 1
+    assert warned[0][0].endswith(
+        ", and the learning rate is at its lowest already: min_lr_factor 0.9 allows no more. Give a lower "
+        "train.optim_g.lr, or a lower min_lr_factor"
+    )
+    assert warned[1] == []
+
+
 # Snapshots
 
 
