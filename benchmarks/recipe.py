@@ -49,8 +49,8 @@ def arms(seconds: float) -> dict[str, Tree]:
         "momentum 0.95": {"train": {"optim_g": {"momentum": 0.95}}},
         "EMA of 0.999": {"train": {"ema_decay": 0.999}},
         "decay in the last 30 %": {"train": {"decay_share": 0.3}},
-        "crops of 16": {"datasets": {"train": {"lq_size": 16}}},
-        "crops of 32": {"datasets": {"train": {"lq_size": 32}}},
+        "crops of 24": {"datasets": {"train": {"lq_size": 24}}},
+        "crops of 48": {"datasets": {"train": {"lq_size": 48}}},
         "crops 16, 24, 48": {"datasets": {"train": {"lq_size": 48, "crop_growth": growth}}},
         "harder of 2 crops": {"datasets": {"train": {"candidates": 2, "candidates_until": round(0.85 * total)}}},
         "luma MSE at the end": {

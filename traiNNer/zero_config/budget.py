@@ -15,7 +15,7 @@ USUAL = "paragonsr2_nano"
 SMALL: dict[str, Any] = {"type": "compact", "num_feat": 32, "num_conv": 8}
 SMALL_UNTIL_S = 3 * 3600
 """Budget up to which a processor without an accelerator trains the small network: it is five times as fast."""
-CROP = 24
+CROP = 32
 """Side of the crops, in LQ pixels, of the small network on a processor."""
 WARMUP = 30
 EMA_SHARE = 0.015

@@ -10,7 +10,7 @@ from traiNNer.config.tree import node_of
 BASE_TREE = {
     "name": "run",
     "scale": 2,
-    "datasets": {"train": {"type": "SingleGTDataset", "dataroot_gt": "hr", "lq_size": 24, "batch_size_per_gpu": 8}},
+    "datasets": {"train": {"type": "SingleGTDataset", "dataroot_gt": "hr", "lq_size": 32, "batch_size_per_gpu": 8}},
     "network_g": {"type": "compact", "num_feat": 32, "num_conv": 8},
     "train": {
         "end_at": "60s",

@@ -168,7 +168,7 @@ def test_digests_of_frozen_runs_are_equal_on_one_machine(tmp_path, capsys):
     [
         ("zero_config.py", ["--budget", "1m", "--only", "fixed"], "| batch 8, crop 64, learning rate 2e-4, no EMA | "),
         ("real_world.py", ["--quick"], "gain on spoiled photos: "),
-        ("recipe.py", ["--seconds", "5", "--seeds", "1", "--jobs", "2", "--only", "crops of 16"], "| crops of 16 | "),
+        ("recipe.py", ["--seconds", "5", "--seeds", "1", "--jobs", "2", "--only", "crops of 24"], "| crops of 24 | "),
     ],
 )
 def test_trainings_are_compared(script, arguments, row, tmp_path):
