@@ -395,7 +395,7 @@ class IntelligentLearningRateScheduler(Automation):
     def _set(
         self, value: float, reason: str, evidence: Evidence, forced: bool = False, dip: float = 0.0, hold: int = 0
     ) -> Iterator[Decision]:
-        """Move the factor within its bounds, unless that changes next to nothing or is not allowed any more."""
+        """Move the factor within its bounds, unless that is hardly a move or not allowed; say once if it was needed."""
         value = self._knob.clamp(value)
         if abs(value - self._knob.value) < LEAST_MOVE * self._knob.value or (self._knob.is_frozen and not forced):
             if forced and value <= self.min_lr_factor and not self.has_warned:

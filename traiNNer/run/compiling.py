@@ -41,6 +41,8 @@ def _failure(options: TrainOptions, runtime: Runtime, network: nn.Module, side: 
     """Return why a step, or an evaluation at two sizes, cannot be compiled; None where all of it can."""
     batch, frames = options.datasets["train"].batch_size_per_gpu, clip_frames(options)
     lq = synthetic_images((batch, 3, side, side), frames, torch.Generator().manual_seed(0)).to(runtime.device)
+    if frames == 1:  # as batches come: another layout would be compiled anew
+        lq = lq.contiguous(memory_format=runtime.memory_format)
     runtime.switch_compiling(True)
     try:
         with runtime.memory_apart(), runtime.rng.saved():
