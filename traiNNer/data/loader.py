@@ -20,6 +20,7 @@ from traiNNer.data.samples import Draw, Samples
 from traiNNer.data.transfer import PIPE, Augment, Parcel, collate, collate_to_send
 from traiNNer.data.wait_watch import Verdict, WaitWatch
 from traiNNer.data.worker import kill, start_worker
+from traiNNer.data.worker_context import WorkerContext
 from traiNNer.errors import DataError
 from traiNNer.utils.host import cores
 from traiNNer.utils.limits import limit_error, require_handles
@@ -131,7 +132,7 @@ class TrainLoader:
                 "timeout": min(LOOK_EVERY_S, self.timeout_s),
                 "worker_init_fn": start_worker,
                 "prefetch_factor": prefetch,
-                "multiprocessing_context": self._start_method,
+                "multiprocessing_context": WorkerContext(self._start_method),
             }
         with warnings.catch_warnings():
             # More readers than cores is the user's choice, and torch says it twice.
@@ -233,8 +234,8 @@ class TrainLoader:
                     continue
                 raise self._explained(error) from None
             except (OSError, EOFError) as error:
-                # A worker keeps the memory of its finished batches: they are gone with it.
-                if self._has_dead_worker():
+                # A worker keeps the memory of its finished batches: they are gone with it, as is half a message.
+                if isinstance(error, EOFError) or self._has_dead_worker():
                     raise _WorkerDied from None
                 raise limit_error(error) or error from None
             if isinstance(batch, BaseException):

@@ -5,8 +5,8 @@ from pathlib import Path
 
 SHARED = Path("/dev/shm")
 """Where Linux keeps it. Containers often have 64 MiB there, some nothing at all."""
-PER_QUEUE, PER_EVENT = 3, 5
-"""Semaphores behind a queue and an event of Python."""
+PER_QUEUE, PER_EVENT = 3, 1
+"""Semaphores behind a queue and an event of data workers."""
 
 
 def semaphores_for(workers: int) -> int:

@@ -4,9 +4,12 @@ import gc
 import os
 import re
 import signal
+import struct
+import sys
 import time
 from dataclasses import dataclass, field
 from itertools import count
+from multiprocessing.synchronize import SemLock
 
 import cv2
 import numpy as np
@@ -19,7 +22,7 @@ from benchmarks.data_path import resident
 from traiNNer.batch import Batch, BatchPlan, ImageSet, Sample
 from traiNNer.data.datasets.paired_images import PairedImageDataset
 from traiNNer.data.files.options import CropStep, FileOptions
-from traiNNer.data.loader import MOST_DEATHS, DamageCounter, TrainLoader
+from traiNNer.data.loader import MOST_DEATHS, START_METHOD, DamageCounter, TrainLoader
 from traiNNer.data.transfer import collate
 from traiNNer.data.wait_watch import Verdict
 from traiNNer.errors import DataError
@@ -282,6 +285,7 @@ def test_internal_error_is_not_hidden(workers):
 def quick_look(monkeypatch):
     """Look for dead workers more often than torch's users need it."""
     monkeypatch.setattr("traiNNer.data.loader.LOOK_EVERY_S", 0.3)
+    monkeypatch.setattr("traiNNer.data.worker_context.SILENCE_S", 0.5)
 
 
 def once(folder, fault):
@@ -319,6 +323,48 @@ def test_worker_that_dies_changes_no_sample(tmp_path, quick_look, workers, accum
     assert re.match(r"A data worker died \(killed, maybe out of RAM; worker \d reading image 5\)", told)
     (tmp_path / "done").unlink()
     assert run(dataset, workers=workers, accum_iter=accum_iter) == expected
+
+
+def shared(name):
+    """Return what a data worker shares with the main process, by its name in torch's loop."""
+    frame = sys._getframe()
+    while frame.f_code.co_name != "_worker_loop":
+        frame = frame.f_back
+    return frame.f_locals[name]
+
+
+def hold_the_event():
+    """Hold every lock of the event that tells workers to end."""
+    seen, found = set(), [shared("done_event")]
+    while found:
+        thing = found.pop()
+        if isinstance(thing, SemLock) and id(thing) not in seen:
+            thing.acquire(block=False)
+        if id(thing) not in seen:
+            found.extend(vars(thing).values() if hasattr(thing, "__dict__") else ())
+        seen.add(id(thing))
+
+
+def hold_the_results():
+    shared("data_queue")._wlock.acquire()
+
+
+def send_half_a_message():
+    hold_the_results()
+    shared("data_queue")._writer._send(struct.pack("!i", 100) + b"half")
+
+
+@pytest.mark.skipif(START_METHOD != "fork", reason="the fault is not picklable")
+@pytest.mark.parametrize("holding", [hold_the_event, hold_the_results, send_half_a_message])
+@pytest.mark.parametrize("workers", [1, 2])
+def test_worker_may_be_killed_at_any_instant(tmp_path, quick_look, holding, workers):
+    def fault():
+        holding()
+        killed()()
+
+    dataset = FakeSet(faults={5: once(tmp_path, fault)})
+    assert run(dataset, workers=workers) == run(FakeSet())
+    assert (tmp_path / "done").exists()
 
 
 def test_growing_batches_survive_a_death(tmp_path, quick_look):

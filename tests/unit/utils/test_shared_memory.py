@@ -4,6 +4,7 @@ import multiprocessing
 
 import pytest
 
+from traiNNer.data.worker_context import WorkerContext
 from traiNNer.utils.shared_memory import refusal, semaphores_for
 
 
@@ -22,7 +23,7 @@ def test_loader_needs_no_more_semaphores_than_are_tried(monkeypatch):
     )
     for workers in (1, 3):
         made.clear()
-        iterator = iter(DataLoader(range(4), num_workers=workers, multiprocessing_context="fork"))  # pyright: ignore[reportArgumentType]
+        iterator = iter(DataLoader(range(4), num_workers=workers, multiprocessing_context=WorkerContext("fork")))  # pyright: ignore[reportArgumentType]
         iterator._shutdown_workers()
         assert 0 < len(made) <= semaphores_for(workers)
 
