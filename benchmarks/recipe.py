@@ -1,12 +1,13 @@
 """What each part of the recipe for a time budget is worth: every arm trains for the same time, with one part changed.
 
     python -m benchmarks.recipe --data DIR --test DIR [--seconds 60] [--seeds 3] [--jobs 1] [--work DIR] [--only ARM …]
+        [--arch NAME]
 
 The first arm is the file that `trainner init --budget` writes for the photos of --data, as it is. The others change one
-part of it. All end by the clock after the same time, so nothing else should run. Scores are PSNR on luma in dB of the
-averaged weights, on the images that are held out and on --test. Arms of one seed run one after the other, or --jobs at
-a time, which then share the processor's threads; finished runs are kept in --work, and the same command continues where
-it was interrupted.
+part of it; with --arch, which names the network, those that would take another one are left out. All end by the clock
+after the same time, so nothing else should run. Scores are PSNR on luma in dB of the averaged weights, on the images
+that are held out and on --test. Arms of one seed run one after the other, or --jobs at a time, which then share the
+processor's threads; finished runs are kept in --work, and the same command continues where it was interrupted.
 """
 
 import argparse
@@ -49,6 +50,7 @@ def arms(seconds: float) -> dict[str, Tree]:
         "momentum 0.95": {"train": {"optim_g": {"momentum": 0.95}}},
         "EMA of 0.999": {"train": {"ema_decay": 0.999}},
         "decay in the last 30 %": {"train": {"decay_share": 0.3}},
+        "4 crops a step": {"datasets": {"train": {"batch_size_per_gpu": 4}}},
         "crops of 24": {"datasets": {"train": {"lq_size": 24}}},
         "crops of 48": {"datasets": {"train": {"lq_size": 48}}},
         "crops 16, 24, 48": {"datasets": {"train": {"lq_size": 48, "crop_growth": growth}}},
@@ -71,7 +73,7 @@ def merged(tree: Mapping[str, Any], change: Mapping[str, Any]) -> Tree:
 
 def base_tree(args: argparse.Namespace) -> Tree:
     """Return the file of the first arm; both sets are scored, once at the end."""
-    tree = create_zero_config_training(None, args.data.resolve(), budget=f"{args.seconds + 120}s")
+    tree = create_zero_config_training(args.arch, args.data.resolve(), budget=f"{args.seconds + 120}s")
     test = {"name": "test", "type": "SingleGTDataset", "dataroot_gt": str(args.test.resolve())}
     own = {
         "datasets": {"val_test": test},
@@ -133,13 +135,15 @@ def main() -> None:
     parser.add_argument("--seeds", type=int, default=3, help="runs of every arm")
     parser.add_argument("--jobs", type=int, default=1, help="runs at a time")
     parser.add_argument("--work", type=Path, default=Path("benchmark-recipe"), help="folder for runs and results")
+    parser.add_argument("--arch", help="the network of all arms; the budget chooses without it")
     parser.add_argument("--only", nargs="+", metavar="ARM", help="arms to run besides the first")
     args = parser.parse_args()
     args.work = args.work.resolve()
     args.work.mkdir(parents=True, exist_ok=True)
     record = args.work / "results.jsonl"
     results = [json.loads(line) for line in record.read_text().splitlines()] if record.exists() else []
-    wanted = {arm: change for arm, change in arms(args.seconds).items() if arm in (BASE, *(args.only or arms(1)))}
+    known = {arm: change for arm, change in arms(args.seconds).items() if not args.arch or "network_g" not in change}
+    wanted = {arm: change for arm, change in known.items() if arm in (BASE, *(args.only or known))}
     base = base_tree(args)
     done = {(one["arm"], one["seed"]) for one in results}
     missing = [(arm, seed) for seed in range(args.seeds) for arm in wanted if (arm, seed) not in done]

@@ -4,6 +4,7 @@ import math
 import statistics
 import time
 from collections.abc import Mapping, Sequence
+from itertools import islice
 from typing import Any
 
 import torch
@@ -28,7 +29,7 @@ class Observations:
     def __init__(self, runtime: Runtime, anchor: str | None = None, others: Sequence[str] = ()) -> None:
         self.runtime = runtime
         self.anchors = (*([anchor] if anchor else []), *others)
-        self._rows: list[Tensor] = []
+        self._rows: list[Sequence[Tensor]] = []
         self._names: list[tuple[str, ...]] = []
         self._steps: list[Step] = []
         self._other_rows: list[Tensor] = []
@@ -53,8 +54,8 @@ class Observations:
             loss = torch.stack(list(update.terms.values())).sum()
         reference = torch.full_like(loss, math.nan) if report.reference is None else report.reference
         norms = update.norms or {}
-        values = [update.applied, update.grad_norm, loss, reference, *norms.values()]
-        self._rows.append(torch.stack([value.float() for value in values]))
+        # Scalars, put together only when they are read: an operator in every iteration costs more than all the rest.
+        self._rows.append((update.applied, update.grad_norm, loss, reference, *norms.values()))
         self._names.append(tuple(norms))
         now = time.perf_counter()
         self._seconds.append(now - self._last)
@@ -81,11 +82,10 @@ class Observations:
         self._read_others()
         if not self._rows:
             return
-        sizes = [row.numel() for row in self._rows]
-        values = self.runtime.mean_over_ranks(torch.cat(self._rows)).tolist()
-        for size, names in zip(sizes, self._names, strict=True):
-            applied, norm, loss, reference, *norms = values[:size]
-            values = values[size:]
+        together = torch.stack([value.float() for row in self._rows for value in row])
+        values = iter(self.runtime.mean_over_ranks(together).tolist())
+        for row, names in zip(self._rows, self._names, strict=True):
+            applied, norm, loss, reference, *norms = islice(values, len(row))
             by_name = dict(zip(names, norms, strict=True)) if names else None
             self._steps.append(Step(applied == 1.0, norm, loss, reference, by_name))
         self._rows, self._names = [], []
